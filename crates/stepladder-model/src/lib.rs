@@ -1,1 +1,31 @@
-//! To be written.
+//! Rungs: networks and their training described as data. A rung is a TOML file in the words of Keras that says what it
+//! changes of its parent; this crate reads it, works out every shape, parameter and cost, and compares rungs.
+//!
+//! Nothing here knows of tensors or photos.
+
+mod activation;
+mod augmentation;
+mod initializer;
+mod layer;
+mod network;
+mod optimizer;
+mod place;
+mod rung;
+mod suggest;
+mod training;
+
+pub use activation::{Activation, LEAKY_RELU_FUNCTION_SLOPE, LEAKY_RELU_LAYER_SLOPE};
+pub use augmentation::{
+    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTranslation,
+    RandomZoom,
+};
+pub use initializer::Initializer;
+pub use layer::{
+    BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, Layer, LeakyReLU, Padding, Pooling2D,
+    SeparableConv2D, Units,
+};
+pub use network::{Network, NetworkError, Node, ParameterSpec, Shape, Source};
+pub use optimizer::{Clipping, OptimizerConfig};
+pub use place::Place;
+pub use rung::{DeckFigures, Defaults, Input, LayerSpec, Rung};
+pub use training::{EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training};

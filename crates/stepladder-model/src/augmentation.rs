@@ -1,0 +1,161 @@
+//! Augmentation as data: the `Random*` layers that stand at the head of a network, and the `ImageDataGenerator` that
+//! stands before it. They look alike and are not: rotation is in turns here and in degrees there, brightness adds here
+//! and multiplies there. Both are executed by the loader.
+
+/// What is seen beyond the edge of a photo that was moved, turned, or shrunk; `abcd` is a row of the photo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FillMode {
+    /// `kkkk|abcd|kkkk` with `k` the fill value
+    Constant,
+    /// `aaaa|abcd|dddd`
+    Nearest,
+    /// `dcba|abcd|dcba`
+    Reflect,
+    /// `abcd|abcd|abcd`
+    Wrap,
+}
+
+impl FillMode {
+    pub(crate) const NAMES: &[(&str, FillMode)] = &[
+        ("constant", FillMode::Constant),
+        ("nearest", FillMode::Nearest),
+        ("reflect", FillMode::Reflect),
+        ("wrap", FillMode::Wrap),
+    ];
+
+    /// Keras' name of the mode.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FillMode::Constant => "constant",
+            FillMode::Nearest => "nearest",
+            FillMode::Reflect => "reflect",
+            FillMode::Wrap => "wrap",
+        }
+    }
+}
+
+/// Turns about the center by an angle uniform between two fractions of a full turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RandomRotation {
+    /// Lower and upper bound in turns (0.125 is 45 degrees); a single number `f` in a rung is `[-f, f]`.
+    pub factor: [f32; 2],
+    /// `Reflect` by default.
+    pub fill_mode: FillMode,
+    /// In [0, 1], for `Constant`; 0 by default.
+    pub fill_value: f32,
+}
+
+/// Shifts by a fraction of the height and of the width.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RandomTranslation {
+    /// Lower and upper bound, positive is down; a single number `f` in a rung is `[-f, f]`.
+    pub height_factor: [f32; 2],
+    /// Lower and upper bound, positive is right; a single number `f` in a rung is `[-f, f]`.
+    pub width_factor: [f32; 2],
+    /// `Reflect` by default.
+    pub fill_mode: FillMode,
+    /// In [0, 1], for `Constant`; 0 by default.
+    pub fill_value: f32,
+}
+
+/// Zooms about the center; a positive factor zooms out, as in Keras.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RandomZoom {
+    /// Lower and upper bound; a single number `f` in a rung is `[-f, f]`.
+    pub height_factor: [f32; 2],
+    /// The same for the width; `None` zooms both axes by one factor, which keeps the proportions.
+    pub width_factor: Option<[f32; 2]>,
+    /// `Reflect` by default.
+    pub fill_mode: FillMode,
+    /// In [0, 1], for `Constant`; 0 by default.
+    pub fill_value: f32,
+}
+
+/// Mirrors with probability one half per axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RandomFlip {
+    /// `HorizontalAndVertical` by default, as in Keras.
+    pub mode: FlipMode,
+}
+
+/// Axes that [`RandomFlip`] mirrors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlipMode {
+    /// Left and right.
+    Horizontal,
+    /// Top and bottom.
+    Vertical,
+    /// Both, each by its own coin.
+    HorizontalAndVertical,
+}
+
+impl FlipMode {
+    pub(crate) const NAMES: &[(&str, FlipMode)] = &[
+        ("horizontal", FlipMode::Horizontal),
+        ("vertical", FlipMode::Vertical),
+        ("horizontal_and_vertical", FlipMode::HorizontalAndVertical),
+    ];
+
+    /// Keras' name of the mode.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FlipMode::Horizontal => "horizontal",
+            FlipMode::Vertical => "vertical",
+            FlipMode::HorizontalAndVertical => "horizontal_and_vertical",
+        }
+    }
+}
+
+/// Adds one number, uniform between the two factors times the width of the value range, to a whole photo, and clips.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RandomBrightness {
+    /// Lower and upper bound; a single number `f` in a rung is `[-f, f]`.
+    pub factor: [f32; 2],
+    /// [0, 1] by default, which is what photos here are in; Keras' default is [0, 255].
+    pub value_range: [f32; 2],
+}
+
+/// Keras' `ImageDataGenerator`: one affine map, then colour, per training photo. Angles are in degrees.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageDataGenerator {
+    /// Plus or minus this many degrees.
+    pub rotation_range: f32,
+    /// Plus or minus this fraction of the width; from 1 on, pixels.
+    pub width_shift_range: f32,
+    /// Plus or minus this fraction of the height; from 1 on, pixels.
+    pub height_shift_range: f32,
+    /// Plus or minus this many degrees, so that values below 1 do nothing that one can see.
+    pub shear_range: f32,
+    /// Lower and upper zoom, drawn for each axis; a single number `f` in a rung is `[1 - f, 1 + f]`.
+    pub zoom_range: [f32; 2],
+    /// Plus or minus this much, in units of the [0, 1] scale, on each channel.
+    pub channel_shift_range: f32,
+    /// `Nearest` by default.
+    pub fill_mode: FillMode,
+    /// In [0, 1], for `Constant`; 0 by default. Keras calls it `cval`.
+    pub fill_value: f32,
+    /// Mirror left and right with probability one half.
+    pub horizontal_flip: bool,
+    /// Mirror top and bottom with probability one half.
+    pub vertical_flip: bool,
+    /// Lower and upper factor that the photo is multiplied with, on 8 bits.
+    pub brightness_range: Option<[f32; 2]>,
+}
+
+impl Default for ImageDataGenerator {
+    fn default() -> Self {
+        ImageDataGenerator {
+            rotation_range: 0.0,
+            width_shift_range: 0.0,
+            height_shift_range: 0.0,
+            shear_range: 0.0,
+            zoom_range: [1.0, 1.0],
+            channel_shift_range: 0.0,
+            fill_mode: FillMode::Nearest,
+            fill_value: 0.0,
+            horizontal_flip: false,
+            vertical_flip: false,
+            brightness_range: None,
+        }
+    }
+}

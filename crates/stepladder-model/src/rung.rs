@@ -1,0 +1,105 @@
+//! A rung: one network and its training, as data, with everything that its ancestors say already filled in.
+
+use crate::augmentation::ImageDataGenerator;
+use crate::initializer::Initializer;
+use crate::layer::Layer;
+use crate::network::{Network, NetworkError};
+use crate::optimizer::OptimizerConfig;
+use crate::place::Place;
+use crate::training::{EarlyStopping, ReduceLrOnPlateau, Schedule, SplitFractions, Training};
+
+/// One step of the ladder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rung {
+    /// What the command line calls it.
+    pub name: String,
+    /// The rung that this one changes, as its file names it: a shipped rung, or a path.
+    pub parent: Option<String>,
+    /// What differs from the parent, in one sentence; what it is, for a rung without one.
+    pub change: String,
+    /// Which parts are the deck's and which are reconstruction.
+    pub about: Option<String>,
+    /// What the deck measured.
+    pub deck: Option<DeckFigures>,
+    /// What the network is given.
+    pub input: Input,
+    /// What layers have that do not say otherwise; already filled in in `layers`.
+    pub defaults: Defaults,
+    /// In order; `Random*` layers first.
+    pub layers: Vec<LayerSpec>,
+    /// Update rule and learning rate.
+    pub optimizer: OptimizerConfig,
+    /// Course of the learning rate.
+    pub schedule: Schedule,
+    /// Whether and when training ends before its last epoch.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Whether and when the learning rate falls.
+    pub reduce_lr_on_plateau: Option<ReduceLrOnPlateau>,
+    /// Epochs and batches.
+    pub training: Training,
+    /// Augmentation before the network; the `Random*` layers are the other kind.
+    pub augmentation: Option<ImageDataGenerator>,
+    /// How the photos are divided.
+    pub split: SplitFractions,
+    /// Lints that the rung silences, by name.
+    pub allow: Vec<String>,
+    /// Where it was written.
+    pub place: Place,
+}
+
+/// What the deck reports of a rung; `None` where it gives no figure. Accuracies are shares in [0, 1].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeckFigures {
+    /// On the test part.
+    pub test_accuracy: Option<f32>,
+    /// On the validation part.
+    pub val_accuracy: Option<f32>,
+    /// On the training part.
+    pub train_accuracy: Option<f32>,
+    /// Epochs trained.
+    pub epochs: Option<usize>,
+    /// Hours trained.
+    pub hours: Option<f32>,
+}
+
+/// The network's input, always with three channels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Height and width in pixels.
+    pub size: usize,
+}
+
+/// What the layers have that do not say otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// Of every kernel: convolution, depthwise, pointwise, dense. Glorot-uniform, as Keras, unless said otherwise.
+    pub kernel_initializer: Initializer,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Defaults {
+            kernel_initializer: Initializer::GlorotUniform,
+        }
+    }
+}
+
+/// A layer with its place in the network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerSpec {
+    /// Given so that others can name it as their input; layers without one are numbered as in Keras.
+    pub name: Option<String>,
+    /// Names of the layers that it takes, or `image`; empty for the layer before it.
+    pub inputs: Vec<String>,
+    /// What it does.
+    pub layer: Layer,
+    /// Where it was written.
+    pub place: Place,
+}
+
+impl Rung {
+    /// The network for square photos of `size` pixels a side and for `classes` classes.
+    pub fn network(&self, size: usize, classes: usize) -> Result<Network, NetworkError> {
+        Network::new(&self.layers, size, classes)
+    }
+}
