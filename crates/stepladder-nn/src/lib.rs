@@ -1,1 +1,24 @@
-//! To be written.
+//! Neural networks for Stepladder: the layers, losses and optimizers that a rung names, on Burn's tensors.
+//!
+//! This is the only crate of the workspace that names Burn; its public API speaks in host slices and
+//! [`Array`]s, so that a new Burn version is felt here and nowhere else. A [`stepladder_model::Network`] says
+//! what to compute; a [`Model`] holds its parameters and computes it; [`Trainer`] takes gradient steps.
+//!
+//! Layout is channels-last (NHWC) everywhere, and parameters have Keras' shapes.
+
+mod array;
+mod device;
+mod forward;
+mod initializer;
+mod model;
+mod ops;
+mod optimizer;
+mod random;
+mod trainer;
+
+pub use array::Array;
+pub use device::{Device, DeviceError};
+pub use initializer::initial_values;
+pub use model::{Model, ModelError};
+pub use optimizer::OptimizerState;
+pub use trainer::{StepOutcome, Trainer, TrainerState};

@@ -1,0 +1,15 @@
+//! A trained classifier: [`Classifier`] is a network with its weights, class names and preprocessing, stored in one
+//! file, `model.safetensors`, which needs nothing beside it. [`Evaluation`] measures what it does on labelled photos.
+//!
+//! The files that hold weights ([`read_arrays`], [`write_arrays`]) and the way that files are replaced ([`write_atomically`]) live here too, because
+//! training writes its checkpoints with them.
+
+mod atomic;
+mod classifier;
+mod evaluation;
+mod weights;
+
+pub use atomic::write_atomically;
+pub use classifier::{Classifier, ClassifierError, Preprocessing};
+pub use evaluation::{ClassFigures, Evaluation, PhotoPrediction, Predictions};
+pub use weights::{WeightsError, WeightsFile, read_arrays, write_arrays};

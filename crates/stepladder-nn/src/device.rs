@@ -1,0 +1,122 @@
+//! Where tensors live and are computed: the CPU, or a GPU whose back end was compiled in.
+
+use burn::tensor::Device as BurnDevice;
+use std::fmt;
+use std::str::FromStr;
+
+/// A place to compute on.
+///
+/// Parsed from `cpu`, `cuda`, `cuda:1`, `vulkan` or `metal`; the GPU names need this crate's feature of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    /// The processor, with Burn's flex back end.
+    #[default]
+    Cpu,
+    /// The NVIDIA GPU of this index.
+    #[cfg(feature = "cuda")]
+    Cuda(usize),
+    /// The default GPU, through Vulkan.
+    #[cfg(feature = "vulkan")]
+    Vulkan,
+    /// The default GPU, through Metal.
+    #[cfg(feature = "metal")]
+    Metal,
+}
+
+/// Why a device name was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// The name is no device at all.
+    #[error("unknown device `{0}`; write cpu, cuda, cuda:1, vulkan or metal")]
+    Unknown(String),
+    /// The name is a device that this build leaves out.
+    #[error(
+        "this build has no {0} support; build it with `cargo install --path crates/stepladder --features {0}`"
+    )]
+    NotCompiled(&'static str),
+}
+
+impl Device {
+    /// The device as Burn knows it, without gradients.
+    pub(crate) fn burn(self) -> BurnDevice {
+        match self {
+            Device::Cpu => BurnDevice::flex(),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(index) => BurnDevice::cuda(index),
+            #[cfg(feature = "vulkan")]
+            Device::Vulkan => BurnDevice::vulkan(burn::tensor::DeviceKind::DefaultDevice),
+            #[cfg(feature = "metal")]
+            Device::Metal => BurnDevice::metal(burn::tensor::DeviceKind::DefaultDevice),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = DeviceError;
+
+    fn from_str(name: &str) -> Result<Device, DeviceError> {
+        let (kind, index) = match name.split_once(':') {
+            Some((kind, index)) => (
+                kind,
+                index
+                    .parse()
+                    .map_err(|_| DeviceError::Unknown(name.to_string()))?,
+            ),
+            None => (name, 0_usize),
+        };
+        match (kind, index) {
+            ("cpu" | "auto", 0) => Ok(Device::Cpu),
+            #[cfg(feature = "cuda")]
+            ("cuda", index) => Ok(Device::Cuda(index)),
+            #[cfg(not(feature = "cuda"))]
+            ("cuda", _) => Err(DeviceError::NotCompiled("cuda")),
+            #[cfg(feature = "vulkan")]
+            ("vulkan", 0) => Ok(Device::Vulkan),
+            #[cfg(not(feature = "vulkan"))]
+            ("vulkan", 0) => Err(DeviceError::NotCompiled("vulkan")),
+            #[cfg(feature = "metal")]
+            ("metal", 0) => Ok(Device::Metal),
+            #[cfg(not(feature = "metal"))]
+            ("metal", 0) => Err(DeviceError::NotCompiled("metal")),
+            _ => Err(DeviceError::Unknown(name.to_string())),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Cpu => f.write_str("cpu"),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(index) => write!(f, "cuda:{index}"),
+            #[cfg(feature = "vulkan")]
+            Device::Vulkan => f.write_str("vulkan"),
+            #[cfg(feature = "metal")]
+            Device::Metal => f.write_str("metal"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_parsed_or_refused_with_the_remedy() {
+        assert_eq!("cpu".parse(), Ok(Device::Cpu));
+        assert_eq!(Device::Cpu.to_string().parse(), Ok(Device::Cpu));
+        assert_eq!("tpu".parse::<Device>(), Err(DeviceError::Unknown("tpu".into())));
+        assert_eq!(
+            "cpu:3".parse::<Device>(),
+            Err(DeviceError::Unknown("cpu:3".into()))
+        );
+        #[cfg(not(feature = "cuda"))]
+        assert!(
+            "cuda:1"
+                .parse::<Device>()
+                .unwrap_err()
+                .to_string()
+                .contains("--features cuda")
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! A network with its parameters: made new from a seed or from stored arrays, and asked for probabilities.
+
+use crate::array::{Array, Stored};
+use crate::device::Device;
+use crate::forward::{Mode, forward};
+use crate::initializer::initial_values;
+use burn::tensor::{Tensor, TensorData, activation};
+use stepladder_model::{Network, ParameterSpec};
+
+/// A network and the values of its parameters, on a device.
+#[derive(Debug, Clone)]
+pub struct Model {
+    network: Network,
+    device: Device,
+    /// Flat values in the order of the network's nodes, without gradients.
+    parameters: Vec<Tensor<1>>,
+}
+
+/// Why stored arrays do not fit a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// A parameter has no array.
+    #[error("parameter `{0}` is missing; the file is incomplete or belongs to another rung")]
+    Missing(String),
+    /// An array has another shape than its parameter.
+    #[error(
+        "parameter `{name}` has shape {found:?} where the network has {expected:?}; the file belongs to another rung or input size"
+    )]
+    Shape {
+        /// The parameter.
+        name: String,
+        /// The network's shape.
+        expected: Vec<usize>,
+        /// The array's shape.
+        found: Vec<usize>,
+    },
+    /// An array has no parameter.
+    #[error("the network has no parameter `{0}`; the file belongs to another rung")]
+    Unexpected(String),
+}
+
+impl Model {
+    /// A new model with initial values drawn from `seed`.
+    pub fn new(network: Network, seed: u64, device: Device) -> Model {
+        let parameters = specs(&network)
+            .map(|spec| flat(initial_values(spec, seed), device))
+            .collect();
+        Model {
+            network,
+            device,
+            parameters,
+        }
+    }
+
+    /// A model with stored parameters, in any order; each parameter of the network must be there once, in its shape.
+    pub fn from_arrays(network: Network, arrays: Vec<Array>, device: Device) -> Result<Model, ModelError> {
+        let mut stored = Stored::new(arrays);
+        let take = |spec: &ParameterSpec| Ok(flat(stored.take(&spec.name, &spec.shape)?, device));
+        let parameters = specs(&network).map(take).collect::<Result<_, _>>()?;
+        stored.finish()?;
+        Ok(Model {
+            network,
+            device,
+            parameters,
+        })
+    }
+
+    /// What the model computes.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// A copy of every parameter in host memory, moving statistics too, in the order of the network's nodes.
+    pub fn to_arrays(&self) -> Vec<Array> {
+        let arrays = specs(&self.network).zip(&self.parameters);
+        arrays
+            .map(|(spec, value)| Array::new(&spec.name, spec.shape.clone(), to_host(value.clone())))
+            .collect()
+    }
+
+    /// Class probabilities of `photos` images: `[photos, classes]`, row-major.
+    ///
+    /// `images` holds RGB values in [0, 1], `[photos, H, W, 3]`, of the network's input size.
+    ///
+    /// # Panics
+    ///
+    /// If `images` is not that long.
+    pub fn predict(&self, images: Vec<f32>, photos: usize) -> Vec<f32> {
+        let images = self.images(images, photos);
+        let pass = forward(&self.network, &self.parameters, images, Mode::Inference);
+        to_host(activation::softmax(pass.logits, 1))
+    }
+
+    /// `images` as a tensor `[photos, H, W, 3]` on the model's device.
+    pub(crate) fn images(&self, images: Vec<f32>, photos: usize) -> Tensor<4> {
+        let [height, width, channels] = self.network.input;
+        Tensor::from_data(
+            TensorData::new(images, [photos, height, width, channels]),
+            &self.device.burn(),
+        )
+    }
+
+    pub(crate) fn parameters(&self) -> &[Tensor<1>] {
+        &self.parameters
+    }
+
+    pub(crate) fn parameters_mut(&mut self) -> &mut [Tensor<1>] {
+        &mut self.parameters
+    }
+}
+
+/// The network's parameters in the order of its nodes.
+pub(crate) fn specs(network: &Network) -> impl Iterator<Item = &ParameterSpec> {
+    network.nodes.iter().flat_map(|node| &node.parameters)
+}
+
+/// Values as a flat tensor on `device`.
+pub(crate) fn flat(values: Vec<f32>, device: Device) -> Tensor<1> {
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), &device.burn())
+}
+
+/// A tensor's values, row-major.
+pub(crate) fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().expect("every tensor here is f32")
+}

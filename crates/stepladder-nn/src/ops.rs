@@ -1,0 +1,31 @@
+//! The operations that layers are made of, on channels-last tensors `[batch, height, width, channels]`.
+//!
+//! Each function here is differentiable and composes Burn's own operations, so that it runs on every back end. A
+//! faster kernel for one of them goes behind the same signature.
+
+mod activation;
+mod convolution;
+mod dropout;
+mod loss;
+mod normalization;
+mod padding;
+mod pooling;
+
+pub(crate) use activation::activation;
+pub(crate) use convolution::{Window, conv2d, depthwise_conv2d};
+pub(crate) use dropout::dropout;
+pub(crate) use loss::cross_entropy;
+pub(crate) use normalization::{BatchNorm, batch_norm_inference, batch_norm_training};
+pub(crate) use pooling::{average_pool, global_average_pool, max_pool};
+
+use burn::tensor::Tensor;
+
+/// NHWC to Burn's NCHW: a view, not a copy.
+fn to_nchw(x: Tensor<4>) -> Tensor<4> {
+    x.permute([0, 3, 1, 2])
+}
+
+/// Burn's NCHW to NHWC: a view, not a copy.
+fn to_nhwc(x: Tensor<4>) -> Tensor<4> {
+    x.permute([0, 2, 3, 1])
+}

@@ -1,0 +1,59 @@
+//! Convolutions, full and depthwise.
+
+use super::padding::pad_of_axis;
+use super::{to_nchw, to_nhwc};
+use burn::tensor::Tensor;
+use burn::tensor::module;
+use burn::tensor::ops::ConvOptions;
+use stepladder_model::Padding;
+
+/// How a window moves over the image.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    /// Height and width.
+    pub size: [usize; 2],
+    /// Steps down and right.
+    pub strides: [usize; 2],
+    /// What lies outside the image.
+    pub padding: Padding,
+}
+
+impl Window {
+    /// Rows and columns of padding, (before, after) each, on an image of `height` x `width`.
+    pub fn pads(&self, height: usize, width: usize) -> [(usize, usize); 2] {
+        [
+            pad_of_axis(self.padding, height, self.size[0], self.strides[0]),
+            pad_of_axis(self.padding, width, self.size[1], self.strides[1]),
+        ]
+    }
+}
+
+/// Convolution of `x` `[N, H, W, C]` with `kernel` `[kh, kw, C, filters]` (Keras' HWIO), plus `bias` `[filters]`:
+/// `[N, H', W', filters]`.
+pub(crate) fn conv2d(x: Tensor<4>, kernel: Tensor<4>, bias: Option<Tensor<1>>, window: Window) -> Tensor<4> {
+    let [_, height, width, _] = x.dims();
+    let options = ConvOptions::new_with_padding(window.strides, window.pads(height, width), [1, 1], 1);
+    to_nhwc(module::conv2d(
+        to_nchw(x),
+        kernel.permute([3, 2, 0, 1]),
+        bias,
+        options,
+    ))
+}
+
+/// Depthwise convolution of `x` `[N, H, W, C]` with `kernel` `[kh, kw, C, multiplier]`: `[N, H', W', C * multiplier]`,
+/// output channel `c * multiplier + m` from input channel `c`, as Keras orders them.
+pub(crate) fn depthwise_conv2d(
+    x: Tensor<4>,
+    kernel: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    window: Window,
+) -> Tensor<4> {
+    let [_, height, width, channels] = x.dims();
+    let [kh, kw, _, multiplier] = kernel.dims();
+    let kernel = kernel
+        .permute([2, 3, 0, 1])
+        .reshape([channels * multiplier, 1, kh, kw]);
+    let options = ConvOptions::new_with_padding(window.strides, window.pads(height, width), [1, 1], channels);
+    to_nhwc(module::conv2d(to_nchw(x), kernel, bias, options))
+}

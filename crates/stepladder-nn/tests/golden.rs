@@ -1,0 +1,192 @@
+//! Whole rungs against Keras: outputs, gradients and ten optimizer steps from the same weights and photos.
+//!
+//! The expected values are Keras' answers, stored by `oracle/golden_rungs.py`; weights and photos are made up on both
+//! sides by the same integer arithmetic (`oracle/fill.py`), so that nothing large is stored.
+
+mod fill;
+
+use serde::Deserialize;
+use stepladder_model::{Network, OptimizerConfig, RungCatalog};
+use stepladder_nn::{Array, Device, Model, Trainer};
+
+/// Relative to the greatest magnitude (logits) or the norm (parameters and gradients).
+const TOLERANCE: f64 = 1e-4;
+
+#[derive(Deserialize)]
+struct Golden {
+    rung: String,
+    size: usize,
+    batch: usize,
+    classes: usize,
+    logits: Vec<f32>,
+    losses: Vec<f32>,
+    gradients: Vec<Digest>,
+    after: Vec<Digest>,
+    logits_after: Vec<f32>,
+}
+
+/// The norm of an array and some of its values.
+#[derive(Deserialize)]
+struct Digest {
+    name: String,
+    norm: f64,
+    at: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl Digest {
+    /// Asserts that `array` has this digest: the norm, and the sampled values as a vector.
+    fn assert_close(&self, array: &Array, what: &str) {
+        assert_eq!(self.name, array.name, "{what}: parameters come in Keras' order");
+        let norm = array
+            .values
+            .iter()
+            .map(|&v| f64::from(v).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        assert!(
+            (norm - self.norm).abs() <= TOLERANCE * self.norm.max(1e-6),
+            "{what} {}: norm {norm}, Keras has {}",
+            self.name,
+            self.norm
+        );
+        let found: Vec<f32> = self.at.iter().map(|&i| array.values[i]).collect();
+        // Samples of a mostly-zero gradient may all be zero: then the whole array's scale is what counts.
+        let floor = self.norm / (array.values.len() as f64).sqrt() * (self.at.len() as f64).sqrt();
+        assert_vectors_close(&found, &self.values, floor, &format!("{what} {}", self.name));
+    }
+}
+
+/// Asserts |found - expected| <= tolerance * max(|expected|, floor), in the Euclidean norm.
+fn assert_vectors_close(found: &[f32], expected: &[f32], floor: f64, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}: length");
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    let scale = norm(&mut expected.iter().map(|&v| f64::from(v))).max(floor);
+    let error = norm(
+        &mut found
+            .iter()
+            .zip(expected)
+            .map(|(&a, &b)| f64::from(a) - f64::from(b)),
+    );
+    assert!(
+        error <= TOLERANCE * scale,
+        "{what}: relative error {:.2e} (found {:?} .., Keras {:?} ..)",
+        error / scale,
+        &found[..found.len().min(4)],
+        &expected[..expected.len().min(4)]
+    );
+}
+
+/// The network's parameters, filled as the oracle fills them.
+fn filled(network: &Network) -> Vec<Array> {
+    let specs = network.nodes.iter().flat_map(|node| &node.parameters);
+    specs
+        .map(|s| Array::new(&s.name, s.shape.clone(), fill::parameter(&s.name, &s.shape)))
+        .collect()
+}
+
+/// Plain gradient descent.
+fn descent() -> OptimizerConfig {
+    OptimizerConfig::Sgd {
+        learning_rate: 1.0,
+        momentum: 0.0,
+        nesterov: false,
+        weight_decay: None,
+        clipping: None,
+    }
+}
+
+/// Gradients of the loss, read off one step of plain gradient descent at rate 1.
+fn gradients(network: &Network, images: &[f32], labels: &[u32]) -> Vec<Array> {
+    let before = filled(network);
+    let model = Model::from_arrays(network.clone(), before.clone(), Device::Cpu).unwrap();
+    let mut trainer = Trainer::new(model, descent(), 0.0, 0);
+    // At rate 1, value - gradient loses digits of a small gradient beside a large value; a large rate keeps them.
+    const RATE: f32 = 1024.0;
+    trainer.step(images.to_vec(), labels, RATE);
+    let after = trainer.model().to_arrays();
+    let difference = |(a, b): (&Array, &Array)| {
+        let values = a
+            .values
+            .iter()
+            .zip(&b.values)
+            .map(|(a, b)| (a - b) / RATE)
+            .collect();
+        Array::new(&a.name, a.shape.clone(), values)
+    };
+    before.iter().zip(&after).map(difference).collect()
+}
+
+fn check(json: &str) {
+    let golden: Golden = serde_json::from_str(json).unwrap();
+    let rung = RungCatalog::shipped().get(&golden.rung).unwrap();
+    let network = rung.network(golden.size, golden.classes).unwrap();
+    let images = fill::images(golden.batch, golden.size);
+    let labels: Vec<u32> = (0..golden.batch as u32)
+        .map(|i| i % golden.classes as u32)
+        .collect();
+
+    let trainable: Vec<bool> = network
+        .nodes
+        .iter()
+        .flat_map(|node| &node.parameters)
+        .map(|spec| spec.trainable)
+        .collect();
+    let found = gradients(&network, &images, &labels);
+    let found: Vec<&Array> = found
+        .iter()
+        .zip(&trainable)
+        .filter(|(_, t)| **t)
+        .map(|(a, _)| a)
+        .collect();
+    assert_eq!(found.len(), golden.gradients.len());
+    for (digest, gradient) in golden.gradients.iter().zip(found) {
+        digest.assert_close(gradient, "gradient of");
+    }
+
+    let model = Model::from_arrays(network.clone(), filled(&network), Device::Cpu).unwrap();
+    assert_logits_close(&model, &images, &golden, &golden.logits, "outputs at the start");
+
+    let rate = rung.optimizer.learning_rate();
+    let mut trainer = Trainer::new(model, rung.optimizer.clone(), 0.0, 0);
+    let losses: Vec<f32> = golden
+        .losses
+        .iter()
+        .map(|_| trainer.step(images.clone(), &labels, rate).loss)
+        .collect();
+    assert_vectors_close(&losses, &golden.losses, 0.0, "losses of ten steps");
+    for (digest, parameter) in golden.after.iter().zip(trainer.model().to_arrays()) {
+        digest.assert_close(&parameter, "after ten steps");
+    }
+    assert_logits_close(
+        trainer.model(),
+        &images,
+        &golden,
+        &golden.logits_after,
+        "outputs after ten steps",
+    );
+}
+
+/// Compares what the model predicts with the softmax of Keras' logits.
+fn assert_logits_close(model: &Model, images: &[f32], golden: &Golden, logits: &[f32], what: &str) {
+    let found = model.predict(images.to_vec(), golden.batch);
+    let expected: Vec<f32> = logits.chunks_exact(golden.classes).flat_map(softmax).collect();
+    assert_vectors_close(&found, &expected, 0.0, what);
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.iter().map(|l| (l - greatest).exp()).collect();
+    let sum: f32 = powers.iter().sum();
+    powers.iter().map(|p| p / sum).collect()
+}
+
+#[test]
+fn baseline_agrees_with_keras() {
+    check(include_str!("golden/baseline.json"));
+}
+
+#[test]
+fn m5_agrees_with_keras() {
+    check(include_str!("golden/m5.json"));
+}
