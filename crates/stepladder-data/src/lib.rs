@@ -1,1 +1,36 @@
-//! To be written.
+//! Photos for Stepladder: where they come from, how they are decoded, split, cached, augmented and delivered in batches.
+//!
+//! The way of a photo: [`Dataset::open`] lists an archive, a folder or a table; [`PhotoStore::open_or_build`] decodes every photo
+//! once into a cache; [`Split::new`] divides them; [`Loader`] delivers batches of squares, NHWC, RGB, 0..=1.
+//!
+//! Nothing here knows of networks or training. No input can make it panic, write outside the cache folder, or hold more than
+//! a bounded amount of memory.
+
+mod augment;
+mod cache;
+mod dataset;
+mod decode;
+mod error;
+mod layout;
+mod loader;
+mod names;
+mod photo;
+mod positional;
+mod progress;
+mod random;
+mod sniff;
+mod source;
+mod split;
+mod store;
+
+pub use augment::Augmentation;
+pub use cache::CacheConfig;
+pub use dataset::{DataRequest, Dataset, Part, Photo};
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode};
+pub use error::{DataError, PhotoError, Skipped};
+pub use loader::{Batch, Epoch, Loader, LoaderConfig};
+pub use names::printable;
+pub use photo::{RgbPhoto, prepare};
+pub use progress::{NoProgress, Progress};
+pub use split::Split;
+pub use store::PhotoStore;

@@ -1,0 +1,209 @@
+//! What can go wrong with a data set as a whole ([`DataError`]) and with one photo of it ([`PhotoError`]).
+//! The first stops the command; the second costs one photo, which is listed as skipped with the error's text as its reason.
+
+use std::io;
+use std::path::PathBuf;
+
+/// An error that stops the work on a data set. The message names the file, what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The request names no data at all, or things that exclude each other.
+    #[error("{0}")]
+    Request(&'static str),
+    /// A file or folder cannot be opened or listed.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// What was being read.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The file is neither a zip nor a table nor an IDX file.
+    #[error("{name} is {what}; give a zip, a folder, a CSV or TSV table, or MNIST's IDX files")]
+    NotData {
+        /// The file as the user named it.
+        name: String,
+        /// What it is instead.
+        what: String,
+    },
+    /// The archive's directory cannot be read.
+    #[error("{name} is damaged or cut short ({reason}); download or pack it again")]
+    DamagedArchive {
+        /// The archive as the user named it.
+        name: String,
+        /// The zip reader's words.
+        reason: String,
+    },
+    /// The archive or folder holds nothing that could be a photo.
+    #[error("{name} holds no usable photos{}", hint(*skipped, example))]
+    NoPhotos {
+        /// The data as the user named it.
+        name: String,
+        /// How many files were set aside.
+        skipped: usize,
+        /// One of them with its reason.
+        example: Option<Skipped>,
+    },
+    /// Photos lie in no class folder.
+    #[error(
+        "the photos in {name} are not in class folders; put each class into a folder of its own, or give a table with the columns file and class"
+    )]
+    NoClassFolders {
+        /// The data as the user named it.
+        name: String,
+    },
+    /// One class only: there is nothing to tell apart.
+    #[error("{name} has only one class, \"{class}\"; a classifier needs at least two class folders")]
+    SingleClass {
+        /// The data as the user named it.
+        name: String,
+        /// The only class.
+        class: String,
+    },
+    /// Parts are declared, but none of the photos is for training.
+    #[error(
+        "{name} declares its parts, but no photo is in the training part; name one of them train, or declare no parts"
+    )]
+    NoTrainingPart {
+        /// The data as the user named it.
+        name: String,
+    },
+    /// A class that appears in the validation or test part only.
+    #[error(
+        "class \"{class}\" has photos in the {part} part of {name} but none in the training part; check the spelling of its folder"
+    )]
+    ClassWithoutTraining {
+        /// The data as the user named it.
+        name: String,
+        /// The class.
+        class: String,
+        /// Where it does appear.
+        part: &'static str,
+    },
+    /// A table cannot be understood.
+    #[error("{name}, line {line}: {message}")]
+    Table {
+        /// The table's file.
+        name: String,
+        /// Line number, from 1.
+        line: u64,
+        /// What is wrong and what is expected.
+        message: String,
+    },
+    /// An IDX file is not what its header says.
+    #[error("{name}: {message}")]
+    Idx {
+        /// The file.
+        name: String,
+        /// What is wrong and what is expected.
+        message: String,
+    },
+    /// The cache folder cannot be written (full disk, no permission).
+    #[error(
+        "cannot write the photo cache in {}: {source}; make room there, or choose another folder with --cache or STEPLADDER_CACHE",
+        dir.display()
+    )]
+    CacheWrite {
+        /// The cache folder.
+        dir: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// No cache folder was given and the platform names none.
+    #[error("no cache folder is known; name one with --cache or STEPLADDER_CACHE")]
+    NoCacheDir,
+    /// A cached photo does not read back as it was written.
+    #[error("the cached copy of {photo} in {} cannot be read ({reason}); delete that file and start again", file.display())]
+    CacheRead {
+        /// The cache file.
+        file: PathBuf,
+        /// The photo.
+        photo: String,
+        /// Why it failed.
+        reason: String,
+    },
+    /// Fractions outside 0..1, or nothing left for training.
+    #[error(
+        "validation {validation} and test {test} leave nothing to train on; each must lie in 0..1 and their sum below 1"
+    )]
+    Fractions {
+        /// The validation fraction.
+        validation: f64,
+        /// The test fraction.
+        test: f64,
+    },
+    /// A setting that cannot work.
+    #[error("{0}")]
+    Setting(String),
+    /// One photo, where the caller asked for exactly that one.
+    #[error("{name}: {source}")]
+    Photo {
+        /// The photo.
+        name: String,
+        /// What is wrong with it.
+        source: PhotoError,
+    },
+}
+
+fn hint(skipped: usize, example: &Option<Skipped>) -> String {
+    match example {
+        None => String::from("; put each class's photos into a folder of its own"),
+        Some(one) => format!(
+            "; {skipped} files were set aside, such as {}: {}",
+            one.name, one.reason
+        ),
+    }
+}
+
+/// A file that is not used, and why.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Skipped {
+    /// The file's name inside its archive or folder, control characters escaped.
+    pub name: String,
+    /// Why it is not used, as a phrase that follows the name.
+    pub reason: String,
+}
+
+/// Why one file cannot be used as a photo. Its message is the reason that users see.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PhotoError {
+    /// The bytes cannot be read.
+    #[error("cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// The file has no bytes.
+    #[error("empty file")]
+    Empty,
+    /// The file is larger than we are willing to hold in memory.
+    #[error("more than {} MiB of data in one file", limit >> 20)]
+    TooManyBytes {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The picture has more pixels than we are willing to decode.
+    #[error("{width} x {height} pixels, more than the limit of {} megapixels", crate::decode::MAX_PIXELS / 1_000_000)]
+    TooManyPixels {
+        /// Columns that the header claims.
+        width: u32,
+        /// Rows that the header claims.
+        height: u32,
+    },
+    /// Not a picture at all, or one of a kind that is not supported.
+    #[error("{0}")]
+    NotAPhoto(String),
+    /// A picture whose data is broken.
+    #[error("damaged {format}: {reason}")]
+    Damaged {
+        /// "JPEG", "PNG", ..
+        format: &'static str,
+        /// The decoder's words.
+        reason: String,
+    },
+    /// The decoder itself failed.
+    #[error("the {format} decoder failed on this file")]
+    DecoderPanicked {
+        /// "JPEG", "PNG", ..
+        format: &'static str,
+    },
+}

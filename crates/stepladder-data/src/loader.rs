@@ -1,0 +1,252 @@
+//! Batches for the trainer, made ahead by threads of their own. Order and content follow from seed and epoch alone; how many
+//! threads there are, and how fast the trainer is, changes nothing.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use rayon::prelude::*;
+
+use crate::augment::Augmentation;
+use crate::error::DataError;
+use crate::random::{Purpose, Stream};
+use crate::store::PhotoStore;
+
+/// How a [`Loader`] makes batches.
+#[derive(Debug, Clone)]
+pub struct LoaderConfig {
+    /// Photos per batch; the last of an epoch may have fewer.
+    pub batch_size: usize,
+    /// Height and width of the delivered squares in pixels.
+    pub size: usize,
+    /// Another order in each epoch, else the order given.
+    pub shuffle: bool,
+    /// Decides order and augmentation.
+    pub seed: u64,
+    /// What is done to the photos.
+    pub augmentation: Augmentation,
+    /// Threads that make batches.
+    pub threads: usize,
+    /// What batches made ahead may take, in bytes. One is always made ahead.
+    pub prefetch_bytes: usize,
+}
+
+impl LoaderConfig {
+    /// Batches in the given order, without augmentation, with one thread and 256 MiB ahead.
+    pub fn new(batch_size: usize, size: usize) -> Self {
+        Self {
+            batch_size,
+            size,
+            shuffle: false,
+            seed: 0,
+            augmentation: Augmentation::none(),
+            threads: 1,
+            prefetch_bytes: 256 << 20,
+        }
+    }
+}
+
+/// Some photos, ready for the network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// `N * size * size * 3` values in 0..=1, NHWC: photo, row, column, then R, G, B.
+    pub images: Vec<f32>,
+    /// `N` classes.
+    pub labels: Vec<u32>,
+    /// `N` photo numbers.
+    pub photos: Vec<u32>,
+}
+
+/// Delivers a list of photos in batches, epoch after epoch.
+#[derive(Debug)]
+pub struct Loader {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: PhotoStore,
+    labels: Vec<u32>,
+    photos: Vec<u32>,
+    config: LoaderConfig,
+    pool: rayon::ThreadPool,
+}
+
+impl Loader {
+    /// A loader of the photos with the numbers `photos`. `labels` holds the class of every photo of the store, by photo
+    /// number, as [`Dataset::labels`](crate::Dataset::labels) gives them.
+    ///
+    /// Fails where a photo is not in the store, was unreadable, or has no label, and where a size is zero.
+    pub fn new(
+        store: &PhotoStore,
+        labels: &[u32],
+        photos: &[u32],
+        config: LoaderConfig,
+    ) -> Result<Self, DataError> {
+        if config.batch_size == 0 || config.size == 0 {
+            return Err(DataError::Setting(String::from(
+                "the batch size and the photo size must be at least 1",
+            )));
+        }
+        if let Some(photo) = photos
+            .iter()
+            .find(|&&p| !store.is_readable(p) || p as usize >= labels.len())
+        {
+            return Err(DataError::Setting(format!(
+                "photo {photo} is not readable or has no label"
+            )));
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(config.threads.max(1))
+            .thread_name(|n| format!("loader-{n}"))
+            .build()
+            .map_err(|e| {
+                DataError::Setting(format!("cannot start {} loader threads: {e}", config.threads))
+            })?;
+        let (labels, photos) = (labels.to_vec(), photos.to_vec());
+        Ok(Self {
+            shared: Arc::new(Shared {
+                store: store.clone(),
+                labels,
+                photos,
+                config,
+                pool,
+            }),
+        })
+    }
+
+    /// Number of photos in an epoch.
+    pub fn len(&self) -> usize {
+        self.shared.photos.len()
+    }
+
+    /// Whether an epoch has no photos.
+    pub fn is_empty(&self) -> bool {
+        self.shared.photos.is_empty()
+    }
+
+    /// Number of batches in an epoch.
+    pub fn batches(&self) -> usize {
+        self.len().div_ceil(self.shared.config.batch_size)
+    }
+
+    /// The batches of epoch `epoch`. Making them begins at once.
+    pub fn epoch(&self, epoch: u64) -> Epoch {
+        self.epoch_from(epoch, 0)
+    }
+
+    /// As [`epoch`](Self::epoch), without the first `skip` batches, to go on where a run was interrupted. They cost no time.
+    pub fn epoch_from(&self, epoch: u64, skip: usize) -> Epoch {
+        let config = &self.shared.config;
+        let batch_bytes = config
+            .batch_size
+            .saturating_mul(config.size * config.size * 3 * size_of::<f32>());
+        let ahead = (config.prefetch_bytes / batch_bytes.max(1)).max(1);
+        // The thread itself holds one batch that waits to be sent.
+        let (sender, batches) = crossbeam_channel::bounded(ahead - 1);
+        let shared = Arc::clone(&self.shared);
+        let made = std::thread::Builder::new()
+            .name(String::from("prefetch"))
+            .spawn(move || shared.make_epoch(epoch, skip, &sender));
+        let (maker, refused) = match made {
+            Ok(maker) => (Some(maker), None),
+            Err(e) => (
+                None,
+                Some(DataError::Setting(format!("cannot start a loader thread: {e}"))),
+            ),
+        };
+        Epoch {
+            batches: Some(batches),
+            maker,
+            refused,
+            waited: Duration::ZERO,
+        }
+    }
+}
+
+impl Shared {
+    fn order(&self, epoch: u64) -> Vec<u32> {
+        let mut order = self.photos.clone();
+        if self.config.shuffle {
+            Stream::new(Purpose::Order, self.config.seed, epoch, 0).shuffle(&mut order);
+        }
+        order
+    }
+
+    fn make_epoch(&self, epoch: u64, skip: usize, sender: &Sender<Result<Batch, DataError>>) {
+        for photos in self.order(epoch).chunks(self.config.batch_size).skip(skip) {
+            let batch = self.make_batch(photos);
+            let failed = batch.is_err();
+            // Nobody receives any more once the epoch is dropped.
+            if sender.send(batch).is_err() || failed {
+                return;
+            }
+        }
+    }
+
+    fn make_batch(&self, photos: &[u32]) -> Result<Batch, DataError> {
+        let size = self.config.size;
+        let mut images = vec![0.0; photos.len() * size * size * 3];
+        self.pool.install(|| {
+            images
+                .par_chunks_exact_mut(size * size * 3)
+                .zip(photos)
+                .try_for_each(|(out, &photo)| self.load(photo, out))
+        })?;
+        let labels = photos.iter().map(|&photo| self.labels[photo as usize]).collect();
+        Ok(Batch {
+            images,
+            labels,
+            photos: photos.to_vec(),
+        })
+    }
+
+    fn load(&self, photo: u32, out: &mut [f32]) -> Result<(), DataError> {
+        let cached = self.store.photo(photo)?;
+        self.config
+            .augmentation
+            .apply(&cached.square(self.config.size as u32), out);
+        Ok(())
+    }
+}
+
+/// The batches of one epoch, in order. After an error, which names the photo, it ends. Dropping it ends its thread.
+#[derive(Debug)]
+pub struct Epoch {
+    batches: Option<Receiver<Result<Batch, DataError>>>,
+    maker: Option<JoinHandle<()>>,
+    refused: Option<DataError>,
+    waited: Duration,
+}
+
+impl Epoch {
+    /// How long [`next`](Iterator::next) has kept its caller waiting so far.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+}
+
+impl Iterator for Epoch {
+    type Item = Result<Batch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(error) = self.refused.take() {
+            return Some(Err(error));
+        }
+        let start = Instant::now();
+        let batch = self.batches.as_ref()?.recv().ok();
+        self.waited += start.elapsed();
+        batch
+    }
+}
+
+impl Drop for Epoch {
+    fn drop(&mut self) {
+        // Without a receiver the thread's next send fails, so that it ends after the batch in work.
+        self.batches = None;
+        if let Some(maker) = self.maker.take() {
+            let _ = maker.join();
+        }
+    }
+}

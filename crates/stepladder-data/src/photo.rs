@@ -1,0 +1,230 @@
+//! One decoded photo ([`RgbPhoto`]) and the geometry that every photo goes through on its way to the network:
+//! shrink to a short side, enlarge where too small, and cut the central square.
+//!
+//! Training, evaluation and prediction all pass through [`RgbPhoto::fit`] and [`RgbPhoto::square`], so that a model
+//! sees the same pixels in each of them.
+
+use std::borrow::Cow;
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+/// The longest side that [`RgbPhoto::fit`] keeps, in short sides. The network sees the central square only, so the ends
+/// of a panorama would fill the cache for nothing.
+const MAX_ASPECT: u32 = 4;
+
+/// A photo as 8-bit RGB: `height` rows of `width` pixels of 3 bytes, top row first, no padding.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RgbPhoto {
+    width: u32,
+    height: u32,
+    pixels: Vec<u8>,
+}
+
+impl std::fmt::Debug for RgbPhoto {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RgbPhoto({} x {})", self.width, self.height)
+    }
+}
+
+impl RgbPhoto {
+    /// A photo of `width` by `height` pixels. `None` where a side is 0 or `pixels` does not hold
+    /// `width * height * 3` bytes.
+    pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
+        let bytes = (width as usize).checked_mul(height as usize)?.checked_mul(3)?;
+        (bytes > 0 && pixels.len() == bytes).then_some(Self {
+            width,
+            height,
+            pixels,
+        })
+    }
+
+    /// Columns.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// The shorter of width and height.
+    pub fn short_side(&self) -> u32 {
+        self.width.min(self.height)
+    }
+
+    /// The pixels, row by row, as R, G, B bytes.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The pixels, by value.
+    pub fn into_pixels(self) -> Vec<u8> {
+        self.pixels
+    }
+
+    /// Shrinks the photo so that its short side is `size`, antialiased (Lanczos, 3 lobes). A photo that is smaller
+    /// already keeps its size. Of a photo longer than four times its short side, the central part is kept.
+    pub fn fit(&self, size: u32) -> Cow<'_, Self> {
+        let size = size.max(1);
+        let short = self.short_side();
+        let long_limit = short.saturating_mul(MAX_ASPECT);
+        let (keep_w, keep_h) = (self.width.min(long_limit), self.height.min(long_limit));
+        if short <= size {
+            if (keep_w, keep_h) == (self.width, self.height) {
+                return Cow::Borrowed(self);
+            }
+            return Cow::Owned(self.center(keep_w, keep_h));
+        }
+        let scaled = |side: u32| {
+            ((u64::from(side) * u64::from(size) + u64::from(short) / 2) / u64::from(short)) as u32
+        };
+        let (left, top) = ((self.width - keep_w) / 2, (self.height - keep_h) / 2);
+        Cow::Owned(self.resample(
+            [left, top, keep_w, keep_h],
+            [scaled(keep_w).max(1), scaled(keep_h).max(1)],
+            FilterType::Lanczos3,
+        ))
+    }
+
+    /// The central `size` by `size` square at a short side of `size`: larger photos are shrunk as by
+    /// [`fit`](Self::fit), smaller ones enlarged bilinearly.
+    pub fn square(&self, size: u32) -> Cow<'_, Self> {
+        let size = size.max(1);
+        if (self.width, self.height) == (size, size) {
+            return Cow::Borrowed(self);
+        }
+        let short = self.short_side();
+        if short < size {
+            let crop = [(self.width - short) / 2, (self.height - short) / 2, short, short];
+            return Cow::Owned(self.resample(crop, [size, size], FilterType::Bilinear));
+        }
+        let fitted = self.fit(size);
+        if (fitted.width, fitted.height) == (size, size) {
+            fitted
+        } else {
+            Cow::Owned(fitted.center(size, size))
+        }
+    }
+
+    /// The central `width` by `height` pixels; where the rest is odd, the spare pixel is cut at the right and bottom.
+    fn center(&self, width: u32, height: u32) -> Self {
+        let (left, top) = (
+            (self.width - width) as usize / 2,
+            (self.height - height) as usize / 2,
+        );
+        let (stride, row) = (self.width as usize * 3, width as usize * 3);
+        let mut pixels = Vec::with_capacity(row * height as usize);
+        for line in self.pixels.chunks_exact(stride).skip(top).take(height as usize) {
+            pixels.extend_from_slice(&line[left * 3..left * 3 + row]);
+        }
+        Self {
+            width,
+            height,
+            pixels,
+        }
+    }
+
+    /// Resamples the rectangle `[left, top, width, height]` to `[width, height]`.
+    fn resample(
+        &self,
+        [left, top, width, height]: [u32; 4],
+        [to_w, to_h]: [u32; 2],
+        filter: FilterType,
+    ) -> Self {
+        let source = ImageRef::new(self.width, self.height, &self.pixels, PixelType::U8x3);
+        let mut target = Image::new(to_w, to_h, PixelType::U8x3);
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(filter))
+            .crop(
+                f64::from(left),
+                f64::from(top),
+                f64::from(width),
+                f64::from(height),
+            );
+        // Both can fail only for sizes and formats that do not fit together, which `new` and the callers rule out.
+        let source = source.expect("an RgbPhoto holds width * height * 3 bytes");
+        Resizer::new()
+            .resize(&source, &mut target, &options)
+            .expect("the crop lies inside the photo");
+        Self {
+            width: to_w,
+            height: to_h,
+            pixels: target.into_vec(),
+        }
+    }
+}
+
+/// What the network is fed for one photo outside training: the central square as `size * size * 3` values in 0..=1,
+/// row by row, R, G, B. The same as [`Loader`](crate::Loader) delivers without augmentation.
+pub fn prepare(photo: &RgbPhoto, size: usize) -> Vec<f32> {
+    let size = u32::try_from(size).unwrap_or(u32::MAX);
+    // `fit` first, as the cache does: a photo passes through one resampling in either case.
+    photo
+        .fit(size)
+        .square(size)
+        .pixels()
+        .iter()
+        .map(|&v| to_unit(v))
+        .collect()
+}
+
+/// 0..=255 to 0..=1 by division, so that 255 becomes exactly 1.
+pub(crate) fn to_unit(value: u8) -> f32 {
+    f32::from(value) / 255.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(width: u32, height: u32) -> RgbPhoto {
+        let pixels = (0..height)
+            .flat_map(|y| (0..width).flat_map(move |x| [x as u8, y as u8, 7]))
+            .collect();
+        RgbPhoto::new(width, height, pixels).expect("sizes agree")
+    }
+
+    #[test]
+    fn sizes_must_agree() {
+        assert!(RgbPhoto::new(2, 2, vec![0; 11]).is_none());
+        assert!(RgbPhoto::new(0, 2, vec![]).is_none());
+        assert!(RgbPhoto::new(u32::MAX, u32::MAX, vec![]).is_none());
+    }
+
+    #[test]
+    fn fit_shrinks_and_never_enlarges() {
+        assert_eq!(
+            (ramp(100, 50).fit(25).width(), ramp(100, 50).fit(25).height()),
+            (50, 25)
+        );
+        let small = ramp(20, 10);
+        assert_eq!(small.fit(64).as_ref(), &small);
+        // A strip keeps its central part only.
+        let strip = ramp(200, 10).fit(64).into_owned();
+        assert_eq!((strip.width(), strip.height()), (40, 10));
+        assert_eq!(strip.pixels()[0], 80);
+    }
+
+    #[test]
+    fn square_is_the_exact_center_where_the_short_side_fits() {
+        let square = ramp(9, 4).square(4).into_owned();
+        assert_eq!((square.width(), square.height()), (4, 4));
+        assert_eq!(&square.pixels()[..3], &[2, 0, 7]);
+        assert_eq!(&square.pixels()[square.pixels().len() - 3..], &[5, 3, 7]);
+    }
+
+    #[test]
+    fn square_enlarges_small_photos_and_shrinks_large_ones() {
+        assert_eq!(ramp(1, 1).square(8).pixels(), [0, 0, 7].repeat(64));
+        assert_eq!(ramp(3, 2).square(8).short_side(), 8);
+        assert_eq!(ramp(90, 60).square(8).width(), 8);
+    }
+
+    #[test]
+    fn prepared_values_lie_in_the_unit_range() {
+        let white = RgbPhoto::new(3, 2, vec![255; 18]).expect("sizes agree");
+        assert!(prepare(&white, 4).iter().all(|&v| v == 1.0));
+    }
+}

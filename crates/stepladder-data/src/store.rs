@@ -1,0 +1,288 @@
+//! All photos of a data set, decoded once: one parallel pass reads every file, hashes its content, decodes, shrinks and
+//! writes the pixels to a cache file; from then on photos are read from there, in this run and the next.
+//!
+//! Pixels go to disk as they come, so memory holds the photos in work and never the set.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crossbeam_channel::Sender;
+
+use crate::cache::format::{self, Pixels, Record};
+use crate::cache::{self, CacheConfig};
+use crate::dataset::Dataset;
+use crate::error::{DataError, PhotoError, Skipped};
+use crate::photo::RgbPhoto;
+use crate::progress::Progress;
+use crate::source::EntryReader;
+
+/// The decoded photos of a [`Dataset`], by photo number. Cheap to clone; clones share one open file.
+#[derive(Debug, Clone)]
+pub struct PhotoStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    file: File,
+    path: PathBuf,
+    names: Vec<Box<str>>,
+    photos: Vec<Option<Pixels>>,
+    skipped: Vec<Skipped>,
+    size: usize,
+}
+
+impl PhotoStore {
+    /// Opens the cache of these photos at this size, or builds it.
+    ///
+    /// Photos are kept with a short side of `size` pixels, or their own where that is smaller. Unreadable ones are listed in
+    /// [`skipped`](Self::skipped); none readable is an error. A cache that is damaged, of another version or incomplete is
+    /// built anew. Two processes may build the same at once.
+    pub fn open_or_build(
+        dataset: &Dataset,
+        size: usize,
+        cache: &CacheConfig,
+        progress: &dyn Progress,
+    ) -> Result<Self, DataError> {
+        let Some(side) = u32::try_from(size)
+            .ok()
+            .filter(|side| (1..=u32::from(u16::MAX)).contains(side))
+        else {
+            return Err(DataError::Setting(format!(
+                "a photo size of {size} is impossible; use 1 to {}",
+                u16::MAX
+            )));
+        };
+        let key = key_of(dataset);
+        let path = cache::path_for(&cache.dir, &key, side);
+        let known = cache::open(&path).ok().and_then(|file| {
+            let records = format::read(&file, &key, side, dataset.photos.len())?;
+            let complete = !records.iter().any(|record| matches!(record, Record::NotRead(_)));
+            complete.then_some((file, records))
+        });
+        let (file, records) = match known {
+            Some(known) => known,
+            None => {
+                let failed = |source| DataError::CacheWrite {
+                    dir: cache.dir.clone(),
+                    source,
+                };
+                let unfinished = cache::create(&cache.dir).map_err(failed)?;
+                let records = build(dataset, side, unfinished.as_file(), &key, cache, progress)?;
+                (cache::publish(unfinished, &path).map_err(failed)?, records)
+            }
+        };
+        cache::make_room(&cache.dir, cache.limit_bytes, &path);
+        Self::new(dataset, size, file, path, records)
+    }
+
+    fn new(
+        dataset: &Dataset,
+        size: usize,
+        file: File,
+        path: PathBuf,
+        records: Vec<Record>,
+    ) -> Result<Self, DataError> {
+        let mut skipped = Vec::new();
+        let mut photos = Vec::with_capacity(records.len());
+        for (photo, record) in dataset.photos.iter().zip(records) {
+            photos.push(match record {
+                Record::Readable(pixels) => Some(pixels),
+                Record::Unusable(reason) | Record::NotRead(reason) => {
+                    skipped.push(Skipped {
+                        name: photo.name.clone(),
+                        reason,
+                    });
+                    None
+                }
+            });
+        }
+        if photos.iter().all(Option::is_none) {
+            let example = skipped.first().cloned();
+            return Err(DataError::NoPhotos {
+                name: dataset.name.clone(),
+                skipped: skipped.len(),
+                example,
+            });
+        }
+        let names = dataset
+            .photos
+            .iter()
+            .map(|photo| Box::from(photo.name.as_str()))
+            .collect();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                file,
+                path,
+                names,
+                photos,
+                skipped,
+                size,
+            }),
+        })
+    }
+
+    /// Number of photos, readable or not.
+    pub fn len(&self) -> usize {
+        self.inner.photos.len()
+    }
+
+    /// Whether there are no photos; a store has at least one.
+    pub fn is_empty(&self) -> bool {
+        self.inner.photos.is_empty()
+    }
+
+    /// The short side that photos were shrunk to.
+    pub fn size(&self) -> usize {
+        self.inner.size
+    }
+
+    /// The cache file.
+    pub fn path(&self) -> &std::path::Path {
+        &self.inner.path
+    }
+
+    /// Photos that the pass could not read, with reasons, sorted by name. Files that were set aside before are in
+    /// [`Dataset::skipped`].
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.inner.skipped
+    }
+
+    /// Whether a photo could be read.
+    pub fn is_readable(&self, photo: u32) -> bool {
+        self.pixels(photo).is_some()
+    }
+
+    /// blake3 of the photo's file; the same for exact duplicates. `None` for unreadable photos.
+    pub fn content_hash(&self, photo: u32) -> Option<[u8; 32]> {
+        self.pixels(photo).map(|pixels| pixels.content)
+    }
+
+    /// Width and height as cached. `None` for unreadable photos.
+    pub fn dimensions(&self, photo: u32) -> Option<(u32, u32)> {
+        self.pixels(photo).map(|pixels| (pixels.width, pixels.height))
+    }
+
+    /// Reads a photo from the cache. An unreadable photo, or a cache file that was damaged since it was opened, is an error.
+    pub fn photo(&self, photo: u32) -> Result<RgbPhoto, DataError> {
+        let failed = |reason: String| DataError::CacheRead {
+            file: self.inner.path.clone(),
+            photo: self.name(photo),
+            reason,
+        };
+        let pixels = self
+            .pixels(photo)
+            .ok_or_else(|| failed(String::from("it was never readable")))?;
+        pixels.read(&self.inner.file).map_err(|e| failed(e.to_string()))
+    }
+
+    fn pixels(&self, photo: u32) -> Option<&Pixels> {
+        self.inner.photos.get(photo as usize)?.as_ref()
+    }
+
+    fn name(&self, photo: u32) -> String {
+        self.inner
+            .names
+            .get(photo as usize)
+            .map_or_else(|| format!("photo {photo}"), |name| String::from(&**name))
+    }
+}
+
+/// What a cache must have been made from to serve this data.
+fn key_of(dataset: &Dataset) -> [u8; 32] {
+    let mut key = blake3::Hasher::new();
+    for source in &dataset.sources {
+        source.fingerprint(&mut key);
+    }
+    for photo in &dataset.photos {
+        key.update(photo.name.as_bytes())
+            .update(b"\0")
+            .update(&photo.source.to_le_bytes());
+        dataset.sources[photo.source as usize].fingerprint_entry(photo.entry, &mut key);
+    }
+    *key.finalize().as_bytes()
+}
+
+/// A photo's content hash and pixels, or why there are none.
+type Decoded = Result<([u8; 32], RgbPhoto), PhotoError>;
+
+fn build(
+    dataset: &Dataset,
+    size: u32,
+    file: &File,
+    key: &[u8; 32],
+    cache: &CacheConfig,
+    progress: &dyn Progress,
+) -> Result<Vec<Record>, DataError> {
+    let readers = dataset.readers()?;
+    let work = |photo: usize| -> Decoded {
+        let photo = &dataset.photos[photo];
+        let content = readers[photo.source as usize].read(photo.entry)?;
+        let decoded = content.decode()?;
+        Ok((content.hash(), decoded.fit(size).into_owned()))
+    };
+    let mut records = vec![Record::NotRead(String::new()); dataset.photos.len()];
+    progress.start(records.len() as u64, "photos");
+    let written = format::Writer::new(file).and_then(|mut writer| {
+        in_parallel(records.len(), cache.threads, work, |photo, decoded| {
+            records[photo] = match decoded {
+                Ok((content, photo)) => Record::Readable(writer.append(content, &photo)?),
+                Err(e @ PhotoError::Read(_)) => Record::NotRead(e.to_string()),
+                Err(e) => Record::Unusable(e.to_string()),
+            };
+            progress.advance(1);
+            Ok(())
+        })?;
+        writer.finish(key, size, &records)
+    });
+    progress.finish();
+    written.map_err(|source| DataError::CacheWrite {
+        dir: cache.dir.clone(),
+        source,
+    })?;
+    Ok(records)
+}
+
+/// Runs `work` for 0..`count` on `threads` threads and hands each result to `consume` on this one, as they come. Few results wait
+/// at any time. The first error of `consume` ends it all.
+fn in_parallel<T: Send>(
+    count: usize,
+    threads: usize,
+    work: impl Fn(usize) -> T + Sync,
+    mut consume: impl FnMut(usize, T) -> io::Result<()>,
+) -> io::Result<()> {
+    let next = AtomicUsize::new(0);
+    let stopped = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (results, arrived) = crossbeam_channel::bounded(threads.max(1));
+        for _ in 0..threads.max(1) {
+            let results: Sender<(usize, T)> = results.clone();
+            scope.spawn(|| {
+                let results = results;
+                while !stopped.load(Ordering::Relaxed) {
+                    let item = next.fetch_add(1, Ordering::Relaxed);
+                    // The receiver is gone only after an error.
+                    if item >= count || results.send((item, work(item))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(results);
+        let outcome = arrived
+            .iter()
+            .try_for_each(|(item, result)| consume(item, result));
+        stopped.store(true, Ordering::Relaxed);
+        outcome
+    })
+}
+
+impl Dataset {
+    /// A reader per source, for one pass.
+    pub(crate) fn readers(&self) -> Result<Vec<Box<dyn EntryReader + '_>>, DataError> {
+        self.sources.iter().map(|source| source.reader()).collect()
+    }
+}
