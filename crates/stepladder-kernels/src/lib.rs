@@ -1,1 +1,30 @@
-//! To be written.
+//! Kernels for training convolutional networks on the CPU, on plain slices, channels last (NHWC).
+//!
+//! Everything is Rust; the instruction set is chosen at run time ([`Isa`]). Activations are stored as `f32` or `bf16`
+//! ([`Element`]); arithmetic, sums, statistics and weights are f32, with bf16 dot products where the CPU has them.
+//! Results do not depend on the number of threads: see [`Context`].
+//!
+//! This crate alone may use `unsafe`; each block says why it is sound. Shapes are checked before any of them runs, and
+//! a slice of the wrong length is a panic: callers compute shapes from the same structs.
+
+#![allow(
+    unsafe_code,
+    reason = "vector intrinsics and writes to disjoint parts of a slice; see above"
+)]
+
+mod buffer;
+mod context;
+mod conv;
+mod isa;
+mod reduce;
+mod simd;
+mod window;
+
+pub mod peak;
+
+pub use buffer::{Buffer, BufferPool, Plain};
+pub use context::{Context, ContextError};
+pub use conv::{Conv2d, Statistics};
+pub use isa::{ISA_VARIABLE, Isa, UnknownIsa};
+pub use simd::Element;
+pub use window::Window;

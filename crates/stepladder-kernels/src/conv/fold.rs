@@ -1,0 +1,114 @@
+//! Maps of few channels, unfolded along rows: what a window sees of a row becomes the channels of one pixel.
+//!
+//! In NHWC the pixels under one row of a window lie side by side, `kernel width x channels` values. Taken as one pixel of
+//! that many channels, with the next window's pixel overlapping it, a first layer of 3 channels has long inner loops
+//! and wastes no pair of channels. Only a copy with the padding written out is needed.
+
+use crate::{buffer::Buffer, context::Context, simd::Element};
+
+use super::{
+    Conv2d,
+    grid::{Grid, Tap},
+    pack,
+    weight_gradient::Reduction,
+};
+
+/// Up to this many channels the inner loop over one pixel's channels is too short.
+const FEW: usize = 4;
+
+/// Whether the convolution is better folded.
+pub(super) fn pays(conv: &Conv2d) -> bool {
+    conv.in_channels <= FEW && conv.window.kernel[1] > 1
+}
+
+/// A folded input.
+pub(super) struct Folded<E: Element> {
+    /// The input's rows with the padding as zeros: `(batch, padded height, padded width, channels)`.
+    pub rows: Buffer<E>,
+    height: usize,
+    row: usize,
+    kernel_height: usize,
+    channels: usize,
+    filters: usize,
+}
+
+/// Writes out the padding.
+pub(super) fn fold<E: Element>(context: &Context, conv: &Conv2d, input: &[E]) -> Folded<E> {
+    let window = &conv.window;
+    let height = conv.input[0] + window.before[0] + window.after[0];
+    let row = (conv.input[1] + window.before[1] + window.after[1]) * conv.in_channels;
+    let inner = conv.input[1] * conv.in_channels;
+    let left = window.before[1] * conv.in_channels;
+    let mut rows = context.buffers().take::<E>(conv.batch * height * row);
+    context.for_each_part(&mut rows, height * row, |photo, to| {
+        for (y, to) in to.chunks_exact_mut(row).enumerate() {
+            to.fill(E::default());
+            if (window.before[0]..window.before[0] + conv.input[0]).contains(&y) {
+                let from = (photo * conv.input[0] + y - window.before[0]) * inner;
+                to[left..left + inner].copy_from_slice(&input[from..from + inner]);
+            }
+        }
+    });
+    Folded {
+        rows,
+        height,
+        row,
+        kernel_height: window.kernel[0],
+        channels: window.kernel[1] * conv.in_channels,
+        filters: conv.out_channels,
+    }
+}
+
+impl<E: Element> Folded<E> {
+    /// How the weights are packed: a row of the kernel is one tap.
+    pub(super) fn pack_plan(&self) -> pack::Plan {
+        pack::Plan {
+            taps: (0..self.kernel_height).collect(),
+            reduced: self.channels,
+            filters: self.filters,
+            tap_stride: self.channels * self.filters,
+            transposed: false,
+        }
+    }
+
+    /// The forward product on [`Folded::rows`].
+    pub(super) fn grid(&self, conv: &Conv2d) -> Grid {
+        let [height, width] = conv.output();
+        Grid {
+            batch: conv.batch,
+            size: [height, width],
+            input: [self.height, width],
+            input_stride: [
+                self.height * self.row,
+                self.row,
+                conv.window.stride[1] * conv.in_channels,
+            ],
+            channels: self.channels,
+            step: [conv.window.stride[0], 1],
+            taps: (0..self.kernel_height).map(|y| Tap::new([y as i32, 0])).collect(),
+            output_stride: [height * width * self.filters, width * self.filters, self.filters],
+            output_origin: 0,
+            filters: self.filters,
+        }
+    }
+
+    /// The weights' gradient on [`Folded::rows`].
+    pub(super) fn reduction(&self, conv: &Conv2d) -> Reduction {
+        let output = conv.output();
+        Reduction {
+            batch: conv.batch,
+            output,
+            input: [self.height, output[1]],
+            input_stride: [
+                self.height * self.row,
+                self.row,
+                conv.window.stride[1] * conv.in_channels,
+            ],
+            kernel: [self.kernel_height, 1],
+            stride: [conv.window.stride[0], 1],
+            before: [0, 0],
+            channels: self.channels,
+            filters: self.filters,
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! The product of a grid of output pixels by packed weights: how it is cut into work items, and tiles.
+
+use std::ops::Range;
+
+use crate::{
+    buffer::Buffer,
+    context::{Context, Shared},
+    simd::{Element, Kernel, Simd},
+};
+
+use super::{
+    Statistics, pack,
+    tile::{MOST_PIXELS, Places, Start, Tile},
+};
+
+/// Work items hold a multiple of this many pixels: whole tiles on every instruction set (14, 12, 6 or 4 pixels).
+const PIXELS_STEP: usize = 84;
+
+/// Input that one work item reads, at most: it is read once per block of filters, so it should stay in the second-level
+/// cache together with a block's weights.
+const INPUT_BYTES: usize = 192 << 10;
+
+/// Work items wanted at least, so that a few threads end at about the same time.
+const ITEMS: usize = 48;
+
+/// One place of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tap {
+    /// Row and column that it reads, from a grid pixel's.
+    pub at: [i32; 2],
+    /// The same as an offset in values; set by [`Grid::multiply`].
+    pub offset: isize,
+}
+
+impl Tap {
+    pub(super) fn new(at: [i32; 2]) -> Tap {
+        Tap { at, offset: 0 }
+    }
+}
+
+/// Output pixels in rows and columns, each the sum over taps of an input pixel times a matrix of weights. Strides are in
+/// values: of photos, rows, pixels.
+#[derive(Debug)]
+pub(super) struct Grid {
+    pub batch: usize,
+    /// Rows and columns of output pixels.
+    pub size: [usize; 2],
+    /// Rows and columns of input pixels; taps beyond them read zeros.
+    pub input: [usize; 2],
+    pub input_stride: [usize; 3],
+    /// Values of an input pixel that are multiplied.
+    pub channels: usize,
+    /// Input rows and columns from one output pixel to the next.
+    pub step: [usize; 2],
+    pub taps: Vec<Tap>,
+    pub output_stride: [usize; 3],
+    /// Where the first output pixel is.
+    pub output_origin: usize,
+    /// Values of an output pixel.
+    pub filters: usize,
+}
+
+/// What goes into, or comes out of, a product besides its operands.
+#[derive(Debug, Default)]
+pub(super) struct Extras<'a> {
+    pub bias: Option<&'a [f32]>,
+    pub statistics: Option<Statistics<'a>>,
+    /// Add to what the output holds.
+    pub accumulate: bool,
+}
+
+impl Grid {
+    /// A plain matrix product: `rows` pixels in one row, one tap.
+    pub(super) fn pointwise(rows: usize, channels: usize, filters: usize) -> Grid {
+        Grid {
+            batch: 1,
+            size: [1, rows],
+            input: [1, rows],
+            input_stride: [rows * channels, rows * channels, channels],
+            channels,
+            step: [1, 1],
+            taps: vec![Tap::new([0, 0])],
+            output_stride: [rows * filters, rows * filters, filters],
+            output_origin: 0,
+            filters,
+        }
+    }
+
+    pub(super) fn pixels(&self) -> usize {
+        self.batch * self.size[0] * self.size[1]
+    }
+
+    /// Panics unless every pixel, and every tap inside `size`, is inside slices of these lengths.
+    fn check(&self, input: usize, output: usize) {
+        let last = |size: [usize; 2], stride: [usize; 3], values: usize| {
+            (self.batch - 1) * stride[0] + (size[0] - 1) * stride[1] + (size[1] - 1) * stride[2] + values
+        };
+        assert!(
+            last(self.input, self.input_stride, self.channels) <= input,
+            "input is too short for {self:?}"
+        );
+        let end = self.output_origin + last(self.size, self.output_stride, self.filters);
+        assert!(end <= output, "output is too short for {self:?}");
+        assert!(i32::try_from(self.input[0].max(self.input[1]) + self.size[0] * self.step[0]).is_ok());
+        assert!(i32::try_from(self.size[1] * self.step[1]).is_ok());
+    }
+
+    /// Multiplies `input` by `packed` (for these taps and channels) into `output`.
+    pub(super) fn multiply<E: Element>(
+        mut self,
+        context: &Context,
+        input: &[E],
+        packed: &[u32],
+        output: &mut [E],
+        extras: Extras<'_>,
+    ) {
+        self.check(input.len(), output.len());
+        for tap in &mut self.taps {
+            tap.offset = tap.at[0] as isize * self.input_stride[1] as isize
+                + tap.at[1] as isize * self.input_stride[2] as isize;
+        }
+        context.isa().run(Multiply {
+            context,
+            grid: &self,
+            input,
+            packed,
+            output,
+            extras,
+        });
+    }
+
+    /// Pixels of a work item.
+    fn item_pixels<E>(&self) -> usize {
+        let bytes = self.channels * size_of::<E>() * self.step[0] * self.step[1];
+        let by_cache = INPUT_BYTES / bytes.max(1);
+        let by_count = self.pixels() / ITEMS;
+        by_cache.min(by_count).max(1).next_multiple_of(PIXELS_STEP)
+    }
+}
+
+struct Multiply<'a, 'b, E> {
+    context: &'a Context,
+    grid: &'a Grid,
+    input: &'a [E],
+    packed: &'a [u32],
+    output: &'a mut [E],
+    extras: Extras<'b>,
+}
+
+impl<E: Element> Kernel for Multiply<'_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Multiply {
+            context,
+            grid,
+            input,
+            packed,
+            output,
+            extras,
+        } = self;
+        let lanes = S::TILE_VECTORS * S::LANES;
+        let padded = grid.filters.next_multiple_of(S::LANES);
+        let steps = pack::steps::<S, E>(grid.channels);
+        assert_eq!(
+            packed.len(),
+            grid.taps.len() * steps * padded,
+            "packed weights of {grid:?}"
+        );
+
+        let blocks = grid.filters.div_ceil(lanes);
+        let pixels = grid.pixels();
+        let part = grid.item_pixels::<E>();
+        let parts = pixels.div_ceil(part);
+        let groups = ITEMS.div_ceil(parts).min(blocks);
+        let group = blocks.div_ceil(groups);
+        let groups = blocks.div_ceil(group);
+
+        let zeros = context.buffers().take_zeroed::<u32>(grid.channels);
+        let bias = extras.bias.map(|bias| {
+            assert_eq!(bias.len(), grid.filters, "bias of {grid:?}");
+            let mut buffer = context.buffers().take_zeroed::<f32>(padded);
+            buffer[..bias.len()].copy_from_slice(bias);
+            buffer
+        });
+        let mut sums = extras
+            .statistics
+            .is_some()
+            .then(|| context.buffers().take_zeroed::<f32>(parts * 2 * padded));
+        let shared_sums = sums.as_deref_mut().map(Shared::new);
+        let shared_output = Shared::new(output);
+        let isa = context.isa();
+        context.for_each(parts * groups, |item| {
+            // Neighboring items share weights: all pixels of a group before the next group.
+            let (group_at, part_at) = (item / parts, item % parts);
+            isa.run(Item {
+                grid,
+                input,
+                packed,
+                zeros: zeros.as_ptr().cast(),
+                start: match (&bias, extras.accumulate) {
+                    (_, true) => Start::Output,
+                    (Some(bias), false) => Start::Bias(bias.as_ptr()),
+                    (None, false) => Start::Zero,
+                },
+                output: shared_output.start(),
+                sums: shared_sums.as_ref().map_or(std::ptr::null_mut(), |sums| {
+                    // Safety: each part has its own 2 * padded sums.
+                    unsafe { sums.slice(part_at * 2 * padded, 2 * padded).as_mut_ptr() }
+                }),
+                pixels: part_at * part..((part_at + 1) * part).min(pixels),
+                blocks: group_at * group..((group_at + 1) * group).min(blocks),
+            });
+        });
+        if let (Some(statistics), Some(sums)) = (extras.statistics, sums) {
+            finish_statistics(statistics, &sums, padded, pixels);
+        }
+    }
+}
+
+/// Means and variances from each part's sums and sums of squares, added in the order of the parts in f64.
+fn finish_statistics(statistics: Statistics<'_>, sums: &Buffer<f32>, padded: usize, pixels: usize) {
+    let Statistics { mean, variance } = statistics;
+    assert_eq!(mean.len(), variance.len(), "mean and variance");
+    assert!(
+        mean.len() <= padded,
+        "mean has more values than there are channels"
+    );
+    for (channel, (mean, variance)) in mean.iter_mut().zip(variance).enumerate() {
+        let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
+        for part in sums.chunks_exact(2 * padded) {
+            sum += f64::from(part[channel]);
+            squares += f64::from(part[padded + channel]);
+        }
+        let average = sum / pixels as f64;
+        *mean = average as f32;
+        *variance = (squares / pixels as f64 - average * average).max(0.0) as f32;
+    }
+}
+
+/// Some pixels times some blocks of filters.
+struct Item<'a, E> {
+    grid: &'a Grid,
+    input: &'a [E],
+    packed: &'a [u32],
+    zeros: *const E,
+    start: Start,
+    output: *mut E,
+    sums: *mut f32,
+    pixels: Range<usize>,
+    blocks: Range<usize>,
+}
+
+impl<E: Element> Kernel for Item<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let grid = self.grid;
+        let lanes = S::TILE_VECTORS * S::LANES;
+        let padded = grid.filters.next_multiple_of(S::LANES);
+        let words = grid.taps.len() * pack::steps::<S, E>(grid.channels);
+        let walk = Walk::new(grid);
+        for block in self.blocks.clone() {
+            let first = block * lanes;
+            let filters = lanes.min(grid.filters - first);
+            let mut at = walk.start(self.pixels.start);
+            while at.pixel < self.pixels.end {
+                let count = (self.pixels.end - at.pixel).min(S::TILE_PIXELS);
+                let places = walk.places(&mut at, count);
+                // Safety: `first` is a multiple of the vector below `padded`, to which weights, bias and sums extend.
+                let (weights, start, sums) = unsafe {
+                    let start = match self.start {
+                        Start::Bias(bias) => Start::Bias(bias.add(first)),
+                        other => other,
+                    };
+                    let sums = if self.sums.is_null() {
+                        self.sums
+                    } else {
+                        self.sums.add(first)
+                    };
+                    (self.packed.as_ptr().add(words * first), start, sums)
+                };
+                let tile = AnyTile {
+                    grid,
+                    input: self.input.as_ptr(),
+                    zeros: self.zeros,
+                    places: &places,
+                    weights,
+                    start,
+                    output: self.output.wrapping_add(first),
+                    filters,
+                    sums,
+                    sums_stride: padded,
+                };
+                if filters > S::LANES {
+                    tile.pixels::<S, 2>(s, count)
+                } else {
+                    tile.pixels::<S, 1>(s, count)
+                }
+            }
+        }
+    }
+}
+
+/// A tile whose size is not yet fixed.
+struct AnyTile<'a, E> {
+    grid: &'a Grid,
+    input: *const E,
+    zeros: *const E,
+    places: &'a Places,
+    weights: *const u32,
+    start: Start,
+    output: *mut E,
+    filters: usize,
+    sums: *mut f32,
+    sums_stride: usize,
+}
+
+impl<E: Element> AnyTile<'_, E> {
+    /// Picks the smallest tile for `count` pixels: few sizes keep the code small, and only the last tile is partial.
+    #[inline(always)]
+    fn pixels<S: Simd, const V: usize>(&self, s: S, count: usize) {
+        match (S::TILE_PIXELS, count) {
+            (_, 1) => self.tile::<S, 1, V>(s),
+            (_, ..=4) => self.tile::<S, 4, V>(s),
+            (6, _) => self.tile::<S, 6, V>(s),
+            (_, ..=8) => self.tile::<S, 8, V>(s),
+            (12, _) => self.tile::<S, 12, V>(s),
+            _ => self.tile::<S, 14, V>(s),
+        }
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const P: usize, const V: usize>(&self, s: S) {
+        s.enter(Tile::<E, P, V> {
+            input: self.input,
+            size: self.grid.input.map(|size| size as u32),
+            channels: self.grid.channels,
+            zeros: self.zeros,
+            taps: &self.grid.taps,
+            places: self.places,
+            weights: self.weights,
+            start: self.start,
+            output: self.output,
+            filters: self.filters,
+            sums: self.sums,
+            sums_stride: self.sums_stride,
+        });
+    }
+}
+
+/// Walks over a grid's pixels in order, a tile at a time.
+struct Walk<'a> {
+    grid: &'a Grid,
+    /// Rows and columns from which all taps are inside the input.
+    inside: [Range<i32>; 2],
+}
+
+/// The next pixel, and where it is.
+struct At {
+    pixel: usize,
+    photo: usize,
+    row: usize,
+    column: usize,
+}
+
+impl<'a> Walk<'a> {
+    #[inline(always)]
+    fn new(grid: &'a Grid) -> Walk<'a> {
+        let inside = [0, 1].map(|axis| {
+            let least = grid.taps.iter().map(|tap| tap.at[axis]).min().unwrap_or(0);
+            let most = grid.taps.iter().map(|tap| tap.at[axis]).max().unwrap_or(0);
+            -least..grid.input[axis] as i32 - most
+        });
+        Walk { grid, inside }
+    }
+
+    #[inline(always)]
+    fn start(&self, pixel: usize) -> At {
+        let [height, width] = self.grid.size;
+        At {
+            pixel,
+            photo: pixel / (height * width),
+            row: pixel / width % height,
+            column: pixel % width,
+        }
+    }
+
+    /// The next `count` pixels' places.
+    #[inline(always)]
+    fn places(&self, at: &mut At, count: usize) -> Places {
+        let grid = self.grid;
+        let mut places = Places {
+            input: [0; MOST_PIXELS],
+            // Far outside the input under any tap: places that are never set read zeros.
+            y: [i32::MIN / 2; MOST_PIXELS],
+            x: [0; MOST_PIXELS],
+            output: [0; MOST_PIXELS],
+            count,
+            interior: true,
+        };
+        let mut next = 0;
+        while next < count {
+            // All pixels up to the end of the row, or of the tile.
+            let run = (count - next).min(grid.size[1] - at.column);
+            let y = (at.row * grid.step[0]) as i32;
+            let x = (at.column * grid.step[1]) as i32;
+            let input = at.photo * grid.input_stride[0]
+                + at.row * grid.step[0] * grid.input_stride[1]
+                + at.column * grid.step[1] * grid.input_stride[2];
+            let input_step = grid.step[1] * grid.input_stride[2];
+            let output = grid.output_origin
+                + at.photo * grid.output_stride[0]
+                + at.row * grid.output_stride[1]
+                + at.column * grid.output_stride[2];
+            for i in 0..run {
+                places.y[next + i] = y;
+                places.x[next + i] = x + (i * grid.step[1]) as i32;
+                places.input[next + i] = (input + i * input_step) as isize;
+                places.output[next + i] = output + i * grid.output_stride[2];
+            }
+            places.interior &= self.inside[0].contains(&y)
+                && self.inside[1].contains(&x)
+                && self.inside[1].contains(&places.x[next + run - 1]);
+            next += run;
+            at.column += run;
+            if at.column == grid.size[1] {
+                at.column = 0;
+                at.row += 1;
+                if at.row == grid.size[0] {
+                    at.row = 0;
+                    at.photo += 1;
+                }
+            }
+        }
+        at.pixel += count;
+        places
+    }
+}

@@ -1,0 +1,370 @@
+//! The inner kernel of forward and input gradient: a tile of pixels times a block of filters.
+//!
+//! A tile is `P` output pixels by `V` vectors of filters, all sums in registers. For each tap it finds where the pixels'
+//! inputs start (a row of zeros stands in for the padding), then walks the channels: load `V` vectors of weights, and
+//! per pixel broadcast one channel (f32) or one pair of channels (bf16) and multiply-add it to the pixel's sums.
+
+use crate::simd::{Element, Kernel, Simd};
+
+use super::grid::Tap;
+
+/// The most pixels in a tile, rounded up to whole vectors of their positions.
+pub(super) const MOST_PIXELS: usize = 16;
+
+/// Where the pixels of a tile are.
+#[derive(Clone, Copy)]
+pub(super) struct Places {
+    /// Offset of the input pixel under tap (0, 0), which may lie in the padding.
+    pub input: [isize; MOST_PIXELS],
+    /// Row of that pixel.
+    pub y: [i32; MOST_PIXELS],
+    /// Column of that pixel.
+    pub x: [i32; MOST_PIXELS],
+    /// Offset of the output pixel.
+    pub output: [usize; MOST_PIXELS],
+    /// Pixels that exist; the others are computed from zeros and dropped.
+    pub count: usize,
+    /// Whether no tap of any pixel touches the padding.
+    pub interior: bool,
+}
+
+/// What the sums start from.
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    /// Zero.
+    Zero,
+    /// The bias of each filter, padded to whole blocks.
+    Bias(*const f32),
+    /// What the output holds.
+    Output,
+}
+
+/// A tile's operands.
+#[derive(Clone, Copy)]
+pub(super) struct Tile<'a, E, const P: usize, const V: usize> {
+    pub input: *const E,
+    /// Height and width of the input, beyond which all is zero.
+    pub size: [u32; 2],
+    /// Values of an input pixel.
+    pub channels: usize,
+    /// At least `channels` zeros.
+    pub zeros: *const E,
+    pub taps: &'a [Tap],
+    pub places: &'a Places,
+    /// The block's packed weights.
+    pub weights: *const u32,
+    pub start: Start,
+    /// The output, at the block's first filter.
+    pub output: *mut E,
+    /// Filters in the block; more than `(V - 1) * LANES`, at most `V * LANES`.
+    pub filters: usize,
+    /// Sums and sums of squares of the block's filters, `V * LANES` each, `stride` apart; null if not wanted.
+    pub sums: *mut f32,
+    pub sums_stride: usize,
+}
+
+impl<E: Element, const P: usize, const V: usize> Kernel for Tile<'_, E, P, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        // Safety: `Grid::multiply` builds tiles only from checked shapes: places are pixels of the output, their inputs
+        // under each tap are either inside the input or replaced by `zeros`, weights, bias and sums are whole blocks.
+        unsafe {
+            let mut acc = self.start(s);
+            let mut weights = self.weights;
+            for tap in self.taps {
+                let pixels = self.pixels(tap);
+                if !E::BF16 {
+                    multiply_f32::<S, P, V>(
+                        s,
+                        &mut acc,
+                        pixels.map(<*const E>::cast),
+                        weights.cast(),
+                        self.channels,
+                    );
+                } else if S::BF16_DOT {
+                    multiply_pairs::<S, P, V>(
+                        s,
+                        &mut acc,
+                        pixels.map(<*const E>::cast),
+                        weights,
+                        self.channels,
+                    );
+                } else {
+                    multiply_widened::<S, P, V>(
+                        s,
+                        &mut acc,
+                        pixels.map(<*const E>::cast),
+                        weights.cast(),
+                        self.channels,
+                    );
+                }
+                weights = weights.add(super::pack::steps::<S, E>(self.channels) * V * S::LANES);
+            }
+            if !self.sums.is_null() {
+                self.add_to_sums(s, &acc);
+            }
+            self.store(s, &acc);
+        }
+    }
+}
+
+impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
+    #[inline(always)]
+    unsafe fn start<S: Simd>(&self, s: S) -> [[S::F; V]; P] {
+        let mut acc = [[s.splat(0.0); V]; P];
+        match self.start {
+            Start::Zero => {}
+            Start::Bias(bias) => {
+                for v in 0..V {
+                    // Safety: the bias is padded to whole blocks.
+                    let bias = unsafe { s.load(bias.add(v * S::LANES)) };
+                    for pixel in &mut acc {
+                        pixel[v] = bias;
+                    }
+                }
+            }
+            Start::Output => {
+                for (p, pixel) in acc.iter_mut().enumerate().take(self.places.count) {
+                    for (v, sum) in pixel.iter_mut().enumerate() {
+                        let n = (self.filters - v * S::LANES).min(S::LANES);
+                        // Safety: the first `count` places are pixels of the output, with `filters` values here.
+                        *sum = unsafe {
+                            E::load_first(s, self.output.add(self.places.output[p] + v * S::LANES), n)
+                        };
+                    }
+                }
+            }
+        }
+        acc
+    }
+
+    /// Where each pixel's input under `tap` starts.
+    #[inline(always)]
+    fn pixels(&self, tap: &Tap) -> [*const E; P] {
+        let mut pixels = [self.zeros; P];
+        if self.places.interior && self.places.count == P {
+            for (p, pixel) in pixels.iter_mut().enumerate() {
+                *pixel = self.input.wrapping_offset(self.places.input[p] + tap.offset);
+            }
+        } else {
+            for (p, pixel) in pixels.iter_mut().enumerate() {
+                let y = (self.places.y[p] + tap.at[0]) as u32;
+                let x = (self.places.x[p] + tap.at[1]) as u32;
+                let inside = (y < self.size[0]) & (x < self.size[1]);
+                let at = self.input.wrapping_offset(self.places.input[p] + tap.offset);
+                *pixel = if inside { at } else { self.zeros };
+            }
+        }
+        pixels
+    }
+
+    #[inline(always)]
+    unsafe fn add_to_sums<S: Simd>(&self, s: S, acc: &[[S::F; V]; P]) {
+        for v in 0..V {
+            let mut sum = s.splat(0.0);
+            let mut squares = s.splat(0.0);
+            if self.places.count == P {
+                for pixel in acc {
+                    sum = s.add(sum, pixel[v]);
+                    squares = s.mul_add(pixel[v], pixel[v], squares);
+                }
+            } else {
+                for pixel in &acc[..self.places.count] {
+                    sum = s.add(sum, pixel[v]);
+                    squares = s.mul_add(pixel[v], pixel[v], squares);
+                }
+            }
+            // Safety: both rows of sums hold V * LANES values for this block.
+            unsafe {
+                let to = self.sums.add(v * S::LANES);
+                s.store(to, s.add(s.load(to), sum));
+                let to = to.add(self.sums_stride);
+                s.store(to, s.add(s.load(to), squares));
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store<S: Simd>(&self, s: S, acc: &[[S::F; V]; P]) {
+        if self.filters == V * S::LANES {
+            for (p, pixel) in acc.iter().enumerate() {
+                if p < self.places.count {
+                    for (v, sum) in pixel.iter().enumerate() {
+                        // Safety: the place is a pixel of the output, with `filters` values here.
+                        unsafe { E::store(s, self.output.add(self.places.output[p] + v * S::LANES), *sum) };
+                    }
+                }
+            }
+        } else {
+            for (p, pixel) in acc.iter().enumerate() {
+                if p < self.places.count {
+                    for (v, sum) in pixel.iter().enumerate() {
+                        let n = (self.filters - v * S::LANES).min(S::LANES);
+                        // Safety: as above.
+                        unsafe {
+                            E::store_first(s, self.output.add(self.places.output[p] + v * S::LANES), *sum, n)
+                        };
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn multiply_f32<S: Simd, const P: usize, const V: usize>(
+    s: S,
+    acc: &mut [[S::F; V]; P],
+    pixels: [*const f32; P],
+    mut weights: *const f32,
+    channels: usize,
+) {
+    for c in 0..channels {
+        // Safety: each pixel has `channels` values, and the weights a step of V vectors for each.
+        unsafe {
+            let mut w = [s.splat(0.0); V];
+            for (v, w) in w.iter_mut().enumerate() {
+                *w = s.load(weights.add(v * S::LANES));
+            }
+            for p in 0..P {
+                let x = s.splat(*pixels[p].add(c));
+                for v in 0..V {
+                    acc[p][v] = s.mul_add(x, w[v], acc[p][v]);
+                }
+            }
+            weights = weights.add(V * S::LANES);
+        }
+    }
+}
+
+/// The pair of channels that starts at `at`, or the last channel alone where there is no second.
+#[inline(always)]
+unsafe fn pair(at: *const u16, whole: bool) -> u32 {
+    // Safety: the caller promises two values at `at`, or one if not `whole`.
+    unsafe {
+        if whole {
+            at.cast::<u32>().read_unaligned()
+        } else {
+            u32::from(at.read())
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn multiply_pairs<S: Simd, const P: usize, const V: usize>(
+    s: S,
+    acc: &mut [[S::F; V]; P],
+    pixels: [*const u16; P],
+    weights: *const u32,
+    channels: usize,
+) {
+    // Safety: each pixel has `channels` values, and the weights a step of V vectors for each pair.
+    unsafe {
+        for step in 0..channels / 2 {
+            pair_step(s, acc, &pixels, weights.add(step * V * S::LANES), 2 * step, true);
+        }
+        if channels % 2 == 1 {
+            pair_step(
+                s,
+                acc,
+                &pixels,
+                weights.add(channels / 2 * V * S::LANES),
+                channels - 1,
+                false,
+            );
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn pair_step<S: Simd, const P: usize, const V: usize>(
+    s: S,
+    acc: &mut [[S::F; V]; P],
+    pixels: &[*const u16; P],
+    weights: *const u32,
+    channel: usize,
+    whole: bool,
+) {
+    // Safety: the caller promises V vectors of weights, and a pair of channels in each pixel, or one if not `whole`.
+    unsafe {
+        let mut w = [s.splat_pair(0); V];
+        for (v, w) in w.iter_mut().enumerate() {
+            *w = s.load_pairs(weights.add(v * S::LANES));
+        }
+        for p in 0..P {
+            let x = s.splat_pair(pair(pixels[p].add(channel), whole));
+            for v in 0..V {
+                acc[p][v] = s.dot(acc[p][v], x, w[v]);
+            }
+        }
+    }
+}
+
+/// bf16 values by weights widened to f32, on CPUs without the dot product: a pair's halves are f32 after a shift or mask.
+#[inline(always)]
+unsafe fn multiply_widened<S: Simd, const P: usize, const V: usize>(
+    s: S,
+    acc: &mut [[S::F; V]; P],
+    pixels: [*const u16; P],
+    weights: *const f32,
+    channels: usize,
+) {
+    // Safety: each pixel has `channels` values, and the weights two steps of V vectors for each pair.
+    unsafe {
+        for step in 0..channels / 2 {
+            widened_step(
+                s,
+                acc,
+                &pixels,
+                weights.add(2 * step * V * S::LANES),
+                2 * step,
+                true,
+            );
+        }
+        if channels % 2 == 1 {
+            widened_step(
+                s,
+                acc,
+                &pixels,
+                weights.add((channels - 1) * V * S::LANES),
+                channels - 1,
+                false,
+            );
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn widened_step<S: Simd, const P: usize, const V: usize>(
+    s: S,
+    acc: &mut [[S::F; V]; P],
+    pixels: &[*const u16; P],
+    weights: *const f32,
+    channel: usize,
+    whole: bool,
+) {
+    // Safety: the caller promises 2 V vectors of weights, and a pair of channels in each pixel, or one if not `whole`.
+    unsafe {
+        let mut w = [s.splat(0.0); V];
+        for (v, w) in w.iter_mut().enumerate() {
+            *w = s.load(weights.add(v * S::LANES));
+        }
+        for p in 0..P {
+            let x = s.low(s.splat_pair(pair(pixels[p].add(channel), whole)));
+            for v in 0..V {
+                acc[p][v] = s.mul_add(x, w[v], acc[p][v]);
+            }
+        }
+        for (v, w) in w.iter_mut().enumerate() {
+            *w = s.load(weights.add((V + v) * S::LANES));
+        }
+        for p in 0..P {
+            let x = s.high(s.splat_pair(pair(pixels[p].add(channel), whole)));
+            for v in 0..V {
+                acc[p][v] = s.mul_add(x, w[v], acc[p][v]);
+            }
+        }
+    }
+}

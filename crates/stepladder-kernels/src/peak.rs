@@ -1,0 +1,91 @@
+//! What this machine can do at best, measured: multiply-adds per second of the dot products that the kernels are made
+//! of, and bytes per second of memory. Kernels are judged by their share of it.
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    context::Context,
+    simd::{Kernel, Simd},
+};
+
+/// Multiply-adds on registers alone, with enough independent sums to hide their latency.
+struct DotProducts {
+    rounds: usize,
+    bf16: bool,
+}
+
+/// Independent sums; 12 is above latency times throughput of every core known to us.
+const SUMS: usize = 12;
+
+impl Kernel for DotProducts {
+    /// A number that depends on all the work, and the floating-point operations done.
+    type Output = (f32, f64);
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> (f32, f64) {
+        let mut sums = [s.splat(black_box(0.0)); SUMS];
+        let per_dot = if self.bf16 {
+            let (a, b) = (
+                s.splat_pair(black_box(0x3f80_3f80)),
+                s.splat_pair(black_box(0x3f80_3f80)),
+            );
+            for _ in 0..self.rounds {
+                for sum in &mut sums {
+                    *sum = s.dot(*sum, a, b);
+                }
+            }
+            4
+        } else {
+            let (a, b) = (s.splat(black_box(1.0)), s.splat(black_box(1.0)));
+            for _ in 0..self.rounds {
+                for sum in &mut sums {
+                    *sum = s.mul_add(a, b, *sum);
+                }
+            }
+            2
+        };
+        let total = sums.iter().map(|sum| s.sum(*sum)).sum();
+        (total, (self.rounds * SUMS * S::LANES * per_dot) as f64)
+    }
+}
+
+/// Floating-point operations per second (a multiply-add counts as two) of all threads together, on the dot products of
+/// f32 or bf16, over about `time`.
+pub fn dot_product_peak(context: &Context, bf16: bool, time: Duration) -> f64 {
+    let work = |rounds: usize| {
+        let start = Instant::now();
+        context.for_each(context.threads(), |_| {
+            black_box(context.isa().run(DotProducts { rounds, bf16 }));
+        });
+        start.elapsed().as_secs_f64()
+    };
+    let rounds = 100_000;
+    let probe = work(rounds).max(1e-9);
+    let rounds = ((rounds as f64 * time.as_secs_f64() / probe) as usize).max(1000);
+    let (_, operations) = context.isa().run(DotProducts { rounds: 1, bf16 });
+    let seconds = work(rounds);
+    operations * rounds as f64 * context.threads() as f64 / seconds
+}
+
+/// Bytes per second that all threads together read and write (counted once each) when they copy `bytes` from one buffer
+/// to another, over about `time`. Choose `bytes` far above the caches to measure memory.
+pub fn copy_bandwidth(context: &Context, bytes: usize, time: Duration) -> f64 {
+    let values = bytes / size_of::<f32>();
+    let source = context.buffers().take_zeroed::<f32>(values);
+    let mut target = context.buffers().take_zeroed::<f32>(values);
+    // 256 KiB: a part fits in the nearer caches, and there are enough of them for any number of threads.
+    let part = 65_536;
+    let start = Instant::now();
+    let mut copied = 0.0;
+    while copied == 0.0 || start.elapsed() < time {
+        context.for_each_part(&mut target, part, |item, to| {
+            to.copy_from_slice(&source[item * part..][..to.len()]);
+        });
+        black_box(&mut target);
+        copied += 2.0 * bytes as f64;
+    }
+    copied / start.elapsed().as_secs_f64()
+}

@@ -1,0 +1,57 @@
+//! Sums over a batch, per channel.
+
+use crate::{
+    context::Context,
+    simd::{Element, Kernel, Simd},
+};
+
+/// Values in a part: few enough for f32 sums, enough parts for a few threads.
+const PART: usize = 1 << 16;
+
+/// `sums[c]` = the sum of `values[i * channels + c]` over i: f32 within parts of fixed size, f64 over parts in order.
+///
+/// # Panics
+///
+/// `sums` has not `channels` values, or `values` not a multiple of them.
+pub(crate) fn channel_sums<E: Element>(context: &Context, values: &[E], channels: usize, sums: &mut [f32]) {
+    assert_eq!(sums.len(), channels, "one sum per channel");
+    assert!(values.len().is_multiple_of(channels), "whole pixels");
+    let part = (PART / channels).max(1) * channels;
+    let parts = values.len().div_ceil(part);
+    let mut partial = context.buffers().take_zeroed::<f32>(parts * channels);
+    let isa = context.isa();
+    context.for_each_part(&mut partial, channels, |item, sums| {
+        let values = &values[item * part..((item + 1) * part).min(values.len())];
+        isa.run(ChannelSums { values, sums });
+    });
+    for (channel, sum) in sums.iter_mut().enumerate() {
+        *sum = partial
+            .chunks_exact(channels)
+            .map(|part| f64::from(part[channel]))
+            .sum::<f64>() as f32;
+    }
+}
+
+struct ChannelSums<'a, E> {
+    values: &'a [E],
+    sums: &'a mut [f32],
+}
+
+impl<E: Element> Kernel for ChannelSums<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let channels = self.sums.len();
+        for first in (0..channels).step_by(S::LANES) {
+            let n = (channels - first).min(S::LANES);
+            let mut sum = s.splat(0.0);
+            for pixel in self.values.chunks_exact(channels) {
+                // Safety: `first + n` is at most the pixel's length.
+                sum = s.add(sum, unsafe { E::load_first(s, pixel.as_ptr().add(first), n) });
+            }
+            // Safety: as above, of the sums.
+            unsafe { s.store_first(self.sums.as_mut_ptr().add(first), sum, n) };
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Vectors of f32 lanes behind one trait, so that a kernel is written once and compiled for each instruction set.
+//!
+//! A [`Simd`] value is a token: it can be had only on a CPU that runs its instructions, so that its methods are safe to
+//! call. A [`Kernel`] is the body that is compiled for a token's instruction set by `#[target_feature]`; everything it
+//! calls with the token must be `#[inline(always)]`, else it would be compiled without those instructions.
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod aarch64;
+pub(crate) mod portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86_64;
+
+use half::bf16;
+
+/// A body to be compiled for an instruction set.
+pub(crate) trait Kernel {
+    /// What it returns.
+    type Output;
+
+    /// Runs it; implementations are `#[inline(always)]`.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// The vectors of one instruction set.
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
+    /// A vector of [`Simd::LANES`] f32.
+    type F: Copy;
+    /// The same lanes as 32-bit words, each a pair of bf16 (the first in the low half).
+    type I: Copy;
+    /// A truth value per lane.
+    type M: Copy;
+
+    /// f32 lanes in a vector.
+    const LANES: usize;
+    /// Pixels of a matrix tile: with [`Simd::TILE_VECTORS`] the accumulators that, with the weights and one broadcast,
+    /// fill the registers.
+    const TILE_PIXELS: usize;
+    /// Vectors of output channels in a matrix tile.
+    const TILE_VECTORS: usize = 2;
+    /// Whether [`Simd::dot`] is one instruction, so that weights are packed as bf16 pairs.
+    const BF16_DOT: bool = false;
+
+    /// Runs another kernel as a function of its own, compiled for the same instruction set.
+    fn enter<K: Kernel>(self, kernel: K) -> K::Output;
+
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::F;
+    /// All lanes the word `x`.
+    fn splat_pair(self, x: u32) -> Self::I;
+
+    /// Reads `LANES` values; any alignment.
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid for reads of `LANES` values.
+    unsafe fn load(self, from: *const f32) -> Self::F;
+    /// Reads the first `n` values, 0 < `n` <= `LANES`; the other lanes are zero.
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid for reads of `n` values.
+    unsafe fn load_first(self, from: *const f32, n: usize) -> Self::F;
+    /// Reads `LANES` bf16 values.
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid for reads of `LANES` values.
+    unsafe fn load_bf16(self, from: *const bf16) -> Self::F;
+    /// Reads `LANES` words.
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid for reads of `LANES` words.
+    unsafe fn load_pairs(self, from: *const u32) -> Self::I;
+    /// Writes `LANES` values.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of `LANES` values.
+    unsafe fn store(self, to: *mut f32, x: Self::F);
+    /// Writes the first `n` lanes, 0 < `n` <= `LANES`.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of `n` values.
+    unsafe fn store_first(self, to: *mut f32, x: Self::F, n: usize);
+    /// Writes `LANES` values rounded to the nearest bf16, ties to even.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of `LANES` values.
+    unsafe fn store_bf16(self, to: *mut bf16, x: Self::F);
+
+    /// a + b
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a - b
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a b
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a / b
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// a b + c, rounded once where the CPU can
+    fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The greater; `b` where either is not a number.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The smaller; `b` where either is not a number.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    /// Square root.
+    fn sqrt(self, a: Self::F) -> Self::F;
+    /// 1 / a, to 2 units in the last place.
+    fn recip(self, a: Self::F) -> Self::F {
+        self.div(self.splat(1.0), a)
+    }
+    /// a > b
+    fn gt(self, a: Self::F, b: Self::F) -> Self::M;
+    /// `a` where `m`, else `b`.
+    fn select(self, m: Self::M, a: Self::F, b: Self::F) -> Self::F;
+    /// Nearest whole number, ties to even, for |a| < 2^22.
+    fn round(self, a: Self::F) -> Self::F;
+    /// 2 to the power of the whole number `n`, -126 <= n <= 127.
+    fn exp2_whole(self, n: Self::F) -> Self::F;
+    /// The sum of all lanes, in an order that is fixed for the instruction set.
+    fn sum(self, a: Self::F) -> f32;
+
+    /// acc + a.low b.low + a.high b.high, per lane.
+    fn dot(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F;
+    /// The low halves as f32.
+    fn low(self, a: Self::I) -> Self::F;
+    /// The high halves as f32.
+    fn high(self, a: Self::I) -> Self::F;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for half::bf16 {}
+}
+
+/// How activations are stored: `f32` or [`bf16`]. Arithmetic and sums are f32 in both.
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed: the vector methods are for this crate's kernels"
+)]
+pub trait Element:
+    crate::Plain + Copy + Default + PartialEq + Send + Sync + 'static + sealed::Sealed + Lanes
+{
+    /// Whether it is [`bf16`].
+    const BF16: bool;
+    /// The nearest value, ties to even.
+    fn from_f32(x: f32) -> Self;
+    /// The value, exactly.
+    fn to_f32(self) -> f32;
+}
+
+/// Vector access to an [`Element`] type.
+pub(crate) trait Lanes: Copy + Sized {
+    /// Reads `LANES` values.
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid for reads of `LANES` values.
+    unsafe fn load<S: Simd>(s: S, from: *const Self) -> S::F;
+    /// Reads the first `n` values, 0 < `n` <= `LANES`; the other lanes are zero.
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid for reads of `n` values.
+    unsafe fn load_first<S: Simd>(s: S, from: *const Self, n: usize) -> S::F;
+    /// Writes `LANES` values.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of `LANES` values.
+    unsafe fn store<S: Simd>(s: S, to: *mut Self, x: S::F);
+    /// Writes the first `n` lanes, 0 < `n` <= `LANES`.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of `n` values.
+    unsafe fn store_first<S: Simd>(s: S, to: *mut Self, x: S::F, n: usize);
+}
+
+impl Element for f32 {
+    const BF16: bool = false;
+
+    #[inline(always)]
+    fn from_f32(x: f32) -> f32 {
+        x
+    }
+
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+}
+
+impl Lanes for f32 {
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, from: *const f32) -> S::F {
+        // Safety: the caller's promise.
+        unsafe { s.load(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first<S: Simd>(s: S, from: *const f32, n: usize) -> S::F {
+        // Safety: the caller's promise.
+        unsafe { s.load_first(from, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn store<S: Simd>(s: S, to: *mut f32, x: S::F) {
+        // Safety: the caller's promise.
+        unsafe { s.store(to, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first<S: Simd>(s: S, to: *mut f32, x: S::F, n: usize) {
+        // Safety: the caller's promise.
+        unsafe { s.store_first(to, x, n) }
+    }
+}
+
+impl Element for bf16 {
+    const BF16: bool = true;
+
+    #[inline(always)]
+    fn from_f32(x: f32) -> bf16 {
+        bf16::from_bits(round_to_bf16(x.to_bits()))
+    }
+
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+}
+
+impl Lanes for bf16 {
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, from: *const bf16) -> S::F {
+        // Safety: the caller's promise.
+        unsafe { s.load_bf16(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first<S: Simd>(s: S, from: *const bf16, n: usize) -> S::F {
+        if n == S::LANES {
+            // Safety: the caller's promise.
+            return unsafe { s.load_bf16(from) };
+        }
+        let mut lanes = [bf16::ZERO; MAX_LANES];
+        // Safety: the caller promises `n` readable values, and n < LANES <= MAX_LANES.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), n);
+            s.load_bf16(lanes.as_ptr())
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store<S: Simd>(s: S, to: *mut bf16, x: S::F) {
+        // Safety: the caller's promise.
+        unsafe { s.store_bf16(to, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first<S: Simd>(s: S, to: *mut bf16, x: S::F, n: usize) {
+        if n == S::LANES {
+            // Safety: the caller's promise.
+            return unsafe { s.store_bf16(to, x) };
+        }
+        let mut lanes = [bf16::ZERO; MAX_LANES];
+        // Safety: the caller promises `n` writable values, and n < LANES <= MAX_LANES.
+        unsafe {
+            s.store_bf16(lanes.as_mut_ptr(), x);
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, n);
+        }
+    }
+}
+
+/// The most lanes that any instruction set here has.
+pub(crate) const MAX_LANES: usize = 16;
+
+/// The bits of the bf16 nearest to an f32 given by its bits, ties to even; not-a-number stays so. Without branches, so
+/// that loops over it become vectors.
+#[inline(always)]
+pub(crate) fn round_to_bf16(bits: u32) -> u16 {
+    let rounded = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1))) >> 16;
+    let nan = (bits >> 16) | 0x40;
+    (if bits & 0x7fff_ffff > 0x7f80_0000 {
+        nan
+    } else {
+        rounded
+    }) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_to_bf16_agrees_with_half() {
+        for bits in (0..=u32::MAX).step_by(65_521) {
+            let x = f32::from_bits(bits);
+            let (ours, halfs) = (<bf16 as Element>::from_f32(x), bf16::from_f32(x));
+            assert!(ours == halfs || x.is_nan() && ours.is_nan(), "{bits:x}");
+        }
+    }
+}

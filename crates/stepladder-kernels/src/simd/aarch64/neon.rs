@@ -1,0 +1,196 @@
+//! NEON: four lanes, thirty-two registers. Compiled for Arm, but not yet run on one.
+
+use std::arch::aarch64::*;
+
+use half::bf16;
+
+use crate::simd::{Element, Kernel, Simd};
+
+/// The token of NEON.
+#[derive(Clone, Copy)]
+pub(crate) struct Neon(());
+
+/// Wraps intrinsics that are unsafe only for the instruction set that they need.
+macro_rules! neon {
+    ($e:expr) => {
+        // Safety: `self` exists only where `new` saw that this CPU has NEON; the intrinsics touch no memory.
+        unsafe { $e }
+    };
+}
+
+impl Neon {
+    /// The token, if this CPU has the instructions.
+    #[inline(always)]
+    pub(crate) fn new() -> Option<Neon> {
+        std::arch::is_aarch64_feature_detected!("neon").then_some(Neon(()))
+    }
+}
+
+impl Simd for Neon {
+    type F = float32x4_t;
+    type I = uint32x4_t;
+    type M = uint32x4_t;
+
+    const LANES: usize = 4;
+    // 12 x 2 accumulators, 2 vectors of weights and broadcasts: 27 or more of 32 registers.
+    const TILE_PIXELS: usize = 12;
+
+    #[inline(always)]
+    fn enter<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "neon")]
+        fn compiled<K: Kernel>(simd: Neon, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // Safety: `self` exists only where `new` saw that this CPU has NEON.
+        unsafe { compiled(self, kernel) }
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> float32x4_t {
+        neon!(vdupq_n_f32(x))
+    }
+
+    #[inline(always)]
+    fn splat_pair(self, x: u32) -> uint32x4_t {
+        neon!(vdupq_n_u32(x))
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> float32x4_t {
+        // Safety: the caller promises 4 readable values.
+        unsafe { vld1q_f32(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, from: *const f32, n: usize) -> float32x4_t {
+        let mut lanes = [0.0_f32; 4];
+        // Safety: the caller promises `n` readable values, and n <= 4.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), n);
+            vld1q_f32(lanes.as_ptr())
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const bf16) -> float32x4_t {
+        // Safety: the caller promises 4 readable halves.
+        unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.cast()))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_pairs(self, from: *const u32) -> uint32x4_t {
+        // Safety: the caller promises 4 readable words.
+        unsafe { vld1q_u32(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, x: float32x4_t) {
+        // Safety: the caller promises 4 writable values.
+        unsafe { vst1q_f32(to, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, x: float32x4_t, n: usize) {
+        let mut lanes = [0.0_f32; 4];
+        // Safety: the caller promises `n` writable values, and n <= 4.
+        unsafe {
+            vst1q_f32(lanes.as_mut_ptr(), x);
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, n);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut bf16, x: float32x4_t) {
+        let mut lanes = [0.0_f32; 4];
+        // Safety: `lanes` holds 4 values, and the caller promises 4 writable halves.
+        unsafe {
+            vst1q_f32(lanes.as_mut_ptr(), x);
+            to.cast::<[bf16; 4]>()
+                .write_unaligned(lanes.map(Element::from_f32));
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        neon!(vaddq_f32(a, b))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        neon!(vsubq_f32(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        neon!(vmulq_f32(a, b))
+    }
+
+    #[inline(always)]
+    fn div(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        neon!(vdivq_f32(a, b))
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        neon!(vfmaq_f32(c, a, b))
+    }
+
+    #[inline(always)]
+    fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        self.select(self.gt(a, b), a, b)
+    }
+
+    #[inline(always)]
+    fn min(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        self.select(self.gt(b, a), a, b)
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: float32x4_t) -> float32x4_t {
+        neon!(vsqrtq_f32(a))
+    }
+
+    #[inline(always)]
+    fn gt(self, a: float32x4_t, b: float32x4_t) -> uint32x4_t {
+        neon!(vcgtq_f32(a, b))
+    }
+
+    #[inline(always)]
+    fn select(self, m: uint32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        neon!(vbslq_f32(m, a, b))
+    }
+
+    #[inline(always)]
+    fn round(self, a: float32x4_t) -> float32x4_t {
+        neon!(vrndnq_f32(a))
+    }
+
+    #[inline(always)]
+    fn exp2_whole(self, n: float32x4_t) -> float32x4_t {
+        neon!(vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(
+            vcvtnq_s32_f32(n),
+            vdupq_n_s32(127)
+        ))))
+    }
+
+    #[inline(always)]
+    fn sum(self, a: float32x4_t) -> f32 {
+        neon!(vaddvq_f32(a))
+    }
+
+    #[inline(always)]
+    fn dot(self, acc: float32x4_t, a: uint32x4_t, b: uint32x4_t) -> float32x4_t {
+        let sum = self.mul_add(self.low(a), self.low(b), acc);
+        self.mul_add(self.high(a), self.high(b), sum)
+    }
+
+    #[inline(always)]
+    fn low(self, a: uint32x4_t) -> float32x4_t {
+        neon!(vreinterpretq_f32_u32(vshlq_n_u32::<16>(a)))
+    }
+
+    #[inline(always)]
+    fn high(self, a: uint32x4_t) -> float32x4_t {
+        neon!(vreinterpretq_f32_u32(vandq_u32(a, vdupq_n_u32(0xffff_0000))))
+    }
+}

@@ -1,0 +1,277 @@
+//! AVX-512, with and without bf16 dot products: sixteen lanes, thirty-two registers.
+
+use std::{arch::x86_64::*, mem::transmute};
+
+use half::bf16;
+
+use crate::simd::{Kernel, Simd};
+
+/// The token of AVX-512 F, BW, DQ and VL.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+/// The token of AVX-512 with bf16 dot products.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512Bf16(());
+
+fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+}
+
+impl Avx512 {
+    /// The token, if this CPU has the instructions.
+    #[inline(always)]
+    pub(crate) fn new() -> Option<Avx512> {
+        has_avx512().then_some(Avx512(()))
+    }
+}
+
+impl Avx512Bf16 {
+    /// The token, if this CPU has the instructions.
+    #[inline(always)]
+    pub(crate) fn new() -> Option<Avx512Bf16> {
+        (has_avx512() && is_x86_feature_detected!("avx512bf16")).then_some(Avx512Bf16(()))
+    }
+}
+
+/// Wraps intrinsics that are unsafe only for the instruction set that they need.
+macro_rules! avx512 {
+    ($e:expr) => {
+        // Safety: `self` exists only where `new` saw that this CPU has the instructions; the intrinsics touch no memory.
+        unsafe { $e }
+    };
+}
+
+/// The methods that both tokens share.
+macro_rules! common {
+    () => {
+        #[inline(always)]
+        fn splat(self, x: f32) -> __m512 {
+            avx512!(_mm512_set1_ps(x))
+        }
+
+        #[inline(always)]
+        fn splat_pair(self, x: u32) -> __m512i {
+            avx512!(_mm512_set1_epi32(x as i32))
+        }
+
+        #[inline(always)]
+        unsafe fn load(self, from: *const f32) -> __m512 {
+            // Safety: the caller promises 16 readable values.
+            unsafe { _mm512_loadu_ps(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn load_first(self, from: *const f32, n: usize) -> __m512 {
+            // Safety: a masked load reads only the `n` values that the caller promises.
+            unsafe { _mm512_maskz_loadu_ps(first(n), from) }
+        }
+
+        #[inline(always)]
+        unsafe fn load_bf16(self, from: *const bf16) -> __m512 {
+            // Safety: the caller promises 16 readable halves.
+            unsafe {
+                let halves = _mm256_loadu_si256(from.cast());
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves)))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn load_pairs(self, from: *const u32) -> __m512i {
+            // Safety: the caller promises 16 readable words.
+            unsafe { _mm512_loadu_si512(from.cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32, x: __m512) {
+            // Safety: the caller promises 16 writable values.
+            unsafe { _mm512_storeu_ps(to, x) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_first(self, to: *mut f32, x: __m512, n: usize) {
+            // Safety: a masked store writes only the `n` values that the caller promises.
+            unsafe { _mm512_mask_storeu_ps(to, first(n), x) }
+        }
+
+        #[inline(always)]
+        fn add(self, a: __m512, b: __m512) -> __m512 {
+            avx512!(_mm512_add_ps(a, b))
+        }
+
+        #[inline(always)]
+        fn sub(self, a: __m512, b: __m512) -> __m512 {
+            avx512!(_mm512_sub_ps(a, b))
+        }
+
+        #[inline(always)]
+        fn mul(self, a: __m512, b: __m512) -> __m512 {
+            avx512!(_mm512_mul_ps(a, b))
+        }
+
+        #[inline(always)]
+        fn div(self, a: __m512, b: __m512) -> __m512 {
+            avx512!(_mm512_div_ps(a, b))
+        }
+
+        #[inline(always)]
+        fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+            avx512!(_mm512_fmadd_ps(a, b, c))
+        }
+
+        #[inline(always)]
+        fn max(self, a: __m512, b: __m512) -> __m512 {
+            avx512!(_mm512_max_ps(a, b))
+        }
+
+        #[inline(always)]
+        fn min(self, a: __m512, b: __m512) -> __m512 {
+            avx512!(_mm512_min_ps(a, b))
+        }
+
+        #[inline(always)]
+        fn sqrt(self, a: __m512) -> __m512 {
+            avx512!(_mm512_sqrt_ps(a))
+        }
+
+        #[inline(always)]
+        fn gt(self, a: __m512, b: __m512) -> __mmask16 {
+            avx512!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b))
+        }
+
+        #[inline(always)]
+        fn select(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
+            avx512!(_mm512_mask_blend_ps(m, b, a))
+        }
+
+        #[inline(always)]
+        fn round(self, a: __m512) -> __m512 {
+            avx512!(_mm512_roundscale_ps::<
+                { _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC },
+            >(a))
+        }
+
+        #[inline(always)]
+        fn exp2_whole(self, n: __m512) -> __m512 {
+            avx512!({
+                let biased = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+                _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
+            })
+        }
+
+        #[inline(always)]
+        fn sum(self, a: __m512) -> f32 {
+            avx512!(_mm512_reduce_add_ps(a))
+        }
+
+        #[inline(always)]
+        fn low(self, a: __m512i) -> __m512 {
+            avx512!(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(a)))
+        }
+
+        #[inline(always)]
+        fn high(self, a: __m512i) -> __m512 {
+            avx512!(_mm512_castsi512_ps(_mm512_and_si512(
+                a,
+                _mm512_set1_epi32(0xffff_0000_u32 as i32)
+            )))
+        }
+    };
+}
+
+/// The mask of the first `n` of 16 lanes.
+#[inline(always)]
+fn first(n: usize) -> __mmask16 {
+    (0xffff_u32 >> (16 - n)) as __mmask16
+}
+
+impl Simd for Avx512 {
+    type F = __m512;
+    type I = __m512i;
+    type M = __mmask16;
+
+    const LANES: usize = 16;
+    // 14 x 2 accumulators, 2 vectors of weights and a broadcast: 31 of 32 registers.
+    const TILE_PIXELS: usize = 14;
+
+    common!();
+
+    #[inline(always)]
+    fn enter<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        fn compiled<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // Safety: `self` exists only where `new` saw that this CPU has these instructions.
+        unsafe { compiled(self, kernel) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut bf16, x: __m512) {
+        // Safety: the caller promises 16 writable halves.
+        unsafe {
+            let bits = _mm512_castps_si512(x);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let bias = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+            let rounded = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, bias));
+            let nan = _mm512_or_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(0x40));
+            let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
+            let words = _mm512_mask_blend_epi32(is_nan, rounded, nan);
+            _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(words));
+        }
+    }
+
+    #[inline(always)]
+    fn dot(self, acc: __m512, a: __m512i, b: __m512i) -> __m512 {
+        let sum = self.mul_add(self.low(a), self.low(b), acc);
+        self.mul_add(self.high(a), self.high(b), sum)
+    }
+}
+
+impl Simd for Avx512Bf16 {
+    type F = __m512;
+    type I = __m512i;
+    type M = __mmask16;
+
+    const LANES: usize = 16;
+    const TILE_PIXELS: usize = 14;
+    const BF16_DOT: bool = true;
+
+    common!();
+
+    #[inline(always)]
+    fn enter<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+        fn compiled<K: Kernel>(simd: Avx512Bf16, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // Safety: `self` exists only where `new` saw that this CPU has these instructions.
+        unsafe { compiled(self, kernel) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut bf16, x: __m512) {
+        // Safety: the caller promises 16 writable halves; __m256bh and __m256i are the same 32 bytes.
+        unsafe {
+            let halves: __m256i = transmute(_mm512_cvtneps_pbh(x));
+            _mm256_storeu_si256(to.cast(), halves);
+        }
+    }
+
+    #[inline(always)]
+    fn dot(self, acc: __m512, a: __m512i, b: __m512i) -> __m512 {
+        // Safety: `self` exists only where `new` saw these instructions; __m512bh and __m512i are the same 64 bytes.
+        unsafe {
+            _mm512_dpbf16_ps(
+                acc,
+                transmute::<__m512i, __m512bh>(a),
+                transmute::<__m512i, __m512bh>(b),
+            )
+        }
+    }
+}
