@@ -5,10 +5,15 @@
 
 mod activation;
 mod augmentation;
+mod catalog;
+mod diff;
+mod error;
+mod file;
 mod initializer;
 mod layer;
 mod network;
 mod optimizer;
+mod overrides;
 mod place;
 mod rung;
 mod suggest;
@@ -19,12 +24,15 @@ pub use augmentation::{
     FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTranslation,
     RandomZoom,
 };
+pub use catalog::{RungCatalog, ShippedRung, shipped};
+pub use diff::{Difference, diff};
+pub use error::RungError;
 pub use initializer::Initializer;
 pub use layer::{
     BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, Layer, LeakyReLU, Padding, Pooling2D,
     SeparableConv2D, Units,
 };
-pub use network::{Network, NetworkError, Node, ParameterSpec, Shape, Source};
+pub use network::{Network, NetworkError, Node, ParameterSpec, Shape, Source, Summary};
 pub use optimizer::{Clipping, OptimizerConfig};
 pub use place::Place;
 pub use rung::{DeckFigures, Defaults, Input, LayerSpec, Rung};

@@ -5,7 +5,9 @@ mod cost;
 mod error;
 mod graph;
 mod head;
+mod json;
 mod shape;
+mod summary;
 
 use serde::Serialize;
 
@@ -15,7 +17,9 @@ use crate::place::Place;
 use crate::rung::LayerSpec;
 
 pub use error::NetworkError;
+pub(crate) use graph::{LAYER_LIMIT, names};
 pub use shape::Shape;
+pub use summary::Summary;
 
 /// A rung's layers, resolved. Nodes are in the order of computation: each takes the image or nodes before it, and the
 /// last gives the probabilities of the classes.
@@ -131,7 +135,12 @@ impl Network {
     /// Index of the node whose activation is the final softmax: a `Dense` that has it, or an `Activation` layer. What
     /// enters that softmax are the logits.
     pub fn output(&self) -> usize {
-        self.nodes.len() - 1
+        self.nodes.len().saturating_sub(1)
+    }
+
+    /// The table of all nodes, for people.
+    pub fn summary(&self) -> Summary<'_> {
+        Summary::new(self)
     }
 
     /// The node of that name.

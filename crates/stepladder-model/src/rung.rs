@@ -1,9 +1,10 @@
 //! A rung: one network and its training, as data, with everything that its ancestors say already filled in.
 
 use crate::augmentation::ImageDataGenerator;
+use crate::file;
 use crate::initializer::Initializer;
 use crate::layer::Layer;
-use crate::network::{Network, NetworkError};
+use crate::network::{self, Network, NetworkError};
 use crate::optimizer::OptimizerConfig;
 use crate::place::Place;
 use crate::training::{EarlyStopping, ReduceLrOnPlateau, Schedule, SplitFractions, Training};
@@ -99,7 +100,32 @@ pub struct LayerSpec {
 
 impl Rung {
     /// The network for square photos of `size` pixels a side and for `classes` classes.
+    ///
+    /// # Errors
+    ///
+    /// Where a layer does not fit that size, or the outputs do not fit the classes; all else was found in reading.
     pub fn network(&self, size: usize, classes: usize) -> Result<Network, NetworkError> {
         Network::new(&self.layers, size, classes)
+    }
+
+    /// The whole rung as a file that reads back equal and needs no parent: it is marked `complete`.
+    pub fn to_toml(&self) -> String {
+        file::document_text(&file::table(self))
+    }
+
+    /// Each layer's name, given or as Keras numbers them, `Random*` layers included.
+    pub fn layer_names(&self) -> Vec<String> {
+        network::names(&self.layers)
+    }
+
+    /// Whether there is a number of classes for which the network can be, at the rung's own size.
+    pub(crate) fn check(&self) -> Result<(), NetworkError> {
+        // A network without `units = "classes"` fits one number only, which the error tells.
+        match self.network(self.input.size, 2) {
+            Err(NetworkError::WrongOutputs { outputs, .. }) if outputs >= 2 => {
+                self.network(self.input.size, outputs).map(drop)
+            }
+            result => result.map(drop),
+        }
     }
 }

@@ -134,9 +134,9 @@ impl Default for ReduceLrOnPlateau {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SplitFractions {
     /// 0.1 by default.
-    pub validation: f64,
+    pub validation: f32,
     /// 0.1 by default.
-    pub test: f64,
+    pub test: f32,
 }
 
 impl Default for SplitFractions {

@@ -1,6 +1,6 @@
 //! From a list of layers to a graph: names, who takes whose output, and shape inference, layer by layer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::shape::window_positions;
 use super::{Network, NetworkError, Node, Shape, Source, cost, head};
@@ -100,28 +100,8 @@ impl<'a> Names<'a> {
                 });
             }
         }
-        // As in Keras: the first of its kind has no number. A number that the rung has given away is passed over.
-        let mut counters: BTreeMap<&str, usize> = BTreeMap::new();
-        let of_node = specs.iter().map(|spec| {
-            if let Some(name) = &spec.name {
-                return name.clone();
-            }
-            let kind = spec.layer.automatic_name();
-            let counter = counters.entry(kind).or_default();
-            loop {
-                let name = if *counter == 0 {
-                    kind.to_owned()
-                } else {
-                    format!("{kind}_{counter}")
-                };
-                *counter += 1;
-                if !given.contains_key(name.as_str()) {
-                    return name;
-                }
-            }
-        });
         Ok(Names {
-            of_node: of_node.collect(),
+            of_node: names(specs),
             given,
         })
     }
@@ -161,6 +141,32 @@ impl<'a> Names<'a> {
             None => format!("give the layer that it means `name = \"{input}\"`"),
         }
     }
+}
+
+/// A unique name for each layer: the given one, or its kind, numbered from the second on as in Keras. A number that the
+/// rung has given away is passed over.
+pub(crate) fn names(specs: &[LayerSpec]) -> Vec<String> {
+    let given: BTreeSet<&str> = specs.iter().filter_map(|spec| spec.name.as_deref()).collect();
+    let mut counters: BTreeMap<&str, usize> = BTreeMap::new();
+    let name = |spec: &LayerSpec| {
+        if let Some(name) = &spec.name {
+            return name.clone();
+        }
+        let kind = spec.layer.automatic_name();
+        let counter = counters.entry(kind).or_default();
+        loop {
+            let name = if *counter == 0 {
+                kind.to_owned()
+            } else {
+                format!("{kind}_{counter}")
+            };
+            *counter += 1;
+            if !given.contains(name.as_str()) {
+                return name;
+            }
+        }
+    };
+    specs.iter().map(name).collect()
 }
 
 fn resolve_layer(

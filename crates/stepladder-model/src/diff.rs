@@ -1,0 +1,221 @@
+//! What differs between two rungs, worked out and not told. Layers are aligned first, so that one layer more is one
+//! difference and not a shift of all that follow.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::file::{self, Table, Value};
+use crate::rung::Rung;
+
+/// Keys in which rungs differ by being different rungs.
+const OWN: &[&str] = &["name", "parent", "complete", "change", "about", "deck"];
+
+/// Kernel initializers, which a layer has from the rung's defaults where it does not say so itself.
+const KERNEL_INITIALIZERS: &[&str] = &[
+    "kernel_initializer",
+    "depthwise_initializer",
+    "pointwise_initializer",
+];
+
+/// One value that differs, as the rung file would have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The value's path, as `--set` has it: `optimizer.type`, `layers.conv2d_1.filters`.
+    pub key: String,
+    /// The parent's value; `None` for what the child adds.
+    pub before: Option<String>,
+    /// The child's value; `None` for what the child takes out.
+    pub after: Option<String>,
+}
+
+/// `- optimizer.type = "nadam"` and `+ optimizer.type = "adam"`, each on a line.
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(before) = &self.before {
+            write!(formatter, "- {} = {before}", self.key)?;
+        }
+        if self.before.is_some() && self.after.is_some() {
+            formatter.write_str("\n")?;
+        }
+        if let Some(after) = &self.after {
+            write!(formatter, "+ {} = {after}", self.key)?;
+        }
+        Ok(())
+    }
+}
+
+/// What `child` does differently from `parent`, in the order of a rung file. Names and descriptions are left out; an
+/// initializer that all layers have from `[defaults]` is one difference.
+pub fn diff(parent: &Rung, child: &Rung) -> Vec<Difference> {
+    let (before, after) = (file::table(parent), file::table(child));
+    let mut differences = Vec::new();
+    let removed = before
+        .entries
+        .iter()
+        .map(|entry| &entry.key)
+        .filter(|key| after.get(key).is_none());
+    let keys = after.entries.iter().map(|entry| &entry.key).chain(removed);
+    for key in keys.filter(|key| !OWN.contains(&key.as_str())) {
+        if key == "layers" {
+            diff_layers(parent, child, &mut differences);
+        } else {
+            diff_values(key, value(&before, key), value(&after, key), &mut differences);
+        }
+    }
+    differences
+}
+
+fn value<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    table.get(key).map(|item| &item.value)
+}
+
+fn diff_values(key: &str, before: Option<&Value>, after: Option<&Value>, out: &mut Vec<Difference>) {
+    match (before, after) {
+        (before, after) if before == after => {}
+        (Some(Value::Table(before)), Some(Value::Table(after))) => {
+            let removed = before
+                .entries
+                .iter()
+                .filter(|entry| after.get(&entry.key).is_none());
+            for entry in after.entries.iter().chain(removed) {
+                let path = format!("{key}.{}", entry.key);
+                diff_values(&path, value(before, &entry.key), value(after, &entry.key), out);
+            }
+        }
+        (before, after) => out.push(Difference {
+            key: key.to_owned(),
+            before: before.map(file::value_text),
+            after: after.map(file::value_text),
+        }),
+    }
+}
+
+fn diff_layers(parent: &Rung, child: &Rung, out: &mut Vec<Difference>) {
+    let before = Layers::new(parent);
+    let after = Layers::new(child);
+    for step in align(&before, &after) {
+        match step {
+            Step::Removed(index) => out.push(Difference {
+                key: before.key(index),
+                before: Some(before.text(index)),
+                after: None,
+            }),
+            Step::Added(index) => out.push(Difference {
+                key: after.key(index),
+                before: None,
+                after: Some(after.text(index)),
+            }),
+            Step::Paired(from, to) => {
+                let key = after.key(to);
+                let (from, to) = before.pair(from, &after, to);
+                diff_values(&key, Some(&from), Some(&to), out);
+            }
+        }
+    }
+}
+
+/// A rung's layers in the form of the file.
+struct Layers {
+    names: Vec<String>,
+    tables: Vec<Table>,
+    default_initializer: Value,
+}
+
+impl Layers {
+    fn new(rung: &Rung) -> Layers {
+        let tables = file::layer_tables(&rung.layers, &rung.defaults).into_iter();
+        Layers {
+            names: rung.layer_names(),
+            tables: tables
+                .filter_map(|item| match item.value {
+                    Value::Table(table) => Some(table),
+                    _ => None,
+                })
+                .collect(),
+            default_initializer: rung.defaults.kernel_initializer.into(),
+        }
+    }
+
+    fn key(&self, index: usize) -> String {
+        format!("layers.{}", self.names[index])
+    }
+
+    fn text(&self, index: usize) -> String {
+        file::value_text(&self.tables[index].clone().into())
+    }
+
+    /// Two layers to compare: where only one names an initializer and the other has the same from its rung's defaults,
+    /// both name it.
+    fn pair(&self, from: usize, other: &Layers, to: usize) -> (Value, Value) {
+        let (mut before, mut after) = (self.tables[from].clone(), other.tables[to].clone());
+        for key in KERNEL_INITIALIZERS {
+            match (before.get(key), after.get(key)) {
+                (Some(_), None) => after.put(key, other.default_initializer.clone()),
+                (None, Some(_)) => before.put(key, self.default_initializer.clone()),
+                _ => {}
+            }
+        }
+        (before.into(), after.into())
+    }
+}
+
+enum Step {
+    Removed(usize),
+    Added(usize),
+    Paired(usize, usize),
+}
+
+/// Pairs layers in order so that as many as possible are paired with one of their kind, and of these as many as
+/// possible with an equal one (dynamic programming over both lists, as for the longest common subsequence). Kind before
+/// equality, so that blocks stay in step where every layer of a network is made wider.
+fn align(before: &Layers, after: &Layers) -> Vec<Step> {
+    let (rows, columns) = (before.tables.len(), after.tables.len());
+    // One pair more must outweigh any number of equal ones.
+    let pair = u32::try_from(rows.min(columns)).unwrap_or(u32::MAX >> 16) + 1;
+    let score = |from: usize, to: usize| {
+        let (from, to) = (&before.tables[from], &after.tables[to]);
+        match (
+            from.entries == to.entries,
+            value(from, "layer") == value(to, "layer"),
+        ) {
+            (true, _) => pair + 1,
+            (false, true) => pair,
+            (false, false) => 0,
+        }
+    };
+    let width = columns + 1;
+    let mut best = vec![0u32; (rows + 1) * width];
+    for from in (0..rows).rev() {
+        for to in (0..columns).rev() {
+            let paired = match score(from, to) {
+                0 => 0,
+                score => score + best[(from + 1) * width + to + 1],
+            };
+            best[from * width + to] = paired
+                .max(best[(from + 1) * width + to])
+                .max(best[from * width + to + 1]);
+        }
+    }
+    let mut steps = Vec::new();
+    let (mut from, mut to) = (0, 0);
+    while from < rows || to < columns {
+        let here = best[from * width + to];
+        if from < rows && to < columns {
+            let score = score(from, to);
+            if score > 0 && here == score + best[(from + 1) * width + to + 1] {
+                steps.push(Step::Paired(from, to));
+                (from, to) = (from + 1, to + 1);
+                continue;
+            }
+        }
+        if from < rows && (to == columns || here == best[(from + 1) * width + to]) {
+            steps.push(Step::Removed(from));
+            from += 1;
+        } else {
+            steps.push(Step::Added(to));
+            to += 1;
+        }
+    }
+    steps
+}

@@ -1,0 +1,181 @@
+//! `Random*` layers and the `[augmentation]` table in the file.
+
+use super::reader::{Range, Reader};
+use super::value::{Table, Value};
+use crate::augmentation::{
+    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTranslation,
+    RandomZoom,
+};
+use crate::error::RungError;
+use crate::layer::Layer;
+use crate::rung::Defaults;
+
+pub(super) const ROTATION_KEYS: &[&str] = &["factor", "fill_mode", "fill_value"];
+pub(super) const TRANSLATION_KEYS: &[&str] = &["height_factor", "width_factor", "fill_mode", "fill_value"];
+pub(super) const ZOOM_KEYS: &[&str] = TRANSLATION_KEYS;
+pub(super) const FLIP_KEYS: &[&str] = &["mode"];
+pub(super) const BRIGHTNESS_KEYS: &[&str] = &["factor", "value_range"];
+const GENERATOR_KEYS: &[&str] = &[
+    "rotation_range",
+    "width_shift_range",
+    "height_shift_range",
+    "shear_range",
+    "zoom_range",
+    "channel_shift_range",
+    "fill_mode",
+    "cval",
+    "horizontal_flip",
+    "vertical_flip",
+    "brightness_range",
+];
+
+/// Keras' reading of a single factor.
+fn both_ways(factor: f32) -> [f32; 2] {
+    [-factor, factor]
+}
+
+impl From<FillMode> for Value {
+    fn from(mode: FillMode) -> Value {
+        mode.name().into()
+    }
+}
+
+fn fill_mode(reader: &Reader<'_>, default: FillMode) -> Result<FillMode, RungError> {
+    reader.or("fill_mode", default, |field| {
+        field.choice("fill mode", FillMode::NAMES)
+    })
+}
+
+fn fill_value(reader: &Reader<'_>, key: &'static str) -> Result<f32, RungError> {
+    reader.or(key, 0.0, |field| field.number(Range::SHARE))
+}
+
+pub(super) fn rotation(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+    Ok(Layer::RandomRotation(RandomRotation {
+        factor: reader.required("factor", "factor = 0.05, a fraction of a full turn", |field| {
+            field.interval(Range::FACTOR, both_ways)
+        })?,
+        fill_mode: fill_mode(reader, FillMode::Reflect)?,
+        fill_value: fill_value(reader, "fill_value")?,
+    }))
+}
+
+pub(super) fn write_rotation(layer: &RandomRotation, table: &mut Table) {
+    table.put("factor", layer.factor);
+    table.put_unless("fill_mode", layer.fill_mode, FillMode::Reflect);
+    table.put_unless("fill_value", layer.fill_value, 0.0);
+}
+
+pub(super) fn translation(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+    Ok(Layer::RandomTranslation(RandomTranslation {
+        height_factor: reader.required(
+            "height_factor",
+            "height_factor = 0.05, a fraction of the height",
+            |field| field.interval(Range::FACTOR, both_ways),
+        )?,
+        width_factor: reader.required(
+            "width_factor",
+            "width_factor = 0.05, a fraction of the width",
+            |field| field.interval(Range::FACTOR, both_ways),
+        )?,
+        fill_mode: fill_mode(reader, FillMode::Reflect)?,
+        fill_value: fill_value(reader, "fill_value")?,
+    }))
+}
+
+pub(super) fn write_translation(layer: &RandomTranslation, table: &mut Table) {
+    table.put("height_factor", layer.height_factor);
+    table.put("width_factor", layer.width_factor);
+    table.put_unless("fill_mode", layer.fill_mode, FillMode::Reflect);
+    table.put_unless("fill_value", layer.fill_value, 0.0);
+}
+
+pub(super) fn zoom(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+    Ok(Layer::RandomZoom(RandomZoom {
+        height_factor: reader.required("height_factor", "height_factor = 0.1", |field| {
+            field.interval(Range::ZOOM, both_ways)
+        })?,
+        width_factor: reader.optional("width_factor", |field| field.interval(Range::ZOOM, both_ways))?,
+        fill_mode: fill_mode(reader, FillMode::Reflect)?,
+        fill_value: fill_value(reader, "fill_value")?,
+    }))
+}
+
+pub(super) fn write_zoom(layer: &RandomZoom, table: &mut Table) {
+    table.put("height_factor", layer.height_factor);
+    if let Some(factor) = layer.width_factor {
+        table.put("width_factor", factor);
+    }
+    table.put_unless("fill_mode", layer.fill_mode, FillMode::Reflect);
+    table.put_unless("fill_value", layer.fill_value, 0.0);
+}
+
+pub(super) fn flip(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+    let mode = reader.or("mode", FlipMode::HorizontalAndVertical, |field| {
+        field.choice("flip mode", FlipMode::NAMES)
+    })?;
+    Ok(Layer::RandomFlip(RandomFlip { mode }))
+}
+
+pub(super) fn write_flip(layer: &RandomFlip, table: &mut Table) {
+    // Said even where it is the default, because few expect that default.
+    table.put("mode", layer.mode.name());
+}
+
+pub(super) fn brightness(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+    Ok(Layer::RandomBrightness(RandomBrightness {
+        factor: reader.required("factor", "factor = 0.2", |field| {
+            field.interval(Range::FACTOR, both_ways)
+        })?,
+        value_range: reader.or("value_range", [0.0, 1.0], |field| field.bounds(Range::ANY))?,
+    }))
+}
+
+pub(super) fn write_brightness(layer: &RandomBrightness, table: &mut Table) {
+    table.put("factor", layer.factor);
+    table.put_unless("value_range", layer.value_range, [0.0, 1.0]);
+}
+
+pub(super) fn read_generator(table: &Table) -> Result<ImageDataGenerator, RungError> {
+    let reader = Reader::new(table, "[augmentation]", GENERATOR_KEYS)?;
+    let default = ImageDataGenerator::default();
+    let range =
+        |key: &'static str, default: f32| reader.or(key, default, |field| field.number(Range::NOT_NEGATIVE));
+    let flag = |key: &'static str, default: bool| reader.or(key, default, |field| field.flag());
+    Ok(ImageDataGenerator {
+        rotation_range: range("rotation_range", default.rotation_range)?,
+        width_shift_range: range("width_shift_range", default.width_shift_range)?,
+        height_shift_range: range("height_shift_range", default.height_shift_range)?,
+        shear_range: range("shear_range", default.shear_range)?,
+        zoom_range: reader.or("zoom_range", default.zoom_range, |field| {
+            field.interval(Range::POSITIVE, |range| [1.0 - range, 1.0 + range])
+        })?,
+        channel_shift_range: reader.or("channel_shift_range", default.channel_shift_range, |field| {
+            // Keras counts it in gray levels of 0 to 255.
+            field.number(Range::SHARE)
+        })?,
+        fill_mode: fill_mode(&reader, default.fill_mode)?,
+        fill_value: fill_value(&reader, "cval")?,
+        horizontal_flip: flag("horizontal_flip", default.horizontal_flip)?,
+        vertical_flip: flag("vertical_flip", default.vertical_flip)?,
+        brightness_range: reader.optional("brightness_range", |field| field.bounds(Range::NOT_NEGATIVE))?,
+    })
+}
+
+pub(super) fn write_generator(generator: &ImageDataGenerator) -> Table {
+    let mut table = Table::default();
+    table.put("rotation_range", generator.rotation_range);
+    table.put("width_shift_range", generator.width_shift_range);
+    table.put("height_shift_range", generator.height_shift_range);
+    table.put("shear_range", generator.shear_range);
+    table.put("zoom_range", generator.zoom_range);
+    table.put("channel_shift_range", generator.channel_shift_range);
+    table.put("fill_mode", generator.fill_mode);
+    table.put("cval", generator.fill_value);
+    table.put("horizontal_flip", generator.horizontal_flip);
+    table.put("vertical_flip", generator.vertical_flip);
+    if let Some(range) = generator.brightness_range {
+        table.put("brightness_range", range);
+    }
+    table
+}

@@ -1,0 +1,166 @@
+//! The `layers` list in the file: one table per layer, with Keras' class name under `layer` and Keras' arguments beside
+//! it.
+
+mod read;
+mod write;
+
+use super::augmentation;
+use super::reader::{Field, Reader};
+use super::value::Value;
+use crate::error::RungError;
+use crate::layer::Layer;
+use crate::network::LAYER_LIMIT;
+use crate::rung::{Defaults, LayerSpec};
+
+pub(crate) use read::read_initializer;
+pub(crate) use write::layer_tables;
+
+/// Longest name of a layer.
+const NAME_LIMIT: usize = 64;
+
+/// Keys that every layer may have.
+const COMMON_KEYS: &[&str] = &["layer", "name", "input", "inputs"];
+
+/// Every layer: its name in the file, the keys it may have beside the common ones, and how they are read.
+const KINDS: &[(&str, Kind)] = &[
+    ("Conv2D", kind(read::CONV_KEYS, read::conv)),
+    ("SeparableConv2D", kind(read::SEPARABLE_KEYS, read::separable)),
+    ("DepthwiseConv2D", kind(read::DEPTHWISE_KEYS, read::depthwise)),
+    ("Dense", kind(read::DENSE_KEYS, read::dense)),
+    (
+        "BatchNormalization",
+        kind(read::NORMALIZATION_KEYS, read::normalization),
+    ),
+    ("Activation", kind(&["activation"], read::activation)),
+    ("LeakyReLU", kind(&["negative_slope"], read::leaky)),
+    ("MaxPooling2D", kind(read::POOLING_KEYS, read::max_pooling)),
+    (
+        "AveragePooling2D",
+        kind(read::POOLING_KEYS, read::average_pooling),
+    ),
+    (
+        "GlobalAveragePooling2D",
+        kind(&[], |_, _| Ok(Layer::GlobalAveragePooling2D)),
+    ),
+    ("Flatten", kind(&[], |_, _| Ok(Layer::Flatten))),
+    ("Dropout", kind(&["rate"], read::dropout)),
+    ("Add", kind(&[], |_, _| Ok(Layer::Add))),
+    (
+        "RandomRotation",
+        kind(augmentation::ROTATION_KEYS, augmentation::rotation),
+    ),
+    (
+        "RandomTranslation",
+        kind(augmentation::TRANSLATION_KEYS, augmentation::translation),
+    ),
+    ("RandomZoom", kind(augmentation::ZOOM_KEYS, augmentation::zoom)),
+    ("RandomFlip", kind(augmentation::FLIP_KEYS, augmentation::flip)),
+    (
+        "RandomBrightness",
+        kind(augmentation::BRIGHTNESS_KEYS, augmentation::brightness),
+    ),
+];
+
+#[derive(Clone, Copy)]
+struct Kind {
+    keys: &'static [&'static str],
+    read: fn(&Reader<'_>, &Defaults) -> Result<Layer, RungError>,
+}
+
+const fn kind(
+    keys: &'static [&'static str],
+    read: fn(&Reader<'_>, &Defaults) -> Result<Layer, RungError>,
+) -> Kind {
+    Kind { keys, read }
+}
+
+/// Layers of Keras that a rung writes differently.
+const KERAS_ONLY: &[(&str, &str)] = &[
+    ("ReLU", "write { layer = \"Activation\", activation = \"relu\" }"),
+    (
+        "Softmax",
+        "write { layer = \"Activation\", activation = \"softmax\" }",
+    ),
+    ("ELU", "write { layer = \"Activation\", activation = \"elu\" }"),
+    ("MaxPool2D", "write MaxPooling2D"),
+    ("AvgPool2D", "write AveragePooling2D"),
+    ("GlobalAvgPool2D", "write GlobalAveragePooling2D"),
+    ("Convolution2D", "write Conv2D"),
+    ("SeparableConvolution2D", "write SeparableConv2D"),
+    ("Input", "take it out, and write `size` in [input]"),
+    ("InputLayer", "take it out, and write `size` in [input]"),
+    ("Rescaling", "take it out, because photos are already in [0, 1]"),
+];
+
+/// Reads the `layers` list.
+pub(super) fn read_layers(field: &Field<'_>, defaults: &Defaults) -> Result<Vec<LayerSpec>, RungError> {
+    let Value::List(items) = &field.item.value else {
+        return Err(field.wrong("a list of layers, [ { layer = \"Conv2D\", .. }, .. ]"));
+    };
+    if items.len() > LAYER_LIMIT {
+        return Err(field.wrong(format!("a list of at most {LAYER_LIMIT} layers")));
+    }
+    items
+        .iter()
+        .map(|item| read_layer(&Field { item, ..*field }, defaults))
+        .collect()
+}
+
+fn read_layer(field: &Field<'_>, defaults: &Defaults) -> Result<LayerSpec, RungError> {
+    let table = field.table("a list of layers, [ { layer = \"Conv2D\", .. }, .. ]")?;
+    let Some(item) = table.get("layer") else {
+        return Err(RungError::MissingKey {
+            place: table.place.clone(),
+            within: "a layer".to_owned(),
+            key: "layer",
+            example: "its kind: layer = \"Conv2D\"",
+        });
+    };
+    let (kind_name, kind) = find_kind(&Field {
+        key: "layer",
+        within: "a layer",
+        item,
+    })?;
+    let known: Vec<&str> = kind.keys.iter().chain(COMMON_KEYS).copied().collect();
+    let reader = Reader::new(table, kind_name, &known)?;
+    reader.at_most_one("input", "inputs")?;
+    let inputs = match reader.optional("inputs", |field| field.texts())? {
+        Some(inputs) => inputs,
+        None => reader
+            .optional("input", |field| field.text().map(str::to_owned))?
+            .into_iter()
+            .collect(),
+    };
+    Ok(LayerSpec {
+        name: reader.optional("name", read_name)?,
+        inputs,
+        layer: (kind.read)(&reader, defaults)?,
+        place: table.place.clone(),
+    })
+}
+
+fn find_kind(field: &Field<'_>) -> Result<(&'static str, Kind), RungError> {
+    let name = field.text()?;
+    if let Some(kind) = KINDS.iter().find(|(known, _)| *known == name) {
+        return Ok(*kind);
+    }
+    Err(match KERAS_ONLY.iter().find(|(known, _)| *known == name) {
+        Some((_, remedy)) => RungError::UnknownName {
+            place: field.place().clone(),
+            what: "layer",
+            name: name.to_owned(),
+            remedy: (*remedy).to_owned(),
+        },
+        None => field.unknown("layer", name, KINDS),
+    })
+}
+
+/// A layer's name becomes part of its parameters' names, `conv2d/kernel`, and of `--set layers.NAME.key`.
+fn read_name(field: &Field<'_>) -> Result<String, RungError> {
+    let name = field.text()?;
+    let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+    if name.is_empty() || name.len() > NAME_LIMIT || !name.chars().all(plain) {
+        return Err(field.wrong(format!("1 to {NAME_LIMIT} of the characters A-Z a-z 0-9 _ -")));
+    }
+    Ok(name.to_owned())
+}

@@ -1,0 +1,164 @@
+//! The `[optimizer]` table in the file.
+
+use super::reader::{Range, Reader};
+use super::value::Table;
+use crate::error::RungError;
+use crate::optimizer::{Clipping, OptimizerConfig};
+
+const WITHIN: &str = "[optimizer]";
+const TYPES: &[(&str, Method)] = &[
+    ("adam", Method::Adam),
+    ("adamw", Method::AdamW),
+    ("nadam", Method::Nadam),
+    ("sgd", Method::Sgd),
+];
+const ADAM_KEYS: &[&str] = &[
+    "type",
+    "learning_rate",
+    "beta_1",
+    "beta_2",
+    "epsilon",
+    "weight_decay",
+    "clipnorm",
+    "global_clipnorm",
+];
+const SGD_KEYS: &[&str] = &[
+    "type",
+    "learning_rate",
+    "momentum",
+    "nesterov",
+    "weight_decay",
+    "clipnorm",
+    "global_clipnorm",
+];
+
+#[derive(Clone, Copy)]
+enum Method {
+    Adam,
+    AdamW,
+    Nadam,
+    Sgd,
+}
+
+pub(super) fn read(table: &Table) -> Result<OptimizerConfig, RungError> {
+    let method = method(table)?;
+    let keys = if matches!(method, Method::Sgd) {
+        SGD_KEYS
+    } else {
+        ADAM_KEYS
+    };
+    let reader = Reader::new(table, WITHIN, keys)?;
+    let number =
+        |key: &'static str, default: f32, range: Range| reader.or(key, default, |field| field.number(range));
+    let clipping = clipping(&reader)?;
+    let weight_decay = reader.optional("weight_decay", |field| field.number(Range::NOT_NEGATIVE))?;
+    if let Method::Sgd = method {
+        return Ok(OptimizerConfig::Sgd {
+            learning_rate: number("learning_rate", 0.01, Range::POSITIVE)?,
+            momentum: number("momentum", 0.0, Range::BELOW_ONE)?,
+            nesterov: reader.or("nesterov", false, |field| field.flag())?,
+            weight_decay,
+            clipping,
+        });
+    }
+    let learning_rate = number("learning_rate", 1e-3, Range::POSITIVE)?;
+    let beta_1 = number("beta_1", 0.9, Range::BELOW_ONE)?;
+    let beta_2 = number("beta_2", 0.999, Range::BELOW_ONE)?;
+    let epsilon = number("epsilon", 1e-7, Range::POSITIVE)?;
+    Ok(match method {
+        Method::AdamW => OptimizerConfig::AdamW {
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+            weight_decay: weight_decay.unwrap_or(0.004),
+            clipping,
+        },
+        Method::Nadam => OptimizerConfig::Nadam {
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+            weight_decay,
+            clipping,
+        },
+        Method::Adam | Method::Sgd => OptimizerConfig::Adam {
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+            weight_decay,
+            clipping,
+        },
+    })
+}
+
+/// The keys that may follow depend on the type, so it is read first.
+fn method(table: &Table) -> Result<Method, RungError> {
+    let only_type = Table {
+        entries: table
+            .entries
+            .iter()
+            .filter(|entry| entry.key == "type")
+            .cloned()
+            .collect(),
+        place: table.place.clone(),
+    };
+    Reader::new(&only_type, WITHIN, &["type"])?.required(
+        "type",
+        "type = \"adam\" as well, because [optimizer] replaces the parent's as a whole",
+        |field| field.choice("optimizer", TYPES),
+    )
+}
+
+fn clipping(reader: &Reader<'_>) -> Result<Option<Clipping>, RungError> {
+    reader.at_most_one("clipnorm", "global_clipnorm")?;
+    let norm = reader.optional("clipnorm", |field| field.number(Range::POSITIVE))?;
+    let global = reader.optional("global_clipnorm", |field| field.number(Range::POSITIVE))?;
+    Ok(norm.map(Clipping::Norm).or(global.map(Clipping::GlobalNorm)))
+}
+
+pub(super) fn write(optimizer: &OptimizerConfig) -> Table {
+    let mut table = Table::default();
+    table.put("type", optimizer.name());
+    table.put("learning_rate", optimizer.learning_rate());
+    match *optimizer {
+        OptimizerConfig::Adam {
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        }
+        | OptimizerConfig::AdamW {
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        }
+        | OptimizerConfig::Nadam {
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        } => {
+            table.put("beta_1", beta_1);
+            table.put("beta_2", beta_2);
+            table.put("epsilon", epsilon);
+        }
+        OptimizerConfig::Sgd {
+            momentum, nesterov, ..
+        } => {
+            table.put("momentum", momentum);
+            table.put("nesterov", nesterov);
+        }
+    }
+    if let Some(decay) = optimizer.weight_decay() {
+        table.put("weight_decay", decay);
+    }
+    match optimizer.clipping() {
+        Some(Clipping::Norm(norm)) => table.put("clipnorm", norm),
+        Some(Clipping::GlobalNorm(norm)) => table.put("global_clipnorm", norm),
+        None => {}
+    }
+    table
+}

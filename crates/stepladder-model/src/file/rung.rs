@@ -1,0 +1,296 @@
+//! The file as a whole: what a child inherits, and the way from a complete table to a [`Rung`] and back.
+
+use serde::ser::{Serialize, Serializer};
+
+use super::layers::{layer_tables, read_initializer, read_layers};
+use super::reader::{Field, Range, Reader};
+use super::value::{Item, Table, Value};
+use super::{augmentation, optimizer, training};
+use crate::error::RungError;
+use crate::rung::{DeckFigures, Defaults, Input, Rung};
+use crate::training::{Schedule, SplitFractions};
+
+/// Every key of the file, in the order in which it is written.
+const KEYS: &[&str] = &[
+    "name",
+    "parent",
+    "complete",
+    "change",
+    "about",
+    "allow",
+    "layers",
+    "deck",
+    "input",
+    "defaults",
+    "optimizer",
+    "schedule",
+    "training",
+    "early_stopping",
+    "reduce_lr_on_plateau",
+    "augmentation",
+    "split",
+];
+
+/// What a file says of itself alone.
+const NOT_INHERITED: &[&str] = &["name", "parent", "complete", "change", "about", "deck"];
+
+/// Replaced as a whole: a list of layers has no keys to merge by, and what the other keys of these tables mean depends
+/// on their `type`.
+const REPLACED_WHOLE: &[&str] = &["layers", "allow", "optimizer", "schedule"];
+
+/// Largest input side.
+const SIZE_LIMIT: usize = 8192;
+
+/// Longest name of a rung, which becomes part of a directory's name.
+const NAME_LIMIT: usize = 64;
+
+/// Fills in what `child` does not say from `parent`, whose own ancestors are already filled in.
+pub(crate) fn inherit(child: &mut Table, parent: Table) {
+    for entry in parent.entries {
+        if NOT_INHERITED.contains(&entry.key.as_str()) {
+            continue;
+        }
+        match (child.get_mut(&entry.key), entry.item.value) {
+            (None, value) => child.set(
+                &entry.key,
+                Item {
+                    value,
+                    place: entry.item.place,
+                },
+            ),
+            (
+                Some(Item {
+                    value: Value::Table(own),
+                    ..
+                }),
+                Value::Table(inherited),
+            ) if !REPLACED_WHOLE.contains(&entry.key.as_str()) => {
+                for entry in inherited.entries {
+                    if own.get(&entry.key).is_none() {
+                        own.entries.push(entry);
+                    }
+                }
+            }
+            (Some(_), _) => {}
+        }
+    }
+}
+
+/// Reads a table in which everything inherited is filled in, and checks that its network can be.
+pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
+    let reader = Reader::new(table, "the rung", KEYS)?;
+    let parent = reader.optional("parent", |field| field.text().map(str::to_owned))?;
+    let change = reader.optional("change", |field| field.text().map(str::to_owned))?;
+    let change = match (change, &parent) {
+        (Some(change), _) => change,
+        (None, None) => String::new(),
+        (None, Some(_)) => {
+            let example = "change = \"..\", what differs from the parent, in one sentence";
+            reader.required("change", example, |field| field.text().map(str::to_owned))?
+        }
+    };
+    let part = |key: &'static str| PartReader {
+        field: reader.field(key),
+    };
+    let defaults = part("defaults").read(read_defaults)?.unwrap_or_default();
+    let name = reader.required(
+        "name",
+        "name = \"..\", by which the command line calls it",
+        read_name,
+    )?;
+    let rung = Rung {
+        parent,
+        change,
+        about: reader.optional("about", |field| field.text().map(str::to_owned))?,
+        deck: part("deck").read(read_deck)?,
+        input: required_table(&reader, "input", "[input] with size = 512", read_input)?,
+        layers: reader.required(
+            "layers",
+            "layers = [ { layer = \"Conv2D\", .. }, .. ], or name a `parent` that has some",
+            |field| read_layers(field, &defaults),
+        )?,
+        defaults,
+        optimizer: required_table(
+            &reader,
+            "optimizer",
+            "[optimizer] with type = \"adam\"",
+            optimizer::read,
+        )?,
+        schedule: part("schedule")
+            .read(training::read_schedule)?
+            .unwrap_or(Schedule::Constant),
+        early_stopping: part("early_stopping").read_unless_false(training::read_early_stopping)?,
+        reduce_lr_on_plateau: part("reduce_lr_on_plateau").read_unless_false(training::read_plateau)?,
+        training: required_table(
+            &reader,
+            "training",
+            "[training] with epochs = 30",
+            training::read_training,
+        )?,
+        augmentation: part("augmentation").read_unless_false(augmentation::read_generator)?,
+        split: part("split")
+            .read(training::read_split)?
+            .unwrap_or_else(SplitFractions::default),
+        allow: reader.or("allow", Vec::new(), |field| field.texts())?,
+        place: reader
+            .field("name")
+            .map(|field| field.place().clone())
+            .unwrap_or_default(),
+        name,
+    };
+    rung.check()?;
+    Ok(rung)
+}
+
+fn required_table<T>(
+    reader: &Reader<'_>,
+    key: &'static str,
+    example: &'static str,
+    read: fn(&Table) -> Result<T, RungError>,
+) -> Result<T, RungError> {
+    reader.required(key, example, |field| read(field.table("a table")?))
+}
+
+/// An optional table of the file.
+struct PartReader<'a> {
+    field: Option<Field<'a>>,
+}
+
+impl PartReader<'_> {
+    fn read<T>(self, read: fn(&Table) -> Result<T, RungError>) -> Result<Option<T>, RungError> {
+        self.field.map(|field| read(field.table("a table")?)).transpose()
+    }
+
+    /// As [`read`](Self::read); a child writes `key = false` to do without what its parent has.
+    fn read_unless_false<T>(self, read: fn(&Table) -> Result<T, RungError>) -> Result<Option<T>, RungError> {
+        match self.field {
+            Some(Field {
+                item:
+                    Item {
+                        value: Value::Boolean(false),
+                        ..
+                    },
+                ..
+            })
+            | None => Ok(None),
+            Some(field) => read(field.table("a table, or false to do without it")?).map(Some),
+        }
+    }
+}
+
+/// A rung's name is typed on the command line and becomes part of a directory's name.
+fn read_name(field: &Field<'_>) -> Result<String, RungError> {
+    let name = field.text()?;
+    let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.');
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    if !starts_well || name.len() > NAME_LIMIT || !name.chars().all(plain) {
+        let expected =
+            format!("1 to {NAME_LIMIT} of the characters A-Z a-z 0-9 _ - . and begin with a letter or digit");
+        return Err(field.wrong(expected));
+    }
+    Ok(name.to_owned())
+}
+
+fn read_input(table: &Table) -> Result<Input, RungError> {
+    let reader = Reader::new(table, "[input]", &["size"])?;
+    Ok(Input {
+        size: reader.required("size", "size = 512", |field| field.count(1, SIZE_LIMIT))?,
+    })
+}
+
+fn read_defaults(table: &Table) -> Result<Defaults, RungError> {
+    let reader = Reader::new(table, "[defaults]", &["kernel_initializer"])?;
+    let default = Defaults::default();
+    Ok(Defaults {
+        kernel_initializer: reader.or("kernel_initializer", default.kernel_initializer, read_initializer)?,
+    })
+}
+
+fn read_deck(table: &Table) -> Result<DeckFigures, RungError> {
+    let keys = &[
+        "test_accuracy",
+        "val_accuracy",
+        "train_accuracy",
+        "epochs",
+        "hours",
+    ];
+    let reader = Reader::new(table, "[deck]", keys)?;
+    let accuracy = |key: &'static str| reader.optional(key, |field| field.number(Range::SHARE));
+    Ok(DeckFigures {
+        test_accuracy: accuracy("test_accuracy")?,
+        val_accuracy: accuracy("val_accuracy")?,
+        train_accuracy: accuracy("train_accuracy")?,
+        epochs: reader.optional("epochs", |field| field.count(1, 1_000_000))?,
+        hours: reader.optional("hours", |field| field.number(Range::POSITIVE))?,
+    })
+}
+
+/// The complete file of a rung: read again, it needs no parent.
+pub(crate) fn table(rung: &Rung) -> Table {
+    let mut table = Table {
+        entries: Vec::new(),
+        place: rung.place.clone(),
+    };
+    table.put("name", rung.name.as_str());
+    if let Some(parent) = &rung.parent {
+        table.put("parent", parent.as_str());
+        table.put("complete", true);
+    }
+    table.put("change", rung.change.as_str());
+    if let Some(about) = &rung.about {
+        table.put("about", about.as_str());
+    }
+    table.put("allow", rung.allow.clone());
+    table.put("layers", Value::List(layer_tables(&rung.layers, &rung.defaults)));
+    if let Some(deck) = &rung.deck {
+        table.put("deck", deck_table(deck));
+    }
+    let mut input = Table::default();
+    input.put("size", rung.input.size);
+    table.put("input", input);
+    let mut defaults = Table::default();
+    defaults.put("kernel_initializer", rung.defaults.kernel_initializer);
+    table.put("defaults", defaults);
+    table.put("optimizer", optimizer::write(&rung.optimizer));
+    table.put("schedule", training::write_schedule(&rung.schedule));
+    table.put("training", training::write_training(&rung.training));
+    if let Some(stopping) = &rung.early_stopping {
+        table.put("early_stopping", training::write_early_stopping(stopping));
+    }
+    if let Some(plateau) = &rung.reduce_lr_on_plateau {
+        table.put("reduce_lr_on_plateau", training::write_plateau(plateau));
+    }
+    if let Some(generator) = &rung.augmentation {
+        table.put("augmentation", augmentation::write_generator(generator));
+    }
+    table.put("split", training::write_split(&rung.split));
+    table
+}
+
+fn deck_table(deck: &DeckFigures) -> Table {
+    let mut table = Table::default();
+    let accuracies = [
+        ("test_accuracy", deck.test_accuracy),
+        ("val_accuracy", deck.val_accuracy),
+        ("train_accuracy", deck.train_accuracy),
+    ];
+    for (key, accuracy) in accuracies {
+        if let Some(accuracy) = accuracy {
+            table.put(key, accuracy);
+        }
+    }
+    if let Some(epochs) = deck.epochs {
+        table.put("epochs", epochs);
+    }
+    if let Some(hours) = deck.hours {
+        table.put("hours", hours);
+    }
+    table
+}
+
+/// The same keys and values as [`Rung::to_toml`].
+impl Serialize for Rung {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        table(self).serialize(serializer)
+    }
+}

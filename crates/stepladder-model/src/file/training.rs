@@ -1,0 +1,206 @@
+//! The tables `[training]`, `[schedule]`, `[early_stopping]`, `[reduce_lr_on_plateau]` and `[split]` in the file.
+
+use super::reader::{Range, Reader};
+use super::value::Table;
+use crate::error::RungError;
+use crate::training::{EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training};
+
+/// Most epochs, and most epochs of patience.
+const EPOCH_LIMIT: usize = 1_000_000;
+
+/// Most photos in a step.
+const BATCH_LIMIT: usize = 65_536;
+
+pub(super) fn read_training(table: &Table) -> Result<Training, RungError> {
+    let reader = Reader::new(table, "[training]", &["epochs", "batch_size", "label_smoothing"])?;
+    Ok(Training {
+        epochs: reader.required("epochs", "epochs = 30", |field| field.count(1, EPOCH_LIMIT))?,
+        batch_size: reader.or("batch_size", 32, |field| field.count(1, BATCH_LIMIT))?,
+        label_smoothing: reader.or("label_smoothing", 0.0, |field| field.number(Range::BELOW_ONE))?,
+    })
+}
+
+pub(super) fn write_training(training: &Training) -> Table {
+    let mut table = Table::default();
+    table.put("epochs", training.epochs);
+    table.put("batch_size", training.batch_size);
+    table.put("label_smoothing", training.label_smoothing);
+    table
+}
+
+#[derive(Clone, Copy)]
+enum Course {
+    Constant,
+    Cosine,
+    OneCycle,
+}
+
+const COURSES: &[(&str, Course)] = &[
+    ("constant", Course::Constant),
+    ("cosine", Course::Cosine),
+    ("one_cycle", Course::OneCycle),
+];
+
+const SCHEDULE_KEYS: &[&str] = &[
+    "type",
+    "warmup_epochs",
+    "warmup_fraction",
+    "initial_fraction",
+    "final_fraction",
+];
+
+pub(super) fn read_schedule(table: &Table) -> Result<Schedule, RungError> {
+    let within = "[schedule]";
+    let reader = Reader::new(table, within, SCHEDULE_KEYS)?;
+    let course = reader.required(
+        "type",
+        "type = \"constant\", \"cosine\" or \"one_cycle\"",
+        |field| field.choice("schedule", COURSES),
+    )?;
+    let share = |reader: &Reader<'_>, key: &'static str, default: f32| {
+        reader.or(key, default, |field| field.number(Range::SHARE))
+    };
+    match course {
+        Course::Constant => {
+            Reader::new(table, "the constant [schedule]", &["type"])?;
+            Ok(Schedule::Constant)
+        }
+        Course::Cosine => {
+            let keys = &["type", "warmup_epochs", "final_fraction"];
+            let reader = Reader::new(table, "the cosine [schedule]", keys)?;
+            Ok(Schedule::Cosine {
+                warmup_epochs: reader.or("warmup_epochs", 0.0, |field| field.number(Range::NOT_NEGATIVE))?,
+                final_fraction: share(&reader, "final_fraction", 0.0)?,
+            })
+        }
+        Course::OneCycle => {
+            let keys = &["type", "warmup_fraction", "initial_fraction", "final_fraction"];
+            let reader = Reader::new(table, "the one_cycle [schedule]", keys)?;
+            Ok(Schedule::OneCycle {
+                warmup_fraction: share(&reader, "warmup_fraction", 0.3)?,
+                initial_fraction: share(&reader, "initial_fraction", 0.04)?,
+                final_fraction: share(&reader, "final_fraction", 1e-4)?,
+            })
+        }
+    }
+}
+
+pub(super) fn write_schedule(schedule: &Schedule) -> Table {
+    let mut table = Table::default();
+    match *schedule {
+        Schedule::Constant => table.put("type", "constant"),
+        Schedule::Cosine {
+            warmup_epochs,
+            final_fraction,
+        } => {
+            table.put("type", "cosine");
+            table.put("warmup_epochs", warmup_epochs);
+            table.put("final_fraction", final_fraction);
+        }
+        Schedule::OneCycle {
+            warmup_fraction,
+            initial_fraction,
+            final_fraction,
+        } => {
+            table.put("type", "one_cycle");
+            table.put("warmup_fraction", warmup_fraction);
+            table.put("initial_fraction", initial_fraction);
+            table.put("final_fraction", final_fraction);
+        }
+    }
+    table
+}
+
+pub(super) fn read_early_stopping(table: &Table) -> Result<EarlyStopping, RungError> {
+    let keys = &[
+        "monitor",
+        "min_delta",
+        "patience",
+        "restore_best_weights",
+        "start_from_epoch",
+    ];
+    let reader = Reader::new(table, "[early_stopping]", keys)?;
+    let default = EarlyStopping::default();
+    Ok(EarlyStopping {
+        monitor: monitor(&reader, default.monitor)?,
+        min_delta: reader.or("min_delta", default.min_delta, |field| {
+            field.number(Range::NOT_NEGATIVE)
+        })?,
+        patience: reader.or("patience", default.patience, |field| field.count(0, EPOCH_LIMIT))?,
+        restore_best_weights: reader.or("restore_best_weights", default.restore_best_weights, |field| {
+            field.flag()
+        })?,
+        start_from_epoch: reader.or("start_from_epoch", default.start_from_epoch, |field| {
+            field.count(0, EPOCH_LIMIT)
+        })?,
+    })
+}
+
+pub(super) fn write_early_stopping(stopping: &EarlyStopping) -> Table {
+    let mut table = Table::default();
+    table.put("monitor", stopping.monitor.name());
+    table.put("min_delta", stopping.min_delta);
+    table.put("patience", stopping.patience);
+    table.put("restore_best_weights", stopping.restore_best_weights);
+    table.put("start_from_epoch", stopping.start_from_epoch);
+    table
+}
+
+pub(super) fn read_plateau(table: &Table) -> Result<ReduceLrOnPlateau, RungError> {
+    let keys = &["monitor", "factor", "patience", "min_delta", "cooldown", "min_lr"];
+    let reader = Reader::new(table, "[reduce_lr_on_plateau]", keys)?;
+    let default = ReduceLrOnPlateau::default();
+    Ok(ReduceLrOnPlateau {
+        monitor: monitor(&reader, default.monitor)?,
+        factor: reader.or("factor", default.factor, |field| field.number(Range::BETWEEN))?,
+        patience: reader.or("patience", default.patience, |field| field.count(0, EPOCH_LIMIT))?,
+        min_delta: reader.or("min_delta", default.min_delta, |field| {
+            field.number(Range::NOT_NEGATIVE)
+        })?,
+        cooldown: reader.or("cooldown", default.cooldown, |field| field.count(0, EPOCH_LIMIT))?,
+        min_lr: reader.or("min_lr", default.min_lr, |field| {
+            field.number(Range::NOT_NEGATIVE)
+        })?,
+    })
+}
+
+pub(super) fn write_plateau(plateau: &ReduceLrOnPlateau) -> Table {
+    let mut table = Table::default();
+    table.put("monitor", plateau.monitor.name());
+    table.put("factor", plateau.factor);
+    table.put("patience", plateau.patience);
+    table.put("min_delta", plateau.min_delta);
+    table.put("cooldown", plateau.cooldown);
+    table.put("min_lr", plateau.min_lr);
+    table
+}
+
+fn monitor(reader: &Reader<'_>, default: Monitor) -> Result<Monitor, RungError> {
+    reader.or("monitor", default, |field| {
+        field.choice("figure to monitor", Monitor::NAMES)
+    })
+}
+
+pub(super) fn read_split(table: &Table) -> Result<SplitFractions, RungError> {
+    let reader = Reader::new(table, "[split]", &["validation", "test"])?;
+    let default = SplitFractions::default();
+    let split = SplitFractions {
+        validation: reader.or("validation", default.validation, |field| {
+            field.number(Range::BELOW_ONE)
+        })?,
+        test: reader.or("test", default.test, |field| field.number(Range::BELOW_ONE))?,
+    };
+    if split.validation + split.test >= 1.0 {
+        return Err(RungError::NothingToTrainOn {
+            place: table.place.clone(),
+        });
+    }
+    Ok(split)
+}
+
+pub(super) fn write_split(split: &SplitFractions) -> Table {
+    let mut table = Table::default();
+    table.put("validation", split.validation);
+    table.put("test", split.test);
+    table
+}
