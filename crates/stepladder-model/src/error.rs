@@ -66,7 +66,9 @@ pub enum RungError {
         name: String,
         remedy: String,
     },
-    #[error("{place}: the parent `{name}` is a file, and only a rung that is itself a file may name one")]
+    #[error(
+        "{place}: the parent `{name}` is a file, which only a rung that is itself a file may name; save this rung as a file, or name a shipped one"
+    )]
     ParentIsFile { place: Place, name: String },
     #[error("{place}: `{name}` is its own ancestor; name another `parent`")]
     Cycle { place: Place, name: String },

@@ -32,7 +32,7 @@ pub use layer::{
     BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, Layer, LeakyReLU, Padding, Pooling2D,
     SeparableConv2D, Units,
 };
-pub use network::{Network, NetworkError, Node, ParameterSpec, Shape, Source, Summary};
+pub use network::{Network, NetworkError, Node, ParameterSpec, Shape, Source};
 pub use optimizer::{Clipping, OptimizerConfig};
 pub use place::Place;
 pub use rung::{DeckFigures, Defaults, Input, LayerSpec, Rung};

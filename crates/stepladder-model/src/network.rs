@@ -19,7 +19,6 @@ use crate::rung::LayerSpec;
 pub use error::NetworkError;
 pub(crate) use graph::{LAYER_LIMIT, names};
 pub use shape::Shape;
-pub use summary::Summary;
 
 /// A rung's layers, resolved. Nodes are in the order of computation: each takes the image or nodes before it, and the
 /// last gives the probabilities of the classes.
@@ -136,11 +135,6 @@ impl Network {
     /// enters that softmax are the logits.
     pub fn output(&self) -> usize {
         self.nodes.len().saturating_sub(1)
-    }
-
-    /// The table of all nodes, for people.
-    pub fn summary(&self) -> Summary<'_> {
-        Summary::new(self)
     }
 
     /// The node of that name.

@@ -114,6 +114,8 @@ fn set_in_table(table: &mut Table, key: &str, item: Item) {
     if key == "type" && table.get("type").is_some_and(|old| old.value != item.value) {
         table.entries.clear();
     }
+    // What the table's values do not allow together now is due to the option.
+    table.place = item.place.clone();
     table.set(key, item);
 }
 

@@ -13,10 +13,10 @@ pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a 
         .filter(|name| name.len() <= 64)
         .map(|name| {
             let name_plain = plain(name);
-            // An abbreviation, such as `lr_rate` is not: `conv` for `conv2d`.
-            let prefix = typed.len() >= 3 && name_plain.starts_with(&typed);
-            let distance = if prefix { 1 } else { distance(&typed, &name_plain) };
-            (distance, name)
+            // An abbreviation is as near as one slip: `kernel` for `kernel_size`.
+            let abbreviated = typed.len() >= 3 && name_plain.starts_with(&typed);
+            let distance = distance(&typed, &name_plain);
+            (if abbreviated { distance.min(1) } else { distance }, name)
         });
     let (distance, name) = ranked.min()?;
     (distance <= typed.chars().count().max(3) / 3).then_some(name)
@@ -53,8 +53,14 @@ mod tests {
         assert_eq!(nearest("kernelsize", keys), Some("kernel_size"));
         assert_eq!(nearest("kernel", keys), Some("kernel_size"));
         assert_eq!(nearest("stirdes", keys), Some("strides"));
+        assert_eq!(nearest("Strides", keys), Some("strides"));
         assert_eq!(nearest("momentum", keys), None);
         assert_eq!(nearest("", keys), None);
+    }
+
+    #[test]
+    fn the_same_word_in_other_letters_is_nearest() {
+        assert_eq!(nearest("Relu", ["elu", "relu", "gelu"]), Some("relu"));
     }
 
     #[test]

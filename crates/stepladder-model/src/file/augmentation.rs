@@ -1,6 +1,6 @@
 //! `Random*` layers and the `[augmentation]` table in the file.
 
-use super::reader::{Range, Reader};
+use super::reader::{Range, Reader, Spread};
 use super::value::{Table, Value};
 use crate::augmentation::{
     FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTranslation,
@@ -29,11 +29,6 @@ const GENERATOR_KEYS: &[&str] = &[
     "brightness_range",
 ];
 
-/// Keras' reading of a single factor.
-fn both_ways(factor: f32) -> [f32; 2] {
-    [-factor, factor]
-}
-
 impl From<FillMode> for Value {
     fn from(mode: FillMode) -> Value {
         mode.name().into()
@@ -53,7 +48,7 @@ fn fill_value(reader: &Reader<'_>, key: &'static str) -> Result<f32, RungError> 
 pub(super) fn rotation(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
     Ok(Layer::RandomRotation(RandomRotation {
         factor: reader.required("factor", "factor = 0.05, a fraction of a full turn", |field| {
-            field.interval(Range::FACTOR, both_ways)
+            field.interval(Range::FACTOR, Spread::BOTH_WAYS)
         })?,
         fill_mode: fill_mode(reader, FillMode::Reflect)?,
         fill_value: fill_value(reader, "fill_value")?,
@@ -71,12 +66,12 @@ pub(super) fn translation(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, Ru
         height_factor: reader.required(
             "height_factor",
             "height_factor = 0.05, a fraction of the height",
-            |field| field.interval(Range::FACTOR, both_ways),
+            |field| field.interval(Range::FACTOR, Spread::BOTH_WAYS),
         )?,
         width_factor: reader.required(
             "width_factor",
             "width_factor = 0.05, a fraction of the width",
-            |field| field.interval(Range::FACTOR, both_ways),
+            |field| field.interval(Range::FACTOR, Spread::BOTH_WAYS),
         )?,
         fill_mode: fill_mode(reader, FillMode::Reflect)?,
         fill_value: fill_value(reader, "fill_value")?,
@@ -93,9 +88,11 @@ pub(super) fn write_translation(layer: &RandomTranslation, table: &mut Table) {
 pub(super) fn zoom(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
     Ok(Layer::RandomZoom(RandomZoom {
         height_factor: reader.required("height_factor", "height_factor = 0.1", |field| {
-            field.interval(Range::ZOOM, both_ways)
+            field.interval(Range::ZOOM, Spread::BOTH_WAYS)
         })?,
-        width_factor: reader.optional("width_factor", |field| field.interval(Range::ZOOM, both_ways))?,
+        width_factor: reader.optional("width_factor", |field| {
+            field.interval(Range::ZOOM, Spread::BOTH_WAYS)
+        })?,
         fill_mode: fill_mode(reader, FillMode::Reflect)?,
         fill_value: fill_value(reader, "fill_value")?,
     }))
@@ -125,7 +122,7 @@ pub(super) fn write_flip(layer: &RandomFlip, table: &mut Table) {
 pub(super) fn brightness(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
     Ok(Layer::RandomBrightness(RandomBrightness {
         factor: reader.required("factor", "factor = 0.2", |field| {
-            field.interval(Range::FACTOR, both_ways)
+            field.interval(Range::FACTOR, Spread::BOTH_WAYS)
         })?,
         value_range: reader.or("value_range", [0.0, 1.0], |field| field.bounds(Range::ANY))?,
     }))
@@ -148,7 +145,7 @@ pub(super) fn read_generator(table: &Table) -> Result<ImageDataGenerator, RungEr
         height_shift_range: range("height_shift_range", default.height_shift_range)?,
         shear_range: range("shear_range", default.shear_range)?,
         zoom_range: reader.or("zoom_range", default.zoom_range, |field| {
-            field.interval(Range::POSITIVE, |range| [1.0 - range, 1.0 + range])
+            field.interval(Range::POSITIVE, Spread::AROUND_ONE)
         })?,
         channel_shift_range: reader.or("channel_shift_range", default.channel_shift_range, |field| {
             // Keras counts it in gray levels of 0 to 255.

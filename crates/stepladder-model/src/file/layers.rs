@@ -97,8 +97,8 @@ pub(super) fn read_layers(field: &Field<'_>, defaults: &Defaults) -> Result<Vec<
     let Value::List(items) = &field.item.value else {
         return Err(field.wrong("a list of layers, [ { layer = \"Conv2D\", .. }, .. ]"));
     };
-    if items.len() > LAYER_LIMIT {
-        return Err(field.wrong(format!("a list of at most {LAYER_LIMIT} layers")));
+    if items.is_empty() || items.len() > LAYER_LIMIT {
+        return Err(field.wrong(format!("a list of 1 to {LAYER_LIMIT} layers")));
     }
     items
         .iter()

@@ -152,6 +152,7 @@ fn remedy(key: &str, within: &str, known: &[&str]) -> String {
     }
     match suggest::nearest(key, known.iter().copied()) {
         Some(name) => format!("did you mean `{name}`?"),
+        None if known.len() == 1 => format!("the only key is `{}`", known[0]),
         None => format!("known keys are {}", known.join(", ")),
     }
 }
@@ -188,7 +189,7 @@ impl Range {
     /// [0, 1)
     pub(super) const BELOW_ONE: Range = Range {
         contains: |n| (0.0..1.0).contains(&n),
-        words: "from 0 to below 1",
+        words: "from 0 up to, but not including, 1",
     };
     /// (0, 1)
     pub(super) const BETWEEN: Range = Range {
@@ -207,7 +208,29 @@ impl Range {
     };
     pub(super) const ANY: Range = Range {
         contains: |_| true,
-        words: "finite",
+        words: "that is finite",
+    };
+}
+
+fn within([low, high]: [f32; 2], range: Range) -> bool {
+    low <= high && (range.contains)(low) && (range.contains)(high)
+}
+
+/// What Keras makes of one number where an interval is meant.
+#[derive(Clone, Copy)]
+pub(super) struct Spread {
+    apply: fn(f32) -> [f32; 2],
+    words: &'static str,
+}
+
+impl Spread {
+    pub(super) const BOTH_WAYS: Spread = Spread {
+        apply: |number| [-number, number],
+        words: "one number f for [-f, f]",
+    };
+    pub(super) const AROUND_ONE: Spread = Spread {
+        apply: |number| [1.0 - number, 1.0 + number],
+        words: "one number f for [1 - f, 1 + f]",
     };
 }
 
@@ -274,37 +297,40 @@ impl<'a> Field<'a> {
 
     pub(super) fn number(&self, range: Range) -> Result<f32, RungError> {
         let number = as_number(&self.item.value).filter(|&number| (range.contains)(number));
-        number.ok_or_else(|| self.wrong(format!("a number, {}", range.words)))
+        number.ok_or_else(|| self.wrong(format!("a number {}", range.words)))
     }
 
     /// A list of a lower and an upper bound, or one number from which `spread` makes them.
-    pub(super) fn interval(&self, range: Range, spread: fn(f32) -> [f32; 2]) -> Result<[f32; 2], RungError> {
-        let interval = match &self.item.value {
-            Value::List(items) => match items.as_slice() {
-                [low, high] => as_number(&low.value)
-                    .zip(as_number(&high.value))
-                    .map(|(low, high)| [low, high]),
-                _ => None,
-            },
-            value => as_number(value).filter(|&number| number >= 0.0).map(spread),
-        };
-        match interval {
-            Some([low, high]) if low <= high && (range.contains)(low) && (range.contains)(high) => {
-                Ok([low, high])
-            }
-            _ => Err(self.wrong(format!(
-                "one number, or a list [low, high] of numbers {}",
-                range.words
-            ))),
-        }
+    pub(super) fn interval(&self, range: Range, spread: Spread) -> Result<[f32; 2], RungError> {
+        let one = as_number(&self.item.value)
+            .filter(|&number| number >= 0.0)
+            .map(spread.apply);
+        let interval = one
+            .filter(|&interval| within(interval, range))
+            .or_else(|| self.pair(range));
+        interval.ok_or_else(|| {
+            self.wrong(format!(
+                "{}, or a list [low, high] of numbers {}",
+                spread.words, range.words
+            ))
+        })
     }
 
     /// A list of a lower and an upper bound.
     pub(super) fn bounds(&self, range: Range) -> Result<[f32; 2], RungError> {
-        match &self.item.value {
-            Value::List(_) => self.interval(range, |number| [number, number]),
-            _ => Err(self.wrong(format!("a list [low, high] of numbers {}", range.words))),
-        }
+        self.pair(range)
+            .ok_or_else(|| self.wrong(format!("a list [low, high] of numbers {}", range.words)))
+    }
+
+    fn pair(&self, range: Range) -> Option<[f32; 2]> {
+        let Value::List(items) = &self.item.value else {
+            return None;
+        };
+        let [low, high] = items.as_slice() else {
+            return None;
+        };
+        let pair = [as_number(&low.value)?, as_number(&high.value)?];
+        within(pair, range).then_some(pair)
     }
 
     /// One of a list of names.
@@ -331,7 +357,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    pub(super) fn table(&self, expected: &'static str) -> Result<&'a Table, RungError> {
+    pub(super) fn table(&self, expected: impl Into<String>) -> Result<&'a Table, RungError> {
         match &self.item.value {
             Value::Table(table) => Ok(table),
             _ => Err(self.wrong(expected)),

@@ -103,12 +103,12 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
         change,
         about: reader.optional("about", |field| field.text().map(str::to_owned))?,
         deck: part("deck").read(read_deck)?,
-        input: required_table(&reader, "input", "[input] with size = 512", read_input)?,
         layers: reader.required(
             "layers",
             "layers = [ { layer = \"Conv2D\", .. }, .. ], or name a `parent` that has some",
             |field| read_layers(field, &defaults),
         )?,
+        input: required_table(&reader, "input", "[input] with size = 512", read_input)?,
         defaults,
         optimizer: required_table(
             &reader,
@@ -148,7 +148,11 @@ fn required_table<T>(
     example: &'static str,
     read: fn(&Table) -> Result<T, RungError>,
 ) -> Result<T, RungError> {
-    reader.required(key, example, |field| read(field.table("a table")?))
+    reader.required(key, example, |field| read_table(field, read))
+}
+
+fn read_table<T>(field: &Field<'_>, read: fn(&Table) -> Result<T, RungError>) -> Result<T, RungError> {
+    read(field.table(format!("a table, [{}]", field.key))?)
 }
 
 /// An optional table of the file.
@@ -158,7 +162,7 @@ struct PartReader<'a> {
 
 impl PartReader<'_> {
     fn read<T>(self, read: fn(&Table) -> Result<T, RungError>) -> Result<Option<T>, RungError> {
-        self.field.map(|field| read(field.table("a table")?)).transpose()
+        self.field.map(|field| read_table(&field, read)).transpose()
     }
 
     /// As [`read`](Self::read); a child writes `key = false` to do without what its parent has.
@@ -173,7 +177,10 @@ impl PartReader<'_> {
                 ..
             })
             | None => Ok(None),
-            Some(field) => read(field.table("a table, or false to do without it")?).map(Some),
+            Some(field) => {
+                let expected = format!("a table, [{}], or false to do without", field.key);
+                read(field.table(expected)?).map(Some)
+            }
         }
     }
 }

@@ -95,9 +95,23 @@ impl Value {
             Value::Float(number) => format!("{number:?}"),
             Value::Boolean(flag) => flag.to_string(),
             Value::Date(date) => format!("the date {date}"),
-            Value::List(items) if items.len() == 1 => "a list of 1".to_owned(),
-            Value::List(items) => format!("a list of {}", items.len()),
+            Value::List(items) if items.is_empty() => "an empty list".to_owned(),
+            Value::List(items) if items.len() > 4 => format!("a list of {}", items.len()),
+            Value::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| item.value.describe_in_list()).collect();
+                format!("[{}]", items.join(", "))
+            }
             Value::Table(_) => "a table".to_owned(),
+        }
+    }
+}
+
+impl Value {
+    /// Lists within lists are not followed.
+    fn describe_in_list(&self) -> String {
+        match self {
+            Value::List(_) => "[..]".to_owned(),
+            value => value.describe(),
         }
     }
 }

@@ -15,7 +15,11 @@ pub enum NetworkError {
     InputSize { size: usize, limit: usize },
     #[error("the rung has no layers; write `layers = [..]`, or name a `parent` that has some")]
     NoLayers,
-    #[error("{place}: more than {limit} layers")]
+    #[error(
+        "{place}: no layer follows the augmentation; end with {{ layer = \"Dense\", units = \"classes\", activation = \"softmax\" }}"
+    )]
+    OnlyAugmentation { place: Place },
+    #[error("{place}: more than {limit} layers; use fewer")]
     TooManyLayers { place: Place, limit: usize },
     #[error("{place}: the name `{name}` is given to two layers; rename one")]
     DuplicateName { place: Place, name: String },
@@ -114,7 +118,13 @@ pub enum NetworkError {
         layer: &'static str,
         shape: super::Shape,
     },
-    #[error("{place}: the network has {outputs} outputs for {classes} classes; write units = \"classes\"")]
+    #[error(
+        "{place}: the network ends in a softmax over 1 value, which is always 1; end with {{ layer = \"Dense\", units = \"classes\", activation = \"softmax\" }}"
+    )]
+    OneOutput { place: Place },
+    #[error(
+        "{place}: the network has {outputs} outputs for {classes} classes; give the last layer units = \"classes\""
+    )]
     WrongOutputs {
         place: Place,
         outputs: usize,
@@ -137,7 +147,8 @@ impl NetworkError {
             NetworkError::TooFewClasses { .. } | NetworkError::InputSize { .. } | NetworkError::NoLayers => {
                 None
             }
-            NetworkError::TooManyLayers { place, .. }
+            NetworkError::OnlyAugmentation { place }
+            | NetworkError::TooManyLayers { place, .. }
             | NetworkError::DuplicateName { place, .. }
             | NetworkError::ReservedName { place }
             | NetworkError::UnknownInput { place, .. }
@@ -154,6 +165,7 @@ impl NetworkError {
             | NetworkError::TooLarge { place, .. }
             | NetworkError::NoSoftmax { place, .. }
             | NetworkError::HeadIsMap { place, .. }
+            | NetworkError::OneOutput { place }
             | NetworkError::WrongOutputs { place, .. }
             | NetworkError::ActivationBeforeSoftmax { place, .. } => Some(place),
         }

@@ -39,7 +39,12 @@ pub(super) fn resolve(specs: &[LayerSpec], size: usize, classes: usize) -> Resul
         .count();
     let (augmentation, specs) = specs.split_at(head);
     if specs.is_empty() {
-        return Err(NetworkError::NoLayers);
+        return Err(match augmentation.last() {
+            Some(last) => NetworkError::OnlyAugmentation {
+                place: last.place.clone(),
+            },
+            None => NetworkError::NoLayers,
+        });
     }
     for spec in augmentation {
         if spec.inputs.iter().any(|input| input != IMAGE) {

@@ -27,6 +27,10 @@ pub(super) fn check(network: &Network) -> Result<(), NetworkError> {
         Layer::Activation(_) => source_of_logits(network, last),
         _ => None,
     };
+    if units < 2 {
+        let place = logits.map_or(place, |node| node.place.clone());
+        return Err(NetworkError::OneOutput { place });
+    }
     if units != network.classes {
         let place = logits.map_or(place, |node| node.place.clone());
         return Err(NetworkError::WrongOutputs {

@@ -1,82 +1,62 @@
 //! The table of a network that `stepladder models m5` shows.
 
-use std::fmt;
-
 use super::{Network, Node, Source};
 use crate::activation::Activation;
 use crate::layer::Layer;
 
-/// A table of a network's nodes with output shapes, parameters and multiply-adds; its `Display` is the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Summary<'a> {
-    network: &'a Network,
-}
-
-impl<'a> Summary<'a> {
-    pub(super) fn new(network: &'a Network) -> Summary<'a> {
-        Summary { network }
-    }
-}
-
-impl fmt::Display for Summary<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let network = self.network;
-        let heads = ["Name", "Layer", "Output", "Parameters", "Multiply-adds"].map(str::to_owned);
-        let [height, width, channels] = network.input;
+impl Network {
+    /// A table for people: every node with its layer, output shape, parameters and multiply-adds per photo. Ends in a
+    /// newline.
+    pub fn summary(&self) -> String {
+        let [height, width, channels] = self.input;
         let image = format!("{height} x {width} x {channels}");
-        let mut rows = vec![
-            heads,
-            [
-                "image".to_owned(),
-                String::new(),
-                image,
-                String::new(),
-                String::new(),
-            ],
-        ];
-        for (index, node) in network.nodes.iter().enumerate() {
-            rows.push([
-                node.name.clone(),
-                format!("{}{}", description(node), inputs(network, index, node)),
-                node.output.to_string(),
-                counted(node.parameter_count()),
-                counted(node.multiply_adds),
-            ]);
+        let row = |cells: [&str; 5]| cells.map(str::to_owned);
+        let mut rows = vec![row(["Name", "Layer", "Output", "Parameters", "Multiply-adds"])];
+        rows.push(row(["image", "", &image, "", ""]));
+        for (index, node) in self.nodes.iter().enumerate() {
+            let layer = format!("{}{}", description(node), inputs(self, index, node));
+            let output = node.output.to_string();
+            let (parameters, multiply_adds) = (counted(node.parameter_count()), counted(node.multiply_adds));
+            rows.push(row([&node.name, &layer, &output, &parameters, &multiply_adds]));
         }
-        let total = "total".to_owned();
-        let (parameters, multiply_adds) = (network.parameter_count(), network.multiply_adds());
-        rows.push([
-            total,
-            String::new(),
-            String::new(),
-            grouped(parameters),
-            grouped(multiply_adds),
-        ]);
+        let (parameters, multiply_adds) = (self.parameter_count(), self.multiply_adds());
+        rows.push(row([
+            "total",
+            "",
+            "",
+            &grouped(parameters),
+            &grouped(multiply_adds),
+        ]));
 
-        let widths: [usize; 5] =
-            std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0));
-        for [name, layer, output, parameters, multiply_adds] in rows {
-            let [a, b, c, d, e] = widths;
-            let row = format!("{name:a$}  {layer:b$}  {output:c$}  {parameters:>d$}  {multiply_adds:>e$}");
-            writeln!(formatter, "{}", row.trim_end())?;
-        }
-        let fixed = parameters - network.trainable_parameter_count();
+        let mut text = aligned(&rows);
+        let fixed = parameters - self.trainable_parameter_count();
         if fixed > 0 {
-            writeln!(
-                formatter,
-                "{} of the parameters are moving statistics, not trained",
-                grouped(fixed)
-            )?;
+            let fixed = grouped(fixed);
+            text.push_str(&format!(
+                "{fixed} of the parameters are moving statistics, not trained\n"
+            ));
         }
-        for layer in &network.augmentation {
-            writeln!(
-                formatter,
-                "{} is applied to the photos of the training part",
+        for layer in &self.augmentation {
+            text.push_str(&format!(
+                "{} is applied to the photos of the training part\n",
                 layer.kind()
-            )?;
+            ));
         }
-        Ok(())
+        text
     }
+}
+
+/// Columns as wide as their widest cell; the last two are numbers.
+fn aligned(rows: &[[String; 5]]) -> String {
+    let widest = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let [a, b, c, d, e] = std::array::from_fn(widest);
+    let lines = rows
+        .iter()
+        .map(|[name, layer, output, parameters, multiply_adds]| {
+            let line = format!("{name:a$}  {layer:b$}  {output:c$}  {parameters:>d$}  {multiply_adds:>e$}");
+            line.trim_end().to_owned() + "\n"
+        });
+    lines.collect()
 }
 
 /// The layer's kind, its window and its activation.

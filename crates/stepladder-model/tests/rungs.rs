@@ -1,0 +1,153 @@
+//! The shipped rungs: that each is its parent with exactly the stated change, that they fit the sizes they are meant
+//! for, and what they look like.
+
+use stepladder_model::{Initializer, Layer, OptimizerConfig, Rung, RungCatalog, Units, diff, shipped};
+
+fn rung(name: &str) -> Rung {
+    RungCatalog::shipped().get(name).unwrap()
+}
+
+fn diff_text(rung: &Rung) -> String {
+    let parent = rung.parent_rung(&RungCatalog::shipped()).unwrap().unwrap();
+    diff(&parent, rung)
+        .iter()
+        .map(|difference| format!("{difference}\n"))
+        .collect()
+}
+
+#[test]
+fn all_can_be_read_under_their_own_names_in_ladder_order() {
+    let mut before = Vec::new();
+    for shipped in shipped() {
+        let rung = rung(shipped.name);
+        assert_eq!(rung.name, shipped.name);
+        assert!(
+            rung.about.is_some(),
+            "{} does not say what is the deck's",
+            rung.name
+        );
+        assert!(!rung.change.is_empty());
+        if let Some(parent) = &rung.parent {
+            assert!(
+                before.contains(parent),
+                "{} comes before its parent {parent}",
+                rung.name
+            );
+        }
+        before.push(rung.name);
+    }
+}
+
+#[test]
+fn all_fit_small_and_large_photos() {
+    for shipped in shipped() {
+        for size in [32, 48, 64, 96, 100, 128, 224, 512] {
+            let network = rung(shipped.name).network(size, 5).unwrap();
+            // What Adam keeps of each parameter, in bytes, against the 16 GB of the accelerators of the deck's time.
+            assert!(
+                network.parameter_count() * 16 < 8 << 30,
+                "{} at {size}",
+                shipped.name
+            );
+        }
+    }
+}
+
+#[test]
+fn all_say_the_same_when_written_whole_and_read_again() {
+    for shipped in shipped() {
+        let rung = rung(shipped.name);
+        let again = Rung::from_toml(&rung.to_toml(), "again.toml", &RungCatalog::shipped()).unwrap();
+        assert_eq!(rung, again);
+    }
+}
+
+#[test]
+fn baseline_on_mnist_has_the_parameters_that_keras_counts() {
+    let network = rung("baseline").network(28, 10).unwrap();
+    // Keras: 896 + 18,496 + 1600 x 128 + 128 + 1,290 with three channels.
+    assert_eq!(network.parameter_count(), 225_610);
+    assert_eq!(network.trainable_parameter_count(), 225_610);
+}
+
+#[test]
+fn m3_has_one_dense_layer_of_4096_units() {
+    let dense: Vec<_> = rung("m3")
+        .layers
+        .into_iter()
+        .filter_map(|spec| match spec.layer {
+            Layer::Dense(dense) => Some(dense.units),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(dense, [Units::Count(4096), Units::Classes]);
+}
+
+#[test]
+fn m4_has_more_convolutions_and_more_filters_than_m3_and_nothing_else() {
+    let filters = |name: &str| -> Vec<usize> {
+        let layers = rung(name).layers.into_iter();
+        let filters = layers.filter_map(|spec| match spec.layer {
+            Layer::Conv2D(conv) => Some(conv.filters),
+            _ => None,
+        });
+        filters.collect()
+    };
+    let (m3, m4) = (filters("m3"), filters("m4"));
+    assert!(m4.len() > m3.len());
+    assert!(m4.iter().max() > m3.iter().max());
+    assert!(m4.iter().sum::<usize>() > m3.iter().sum());
+    let same = Rung {
+        layers: rung("m3").layers,
+        ..rung("m4")
+    };
+    assert_eq!(diff(&rung("m3"), &same), []);
+}
+
+#[test]
+fn m5_differs_from_m4_in_the_optimizer_alone() {
+    assert_eq!(
+        diff_text(&rung("m5")),
+        "- optimizer.type = \"nadam\"\n+ optimizer.type = \"adam\"\n"
+    );
+    assert!(matches!(rung("m4").optimizer, OptimizerConfig::Nadam { .. }));
+    assert!(matches!(rung("m5").optimizer, OptimizerConfig::Adam { .. }));
+    assert_eq!(rung("m4").layers, rung("m5").layers);
+}
+
+#[test]
+fn he_normal_differs_from_m5_in_the_initializer_alone() {
+    assert_eq!(
+        diff_text(&rung("he-normal")),
+        "- defaults.kernel_initializer = \"glorot_uniform\"\n+ defaults.kernel_initializer = \"he_normal\"\n"
+    );
+    let network = rung("he-normal").network(64, 5).unwrap();
+    for parameter in network.nodes.iter().flat_map(|node| &node.parameters) {
+        let expected = if parameter.name.ends_with("/kernel") {
+            Initializer::HeNormal
+        } else {
+            Initializer::Zeros
+        };
+        assert_eq!(parameter.initializer, expected, "{}", parameter.name);
+    }
+}
+
+#[test]
+fn summaries_at_the_decks_size() {
+    for shipped in shipped() {
+        let network = rung(shipped.name).network(512, 5).unwrap();
+        insta::assert_snapshot!(format!("summary_{}", shipped.name), network.summary());
+    }
+}
+
+#[test]
+fn differences_from_the_parents() {
+    for name in ["m3", "m4"] {
+        insta::assert_snapshot!(format!("diff_{name}"), diff_text(&rung(name)));
+    }
+}
+
+#[test]
+fn a_whole_rung_as_toml() {
+    insta::assert_snapshot!(rung("he-normal").to_toml());
+}
