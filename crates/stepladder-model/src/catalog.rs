@@ -10,6 +10,7 @@ use crate::error::RungError;
 use crate::file::{self, Table, Value};
 use crate::place::{Origin, Place};
 use crate::rung::Rung;
+use crate::shown::shown;
 use crate::suggest;
 
 /// Longest line of ancestors.
@@ -78,7 +79,7 @@ impl RungCatalog {
     pub fn get(&self, name: &str) -> Result<Rung, RungError> {
         let Some(toml) = self.text(name) else {
             return Err(RungError::UnknownRung {
-                name: name.to_owned(),
+                name: shown(name),
                 remedy: self.remedy(name),
             });
         };
@@ -224,7 +225,7 @@ impl<'a> Ancestors<'a> {
             let catalog = self.catalog;
             let text = catalog.text(name).ok_or_else(|| RungError::UnknownParent {
                 place: place.clone(),
-                name: name.to_owned(),
+                name: shown(name),
                 remedy: catalog.remedy(name),
             })?;
             self.parse_named(name, text)?
@@ -233,14 +234,14 @@ impl<'a> Ancestors<'a> {
         } else {
             return Err(RungError::ParentIsFile {
                 place: place.clone(),
-                name: name.to_owned(),
+                name: shown(name),
             });
         };
         let (before, new) = self.met.split_at(met);
         if new.iter().any(|source| before.contains(source)) {
             return Err(RungError::Cycle {
                 place: place.clone(),
-                name: name.to_owned(),
+                name: shown(name),
             });
         }
         Ok(table)

@@ -1,7 +1,27 @@
 //! Rungs: networks and their training described as data. A rung is a TOML file in the words of Keras that says what it
-//! changes of its parent; this crate reads it, works out every shape, parameter and cost, and compares rungs.
+//! changes of its parent; this crate reads it, works out every shape, parameter and cost, and compares rungs. Nothing
+//! here knows of tensors or photos.
 //!
-//! Nothing here knows of tensors or photos.
+//! ```
+//! use stepladder_model::{Rung, RungCatalog, diff};
+//!
+//! let catalog = RungCatalog::shipped();
+//! let toml = r#"
+//!     name = "larger-steps"
+//!     parent = "m5"
+//!     change = "Ten times the learning rate"
+//!     [optimizer]
+//!     type = "adam"
+//!     learning_rate = 0.01
+//! "#;
+//! let rung = Rung::from_toml(toml, "larger-steps.toml", &catalog)?;
+//! let difference = &diff(&catalog.get("m5")?, &rung)[0];
+//! assert_eq!(difference.to_string(), "- optimizer.learning_rate = 0.001\n+ optimizer.learning_rate = 0.01");
+//!
+//! let network = rung.network(64, 5)?;
+//! assert_eq!(network.parameter_count(), 6_571_301);
+//! # Ok::<(), stepladder_model::RungError>(())
+//! ```
 
 mod activation;
 mod augmentation;
@@ -16,6 +36,7 @@ mod optimizer;
 mod overrides;
 mod place;
 mod rung;
+mod shown;
 mod suggest;
 mod training;
 

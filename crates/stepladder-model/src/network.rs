@@ -5,7 +5,9 @@ mod cost;
 mod error;
 mod graph;
 mod head;
+mod infer;
 mod json;
+mod names;
 mod shape;
 mod summary;
 
@@ -17,7 +19,8 @@ use crate::place::Place;
 use crate::rung::LayerSpec;
 
 pub use error::NetworkError;
-pub(crate) use graph::{LAYER_LIMIT, names};
+pub(crate) use graph::{LAYER_LIMIT, SIZE_LIMIT};
+pub(crate) use names::names;
 pub use shape::Shape;
 
 /// A rung's layers, resolved. Nodes are in the order of computation: each takes the image or nodes before it, and the
@@ -61,6 +64,13 @@ pub enum Source {
     Image,
     /// The output of the node with this index.
     Node(usize),
+}
+
+impl Source {
+    /// What the node with this index takes unless it names something else.
+    fn before(index: usize) -> Source {
+        index.checked_sub(1).map_or(Source::Image, Source::Node)
+    }
 }
 
 /// A parameter before it has values.

@@ -38,7 +38,7 @@ impl Rung {
             let item = file::parse_option(value, &place)?;
             set(
                 &mut table,
-                &Path {
+                &Target {
                     rung: self,
                     key,
                     place: &place,
@@ -52,13 +52,14 @@ impl Rung {
     }
 }
 
-struct Path<'a> {
+/// The value that an option means.
+struct Target<'a> {
     rung: &'a Rung,
     key: &'a str,
     place: &'a Place,
 }
 
-impl Path<'_> {
+impl Target<'_> {
     fn wrong(&self, message: impl Into<String>) -> RungError {
         RungError::Override {
             place: self.place.clone(),
@@ -67,20 +68,20 @@ impl Path<'_> {
     }
 }
 
-fn set(table: &mut Table, path: &Path<'_>, item: Item) -> Result<(), RungError> {
-    let mut segments = path.key.split('.').map(str::trim);
+fn set(table: &mut Table, target: &Target<'_>, item: Item) -> Result<(), RungError> {
+    let mut segments = target.key.split('.').map(str::trim);
     let first = segments.next().unwrap_or_default();
     let rest: Vec<&str> = segments.collect();
     if first.is_empty() || rest.iter().any(|segment| segment.is_empty()) {
-        return Err(path.wrong("an empty key; write it as in the file, optimizer.learning_rate"));
+        return Err(target.wrong("an empty key; write it as in the file, optimizer.learning_rate"));
     }
     if SETTLED.contains(&first) {
-        return Err(path.wrong(format!(
+        return Err(target.wrong(format!(
             "`{first}` cannot be set; write a rung file that names its `parent`"
         )));
     }
     if first == "layers" || first.starts_with("layers[") {
-        return set_in_layer(table, first, &rest, path, item);
+        return set_in_layer(table, first, &rest, target, item);
     }
     match rest.as_slice() {
         [] => table.set(first, item),
@@ -93,19 +94,19 @@ fn set(table: &mut Table, path: &Path<'_>, item: Item) -> Result<(), RungError> 
             _ => {
                 let mut inner = Table {
                     entries: Vec::new(),
-                    place: path.place.clone(),
+                    place: target.place.clone(),
                 };
                 inner.set(key, item);
                 table.set(
                     first,
                     Item {
                         value: inner.into(),
-                        place: path.place.clone(),
+                        place: target.place.clone(),
                     },
                 );
             }
         },
-        _ => return Err(path.wrong("too many dots; a key is TABLE.KEY or layers.NAME.KEY")),
+        _ => return Err(target.wrong("too many dots; a key is TABLE.KEY or layers.NAME.KEY")),
     }
     Ok(())
 }
@@ -123,12 +124,12 @@ fn set_in_layer(
     table: &mut Table,
     first: &str,
     rest: &[&str],
-    path: &Path<'_>,
+    target: &Target<'_>,
     item: Item,
 ) -> Result<(), RungError> {
     let (index, keys) = match (first.strip_prefix("layers["), rest) {
-        (Some(index), keys) => (layer_at(index, path)?, keys),
-        (None, [name, keys @ ..]) => (layer_named(name, path)?, keys),
+        (Some(index), keys) => (layer_at(index, target)?, keys),
+        (None, [name, keys @ ..]) => (layer_named(name, target)?, keys),
         (None, []) => {
             table.set("layers", item);
             return Ok(());
@@ -142,39 +143,39 @@ fn set_in_layer(
         _ => None,
     };
     let Some(layer) = layer else {
-        return Err(path.wrong("the list of layers was itself replaced; change it there"));
+        return Err(target.wrong("the list of layers was itself replaced; change it there"));
     };
     match (keys, &mut layer.value) {
         ([], _) => *layer = item,
         ([key], Value::Table(layer)) => {
             layer.set(key, item);
             // What does not fit now is due to the option, not to the line of the file.
-            layer.place = path.place.clone();
+            layer.place = target.place.clone();
         }
-        _ => return Err(path.wrong("too many dots; a layer's key is layers.NAME.KEY")),
+        _ => return Err(target.wrong("too many dots; a layer's key is layers.NAME.KEY")),
     }
     Ok(())
 }
 
-fn layer_at(index: &str, path: &Path<'_>) -> Result<usize, RungError> {
-    let count = path.rung.layers.len();
+fn layer_at(index: &str, target: &Target<'_>) -> Result<usize, RungError> {
+    let count = target.rung.layers.len();
     let index = index
         .strip_suffix(']')
         .and_then(|index| index.trim().parse::<usize>().ok());
     index.filter(|&index| index < count).ok_or_else(|| {
-        path.wrong(format!(
+        target.wrong(format!(
             "the rung has {count} layers; write layers[0] to layers[{}]",
             count.saturating_sub(1)
         ))
     })
 }
 
-fn layer_named(name: &str, path: &Path<'_>) -> Result<usize, RungError> {
-    let names = path.rung.layer_names();
+fn layer_named(name: &str, target: &Target<'_>) -> Result<usize, RungError> {
+    let names = target.rung.layer_names();
     if let Some(index) = names.iter().position(|known| known == name) {
         return Ok(index);
     }
-    Err(path.wrong(
+    Err(target.wrong(
         match crate::suggest::nearest(name, names.iter().map(String::as_str)) {
             Some(near) => format!("no layer is called `{name}`; did you mean `{near}`?"),
             None => format!("no layer is called `{name}`; there are {}", names.join(", ")),

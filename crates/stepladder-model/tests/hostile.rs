@@ -9,7 +9,13 @@ use stepladder_model::{Rung, RungCatalog, diff, shipped};
 fn try_out(toml: &str) {
     let catalog = RungCatalog::shipped();
     match Rung::from_toml(toml, "hostile.toml", &catalog) {
-        Err(error) => assert!(error.to_string().len() < 4000, "{error}"),
+        Err(error) => {
+            let message = error.to_string();
+            assert!(
+                message.len() < 2000 && !message.contains(char::is_control),
+                "{message:?}"
+            );
+        }
         Ok(rung) => {
             for (size, classes) in [(1, 2), (64, 5), (512, 1000), (usize::MAX, usize::MAX)] {
                 if let Ok(network) = rung.network(size, classes) {
@@ -183,6 +189,33 @@ proptest! {
             try_out(&rung.to_toml());
         }
     }
+}
+
+#[test]
+fn names_that_would_move_the_cursor() {
+    for place in [
+        "name = X",
+        "parent = X",
+        "X = 1",
+        "change = X",
+        "layers = [{ layer = X }]",
+        "allow = [X]",
+    ] {
+        try_out(&place.replace('X', "\"\\u001b[2J\""));
+    }
+    let start = "name = \"a\"\nparent = \"m5\"\nchange = \"..\"";
+    let text = "\"\\u001b[2J\"";
+    try_out(&format!(
+        "{start}\nlayers = [{{ layer = \"Flatten\", input = {text} }}]"
+    ));
+    try_out(&format!(
+        "{start}\nlayers = [{{ layer = \"Flatten\", input = \"{}\" }}]",
+        "i".repeat(100_000)
+    ));
+    try_out(&format!(
+        "{start}\nlayers = [{{ layer = \"Activation\", activation = {text} }}]"
+    ));
+    try_out(&format!("{start}\nabout = {text}"));
 }
 
 #[test]

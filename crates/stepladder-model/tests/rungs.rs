@@ -151,3 +151,11 @@ fn differences_from_the_parents() {
 fn a_whole_rung_as_toml() {
     insta::assert_snapshot!(rung("he-normal").to_toml());
 }
+
+#[test]
+fn a_rung_as_json_has_the_words_of_the_file() {
+    let json = serde_json::to_value(rung("he-normal")).unwrap();
+    assert_eq!(json["optimizer"]["type"], "adam");
+    assert_eq!(json["optimizer"]["learning_rate"], 0.001);
+    assert_eq!(json["layers"][0]["filters"], 32);
+}

@@ -4,6 +4,7 @@
 use super::value::{Item, Table, Value};
 use crate::error::RungError;
 use crate::place::Place;
+use crate::shown::shown;
 use crate::suggest;
 
 /// Keys that Keras knows and a rung does not, with what to write instead. The first column is the table or layer that
@@ -80,7 +81,7 @@ impl<'a> Reader<'a> {
             None => Ok(Reader { table, within }),
             Some(entry) => Err(RungError::UnknownKey {
                 place: entry.item.place.clone(),
-                key: shortened(&entry.key),
+                key: shown(&entry.key),
                 within: within.to_owned(),
                 remedy: remedy(&entry.key, within, known),
             }),
@@ -154,14 +155,6 @@ fn remedy(key: &str, within: &str, known: &[&str]) -> String {
         Some(name) => format!("did you mean `{name}`?"),
         None if known.len() == 1 => format!("the only key is `{}`", known[0]),
         None => format!("known keys are {}", known.join(", ")),
-    }
-}
-
-/// A hostile key may be as long as its file.
-fn shortened(name: &str) -> String {
-    match name.char_indices().nth(64) {
-        Some((end, _)) => format!("{}..", &name[..end]),
-        None => name.to_owned(),
     }
 }
 
@@ -256,8 +249,12 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Text that can be shown: rungs are printed, and control characters would move a terminal's cursor.
     pub(super) fn text(&self) -> Result<&'a str, RungError> {
         match &self.item.value {
+            Value::Text(text) if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') => {
+                Err(self.wrong("text without control characters"))
+            }
             Value::Text(text) => Ok(text),
             _ => Err(self.wrong("text in quotes")),
         }
@@ -352,7 +349,7 @@ impl<'a> Field<'a> {
         RungError::UnknownName {
             place: self.place().clone(),
             what,
-            name: shortened(name),
+            name: shown(name),
             remedy,
         }
     }
@@ -370,7 +367,7 @@ impl<'a> Field<'a> {
             return Err(self.wrong("a list of texts"));
         };
         let texts = items.iter().map(|item| match &item.value {
-            Value::Text(text) => Ok(text.clone()),
+            Value::Text(_) => Field { item, ..*self }.text().map(str::to_owned),
             _ => Err(Field { item, ..*self }.wrong("a list of texts")),
         });
         texts.collect()

@@ -7,8 +7,8 @@ use super::reader::{Field, Range, Reader};
 use super::value::{Item, Table, Value};
 use super::{augmentation, optimizer, training};
 use crate::error::RungError;
+use crate::network::SIZE_LIMIT;
 use crate::rung::{DeckFigures, Defaults, Input, Rung};
-use crate::training::{Schedule, SplitFractions};
 
 /// Every key of the file, in the order in which it is written.
 const KEYS: &[&str] = &[
@@ -38,9 +38,6 @@ const NOT_INHERITED: &[&str] = &["name", "parent", "complete", "change", "about"
 /// on their `type`.
 const REPLACED_WHOLE: &[&str] = &["layers", "allow", "optimizer", "schedule"];
 
-/// Largest input side.
-const SIZE_LIMIT: usize = 8192;
-
 /// Longest name of a rung, which becomes part of a directory's name.
 const NAME_LIMIT: usize = 64;
 
@@ -50,7 +47,11 @@ pub(crate) fn inherit(child: &mut Table, parent: Table) {
         if NOT_INHERITED.contains(&entry.key.as_str()) {
             continue;
         }
-        match (child.get_mut(&entry.key), entry.item.value) {
+        let merges = !REPLACED_WHOLE.contains(&entry.key.as_str());
+        match (
+            child.get_mut(&entry.key).map(|item| &mut item.value),
+            entry.item.value,
+        ) {
             (None, value) => child.set(
                 &entry.key,
                 Item {
@@ -58,18 +59,13 @@ pub(crate) fn inherit(child: &mut Table, parent: Table) {
                     place: entry.item.place,
                 },
             ),
-            (
-                Some(Item {
-                    value: Value::Table(own),
-                    ..
-                }),
-                Value::Table(inherited),
-            ) if !REPLACED_WHOLE.contains(&entry.key.as_str()) => {
-                for entry in inherited.entries {
-                    if own.get(&entry.key).is_none() {
-                        own.entries.push(entry);
-                    }
-                }
+            (Some(Value::Table(own)), Value::Table(inherited)) if merges => {
+                let unsaid = inherited
+                    .entries
+                    .into_iter()
+                    .filter(|entry| own.get(&entry.key).is_none());
+                let unsaid: Vec<_> = unsaid.collect();
+                own.entries.extend(unsaid);
             }
             (Some(_), _) => {}
         }
@@ -89,25 +85,18 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
             reader.required("change", example, |field| field.text().map(str::to_owned))?
         }
     };
-    let part = |key: &'static str| PartReader {
-        field: reader.field(key),
-    };
-    let defaults = part("defaults").read(read_defaults)?.unwrap_or_default();
-    let name = reader.required(
-        "name",
-        "name = \"..\", by which the command line calls it",
-        read_name,
-    )?;
+    let defaults = optional_table(&reader, "defaults", read_defaults)?.unwrap_or_default();
+    let name_example = "name = \"..\", by which the command line calls it";
+    let layers_example = "layers = [ { layer = \"Conv2D\", .. }, .. ], or name a `parent` that has some";
+    let schedule = optional_table(&reader, "schedule", training::read_schedule)?;
+    let split = optional_table(&reader, "split", training::read_split)?;
     let rung = Rung {
+        name: reader.required("name", name_example, read_name)?,
         parent,
         change,
         about: reader.optional("about", |field| field.text().map(str::to_owned))?,
-        deck: part("deck").read(read_deck)?,
-        layers: reader.required(
-            "layers",
-            "layers = [ { layer = \"Conv2D\", .. }, .. ], or name a `parent` that has some",
-            |field| read_layers(field, &defaults),
-        )?,
+        deck: optional_table(&reader, "deck", read_deck)?,
+        layers: reader.required("layers", layers_example, |field| read_layers(field, &defaults))?,
         input: required_table(&reader, "input", "[input] with size = 512", read_input)?,
         defaults,
         optimizer: required_table(
@@ -116,27 +105,22 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
             "[optimizer] with type = \"adam\"",
             optimizer::read,
         )?,
-        schedule: part("schedule")
-            .read(training::read_schedule)?
-            .unwrap_or(Schedule::Constant),
-        early_stopping: part("early_stopping").read_unless_false(training::read_early_stopping)?,
-        reduce_lr_on_plateau: part("reduce_lr_on_plateau").read_unless_false(training::read_plateau)?,
+        schedule: schedule.unwrap_or_default(),
+        early_stopping: table_or_false(&reader, "early_stopping", training::read_early_stopping)?,
+        reduce_lr_on_plateau: table_or_false(&reader, "reduce_lr_on_plateau", training::read_plateau)?,
         training: required_table(
             &reader,
             "training",
             "[training] with epochs = 30",
             training::read_training,
         )?,
-        augmentation: part("augmentation").read_unless_false(augmentation::read_generator)?,
-        split: part("split")
-            .read(training::read_split)?
-            .unwrap_or_else(SplitFractions::default),
+        augmentation: table_or_false(&reader, "augmentation", augmentation::read_generator)?,
+        split: split.unwrap_or_default(),
         allow: reader.or("allow", Vec::new(), |field| field.texts())?,
         place: reader
             .field("name")
             .map(|field| field.place().clone())
             .unwrap_or_default(),
-        name,
     };
     rung.check()?;
     Ok(rung)
@@ -155,34 +139,25 @@ fn read_table<T>(field: &Field<'_>, read: fn(&Table) -> Result<T, RungError>) ->
     read(field.table(format!("a table, [{}]", field.key))?)
 }
 
-/// An optional table of the file.
-struct PartReader<'a> {
-    field: Option<Field<'a>>,
+fn optional_table<T>(
+    reader: &Reader<'_>,
+    key: &'static str,
+    read: fn(&Table) -> Result<T, RungError>,
+) -> Result<Option<T>, RungError> {
+    reader.optional(key, |field| read_table(field, read))
 }
 
-impl PartReader<'_> {
-    fn read<T>(self, read: fn(&Table) -> Result<T, RungError>) -> Result<Option<T>, RungError> {
-        self.field.map(|field| read_table(&field, read)).transpose()
-    }
-
-    /// As [`read`](Self::read); a child writes `key = false` to do without what its parent has.
-    fn read_unless_false<T>(self, read: fn(&Table) -> Result<T, RungError>) -> Result<Option<T>, RungError> {
-        match self.field {
-            Some(Field {
-                item:
-                    Item {
-                        value: Value::Boolean(false),
-                        ..
-                    },
-                ..
-            })
-            | None => Ok(None),
-            Some(field) => {
-                let expected = format!("a table, [{}], or false to do without", field.key);
-                read(field.table(expected)?).map(Some)
-            }
-        }
-    }
+/// As [`optional_table`]; a child writes `key = false` to do without what its parent has.
+fn table_or_false<T>(
+    reader: &Reader<'_>,
+    key: &'static str,
+    read: fn(&Table) -> Result<T, RungError>,
+) -> Result<Option<T>, RungError> {
+    let table = reader.optional(key, |field| match &field.item.value {
+        Value::Boolean(false) => Ok(None),
+        _ => read(field.table(format!("a table, [{key}], or false to do without"))?).map(Some),
+    })?;
+    Ok(table.flatten())
 }
 
 /// A rung's name is typed on the command line and becomes part of a directory's name.

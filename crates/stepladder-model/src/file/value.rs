@@ -3,6 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::place::Place;
+use crate::shown::shown;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,13 +85,8 @@ impl Table {
 impl Value {
     /// For "must be .., and is ..".
     pub(crate) fn describe(&self) -> String {
-        // A hostile text may be as long as its file.
-        let shown = |text: &str| match text.char_indices().nth(40) {
-            Some((end, _)) => format!("{:?}..", &text[..end]),
-            None => format!("{text:?}"),
-        };
         match self {
-            Value::Text(text) => format!("the text {}", shown(text)),
+            Value::Text(text) => format!("the text \"{}\"", shown(text)),
             Value::Integer(number) => number.to_string(),
             Value::Float(number) => format!("{number:?}"),
             Value::Boolean(flag) => flag.to_string(),

@@ -135,6 +135,14 @@ pub(super) fn multiply_adds(layer: &Layer, channels: usize, output: Shape) -> Op
     positions.checked_mul(per_position)
 }
 
+/// `total` and the values of `parameters`; `None` where that is more than [`LIMIT`].
+pub(super) fn add_parameters(total: u64, parameters: &[ParameterSpec]) -> Option<u64> {
+    parameters.iter().try_fold(total, |sum, parameter| {
+        sum.checked_add(product(&parameter.shape)?)
+            .filter(|&sum| sum <= LIMIT)
+    })
+}
+
 /// The product, or `None` where it overflows.
 pub(super) fn product(factors: &[usize]) -> Option<u64> {
     factors.iter().try_fold(1u64, |product, &factor| {

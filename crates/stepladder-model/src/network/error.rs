@@ -75,12 +75,12 @@ pub enum NetworkError {
         shape: super::Shape,
     },
     #[error(
-        "{place}: {layer} has a {what} of {height} x {width}, larger than its input of {shape}; use padding = \"same\", a smaller {what}, or a larger input than {size} pixels"
+        "{place}: {layer} has a {key} of {height} x {width}, larger than its input of {shape}; use padding = \"same\", a smaller {key}, or a larger input than {size} pixels"
     )]
     WindowTooLarge {
         place: Place,
         layer: &'static str,
-        what: &'static str,
+        key: &'static str,
         height: usize,
         width: usize,
         shape: super::Shape,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::cost;
 use crate::layer::Padding;
 
 /// The shape of one photo's values after a layer.
@@ -33,6 +34,26 @@ impl Shape {
                 channels,
             } => height as u64 * width as u64 * channels as u64,
             Shape::Vector { units } => units as u64,
+        }
+    }
+
+    /// As [`count`](Self::count), or `None` where that overflows.
+    pub(super) fn checked_count(&self) -> Option<u64> {
+        match *self {
+            Shape::Map {
+                height,
+                width,
+                channels,
+            } => cost::product(&[height, width, channels]),
+            Shape::Vector { units } => cost::product(&[units]),
+        }
+    }
+
+    /// Height and width of a map.
+    pub(super) fn sides(&self) -> Option<[usize; 2]> {
+        match *self {
+            Shape::Map { height, width, .. } => Some([height, width]),
+            Shape::Vector { .. } => None,
         }
     }
 

@@ -88,12 +88,7 @@ fn description(node: &Node) -> String {
 
 /// Where the node takes its input from, unless that is the row above.
 fn inputs(network: &Network, index: usize, node: &Node) -> String {
-    let above = if index == 0 {
-        Source::Image
-    } else {
-        Source::Node(index - 1)
-    };
-    if node.inputs == [above] {
+    if node.inputs == [Source::before(index)] {
         return String::new();
     }
     let names: Vec<&str> = node

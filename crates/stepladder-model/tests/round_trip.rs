@@ -1,0 +1,413 @@
+//! Any rung, written whole and read again, is equal to itself, to the last bit of every number.
+
+use proptest::prelude::*;
+use stepladder_model::{
+    Activation, BatchNormalization, Clipping, Conv2D, DeckFigures, Defaults, Dense, DepthwiseConv2D, Dropout,
+    EarlyStopping, FillMode, FlipMode, ImageDataGenerator, Initializer, Input, Layer, LayerSpec, LeakyReLU,
+    Monitor, OptimizerConfig, Padding, Place, Pooling2D, RandomBrightness, RandomFlip, RandomRotation,
+    RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung, RungCatalog, Schedule, SeparableConv2D,
+    SplitFractions, Training, Units, diff,
+};
+
+fn positive() -> impl Strategy<Value = f32> {
+    prop_oneof![Just(0.001), 1e-30f32..1e30, f32::MIN_POSITIVE..1.0]
+}
+
+/// [0, 1)
+fn share() -> impl Strategy<Value = f32> {
+    prop_oneof![Just(0.0), Just(0.9), 0.0f32..1.0]
+}
+
+/// A lower and an upper bound in (-1, 1).
+fn interval() -> impl Strategy<Value = [f32; 2]> {
+    (share(), share()).prop_map(|(low, high)| [-low, high])
+}
+
+fn initializer() -> impl Strategy<Value = Initializer> {
+    use Initializer::*;
+    let all = [
+        GlorotUniform,
+        GlorotNormal,
+        HeUniform,
+        HeNormal,
+        LecunUniform,
+        LecunNormal,
+        Zeros,
+        Ones,
+    ];
+    prop::sample::select(all.to_vec())
+}
+
+fn activation() -> impl Strategy<Value = Activation> {
+    use Activation::*;
+    prop_oneof![
+        prop::sample::select(vec![Linear, Relu, Elu, Swish, Gelu, Sigmoid, Tanh, Softmax]),
+        Just(LeakyRelu { negative_slope: 0.2 }),
+        share().prop_map(|negative_slope| LeakyRelu { negative_slope }),
+    ]
+}
+
+fn fill_mode() -> impl Strategy<Value = FillMode> {
+    use FillMode::*;
+    prop::sample::select(vec![Constant, Nearest, Reflect, Wrap])
+}
+
+fn sides() -> impl Strategy<Value = [usize; 2]> {
+    [1usize..5, 1usize..5]
+}
+
+prop_compose! {
+    fn conv()(
+        filters in 1usize..20,
+        kernel_size in sides(),
+        strides in sides(),
+        activation in activation(),
+        use_bias in any::<bool>(),
+        kernel_initializer in initializer(),
+        bias_initializer in initializer(),
+    ) -> Conv2D {
+        let padding = Padding::Same;
+        Conv2D { filters, kernel_size, strides, padding, activation, use_bias, kernel_initializer, bias_initializer }
+    }
+}
+
+/// Layers that fit any map.
+fn middle() -> impl Strategy<Value = Layer> {
+    prop_oneof![
+        conv().prop_map(Layer::Conv2D),
+        (conv(), 1usize..4, initializer()).prop_map(|(conv, depth_multiplier, pointwise_initializer)| {
+            Layer::SeparableConv2D(SeparableConv2D {
+                filters: conv.filters,
+                kernel_size: conv.kernel_size,
+                strides: conv.strides,
+                padding: conv.padding,
+                depth_multiplier,
+                activation: conv.activation,
+                use_bias: conv.use_bias,
+                depthwise_initializer: conv.kernel_initializer,
+                pointwise_initializer,
+                bias_initializer: conv.bias_initializer,
+            })
+        }),
+        (conv(), 1usize..3).prop_map(|(conv, depth_multiplier)| {
+            Layer::DepthwiseConv2D(DepthwiseConv2D {
+                kernel_size: conv.kernel_size,
+                strides: conv.strides,
+                padding: conv.padding,
+                depth_multiplier,
+                activation: conv.activation,
+                use_bias: conv.use_bias,
+                depthwise_initializer: conv.kernel_initializer,
+                bias_initializer: conv.bias_initializer,
+            })
+        }),
+        (share(), positive(), any::<[bool; 2]>()).prop_map(|(momentum, epsilon, [center, scale])| {
+            Layer::BatchNormalization(BatchNormalization {
+                momentum,
+                epsilon,
+                center,
+                scale,
+            })
+        }),
+        activation().prop_map(Layer::Activation),
+        share().prop_map(|negative_slope| Layer::LeakyReLU(LeakyReLU { negative_slope })),
+        (sides(), sides(), any::<bool>()).prop_map(|(pool_size, strides, average)| {
+            let pooling = Pooling2D {
+                pool_size,
+                strides,
+                padding: Padding::Same,
+            };
+            if average {
+                Layer::AveragePooling2D(pooling)
+            } else {
+                Layer::MaxPooling2D(pooling)
+            }
+        }),
+        share().prop_map(|rate| Layer::Dropout(Dropout { rate })),
+    ]
+}
+
+fn augmentation() -> impl Strategy<Value = Layer> {
+    let fill = || (fill_mode(), share());
+    prop_oneof![
+        (interval(), fill()).prop_map(|(factor, (fill_mode, fill_value))| {
+            Layer::RandomRotation(RandomRotation {
+                factor,
+                fill_mode,
+                fill_value,
+            })
+        }),
+        (interval(), interval(), fill()).prop_map(
+            |(height_factor, width_factor, (fill_mode, fill_value))| {
+                Layer::RandomTranslation(RandomTranslation {
+                    height_factor,
+                    width_factor,
+                    fill_mode,
+                    fill_value,
+                })
+            }
+        ),
+        (interval(), prop::option::of(interval()), fill()).prop_map(
+            |(height_factor, width_factor, (fill_mode, fill_value))| {
+                Layer::RandomZoom(RandomZoom {
+                    height_factor,
+                    width_factor,
+                    fill_mode,
+                    fill_value,
+                })
+            }
+        ),
+        prop::sample::select(vec![
+            FlipMode::Horizontal,
+            FlipMode::Vertical,
+            FlipMode::HorizontalAndVertical
+        ])
+        .prop_map(|mode| Layer::RandomFlip(RandomFlip { mode })),
+        (interval(), interval()).prop_map(|(factor, value_range)| {
+            Layer::RandomBrightness(RandomBrightness { factor, value_range })
+        }),
+    ]
+}
+
+fn dense(initializers: [Initializer; 2]) -> Layer {
+    Layer::Dense(Dense {
+        units: Units::Classes,
+        activation: Activation::Softmax,
+        use_bias: true,
+        kernel_initializer: initializers[0],
+        bias_initializer: initializers[1],
+    })
+}
+
+prop_compose! {
+    fn layers()(
+        head in prop::collection::vec(augmentation(), 0..3),
+        middle in prop::collection::vec(middle(), 0..6),
+        named in any::<bool>(),
+        initializers in [initializer(), initializer()],
+    ) -> Vec<LayerSpec> {
+        let end = [Layer::Flatten, dense(initializers)];
+        let layers = head.into_iter().chain(middle).chain(end);
+        let spec = |layer| LayerSpec { name: None, inputs: Vec::new(), layer, place: Place::default() };
+        let mut specs: Vec<LayerSpec> = layers.map(spec).collect();
+        if named {
+            let flatten = specs.len() - 2;
+            specs[flatten].name = Some("flat".to_owned());
+            let twice = vec!["flat".to_owned(), "flat".to_owned()];
+            let add = LayerSpec { name: Some("sum".to_owned()), inputs: twice, layer: Layer::Add, place: Place::default() };
+            specs.insert(flatten + 1, add);
+            specs[flatten + 2].inputs = vec!["sum".to_owned()];
+        }
+        specs
+    }
+}
+
+fn clipping() -> impl Strategy<Value = Option<Clipping>> {
+    prop::option::of(prop_oneof![
+        positive().prop_map(Clipping::Norm),
+        positive().prop_map(Clipping::GlobalNorm)
+    ])
+}
+
+fn optimizer() -> impl Strategy<Value = OptimizerConfig> {
+    let numbers = (
+        positive(),
+        share(),
+        share(),
+        positive(),
+        prop::option::of(share()),
+        clipping(),
+    );
+    (0..4, numbers, any::<bool>()).prop_map(|(method, numbers, nesterov)| {
+        let (learning_rate, beta_1, beta_2, epsilon, weight_decay, clipping) = numbers;
+        match method {
+            0 => OptimizerConfig::Adam {
+                learning_rate,
+                beta_1,
+                beta_2,
+                epsilon,
+                weight_decay,
+                clipping,
+            },
+            1 => OptimizerConfig::Nadam {
+                learning_rate,
+                beta_1,
+                beta_2,
+                epsilon,
+                weight_decay,
+                clipping,
+            },
+            2 => {
+                let weight_decay = weight_decay.unwrap_or(0.004);
+                OptimizerConfig::AdamW {
+                    learning_rate,
+                    beta_1,
+                    beta_2,
+                    epsilon,
+                    weight_decay,
+                    clipping,
+                }
+            }
+            _ => OptimizerConfig::Sgd {
+                learning_rate,
+                momentum: beta_1,
+                nesterov,
+                weight_decay,
+                clipping,
+            },
+        }
+    })
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    prop_oneof![
+        Just(Schedule::Constant),
+        (share(), share()).prop_map(|(warmup_epochs, final_fraction)| Schedule::Cosine {
+            warmup_epochs,
+            final_fraction
+        }),
+        (share(), share(), share()).prop_map(|(warmup_fraction, initial_fraction, final_fraction)| {
+            Schedule::OneCycle {
+                warmup_fraction,
+                initial_fraction,
+                final_fraction,
+            }
+        }),
+    ]
+}
+
+fn monitor() -> impl Strategy<Value = Monitor> {
+    prop::sample::select(vec![
+        Monitor::ValLoss,
+        Monitor::ValAccuracy,
+        Monitor::Loss,
+        Monitor::Accuracy,
+    ])
+}
+
+prop_compose! {
+    fn early_stopping()(
+        monitor in monitor(),
+        min_delta in share(),
+        patience in 0usize..100,
+        restore_best_weights in any::<bool>(),
+        start_from_epoch in 0usize..100,
+    ) -> EarlyStopping {
+        EarlyStopping { monitor, min_delta, patience, restore_best_weights, start_from_epoch }
+    }
+}
+
+prop_compose! {
+    fn plateau()(
+        monitor in monitor(),
+        factor in 0.01f32..0.99,
+        patience in 0usize..100,
+        min_delta in share(),
+        cooldown in 0usize..100,
+        min_lr in share(),
+    ) -> ReduceLrOnPlateau {
+        ReduceLrOnPlateau { monitor, factor, patience, min_delta, cooldown, min_lr }
+    }
+}
+
+prop_compose! {
+    fn generator()(
+        [rotation_range, width_shift_range, height_shift_range, shear_range, channel_shift_range, fill_value]
+            in [share(), share(), share(), share(), share(), share()],
+        zoom in share(),
+        fill_mode in fill_mode(),
+        [horizontal_flip, vertical_flip] in any::<[bool; 2]>(),
+        brightness in prop::option::of(share()),
+    ) -> ImageDataGenerator {
+        ImageDataGenerator {
+            rotation_range,
+            width_shift_range,
+            height_shift_range,
+            shear_range,
+            zoom_range: [1.0 - zoom / 2.0, 1.0 + zoom],
+            channel_shift_range,
+            fill_mode,
+            fill_value,
+            horizontal_flip,
+            vertical_flip,
+            brightness_range: brightness.map(|low| [low, 1.5]),
+        }
+    }
+}
+
+prop_compose! {
+    fn deck()(
+        [test_accuracy, val_accuracy, train_accuracy] in
+            [prop::option::of(share()), prop::option::of(share()), prop::option::of(share())],
+        epochs in prop::option::of(1usize..100),
+        hours in prop::option::of(positive()),
+    ) -> DeckFigures {
+        DeckFigures { test_accuracy, val_accuracy, train_accuracy, epochs, hours }
+    }
+}
+
+prop_compose! {
+    fn rung()(
+        name in "[a-z0-9][a-z0-9._-]{0,20}",
+        parent in prop::option::of("[a-z0-9]{1,9}"),
+        [change, about] in ["[ -~ä-ü\n\t]{0,40}", "[ -~ä-ü\n\t]{0,40}"],
+        deck in prop::option::of(deck()),
+        size in 1usize..100,
+        kernel_initializer in initializer(),
+        layers in layers(),
+        parts in (optimizer(), schedule(), prop::option::of(early_stopping()), prop::option::of(plateau())),
+        (epochs, batch_size, label_smoothing) in (1usize..1000, 1usize..1000, share()),
+        augmentation in prop::option::of(generator()),
+        [validation, test] in [0.0f32..0.5, 0.0f32..0.5],
+        allow in prop::collection::vec("[a-z-]{1,20}", 0..3),
+    ) -> Rung {
+        let (optimizer, schedule, early_stopping, reduce_lr_on_plateau) = parts;
+        Rung {
+            name,
+            parent,
+            change,
+            about: Some(about),
+            deck,
+            input: Input { size },
+            defaults: Defaults { kernel_initializer },
+            layers,
+            optimizer,
+            schedule,
+            early_stopping,
+            reduce_lr_on_plateau,
+            training: Training { epochs, batch_size, label_smoothing },
+            augmentation,
+            split: SplitFractions { validation, test },
+            allow,
+            place: Place::default(),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_rung_written_and_read_again_is_equal(rung in rung()) {
+        let toml = rung.to_toml();
+        let again = Rung::from_toml(&toml, "again.toml", &RungCatalog::shipped());
+        let again = again.map_err(|error| TestCaseError::fail(format!("{error}\n{toml}")))?;
+        prop_assert_eq!(&again, &rung, "{}", toml);
+        prop_assert_eq!(again.to_toml(), toml);
+    }
+
+    #[test]
+    fn two_rungs_differ_exactly_where_the_difference_says(first in rung(), second in rung()) {
+        prop_assert_eq!(diff(&first, &first), []);
+        let settings = Rung { layers: first.layers.clone(), defaults: first.defaults.clone(), ..second.clone() };
+        let same = diff(&first, &settings).is_empty();
+        let merged = Rung {
+            name: first.name.clone(),
+            parent: first.parent.clone(),
+            change: first.change.clone(),
+            about: first.about.clone(),
+            deck: first.deck.clone(),
+            ..settings
+        };
+        prop_assert_eq!(same, merged == first);
+        diff(&first, &second);
+    }
+}
