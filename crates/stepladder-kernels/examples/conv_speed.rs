@@ -22,6 +22,10 @@ fn shapes() -> Vec<(&'static str, Conv2d)> {
         ("first, 128 px", conv(16, 128, [3, 32], 3, 1)),
         ("first 7x7/2, 128 px", conv(32, 128, [3, 64], 7, 2)),
         ("32-64, 64 px", conv(16, 64, [32, 64], 3, 1)),
+        ("T32-64 b1", conv(1, 64, [32, 64], 3, 1)),
+        ("T32-64 b1 s24", conv(1, 32, [32, 64], 3, 1)),
+        ("T32-64 b4", conv(4, 64, [32, 64], 3, 1)),
+        ("T1x1 64-128, b1", conv(1, 32, [64, 128], 1, 1)),
         ("64-64, 32 px", conv(32, 32, [64, 64], 3, 1)),
         ("64-128, 32 px", conv(16, 32, [64, 128], 3, 1)),
         ("128-128, 16 px", conv(32, 16, [128, 128], 3, 1)),
@@ -46,16 +50,12 @@ fn measure<E: Element>(context: &Context, conv: &Conv2d) -> [f64; 4] {
     let mut by_weights = weights.clone();
     let operations = 2.0 * conv.multiply_adds() as f64;
     let mut best = [0.0_f64; 4];
-    for _ in 0..7 {
-        best[0] = best[0].max(peak::dot_product_peak(
-            context,
-            E::BF16,
-            Duration::from_millis(10),
-        ));
+    for _ in 0..20 {
+        best[0] = best[0].max(peak::dot_product_peak(context, E::BF16, Duration::from_millis(6)));
         let mut time = |kind: usize, run: &mut dyn FnMut()| {
             let start = Instant::now();
             let mut runs = 0;
-            while runs == 0 || start.elapsed() < Duration::from_millis(10) {
+            while runs == 0 || start.elapsed() < Duration::from_millis(6) {
                 run();
                 runs += 1;
             }

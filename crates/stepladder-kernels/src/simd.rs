@@ -91,6 +91,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// `to` is valid for writes of `LANES` values.
     unsafe fn store_bf16(self, to: *mut bf16, x: Self::F);
 
+    /// Asks for the cache line of `at`, to write to it soon. Never faults, whatever `at` is.
+    fn prefetch_write<T>(self, _at: *const T) {}
+
     /// a + b
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     /// a - b

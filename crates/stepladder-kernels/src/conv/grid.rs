@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     Statistics, pack,
-    tile::{MOST_PIXELS, Places, Start, Tile},
+    tile::{Inputs, Locate, MOST_PIXELS, Places, Start, Tile},
 };
 
 /// Work items hold a multiple of this many pixels: whole tiles on every instruction set (14, 12, 6 or 4 pixels).
@@ -19,6 +19,9 @@ const PIXELS_STEP: usize = 84;
 /// Input that one work item reads, at most: it is read once per block of filters, so it should stay in the second-level
 /// cache together with a block's weights.
 const INPUT_BYTES: usize = 192 << 10;
+
+/// Weights that each tile is multiplied by before the next tile: they should stay in the second-level cache.
+const WEIGHTS_BYTES: usize = 256 << 10;
 
 /// Work items wanted at least, so that a few threads end at about the same time.
 const ITEMS: usize = 48;
@@ -262,42 +265,54 @@ impl<E: Element> Kernel for Item<'_, E> {
         let padded = grid.filters.next_multiple_of(S::LANES);
         let words = grid.taps.len() * pack::steps::<S, E>(grid.channels);
         let walk = Walk::new(grid);
-        for block in self.blocks.clone() {
-            let first = block * lanes;
-            let filters = lanes.min(grid.filters - first);
+        let mut inputs = vec![Inputs([self.zeros; MOST_PIXELS]); grid.taps.len()];
+        let round = (WEIGHTS_BYTES / (4 * words * lanes).max(1)).max(1);
+        for blocks in self
+            .blocks
+            .clone()
+            .step_by(round)
+            .map(|first| first..(first + round).min(self.blocks.end))
+        {
             let mut at = walk.start(self.pixels.start);
             while at.pixel < self.pixels.end {
                 let count = (self.pixels.end - at.pixel).min(S::TILE_PIXELS);
                 let places = walk.places(&mut at, count);
-                // Safety: `first` is a multiple of the vector below `padded`, to which weights, bias and sums extend.
-                let (weights, start, sums) = unsafe {
-                    let start = match self.start {
-                        Start::Bias(bias) => Start::Bias(bias.add(first)),
-                        other => other,
-                    };
-                    let sums = if self.sums.is_null() {
-                        self.sums
-                    } else {
-                        self.sums.add(first)
-                    };
-                    (self.packed.as_ptr().add(words * first), start, sums)
-                };
-                let tile = AnyTile {
-                    grid,
+                s.enter(Locate {
                     input: self.input.as_ptr(),
+                    size: grid.input.map(|size| size as u32),
                     zeros: self.zeros,
+                    taps: &grid.taps,
                     places: &places,
-                    weights,
-                    start,
-                    output: self.output.wrapping_add(first),
-                    filters,
-                    sums,
-                    sums_stride: padded,
-                };
-                if filters > S::LANES {
-                    tile.pixels::<S, 2>(s, count)
-                } else {
-                    tile.pixels::<S, 1>(s, count)
+                    interior: places.interior && tile_pixels::<S>(count) == count,
+                    to: &mut inputs,
+                });
+                for block in blocks.clone() {
+                    let first = block * lanes;
+                    let tile = AnyTile {
+                        grid,
+                        inputs: &inputs,
+                        places: &places,
+                        // In bounds: packed weights, bias and sums extend to `padded` filters, and the output's pixels
+                        // have `filters`.
+                        weights: self.packed.as_ptr().wrapping_add(words * first),
+                        start: match self.start {
+                            Start::Bias(bias) => Start::Bias(bias.wrapping_add(first)),
+                            other => other,
+                        },
+                        output: self.output.wrapping_add(first),
+                        filters: lanes.min(grid.filters - first),
+                        sums: if self.sums.is_null() {
+                            self.sums
+                        } else {
+                            self.sums.wrapping_add(first)
+                        },
+                        sums_stride: padded,
+                    };
+                    if tile.filters > S::LANES {
+                        tile.pixels::<S, 2>(s, count)
+                    } else {
+                        tile.pixels::<S, 1>(s, count)
+                    }
                 }
             }
         }
@@ -307,8 +322,7 @@ impl<E: Element> Kernel for Item<'_, E> {
 /// A tile whose size is not yet fixed.
 struct AnyTile<'a, E> {
     grid: &'a Grid,
-    input: *const E,
-    zeros: *const E,
+    inputs: &'a [Inputs<E>],
     places: &'a Places,
     weights: *const u32,
     start: Start,
@@ -319,15 +333,14 @@ struct AnyTile<'a, E> {
 }
 
 impl<E: Element> AnyTile<'_, E> {
-    /// Picks the smallest tile for `count` pixels: few sizes keep the code small, and only the last tile is partial.
     #[inline(always)]
     fn pixels<S: Simd, const V: usize>(&self, s: S, count: usize) {
-        match (S::TILE_PIXELS, count) {
-            (_, 1) => self.tile::<S, 1, V>(s),
-            (_, ..=4) => self.tile::<S, 4, V>(s),
-            (6, _) => self.tile::<S, 6, V>(s),
-            (_, ..=8) => self.tile::<S, 8, V>(s),
-            (12, _) => self.tile::<S, 12, V>(s),
+        match tile_pixels::<S>(count) {
+            1 => self.tile::<S, 1, V>(s),
+            4 => self.tile::<S, 4, V>(s),
+            6 => self.tile::<S, 6, V>(s),
+            8 => self.tile::<S, 8, V>(s),
+            12 => self.tile::<S, 12, V>(s),
             _ => self.tile::<S, 14, V>(s),
         }
     }
@@ -335,11 +348,8 @@ impl<E: Element> AnyTile<'_, E> {
     #[inline(always)]
     fn tile<S: Simd, const P: usize, const V: usize>(&self, s: S) {
         s.enter(Tile::<E, P, V> {
-            input: self.input,
-            size: self.grid.input.map(|size| size as u32),
             channels: self.grid.channels,
-            zeros: self.zeros,
-            taps: &self.grid.taps,
+            taps: self.inputs,
             places: self.places,
             weights: self.weights,
             start: self.start,
@@ -348,6 +358,18 @@ impl<E: Element> AnyTile<'_, E> {
             sums: self.sums,
             sums_stride: self.sums_stride,
         });
+    }
+}
+
+/// The smallest tile for `count` pixels: few sizes keep the code small, and only the last tile is partial.
+#[inline(always)]
+fn tile_pixels<S: Simd>(count: usize) -> usize {
+    match (S::TILE_PIXELS, count) {
+        (_, 1) => 1,
+        (_, ..=4) => 4,
+        (6, _) => 6,
+        (_, ..=8) => 8,
+        (most, _) => most,
     }
 }
 
@@ -415,11 +437,21 @@ impl<'a> Walk<'a> {
                 + at.photo * grid.output_stride[0]
                 + at.row * grid.output_stride[1]
                 + at.column * grid.output_stride[2];
-            for i in 0..run {
-                places.y[next + i] = y;
-                places.x[next + i] = x + (i * grid.step[1]) as i32;
-                places.input[next + i] = (input + i * input_step) as isize;
-                places.output[next + i] = output + i * grid.output_stride[2];
+            if run == count {
+                // All in one row, as most tiles are: loops of constant length become vectors.
+                for i in 0..MOST_PIXELS {
+                    places.y[i] = if i < count { y } else { places.y[i] };
+                    places.x[i] = x + (i * grid.step[1]) as i32;
+                    places.input[i] = (input + i * input_step) as isize;
+                    places.output[i] = output + i * grid.output_stride[2];
+                }
+            } else {
+                for i in 0..run {
+                    places.y[next + i] = y;
+                    places.x[next + i] = x + (i * grid.step[1]) as i32;
+                    places.input[next + i] = (input + i * input_step) as isize;
+                    places.output[next + i] = output + i * grid.output_stride[2];
+                }
             }
             places.interior &= self.inside[0].contains(&y)
                 && self.inside[1].contains(&x)

@@ -28,6 +28,57 @@ pub(super) struct Places {
     pub interior: bool,
 }
 
+/// Where the input pixels of a tile are under one tap.
+#[derive(Clone, Copy)]
+pub(super) struct Inputs<E>(pub [*const E; MOST_PIXELS]);
+
+impl<E> Inputs<E> {
+    #[inline(always)]
+    fn cast<T, const P: usize>(&self) -> [*const T; P] {
+        let mut pixels = [std::ptr::null(); P];
+        for (to, from) in pixels.iter_mut().zip(&self.0) {
+            *to = from.cast();
+        }
+        pixels
+    }
+}
+
+/// Finds where the input pixels are under each tap.
+pub(super) struct Locate<'a, E> {
+    pub input: *const E,
+    /// Height and width of the input, beyond which all is zero.
+    pub size: [u32; 2],
+    /// Zeros for as many channels as an input pixel has.
+    pub zeros: *const E,
+    pub taps: &'a [Tap],
+    pub places: &'a Places,
+    /// Whether every pixel of the tile exists and reads no padding.
+    pub interior: bool,
+    pub to: &'a mut [Inputs<E>],
+}
+
+impl<E: Element> Kernel for Locate<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let places = self.places;
+        for (to, tap) in self.to.iter_mut().zip(self.taps) {
+            for p in 0..MOST_PIXELS {
+                to.0[p] = self.input.wrapping_offset(places.input[p] + tap.offset);
+            }
+            if !self.interior {
+                for p in 0..MOST_PIXELS {
+                    let y = (places.y[p] + tap.at[0]) as u32;
+                    let x = (places.x[p] + tap.at[1]) as u32;
+                    let inside = (y < self.size[0]) & (x < self.size[1]);
+                    to.0[p] = if inside { to.0[p] } else { self.zeros };
+                }
+            }
+        }
+    }
+}
+
 /// What the sums start from.
 #[derive(Clone, Copy)]
 pub(super) enum Start {
@@ -42,14 +93,10 @@ pub(super) enum Start {
 /// A tile's operands.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<'a, E, const P: usize, const V: usize> {
-    pub input: *const E,
-    /// Height and width of the input, beyond which all is zero.
-    pub size: [u32; 2],
     /// Values of an input pixel.
     pub channels: usize,
-    /// At least `channels` zeros.
-    pub zeros: *const E,
-    pub taps: &'a [Tap],
+    /// Per tap, where each pixel's input is.
+    pub taps: &'a [Inputs<E>],
     pub places: &'a Places,
     /// The block's packed weights.
     pub weights: *const u32,
@@ -71,36 +118,38 @@ impl<E: Element, const P: usize, const V: usize> Kernel for Tile<'_, E, P, V> {
         // Safety: `Grid::multiply` builds tiles only from checked shapes: places are pixels of the output, their inputs
         // under each tap are either inside the input or replaced by `zeros`, weights, bias and sums are whole blocks.
         unsafe {
-            let mut acc = self.start(s);
-            let mut weights = self.weights;
-            for tap in self.taps {
-                let pixels = self.pixels(tap);
-                if !E::BF16 {
-                    multiply_f32::<S, P, V>(
-                        s,
-                        &mut acc,
-                        pixels.map(<*const E>::cast),
-                        weights.cast(),
-                        self.channels,
-                    );
-                } else if S::BF16_DOT {
-                    multiply_pairs::<S, P, V>(
-                        s,
-                        &mut acc,
-                        pixels.map(<*const E>::cast),
-                        weights,
-                        self.channels,
-                    );
-                } else {
-                    multiply_widened::<S, P, V>(
-                        s,
-                        &mut acc,
-                        pixels.map(<*const E>::cast),
-                        weights.cast(),
-                        self.channels,
-                    );
+            // Stores wait for their lines in turn: asked for now, the lines are here by the time the sums are.
+            for p in 0..self.places.count {
+                let at = self.output.wrapping_add(self.places.output[p]).cast::<u8>();
+                for line in (0..self.filters * size_of::<E>()).step_by(64) {
+                    s.prefetch_write(at.wrapping_add(line));
                 }
-                weights = weights.add(super::pack::steps::<S, E>(self.channels) * V * S::LANES);
+            }
+            let mut acc = self.start(s);
+            let words = super::pack::steps::<S, E>(self.channels) * V * S::LANES;
+            // The loops over taps are apart so that each keeps its sums in registers from tap to tap.
+            if !E::BF16 {
+                for (tap, inputs) in self.taps.iter().enumerate() {
+                    let weights = self.weights.add(tap * words).cast();
+                    multiply_f32::<S, P, V>(s, &mut acc, &inputs.cast(), weights, self.channels);
+                }
+            } else if !S::BF16_DOT {
+                for (tap, inputs) in self.taps.iter().enumerate() {
+                    let weights = self.weights.add(tap * words).cast();
+                    multiply_widened::<S, P, V>(s, &mut acc, &inputs.cast(), weights, self.channels);
+                }
+            } else if self.channels.is_multiple_of(2) {
+                for (tap, inputs) in self.taps.iter().enumerate() {
+                    let weights = self.weights.add(tap * words);
+                    multiply_pairs::<S, P, V>(s, &mut acc, &inputs.cast(), weights, self.channels);
+                }
+            } else {
+                for (tap, inputs) in self.taps.iter().enumerate() {
+                    let weights = self.weights.add(tap * words);
+                    let last = weights.add(self.channels / 2 * V * S::LANES);
+                    multiply_pairs::<S, P, V>(s, &mut acc, &inputs.cast(), weights, self.channels);
+                    pair_step(s, &mut acc, &inputs.cast(), last, self.channels - 1, false);
+                }
             }
             if !self.sums.is_null() {
                 self.add_to_sums(s, &acc);
@@ -126,13 +175,14 @@ impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
                 }
             }
             Start::Output => {
-                for (p, pixel) in acc.iter_mut().enumerate().take(self.places.count) {
-                    for (v, sum) in pixel.iter_mut().enumerate() {
-                        let n = (self.filters - v * S::LANES).min(S::LANES);
-                        // Safety: the first `count` places are pixels of the output, with `filters` values here.
-                        *sum = unsafe {
-                            E::load_first(s, self.output.add(self.places.output[p] + v * S::LANES), n)
-                        };
+                for p in 0..P {
+                    for v in 0..V {
+                        if p < self.places.count {
+                            let n = (self.filters - v * S::LANES).min(S::LANES);
+                            let at = self.output.wrapping_add(self.places.output[p] + v * S::LANES);
+                            // Safety: the first `count` places are pixels of the output, with `filters` values here.
+                            acc[p][v] = unsafe { E::load_first(s, at, n) };
+                        }
                     }
                 }
             }
@@ -140,38 +190,15 @@ impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
         acc
     }
 
-    /// Where each pixel's input under `tap` starts.
-    #[inline(always)]
-    fn pixels(&self, tap: &Tap) -> [*const E; P] {
-        let mut pixels = [self.zeros; P];
-        if self.places.interior && self.places.count == P {
-            for (p, pixel) in pixels.iter_mut().enumerate() {
-                *pixel = self.input.wrapping_offset(self.places.input[p] + tap.offset);
-            }
-        } else {
-            for (p, pixel) in pixels.iter_mut().enumerate() {
-                let y = (self.places.y[p] + tap.at[0]) as u32;
-                let x = (self.places.x[p] + tap.at[1]) as u32;
-                let inside = (y < self.size[0]) & (x < self.size[1]);
-                let at = self.input.wrapping_offset(self.places.input[p] + tap.offset);
-                *pixel = if inside { at } else { self.zeros };
-            }
-        }
-        pixels
-    }
-
     #[inline(always)]
     unsafe fn add_to_sums<S: Simd>(&self, s: S, acc: &[[S::F; V]; P]) {
         for v in 0..V {
             let mut sum = s.splat(0.0);
             let mut squares = s.splat(0.0);
-            if self.places.count == P {
-                for pixel in acc {
-                    sum = s.add(sum, pixel[v]);
-                    squares = s.mul_add(pixel[v], pixel[v], squares);
-                }
-            } else {
-                for pixel in &acc[..self.places.count] {
+            // Pixels that do not exist are skipped by a test per pixel: a loop of variable length would index the sums at
+            // run time, and so keep them in memory instead of registers.
+            for (p, pixel) in acc.iter().enumerate() {
+                if p < self.places.count {
                     sum = s.add(sum, pixel[v]);
                     squares = s.mul_add(pixel[v], pixel[v], squares);
                 }
@@ -217,7 +244,7 @@ impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
 unsafe fn multiply_f32<S: Simd, const P: usize, const V: usize>(
     s: S,
     acc: &mut [[S::F; V]; P],
-    pixels: [*const f32; P],
+    pixels: &[*const f32; P],
     mut weights: *const f32,
     channels: usize,
 ) {
@@ -256,24 +283,15 @@ unsafe fn pair(at: *const u16, whole: bool) -> u32 {
 unsafe fn multiply_pairs<S: Simd, const P: usize, const V: usize>(
     s: S,
     acc: &mut [[S::F; V]; P],
-    pixels: [*const u16; P],
+    pixels: &[*const u16; P],
     weights: *const u32,
     channels: usize,
 ) {
     // Safety: each pixel has `channels` values, and the weights a step of V vectors for each pair.
     unsafe {
+        // An odd last channel is left to the caller.
         for step in 0..channels / 2 {
-            pair_step(s, acc, &pixels, weights.add(step * V * S::LANES), 2 * step, true);
-        }
-        if channels % 2 == 1 {
-            pair_step(
-                s,
-                acc,
-                &pixels,
-                weights.add(channels / 2 * V * S::LANES),
-                channels - 1,
-                false,
-            );
+            pair_step(s, acc, pixels, weights.add(step * V * S::LANES), 2 * step, true);
         }
     }
 }
@@ -307,7 +325,7 @@ unsafe fn pair_step<S: Simd, const P: usize, const V: usize>(
 unsafe fn multiply_widened<S: Simd, const P: usize, const V: usize>(
     s: S,
     acc: &mut [[S::F; V]; P],
-    pixels: [*const u16; P],
+    pixels: &[*const u16; P],
     weights: *const f32,
     channels: usize,
 ) {
