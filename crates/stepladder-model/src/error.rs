@@ -70,6 +70,12 @@ pub enum RungError {
         "{place}: the parent `{name}` is a file, which only a rung that is itself a file may name; save this rung as a file, or name a shipped one"
     )]
     ParentIsFile { place: Place, name: String },
+    #[error("{place}: the parent `{name}` cannot be read: {source}")]
+    ParentRead {
+        place: Place,
+        name: String,
+        source: io::Error,
+    },
     #[error("{place}: `{name}` is its own ancestor; name another `parent`")]
     Cycle { place: Place, name: String },
     #[error("{place}: more than {limit} generations of parents; name a nearer `parent`")]

@@ -24,6 +24,7 @@
 //! ```
 
 mod activation;
+mod ancestry;
 mod augmentation;
 mod catalog;
 mod diff;

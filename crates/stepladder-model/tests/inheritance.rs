@@ -236,6 +236,20 @@ fn a_mistake_in_an_ancestor_names_the_ancestors_file_and_line() {
 }
 
 #[test]
+fn a_parent_that_is_not_there_is_told_with_the_line_that_names_it() {
+    let folder = Folder::new(&[(
+        "child.toml",
+        "name = \"child\"\nparent = \"gone.toml\"\nchange = \"..\"",
+    )]);
+    let message = folder.open("child.toml").unwrap_err().to_string();
+    let start = format!(
+        "{}:2: the parent `gone.toml` cannot be read: ",
+        folder.path("child.toml").display()
+    );
+    assert!(message.starts_with(&start), "{message}");
+}
+
+#[test]
 fn circles_of_parents_end_in_an_error() {
     let folder = Folder::new(&[
         ("a.toml", "name = \"a\"\nparent = \"b.toml\"\nchange = \"..\""),
