@@ -1,10 +1,11 @@
 """Asks Keras for the outputs, gradients and first ten optimizer steps of whole rungs, and stores digests of them.
 
-Usage: oracle/python oracle/golden_rungs.py [rung ...]
+Two shipped rungs, and the test rungs that hold each layer and optimizer once.
+
+Usage: oracle/python oracle/golden_rungs.py
 """
 
 import json
-import sys
 from pathlib import Path
 
 import fill
@@ -14,7 +15,17 @@ import rungs
 import tensorflow as tf
 
 OUT = Path(__file__).resolve().parent.parent / "crates/stepladder-nn/tests/golden"
-SIZE, BATCH, CLASSES, STEPS, SAMPLES = 32, 8, 5, 10, 32
+TESTS = OUT.parent / "rungs"
+BATCH, CLASSES, STEPS, SAMPLES = 8, 5, 10, 32
+
+# (rung, folder, input size)
+CASES = [
+    ("baseline", rungs.RUNGS, 32),
+    ("m5", rungs.RUNGS, 32),
+    ("every-layer", TESTS, 29),
+    ("every-layer-adamw", TESTS, 29),
+    ("every-layer-sgd", TESTS, 29),
+]
 
 
 def digest(name: str, values: np.ndarray) -> dict:
@@ -25,31 +36,17 @@ def digest(name: str, values: np.ndarray) -> dict:
     return {"name": name, "norm": norm, "at": at, "values": [float(flat[i]) for i in at]}
 
 
-def parameters(built: list) -> list[tuple[str, keras.Variable]]:
-    """Every variable with Stepladder's name for it, in Stepladder's order."""
-    seen, named = {}, []
-    for layer in built:
-        kind = keras.src.utils.naming.to_snake_case(type(layer).__name__)
-        number = seen.get(kind, 0)
-        seen[kind] = number + 1
-        name = kind if number == 0 else f"{kind}_{number}"
-        named += [(f"{name}/{v.name}", v) for v in layer.weights]
-    return named
-
-
-def golden(name: str) -> dict:
-    keras.utils.set_random_seed(0)
-    rung = rungs.load(name)
-    model, built = rungs.network(rung, SIZE, CLASSES)
-    named = parameters(built)
+def golden(name: str, folder: Path, size: int) -> dict:
+    rung = rungs.load(name, folder)
+    model, named = rungs.network(rung, size, CLASSES)
     for label, variable in named:
         variable.assign(fill.parameter(label, tuple(variable.shape)))
-    images = fill.images(BATCH, SIZE)
+    images = fill.images(BATCH, size)
     labels = np.arange(BATCH) % CLASSES
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = rungs.optimizer(rung)
     trainable = [(label, v) for label, v in named if v.trainable]
-    out = {"rung": name, "size": SIZE, "batch": BATCH, "classes": CLASSES, "losses": []}
+    out = {"rung": name, "size": size, "batch": BATCH, "classes": CLASSES, "losses": []}
     out["optimizer"] = rung["optimizer"]
     out["keras"] = keras.__version__
     out["logits"] = model(images, training=False).numpy().reshape(-1).tolist()
@@ -68,7 +65,7 @@ def golden(name: str) -> dict:
 
 if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
-    for rung in sys.argv[1:] or ["baseline", "m5"]:
-        path = OUT / f"{rung}.json"
-        path.write_text(json.dumps(golden(rung), indent=1) + "\n")
+    for name, folder, size in CASES:
+        path = OUT / f"{name}.json"
+        path.write_text(json.dumps(golden(name, folder, size)) + "\n")
         print(path.name)

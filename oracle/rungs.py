@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 from keras import layers as kl
+from keras.src.utils.naming import to_snake_case
 
 RUNGS = Path(__file__).resolve().parent.parent / "crates/stepladder-model/rungs"
 
@@ -12,23 +13,18 @@ RUNGS = Path(__file__).resolve().parent.parent / "crates/stepladder-model/rungs"
 REPLACED = {"layers", "optimizer", "schedule", "name", "parent", "change", "about", "deck"}
 
 
-def load(name: str) -> dict:
-    """A rung with everything its parents say."""
-    rung = tomllib.loads((RUNGS / f"{name}.toml").read_text())
+def load(name: str, folder: Path = RUNGS) -> dict:
+    """A rung, shipped or a file in `folder`, with everything its parents say."""
+    rung = tomllib.loads((folder / f"{name.removesuffix('.toml')}.toml").read_text())
     if "parent" not in rung:
         return rung
-    whole = load(rung["parent"])
+    whole = load(rung["parent"], folder)
     for key, value in rung.items():
         if isinstance(value, dict) and key not in REPLACED:
             whole[key] = {**whole.get(key, {}), **value}
         else:
             whole[key] = value
     return whole
-
-
-def activation(value):
-    """Keras' activation for a rung's word."""
-    return keras.activations.get(value)
 
 
 def layer(spec: dict, defaults: dict, classes: int):
@@ -48,9 +44,9 @@ def layer(spec: dict, defaults: dict, classes: int):
 
 
 def network(rung: dict, size: int, classes: int) -> tuple[keras.Model, list]:
-    """The Keras model that gives logits, and its layers in the rung's order."""
+    """The Keras model that gives logits, and its variables with Stepladder's names, in Stepladder's order."""
     inputs = keras.Input((size, size, 3))
-    named, built, x = {}, [], inputs
+    named, count, variables, x = {}, {}, [], inputs
     entries = [e for e in rung["layers"] if not e["layer"].startswith("Random")]
     for i, entry in enumerate(entries):
         entry = dict(entry)
@@ -63,10 +59,19 @@ def network(rung: dict, size: int, classes: int) -> tuple[keras.Model, list]:
             value = value[0]
         made = layer(entry, rung.get("defaults", {}), classes)
         x = made(value)
-        built.append(made)
         if "name" in entry:
-            named[entry["name"]] = x
-    return keras.Model(inputs, x), built
+            name = entry["name"]
+            named[name] = x
+        else:
+            kind = to_snake_case(entry["layer"])
+            number = count.get(kind, 0)
+            count[kind] = number + 1
+            name = f"{kind}_{number}" if number else kind
+        weights = made.weights
+        if entry["layer"] == "SeparableConv2D":
+            assert [w.name for w in weights] == ["depthwise_kernel", "pointwise_kernel", "bias"]
+        variables += [(f"{name}/{v.name}", v) for v in weights]
+    return keras.Model(inputs, x), variables
 
 
 def optimizer(rung: dict) -> keras.optimizers.Optimizer:

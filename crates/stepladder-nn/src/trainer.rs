@@ -166,8 +166,8 @@ fn correct(logits: &[f32], labels: &[u32]) -> usize {
         .count()
 }
 
-/// The index of the greatest value, the first of equals; NaN never wins.
-pub(crate) fn argmax(row: &[f32]) -> usize {
+/// The index of the greatest value, the first of equals; NaN never wins, and an empty row gives 0.
+pub fn argmax(row: &[f32]) -> usize {
     let mut best = 0;
     for (index, value) in row.iter().enumerate() {
         if *value > row[best] || row[best].is_nan() {
@@ -175,4 +175,22 @@ pub(crate) fn argmax(row: &[f32]) -> usize {
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_to_the_first_and_nan_never_wins() {
+        assert_eq!(argmax(&[0.4, 0.4, 0.2]), 0);
+        assert_eq!(argmax(&[f32::NAN, 0.1, 0.2]), 2);
+        assert_eq!(argmax(&[0.3, f32::NAN, 0.2]), 0);
+        assert_eq!(argmax(&[]), 0);
+    }
+
+    #[test]
+    fn right_answers_are_counted_by_row() {
+        assert_eq!(correct(&[0.1, 0.9, 0.8, 0.2, 0.3, 0.7], &[1, 0, 0]), 2);
+    }
 }

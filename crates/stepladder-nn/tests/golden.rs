@@ -6,7 +6,8 @@
 mod fill;
 
 use serde::Deserialize;
-use stepladder_model::{Network, OptimizerConfig, RungCatalog};
+use std::path::Path;
+use stepladder_model::{Network, OptimizerConfig, Rung, RungCatalog};
 use stepladder_nn::{Array, Device, Model, Trainer};
 
 /// Relative to the greatest magnitude (logits) or the norm (parameters and gradients).
@@ -14,7 +15,6 @@ const TOLERANCE: f64 = 1e-4;
 
 #[derive(Deserialize)]
 struct Golden {
-    rung: String,
     size: usize,
     batch: usize,
     classes: usize,
@@ -117,9 +117,13 @@ fn gradients(network: &Network, images: &[f32], labels: &[u32]) -> Vec<Array> {
     before.iter().zip(&after).map(difference).collect()
 }
 
-fn check(json: &str) {
-    let golden: Golden = serde_json::from_str(json).unwrap();
-    let rung = RungCatalog::shipped().get(&golden.rung).unwrap();
+fn check(name: &str) {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let json = std::fs::read_to_string(tests.join(format!("golden/{name}.json"))).unwrap();
+    let golden: Golden = serde_json::from_str(&json).unwrap();
+    let file = tests.join(format!("rungs/{name}.toml"));
+    let catalog = RungCatalog::shipped();
+    let rung = if file.exists() { Rung::from_path(&file, &catalog) } else { catalog.get(name) }.unwrap();
     let network = rung.network(golden.size, golden.classes).unwrap();
     let images = fill::images(golden.batch, golden.size);
     let labels: Vec<u32> = (0..golden.batch as u32)
@@ -183,10 +187,25 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 
 #[test]
 fn baseline_agrees_with_keras() {
-    check(include_str!("golden/baseline.json"));
+    check("baseline");
 }
 
 #[test]
 fn m5_agrees_with_keras() {
-    check(include_str!("golden/m5.json"));
+    check("m5");
+}
+
+#[test]
+fn every_layer_with_adam_agrees_with_keras() {
+    check("every-layer");
+}
+
+#[test]
+fn every_layer_with_adamw_agrees_with_keras() {
+    check("every-layer-adamw");
+}
+
+#[test]
+fn every_layer_with_sgd_agrees_with_keras() {
+    check("every-layer-sgd");
 }

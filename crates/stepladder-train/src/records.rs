@@ -2,6 +2,8 @@
 //! field names are what `--json` prints.
 
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use stepladder_data::DataRequest;
 
 /// One optimizer step, a line of `steps.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,8 +102,10 @@ pub struct Summary {
     pub test_images: usize,
     /// Epochs trained.
     pub epochs: usize,
-    /// Epoch of the exported weights, from 1; null before the first epoch ended.
+    /// Epoch with the best watched figure, from 1; null where nothing is watched (no validation part).
     pub best_epoch: Option<usize>,
+    /// Epoch whose weights `model.safetensors` holds, from 1; 0 before the first epoch ended.
+    pub exported_epoch: usize,
     /// Accuracy on the training photos, without augmentation and dropout.
     pub train_accuracy: Option<f64>,
     /// Accuracy on the validation part.
@@ -128,4 +132,76 @@ pub struct Summary {
     pub parameters: u64,
     /// Files that could not be used, listed in `skipped.tsv`.
     pub skipped_images: usize,
+}
+
+/// What was asked for, with every default filled in: `config.json`. The rung itself is in `rung.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Where the photos came from.
+    pub data: DataRecord,
+    /// The rung's name.
+    pub model: String,
+    /// Side of the network's input in pixels.
+    pub size: usize,
+    /// Most epochs.
+    pub epochs: usize,
+    /// Photos per step.
+    pub batch_size: usize,
+    /// The optimizer's learning rate, before any schedule.
+    pub learning_rate: f32,
+    /// The seed of split, initial weights, order, augmentation and dropout.
+    pub seed: u64,
+    /// Where it computed.
+    pub device: String,
+    /// Number format of weights and activations.
+    pub precision: String,
+    /// Threads that computed and loaded.
+    pub threads: usize,
+}
+
+/// The data of a run, as absolute paths, so that it is found again from any folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// The set inside the program, by name, instead of any path.
+    pub shipped: Option<String>,
+    /// Zip, folder, table or IDX files.
+    pub path: Option<PathBuf>,
+    /// The table that names files in `path`.
+    pub table: Option<PathBuf>,
+    /// Separate training photos.
+    pub train: Option<PathBuf>,
+    /// Separate validation photos.
+    pub val: Option<PathBuf>,
+    /// Separate test photos.
+    pub test: Option<PathBuf>,
+}
+
+impl DataRecord {
+    /// Writes a request down.
+    pub fn new(request: &DataRequest) -> DataRecord {
+        // Where the current folder is gone, the path as given is the best that is known.
+        let absolute = |path: &Option<PathBuf>| {
+            path.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+        };
+        DataRecord {
+            shipped: request.memory.as_ref().map(|(name, _)| name.clone()),
+            path: absolute(&request.path),
+            table: absolute(&request.table),
+            train: absolute(&request.train),
+            val: absolute(&request.val),
+            test: absolute(&request.test),
+        }
+    }
+
+    /// The request again. `shipped` gives the bytes of the set inside the program.
+    pub fn request(&self, shipped: &'static [u8]) -> DataRequest {
+        DataRequest {
+            memory: self.shipped.clone().map(|name| (name, shipped)),
+            path: self.path.clone(),
+            table: self.table.clone(),
+            train: self.train.clone(),
+            val: self.val.clone(),
+            test: self.test.clone(),
+        }
+    }
 }

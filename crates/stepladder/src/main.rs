@@ -1,1 +1,47 @@
-fn main() {}
+//! The command line of Stepladder: `main` maps an outcome to an exit code, `run` picks the command. What a user typed is in
+//! [`arguments`]; what each command does is in [`commands`]; how it looks is in [`terminal`].
+
+mod arguments;
+mod commands;
+mod terminal;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+use terminal::{Output, error};
+
+/// Stopped by Ctrl-C, as shells have it: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// How a command that did not fail ended.
+pub(crate) enum Ending {
+    /// Everything that was asked for is done.
+    Done,
+    /// Some of it could not be, and has been named.
+    Incomplete,
+    /// The user stopped it.
+    Interrupted,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.json);
+    match run(arguments, &output) {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::Incomplete) => ExitCode::FAILURE,
+        Ok(Ending::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(failure) => {
+            error(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
+    match arguments.command {
+        Command::Train(arguments) => commands::train(arguments, output),
+        Command::Evaluate(arguments) => commands::evaluate(arguments, output),
+        Command::Predict(arguments) => commands::predict(arguments, output),
+        Command::Models(arguments) => commands::models(arguments, output),
+    }
+}

@@ -1,0 +1,105 @@
+//! From a request to what the loop needs: photos decoded, split and labelled, and the network for them.
+
+use crate::error::TrainError;
+use crate::records::{Config, DataRecord};
+use crate::run_directory::RunPlace;
+use stepladder_data::{
+    Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, PhotoStore, Progress, Skipped, Split,
+};
+use stepladder_model::{Network, Rung};
+use stepladder_nn::Device;
+
+/// What to train, on what, and where to put it.
+#[derive(Debug, Clone)]
+pub struct TrainingRequest {
+    /// The rung, overrides applied.
+    pub rung: Rung,
+    /// The photos.
+    pub data: DataRequest,
+    /// Side of the network's input in pixels; by default the rung's, but never more than the data's typical short side,
+    /// because enlarged photos cost time and show nothing new.
+    pub size: Option<usize>,
+    /// Decides split, initial weights, order, augmentation and dropout.
+    pub seed: u64,
+    /// Where to compute.
+    pub device: Device,
+    /// Threads that compute and load.
+    pub threads: usize,
+    /// Where the run goes.
+    pub place: RunPlace,
+    /// Where decoded photos are kept.
+    pub cache: CacheConfig,
+}
+
+/// A training that is ready to begin.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The photos, with the classes that have any.
+    pub dataset: Dataset,
+    /// Their pixels.
+    pub store: PhotoStore,
+    /// Which photo is for what.
+    pub split: Split,
+    /// The class of each photo.
+    pub labels: Vec<u32>,
+    /// What will be trained.
+    pub network: Network,
+    /// Side of the network's input in pixels.
+    pub size: usize,
+    /// Files that are not used.
+    pub skipped: Vec<Skipped>,
+    /// Classes left out because none of their photos could be read.
+    pub dropped_classes: Vec<String>,
+}
+
+impl TrainingRequest {
+    /// Looks the data over, decodes it where it is not in the cache, splits it, and works the network out.
+    pub fn prepare(&self, progress: &dyn Progress) -> Result<Prepared, TrainError> {
+        let mut dataset = Dataset::open(&self.data)?;
+        let rung_size = self.rung.input.size;
+        let size = match self.size {
+            Some(size) => size,
+            None => dataset.typical_short_side().map_or(rung_size, |side| rung_size.min(side)),
+        };
+        // A rung that cannot be built is said before the photos are decoded, which may take minutes.
+        self.rung.network(size, dataset.classes.len())?;
+        let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
+        let dropped_classes = dataset.drop_unreadable_classes(&store)?;
+        let split = Split::new(&dataset, &store, &self.rung.split, self.seed)?;
+        let network = self.rung.network(size, dataset.classes.len())?;
+        let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
+        let labels = dataset.labels();
+        Ok(Prepared { dataset, store, split, labels, network, size, skipped, dropped_classes })
+    }
+
+    /// What the run writes down of this request.
+    pub(crate) fn config(&self, prepared: &Prepared) -> Config {
+        Config {
+            data: DataRecord::new(&self.data),
+            model: self.rung.name.clone(),
+            size: prepared.size,
+            epochs: self.rung.training.epochs,
+            batch_size: self.rung.training.batch_size,
+            learning_rate: self.rung.optimizer.learning_rate(),
+            seed: self.seed,
+            device: self.device.to_string(),
+            precision: PRECISION.to_string(),
+            threads: self.threads,
+        }
+    }
+
+    /// The loader of the training part: shuffled and augmented.
+    pub(crate) fn training_loader(&self, prepared: &Prepared) -> Result<Loader, TrainError> {
+        let config = LoaderConfig {
+            shuffle: true,
+            seed: self.seed,
+            augmentation: Augmentation::new(self.rung.augmentation.as_ref(), &prepared.network.augmentation)?,
+            threads: self.threads,
+            ..LoaderConfig::new(self.rung.training.batch_size, prepared.size)
+        };
+        Ok(Loader::new(&prepared.store, &prepared.labels, &prepared.split.train, config)?)
+    }
+}
+
+/// The number format of weights and activations.
+pub(crate) const PRECISION: &str = "f32";

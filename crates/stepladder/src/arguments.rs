@@ -1,0 +1,216 @@
+//! What a user can type. Nothing here decides anything: defaults that need thought are the commands' business.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use stepladder_nn::Device;
+
+/// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Print one JSON object as the last line of stdout; everything for people goes to stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a model on photos and leave everything in a run directory
+    Train(TrainArguments),
+    /// Measure a trained model: accuracy, precision, recall, F1, confusion matrix
+    Evaluate(EvaluateArguments),
+    /// Say what is on photos
+    Predict(PredictArguments),
+    /// List the rungs, or show one: layers, output shapes, parameters, multiply-adds
+    Models(ModelsArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArguments {
+    /// A zip, a folder, a CSV or TSV table, or MNIST's IDX files; without it, the photos that Stepladder ships
+    pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub parts: DataArguments,
+
+    /// The rung: a name from `stepladder models`, or a TOML file of your own
+    #[arg(long, default_value = "baseline")]
+    pub model: String,
+
+    /// Most epochs [default: the rung's]
+    #[arg(long)]
+    pub epochs: Option<usize>,
+
+    /// Photos per step [default: the rung's]
+    #[arg(long)]
+    pub batch: Option<usize>,
+
+    /// Side of the network's input in pixels [default: the rung's, but no more than the photos have]
+    #[arg(long)]
+    pub size: Option<usize>,
+
+    /// Learning rate [default: the rung's]
+    #[arg(long)]
+    pub lr: Option<f32>,
+
+    /// Decides split, initial weights, order, augmentation and dropout
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+
+    /// Number format of weights and activations
+    #[arg(long, value_enum, default_value_t = Precision::Auto)]
+    pub precision: Precision,
+
+    /// Threads that compute and load [default: one for each core]; the result does not depend on it
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+
+    /// The run's directory [default: runs/<data>-<model>-<n>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Any other value of the rung, e.g. --set optimizer.weight_decay=0.01; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+
+    #[command(flatten)]
+    pub cache: CacheArguments,
+}
+
+/// Where photos come from beside the first argument.
+#[derive(Debug, Args)]
+pub(crate) struct DataArguments {
+    /// A table with the columns file, class and, if you like, split, that names photos inside the data
+    #[arg(long, value_name = "FILE")]
+    pub table: Option<PathBuf>,
+
+    /// Training photos, where the parts are separate archives or folders
+    #[arg(long, value_name = "DATA", conflicts_with = "data")]
+    pub train: Option<PathBuf>,
+
+    /// Validation photos, beside --train
+    #[arg(long, value_name = "DATA", requires = "train")]
+    pub val: Option<PathBuf>,
+
+    /// Test photos, beside --train
+    #[arg(long, value_name = "DATA", requires = "train")]
+    pub test: Option<PathBuf>,
+}
+
+/// Where decoded photos are kept.
+#[derive(Debug, Args)]
+pub(crate) struct CacheArguments {
+    /// Folder of decoded photos, safe to delete [default: STEPLADDER_CACHE, or stepladder in your cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+
+    /// What the folder may hold, in GiB; what was used longest ago goes first
+    #[arg(long, value_name = "GIB")]
+    pub cache_limit: Option<f64>,
+}
+
+/// A number format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Precision {
+    /// What is fastest and equally accurate here: f32 in this version
+    Auto,
+    /// 32-bit floats throughout
+    F32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArguments {
+    /// A run directory, or a model.safetensors (which needs --data)
+    pub run: PathBuf,
+
+    /// Other photos, in class folders of the same names: a zip, a folder or a table [default: the run's own]
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+
+    /// A table that names photos inside --data
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub table: Option<PathBuf>,
+
+    /// Which part [default: test; with --data, the test part where it has parts, else all of it]
+    #[arg(long, value_enum)]
+    pub part: Option<PartName>,
+
+    /// Photos per pass
+    #[arg(long, default_value_t = 32)]
+    pub batch: usize,
+
+    /// Threads [default: one for each core]
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+
+    #[command(flatten)]
+    pub cache: CacheArguments,
+}
+
+/// A part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PartName {
+    Train,
+    Val,
+    Test,
+    All,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArguments {
+    /// A run directory, or a model.safetensors
+    pub run: PathBuf,
+
+    /// Photos, or folders of photos
+    #[arg(required = true, value_name = "PHOTO")]
+    pub photos: Vec<PathBuf>,
+
+    /// Classes to show for each photo
+    #[arg(long, default_value_t = 2, value_name = "K")]
+    pub top: usize,
+
+    /// Photos per pass
+    #[arg(long, default_value_t = 32)]
+    pub batch: usize,
+
+    /// Threads [default: one for each core]
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArguments {
+    /// A rung's name, or a TOML file [default: list all]
+    pub model: Option<String>,
+
+    /// Show what differs from the rung's parent
+    #[arg(long, requires = "model")]
+    pub diff: bool,
+
+    /// Print the rung in full, parents' values included, as TOML
+    #[arg(long, requires = "model", conflicts_with = "diff")]
+    pub toml: bool,
+
+    /// Side of the input in pixels [default: the rung's]
+    #[arg(long)]
+    pub size: Option<usize>,
+
+    /// Number of classes
+    #[arg(long, default_value_t = 5)]
+    pub classes: usize,
+}

@@ -1,0 +1,67 @@
+//! One file for each command.
+
+mod evaluate;
+mod models;
+mod predict;
+mod train;
+
+pub(crate) use evaluate::evaluate;
+pub(crate) use models::models;
+pub(crate) use predict::predict;
+pub(crate) use train::train;
+
+use crate::arguments::CacheArguments;
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+use stepladder_data::CacheConfig;
+
+/// The photos of the first training: 200 flowers in five classes (`photos/ATTRIBUTION.md`).
+const SHIPPED_PHOTOS: &[u8] = include_bytes!("../photos/small_flowers5.zip");
+
+/// The name of [`SHIPPED_PHOTOS`].
+const SHIPPED_NAME: &str = "small_flowers5";
+
+/// As many threads as asked for, or one for each core.
+fn threads(asked: Option<usize>) -> anyhow::Result<usize> {
+    anyhow::ensure!(asked != Some(0), "--threads 0 can compute nothing; give 1 or more");
+    Ok(asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)))
+}
+
+/// Runs `work` on a pool of `threads` threads.
+fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.with_context(|| format!("cannot start {threads} threads; give a smaller --threads"))?.install(work)
+}
+
+/// The cache that was asked for, or the usual one.
+fn cache(arguments: &CacheArguments, threads: usize) -> anyhow::Result<CacheConfig> {
+    let cache = match &arguments.cache {
+        Some(dir) => CacheConfig::new(dir),
+        None => CacheConfig::from_environment()?,
+    };
+    let cache = cache.with_threads(threads);
+    Ok(match arguments.cache_limit {
+        Some(gib) if gib >= 0.0 => cache.with_limit_bytes((gib * f64::from(1 << 30)) as u64),
+        Some(gib) => anyhow::bail!("--cache-limit {gib} is negative; give a size in GiB"),
+        None => cache,
+    })
+}
+
+/// The model file of a run directory, or the file itself.
+fn model_file(run: &Path) -> anyhow::Result<PathBuf> {
+    if !run.is_dir() {
+        anyhow::ensure!(
+            run.exists(),
+            "{} does not exist; give a run directory or a model.safetensors",
+            run.display()
+        );
+        return Ok(run.to_path_buf());
+    }
+    let file = stepladder_train::RunDirectory::open(run).model();
+    anyhow::ensure!(
+        file.exists(),
+        "{} holds no model.safetensors; give the directory of a run that has trained",
+        run.display()
+    );
+    Ok(file)
+}

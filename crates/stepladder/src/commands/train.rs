@@ -1,0 +1,97 @@
+//! `stepladder train`: from what was typed to a training request, and its progress and result on the terminal.
+
+use super::{SHIPPED_NAME, SHIPPED_PHOTOS, cache, threads};
+use crate::Ending;
+use crate::arguments::{Precision, TrainArguments};
+use crate::terminal::{Output, TrainingView};
+use anyhow::Context;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use stepladder_data::DataRequest;
+use stepladder_model::{Rung, RungCatalog};
+use stepladder_train::{Outcome, RunPlace, TrainingRequest};
+
+pub(crate) fn train(arguments: TrainArguments, output: &Output) -> anyhow::Result<Ending> {
+    let request = request(arguments)?;
+    let view = TrainingView::new(output, &request);
+    let interrupt = stop_on_ctrl_c()?;
+    let summary = stepladder_train::train(&request, &view, &interrupt)?;
+    view.finish(&summary);
+    output.json(&summary)?;
+    Ok(match summary.outcome {
+        Outcome::Interrupted => Ending::Interrupted,
+        Outcome::Finished | Outcome::StoppedEarly => Ending::Done,
+    })
+}
+
+/// What the words on the command line mean.
+fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
+    let threads = threads(arguments.threads)?;
+    Ok(TrainingRequest {
+        rung: rung(&arguments)?,
+        cache: cache(&arguments.cache, threads)?,
+        size: arguments.size,
+        seed: arguments.seed,
+        device: arguments.device,
+        threads,
+        place: match &arguments.out {
+            Some(out) => RunPlace::Exactly(out.clone()),
+            None => RunPlace::Below(PathBuf::from("runs")),
+        },
+        data: data(arguments),
+    })
+}
+
+/// The photos that were named, or the shipped ones.
+fn data(arguments: TrainArguments) -> DataRequest {
+    let parts = arguments.parts;
+    if arguments.data.is_none() && parts.table.is_none() && parts.train.is_none() {
+        return DataRequest::memory(SHIPPED_NAME, SHIPPED_PHOTOS);
+    }
+    DataRequest {
+        path: arguments.data,
+        table: parts.table,
+        train: parts.train,
+        val: parts.val,
+        test: parts.test,
+        memory: None,
+    }
+}
+
+/// The rung with everything that was overridden.
+fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
+    let mut rung = RungCatalog::shipped().open(&arguments.model)?;
+    let mut set = |key: &str, value: Option<String>| -> anyhow::Result<()> {
+        if let Some(value) = value {
+            rung = rung.with_override(key, &value)?;
+        }
+        Ok(())
+    };
+    set("training.epochs", arguments.epochs.map(|epochs| epochs.to_string()))?;
+    set("training.batch_size", arguments.batch.map(|batch| batch.to_string()))?;
+    set("optimizer.learning_rate", arguments.lr.map(|rate| rate.to_string()))?;
+    for pair in &arguments.overrides {
+        let (key, value) = pair
+            .split_once('=')
+            .with_context(|| format!("--set {pair} has no value; write --set key=value"))?;
+        set(key.trim(), Some(value.trim().to_string()))?;
+    }
+    match arguments.precision {
+        Precision::Auto | Precision::F32 => Ok(rung),
+    }
+}
+
+/// A flag that the first Ctrl-C sets; the second ends the program at once.
+fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(crate::INTERRUPTED));
+        }
+        eprintln!("\nstopping after this step, with a checkpoint; press Ctrl-C again to stop at once");
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(flag)
+}

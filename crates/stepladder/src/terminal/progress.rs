@@ -1,0 +1,63 @@
+//! Bars with the time left, on a terminal; nothing in a pipe.
+
+use super::Output;
+use indicatif::{ProgressDrawTarget, ProgressStyle};
+use stepladder_data::Progress;
+
+/// A bar on stderr for one piece of work after another.
+pub(crate) struct ProgressBar {
+    bar: indicatif::ProgressBar,
+}
+
+impl ProgressBar {
+    /// A bar that shows nothing until work starts, and nothing at all where stderr is no terminal.
+    pub fn new(output: &Output) -> ProgressBar {
+        let bar = indicatif::ProgressBar::hidden();
+        if output.draws_progress() {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        }
+        bar.set_style(style("{msg} {wide_bar} {pos}/{len}, {eta} left"));
+        ProgressBar { bar }
+    }
+
+    /// Starts a piece of work of `total` steps.
+    pub fn begin(&self, total: u64, message: String) {
+        self.bar.reset();
+        self.bar.set_length(total);
+        self.bar.set_message(message);
+    }
+
+    /// Says how far it is.
+    pub fn set(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    /// Takes the bar off the screen.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Writes a line above the bar.
+    pub fn line(&self, line: &str) {
+        self.bar.suspend(|| super::output::progress_line(line));
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are this file's own; the fallback is indicatif's bar.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+impl Progress for ProgressBar {
+    fn start(&self, total: u64, what: &str) {
+        self.begin(total, format!("reading {what}"));
+    }
+
+    fn advance(&self, n: u64) {
+        self.bar.inc(n);
+    }
+
+    fn finish(&self) {
+        self.clear();
+    }
+}

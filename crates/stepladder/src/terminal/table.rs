@@ -1,0 +1,63 @@
+//! A plain table: columns two spaces apart, heads in the first line.
+
+use std::fmt;
+
+/// On which side a column's cells are flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alignment {
+    Left,
+    Right,
+}
+
+/// Heads, rows, and how each column is aligned.
+pub(crate) struct Table {
+    alignments: Vec<Alignment>,
+    /// The heads, then the rows.
+    lines: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub fn new<'a>(heads: impl IntoIterator<Item = (&'a str, Alignment)>) -> Table {
+        let (heads, alignments) = heads.into_iter().map(|(head, side)| (head.to_string(), side)).unzip();
+        Table { alignments, lines: vec![heads] }
+    }
+
+    /// Adds a row; cells beyond the heads are dropped.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.lines.push(cells.into_iter().take(self.alignments.len()).collect());
+    }
+
+    /// The widest cell of a column, in characters.
+    fn width(&self, column: usize) -> usize {
+        let cells = self.lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths: Vec<usize> = (0..self.alignments.len()).map(|column| self.width(column)).collect();
+        for line in &self.lines {
+            let cells = line.iter().zip(&widths).zip(&self.alignments);
+            let padded = cells.map(|((cell, &width), alignment)| match alignment {
+                Alignment::Left => format!("{cell:<width$}"),
+                Alignment::Right => format!("{cell:>width$}"),
+            });
+            writeln!(f, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_lines_have_no_tail() {
+        let mut table = Table::new([("class", Alignment::Left), ("photos", Alignment::Right), ("", Alignment::Left)]);
+        table.row(["daisy", "40", "x"].map(String::from));
+        table.row(["sunflowers", "9", ""].map(String::from));
+        assert_eq!(table.to_string(), "class       photos\ndaisy           40  x\nsunflowers       9\n");
+    }
+}

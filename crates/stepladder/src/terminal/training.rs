@@ -1,0 +1,184 @@
+//! What `train` shows: the data and the model before the first step, a line for each epoch, and the result with what to
+//! type next.
+
+use super::{Output, ProgressBar, bytes, count, duration, interval, percent};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use stepladder_classifier::wilson_interval;
+use stepladder_data::Progress;
+use stepladder_train::{
+    EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary, TrainingRequest,
+};
+
+/// A training on the terminal.
+pub(crate) struct TrainingView<'a> {
+    output: &'a Output,
+    request: &'a TrainingRequest,
+    bar: ProgressBar,
+    /// When the first epoch began.
+    started: Mutex<Option<Instant>>,
+}
+
+impl<'a> TrainingView<'a> {
+    pub fn new(output: &'a Output, request: &'a TrainingRequest) -> TrainingView<'a> {
+        TrainingView { output, request, bar: ProgressBar::new(output), started: Mutex::new(None) }
+    }
+
+    /// Time since the first step, and the time that the epochs left will take at the same pace.
+    fn left(&self, done: f64, epochs: f64) -> Duration {
+        let started = self.started.lock().ok().and_then(|started| *started);
+        let so_far = started.map_or(0.0, |started| started.elapsed().as_secs_f64());
+        Duration::from_secs_f64((so_far / done.max(1e-9) * (epochs - done).max(0.0)).min(1e9))
+    }
+
+    /// Shows the result.
+    pub fn finish(&self, summary: &Summary) {
+        self.bar.clear();
+        let line = |line: String| self.output.line(&line);
+        line(String::new());
+        match summary.outcome {
+            Outcome::Finished => {}
+            Outcome::StoppedEarly => line(format!(
+                "Stopped after {} epochs: no better since epoch {}",
+                summary.epochs,
+                summary.best_epoch.unwrap_or(summary.epochs)
+            )),
+            Outcome::Interrupted => {
+                line(format!("Stopped by you in epoch {}; the checkpoint is in the run", summary.epochs + 1));
+            }
+        }
+        let parts = [
+            ("test", summary.test_accuracy, summary.test_images),
+            ("validation", summary.val_accuracy, summary.val_images),
+            ("training", summary.train_accuracy, summary.train_images),
+        ];
+        for (part, accuracy, images) in parts {
+            if let Some(accuracy) = accuracy {
+                let right = (accuracy * images as f64).round() as usize;
+                let [low, high] = wilson_interval(right, images);
+                line(format!(
+                    "{:<10}  {:>6} of {images} photos right ({})",
+                    part,
+                    percent(accuracy),
+                    interval(low, high)
+                ));
+            }
+        }
+        let memory = summary.peak_memory_bytes.map_or(String::new(), |n| format!(", {} of memory", bytes(n)));
+        line(format!(
+            "{:<10}  {} for {} epochs at {:.0} photos/s{memory}",
+            "time",
+            duration(Duration::from_secs_f64(summary.seconds)),
+            summary.epochs,
+            summary.images_per_second
+        ));
+        line(format!("{:<10}  {}", "run", summary.run));
+        line(String::new());
+        line("Next:".to_string());
+        self.output.hint(&format!("stepladder evaluate {}", quoted(&summary.run)));
+        self.output.hint(&format!("stepladder predict {} PHOTO ...", quoted(&summary.run)));
+    }
+}
+
+impl Observer for TrainingView<'_> {
+    fn progress(&self) -> &dyn Progress {
+        &self.bar
+    }
+
+    fn prepared(&self, prepared: &Prepared, run: &RunDirectory) {
+        let rung = &self.request.rung;
+        let split = &prepared.split;
+        let photos = split.train.len() + split.validation.len() + split.test.len();
+        let line = |head: &str, text: String| self.bar.line(&format!("{head:<10}  {text}"));
+        line(
+            "data",
+            format!(
+                "{}: {photos} photos of {} classes ({})",
+                prepared.dataset.name,
+                prepared.dataset.classes.len(),
+                shortened(&prepared.dataset.classes)
+            ),
+        );
+        line(
+            "split",
+            format!("{} training, {} validation, {} test", split.train.len(), split.validation.len(), split.test.len()),
+        );
+        if !prepared.skipped.is_empty() {
+            let list = run.path().join("skipped.tsv");
+            line("skipped", format!("{} files, listed with reasons in {}", prepared.skipped.len(), list.display()));
+        }
+        if !prepared.dropped_classes.is_empty() {
+            line("left out", format!("classes without a readable photo: {}", shortened(&prepared.dropped_classes)));
+        }
+        line(
+            "model",
+            format!(
+                "{}: {} parameters, {} multiply-adds a photo at {} px",
+                rung.name,
+                count(prepared.network.trainable_parameter_count()),
+                count(prepared.network.multiply_adds()),
+                prepared.size
+            ),
+        );
+        line(
+            "training",
+            format!(
+                "{} {}, batch {}, at most {} epochs, seed {}, {} with {} threads",
+                rung.optimizer.name(),
+                rung.optimizer.learning_rate(),
+                rung.training.batch_size,
+                rung.training.epochs,
+                self.request.seed,
+                self.request.device,
+                self.request.threads
+            ),
+        );
+        if split.validation.is_empty() {
+            line("note", "no validation part: the last epoch's weights are kept, and nothing stops early".into());
+        }
+        line("run", run.path().display().to_string());
+        self.bar.line("");
+        self.bar.line("epoch     loss   train     val loss    val   photos/s    left");
+        if let Ok(mut started) = self.started.lock() {
+            *started = Some(Instant::now());
+        }
+    }
+
+    fn step(&self, record: &StepRecord, batch: usize, batches: usize) {
+        if batch == 1 {
+            self.bar.begin(batches as u64, format!("epoch {}", record.epoch));
+        }
+        self.bar.set(batch as u64);
+    }
+
+    fn epoch(&self, record: &EpochRecord, epochs: usize) {
+        self.bar.clear();
+        let val_loss = record.val_loss.map_or("-".to_string(), |loss| format!("{loss:.4}"));
+        let val = record.val_accuracy.map_or("-".to_string(), |accuracy| percent(f64::from(accuracy)));
+        self.bar.line(&format!(
+            "{:>2}/{epochs:<4} {:>7.4}  {:>6}      {val_loss:>7} {val:>6}   {:>8.0} {:>7}{}",
+            record.epoch,
+            record.loss,
+            percent(f64::from(record.accuracy)),
+            record.images_per_second,
+            duration(self.left(record.epoch as f64, epochs as f64)),
+            if record.best { "  best" } else { "" }
+        ));
+    }
+}
+
+/// Names, the first few of many.
+fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text += &format!(", and {} more", names.len() - SHOWN);
+    }
+    text
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let plain = path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    if plain { path.to_string() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
