@@ -11,6 +11,7 @@ mod tile;
 mod weight_gradient;
 
 use crate::{context::Context, simd::Element, window::Window};
+pub(crate) use grid::finish_statistics;
 use grid::{Extras, Grid, Tap};
 
 /// Shapes of a convolution: input `(batch, height, width, in_channels)`, weights as Keras has them

@@ -15,6 +15,8 @@
 mod buffer;
 mod context;
 mod conv;
+mod dense;
+mod depthwise;
 mod isa;
 mod reduce;
 mod simd;
@@ -25,6 +27,8 @@ pub mod peak;
 pub use buffer::{Buffer, BufferPool, Plain};
 pub use context::{Context, ContextError};
 pub use conv::{Conv2d, Statistics};
+pub use dense::Dense;
+pub use depthwise::DepthwiseConv2d;
 pub use isa::{ISA_VARIABLE, Isa, UnknownIsa};
 pub use simd::Element;
 pub use window::Window;

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use crate::{
-    buffer::Buffer,
     context::{Context, Shared},
     simd::{Element, Kernel, Simd},
 };
@@ -223,7 +222,7 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
 }
 
 /// Means and variances from each part's sums and sums of squares, added in the order of the parts in f64.
-fn finish_statistics(statistics: Statistics<'_>, sums: &Buffer<f32>, padded: usize, pixels: usize) {
+pub(crate) fn finish_statistics(statistics: Statistics<'_>, sums: &[f32], padded: usize, pixels: usize) {
     let Statistics { mean, variance } = statistics;
     assert_eq!(mean.len(), variance.len(), "mean and variance");
     assert!(

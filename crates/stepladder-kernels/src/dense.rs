@@ -1,0 +1,84 @@
+//! Dense layers: a matrix product per batch, which is a convolution of one-pixel maps.
+
+use crate::{context::Context, conv::Conv2d, simd::Element, window::Window};
+
+/// Shapes of a dense layer: input `(batch, inputs)`, weights as Keras has them `(inputs, outputs)`, output
+/// `(batch, outputs)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Dense {
+    /// Rows of the batch.
+    pub batch: usize,
+    /// Values of an input row.
+    pub inputs: usize,
+    /// Values of an output row.
+    pub outputs: usize,
+}
+
+impl Dense {
+    /// The same product as a convolution.
+    fn conv(&self) -> Conv2d {
+        Conv2d {
+            batch: self.batch,
+            input: [1, 1],
+            in_channels: self.inputs,
+            out_channels: self.outputs,
+            window: Window::valid([1, 1], [1, 1]),
+        }
+    }
+
+    /// Multiply-adds of the forward pass for the whole batch.
+    pub fn multiply_adds(&self) -> u64 {
+        self.conv().multiply_adds()
+    }
+
+    /// `output` = `input` by `weights`, plus `bias` (`outputs` values).
+    ///
+    /// # Panics
+    ///
+    /// A slice's length is not that of the shape.
+    pub fn forward<E: Element>(
+        &self,
+        context: &Context,
+        input: &[E],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [E],
+    ) {
+        self.conv().forward(context, input, weights, bias, output, None);
+    }
+
+    /// `input_gradient` = the gradient of the loss by the input, from that by the output; with `accumulate`, added to what
+    /// `input_gradient` holds.
+    ///
+    /// # Panics
+    ///
+    /// A slice's length is not that of the shape.
+    pub fn input_gradient<E: Element>(
+        &self,
+        context: &Context,
+        output_gradient: &[E],
+        weights: &[f32],
+        input_gradient: &mut [E],
+        accumulate: bool,
+    ) {
+        self.conv()
+            .input_gradient(context, output_gradient, weights, input_gradient, accumulate);
+    }
+
+    /// `weight_gradient` = the gradient of the loss by the weights, and `bias_gradient` that by the bias.
+    ///
+    /// # Panics
+    ///
+    /// A slice's length is not that of the shape.
+    pub fn weight_gradient<E: Element>(
+        &self,
+        context: &Context,
+        input: &[E],
+        output_gradient: &[E],
+        weight_gradient: &mut [f32],
+        bias_gradient: Option<&mut [f32]>,
+    ) {
+        self.conv()
+            .weight_gradient(context, input, output_gradient, weight_gradient, bias_gradient);
+    }
+}

@@ -1,0 +1,373 @@
+//! Depthwise convolution of NHWC maps: each channel by its own kernel. Forward, and the gradients of input and weights.
+//!
+//! There is one multiply-add per value read, so what counts is to read each value once: vectors run over channels, a
+//! tile of output pixels side by side shares the columns it reads, and rows that overlap stay in the nearest cache.
+
+mod input_gradient;
+mod weight_gradient;
+
+use crate::{
+    context::{Context, Shared},
+    conv::{Statistics, finish_statistics},
+    simd::{Element, Kernel, Simd},
+    window::Window,
+};
+
+/// Shapes of a depthwise convolution: input `(batch, height, width, channels)`, weights
+/// `(kernel height, kernel width, channels)`, output `(batch, windows, windows, channels)`. This is Keras' layout for a
+/// depth multiplier of 1, the only one supported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DepthwiseConv2d {
+    /// Photos in the batch.
+    pub batch: usize,
+    /// Height and width of the input.
+    pub input: [usize; 2],
+    /// Channels of input and output.
+    pub channels: usize,
+    /// Kernel, strides and padding.
+    pub window: Window,
+}
+
+/// Work items wanted at least.
+const ITEMS: usize = 32;
+
+impl DepthwiseConv2d {
+    /// Height and width of the output.
+    ///
+    /// # Panics
+    ///
+    /// As [`Window::output`].
+    pub fn output(&self) -> [usize; 2] {
+        self.window.output(self.input)
+    }
+
+    /// Values in the input.
+    pub fn input_len(&self) -> usize {
+        self.batch * self.input[0] * self.input[1] * self.channels
+    }
+
+    /// Values in the output.
+    pub fn output_len(&self) -> usize {
+        let [height, width] = self.output();
+        self.batch * height * width * self.channels
+    }
+
+    /// Values in the weights.
+    pub fn weights_len(&self) -> usize {
+        self.window.kernel[0] * self.window.kernel[1] * self.channels
+    }
+
+    /// Multiply-adds of the forward pass for the whole batch.
+    pub fn multiply_adds(&self) -> u64 {
+        (self.output_len() * self.window.kernel[0] * self.window.kernel[1]) as u64
+    }
+
+    /// `output` = convolution of `input` by `weights`, plus `bias` (`channels` values), and the output's statistics where
+    /// asked for. Weights stay f32 whatever the storage.
+    ///
+    /// # Panics
+    ///
+    /// A slice's length is not that of the shape.
+    pub fn forward<E: Element>(
+        &self,
+        context: &Context,
+        input: &[E],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [E],
+        statistics: Option<Statistics<'_>>,
+    ) {
+        assert_eq!(input.len(), self.input_len(), "input of {self:?}");
+        assert_eq!(weights.len(), self.weights_len(), "weights of {self:?}");
+        assert_eq!(output.len(), self.output_len(), "output of {self:?}");
+        if let Some(bias) = bias {
+            assert_eq!(bias.len(), self.channels, "bias of {self:?}");
+        }
+        let [height, width] = self.output();
+        let lines = self.batch * height;
+        let part = lines.div_ceil(ITEMS);
+        let parts = lines.div_ceil(part);
+        let mut sums = statistics
+            .is_some()
+            .then(|| context.buffers().take_zeroed::<f32>(parts * 2 * self.channels));
+        let shared = sums.as_deref_mut().map(Shared::new);
+        let isa = context.isa();
+        context.for_each_part(output, part * width * self.channels, |item, output| {
+            isa.run(Forward {
+                shape: self,
+                input,
+                weights,
+                bias,
+                first_line: item * part,
+                output,
+                // Safety: each item has its own 2 * channels sums.
+                sums: shared
+                    .as_ref()
+                    .map(|sums| unsafe { sums.slice(item * 2 * self.channels, 2 * self.channels) }),
+            });
+        });
+        if let (Some(statistics), Some(sums)) = (statistics, sums) {
+            finish_statistics(statistics, &sums, self.channels, lines * width);
+        }
+    }
+
+    /// `input_gradient` = the gradient of the loss by the input, from `output_gradient`, that by the output.
+    ///
+    /// # Panics
+    ///
+    /// A slice's length is not that of the shape.
+    pub fn input_gradient<E: Element>(
+        &self,
+        context: &Context,
+        output_gradient: &[E],
+        weights: &[f32],
+        input_gradient: &mut [E],
+    ) {
+        assert_eq!(
+            output_gradient.len(),
+            self.output_len(),
+            "output gradient of {self:?}"
+        );
+        assert_eq!(weights.len(), self.weights_len(), "weights of {self:?}");
+        assert_eq!(
+            input_gradient.len(),
+            self.input_len(),
+            "input gradient of {self:?}"
+        );
+        if self.window.stride == [1, 1] {
+            let (flipped, weights) = self.flipped(weights);
+            flipped.forward(context, output_gradient, &weights, None, input_gradient, None);
+        } else {
+            input_gradient::strided(self, context, output_gradient, weights, input_gradient);
+        }
+    }
+
+    /// `weight_gradient` = the gradient of the loss by the weights, and `bias_gradient` that by the bias.
+    ///
+    /// # Panics
+    ///
+    /// A slice's length is not that of the shape.
+    pub fn weight_gradient<E: Element>(
+        &self,
+        context: &Context,
+        input: &[E],
+        output_gradient: &[E],
+        weight_gradient: &mut [f32],
+        bias_gradient: Option<&mut [f32]>,
+    ) {
+        assert_eq!(input.len(), self.input_len(), "input of {self:?}");
+        assert_eq!(
+            output_gradient.len(),
+            self.output_len(),
+            "output gradient of {self:?}"
+        );
+        assert_eq!(
+            weight_gradient.len(),
+            self.weights_len(),
+            "weight gradient of {self:?}"
+        );
+        weight_gradient::run(self, context, input, output_gradient, weight_gradient);
+        if let Some(bias_gradient) = bias_gradient {
+            crate::reduce::channel_sums(context, output_gradient, self.channels, bias_gradient);
+        }
+    }
+
+    /// With stride 1, the input's gradient is a convolution of the output's by the kernel turned half around.
+    fn flipped(&self, weights: &[f32]) -> (DepthwiseConv2d, Vec<f32>) {
+        let window = &self.window;
+        let opposite = |pads: [usize; 2]| [0, 1].map(|i| window.kernel[i] - 1 - pads[i]);
+        let turned = Window {
+            before: opposite(window.before),
+            after: opposite(window.after),
+            ..*window
+        };
+        let weights = weights.rchunks_exact(self.channels).flatten().copied().collect();
+        (
+            DepthwiseConv2d {
+                input: self.output(),
+                window: turned,
+                ..*self
+            },
+            weights,
+        )
+    }
+}
+
+/// Some output rows.
+struct Forward<'a, E> {
+    shape: &'a DepthwiseConv2d,
+    input: &'a [E],
+    weights: &'a [f32],
+    bias: Option<&'a [f32]>,
+    /// Of all rows of the batch's output, the first that `output` holds.
+    first_line: usize,
+    output: &'a mut [E],
+    sums: Option<&'a mut [f32]>,
+}
+
+impl<E: Element> Kernel for Forward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        // As many pixels as sums, columns and a weight fit in the registers.
+        let wide = S::TILE_PIXELS > 8;
+        match (self.shape.window.kernel[1], self.shape.window.stride[1]) {
+            (3, 1) if wide => self.tiles::<S, 8, 3, 1, 10>(s),
+            (3, 1) => self.tiles::<S, 4, 3, 1, 6>(s),
+            (3, 2) => self.tiles::<S, 4, 3, 2, 9>(s),
+            (5, 1) if wide => self.tiles::<S, 8, 5, 1, 12>(s),
+            (5, 1) => self.tiles::<S, 4, 5, 1, 8>(s),
+            (5, 2) => self.tiles::<S, 4, 5, 2, 11>(s),
+            _ => self.tiles::<S, 1, 0, 0, 0>(s),
+        }
+    }
+}
+
+impl<E: Element> Forward<'_, E> {
+    /// All rows, in tiles of `T` pixels. `K` and `STRIDE` are the horizontal kernel and stride, `COLUMNS` the columns that
+    /// a tile reads; `K` 0 stands for any.
+    #[inline(always)]
+    fn tiles<S: Simd, const T: usize, const K: usize, const STRIDE: usize, const COLUMNS: usize>(
+        &mut self,
+        s: S,
+    ) {
+        let [height, width] = self.shape.output();
+        let channels = self.shape.channels;
+        let lines = self.output.len() / (width * channels);
+        for line in 0..lines {
+            let (photo, y) = (
+                (self.first_line + line) / height,
+                (self.first_line + line) % height,
+            );
+            for x in (0..width).step_by(T) {
+                let count = T.min(width - x);
+                let at = (line * width + x) * channels;
+                for first in (0..channels).step_by(S::LANES) {
+                    let n = (channels - first).min(S::LANES);
+                    // Safety: `first + n` channels exist, and `count` pixels from `x` on.
+                    unsafe {
+                        let acc = if K == 0 {
+                            [self.pixel(s, photo, [y, x], first, n); T]
+                        } else {
+                            self.tile::<S, T, K, STRIDE, COLUMNS>(s, photo, [y, x], first, n)
+                        };
+                        self.store(s, &acc, count, at + first, first, n);
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const T: usize, const K: usize, const STRIDE: usize, const COLUMNS: usize>(
+        &self,
+        s: S,
+        photo: usize,
+        [y, x]: [usize; 2],
+        first: usize,
+        n: usize,
+    ) -> [S::F; T] {
+        let (shape, window) = (self.shape, &self.shape.window);
+        let [height, width] = shape.input;
+        // Safety: the caller promises the channels; rows and columns are tested.
+        unsafe {
+            let mut acc = [self.bias(s, first, n); T];
+            for ky in 0..window.kernel[0] {
+                let iy = (y * window.stride[0] + ky).wrapping_sub(window.before[0]);
+                if iy >= height {
+                    continue;
+                }
+                let row = self
+                    .input
+                    .as_ptr()
+                    .add((photo * height + iy) * width * shape.channels + first);
+                let left = (x * STRIDE).wrapping_sub(window.before[1]);
+                let mut columns = [s.splat(0.0); COLUMNS];
+                for (i, column) in columns.iter_mut().enumerate() {
+                    let ix = left.wrapping_add(i);
+                    if ix < width {
+                        *column = E::load_first(s, row.add(ix * shape.channels), n);
+                    }
+                }
+                for kx in 0..K {
+                    let at = (ky * K + kx) * shape.channels + first;
+                    let w = s.load_first(self.weights.as_ptr().add(at), n);
+                    for t in 0..T {
+                        acc[t] = s.mul_add(columns[t * STRIDE + kx], w, acc[t]);
+                    }
+                }
+            }
+            acc
+        }
+    }
+
+    /// One output pixel, of any window.
+    #[inline(always)]
+    unsafe fn pixel<S: Simd>(&self, s: S, photo: usize, [y, x]: [usize; 2], first: usize, n: usize) -> S::F {
+        let (shape, window) = (self.shape, &self.shape.window);
+        let [height, width] = shape.input;
+        // Safety: the caller promises the channels; rows and columns are tested.
+        unsafe {
+            let mut acc = self.bias(s, first, n);
+            for ky in 0..window.kernel[0] {
+                for kx in 0..window.kernel[1] {
+                    let iy = (y * window.stride[0] + ky).wrapping_sub(window.before[0]);
+                    let ix = (x * window.stride[1] + kx).wrapping_sub(window.before[1]);
+                    if iy < height && ix < width {
+                        let at = ((photo * height + iy) * width + ix) * shape.channels + first;
+                        let value = E::load_first(s, self.input.as_ptr().add(at), n);
+                        let w = (ky * window.kernel[1] + kx) * shape.channels + first;
+                        acc = s.mul_add(value, s.load_first(self.weights.as_ptr().add(w), n), acc);
+                    }
+                }
+            }
+            acc
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn bias<S: Simd>(&self, s: S, first: usize, n: usize) -> S::F {
+        match self.bias {
+            // Safety: the bias has as many values as there are channels.
+            Some(bias) => unsafe { s.load_first(bias.as_ptr().add(first), n) },
+            None => s.splat(0.0),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store<S: Simd, const T: usize>(
+        &mut self,
+        s: S,
+        acc: &[S::F; T],
+        count: usize,
+        at: usize,
+        first: usize,
+        n: usize,
+    ) {
+        let channels = self.shape.channels;
+        // Safety: the caller promises `count` pixels at `at` with `n` channels from there on.
+        unsafe {
+            for (t, acc) in acc.iter().enumerate() {
+                if t < count {
+                    E::store_first(s, self.output.as_mut_ptr().add(at + t * channels), *acc, n);
+                }
+            }
+            if let Some(sums) = &mut self.sums {
+                let (sum_at, square_at) = (
+                    sums.as_mut_ptr().add(first),
+                    sums.as_mut_ptr().add(channels + first),
+                );
+                let (mut sum, mut squares) = (s.load_first(sum_at, n), s.load_first(square_at, n));
+                for (t, acc) in acc.iter().enumerate() {
+                    if t < count {
+                        sum = s.add(sum, *acc);
+                        squares = s.mul_add(*acc, *acc, squares);
+                    }
+                }
+                s.store_first(sum_at, sum, n);
+                s.store_first(square_at, squares, n);
+            }
+        }
+    }
+}
