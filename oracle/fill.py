@@ -24,10 +24,12 @@ def parameter(name: str, shape: tuple[int, ...]) -> np.ndarray:
     if len(shape) == 1:  # biases, beta, moving_mean
         return np.float32(0.125) * values
     fan_in = int(np.prod(shape[:-1]))
-    return np.float32((3.0 / fan_in) ** 0.5) * values
+    return np.float32((6.0 / fan_in) ** 0.5) * values  # He: signals keep their scale through many layers
 
 
-def images(batch: int, size: int, channels: int = 3) -> np.ndarray:
-    """A batch of photos in [0, 1), NHWC."""
-    values = unit("images", batch * size * size * channels).reshape(batch, size, size, channels)
-    return np.float32(0.5) * values + np.float32(0.5)
+def images(batch: int, size: int, classes: int) -> np.ndarray:
+    """A batch of photos in [0, 1), NHWC: photo i is the pattern of class i % classes, with noise."""
+    count = size * size * 3
+    noise = unit("images", batch * count).reshape(batch, size, size, 3)
+    patterns = [unit(f"class {i % classes}", count).reshape(size, size, 3) for i in range(batch)]
+    return np.float32(0.5) + np.float32(0.25) * np.stack(patterns) + np.float32(0.25) * noise

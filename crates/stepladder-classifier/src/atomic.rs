@@ -9,8 +9,13 @@ use std::path::Path;
 ///
 /// Any of the file system's, with the old file untouched and the temporary one removed.
 pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".stepladder-").tempfile_in(folder)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".stepladder-")
+        .tempfile_in(folder)?;
     file.write_all(content)?;
     make_readable(file.as_file())?;
     file.as_file().sync_all()?;

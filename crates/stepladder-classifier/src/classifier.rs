@@ -39,7 +39,8 @@ impl Preprocessing {
     fn new(size: usize) -> Preprocessing {
         Preprocessing {
             size,
-            resize: "upright by EXIF; short side to size: Lanczos (3 lobes, antialiased) down, bilinear up".into(),
+            resize: "upright by EXIF; short side to size: Lanczos (3 lobes, antialiased) down, bilinear up"
+                .into(),
             crop: "center".into(),
             channels: "RGB".into(),
             range: [0, 1],
@@ -106,16 +107,28 @@ impl Classifier {
     pub fn load(path: &Path, device: Device) -> Result<Classifier, ClassifierError> {
         let WeightsFile { document, arrays } = read_arrays::<Header>(path)?;
         if document.format > FORMAT {
-            return Err(ClassifierError::Newer { path: path.to_path_buf(), version: document.stepladder });
+            return Err(ClassifierError::Newer {
+                path: path.to_path_buf(),
+                version: document.stepladder,
+            });
         }
-        let damaged = |reason: String| ClassifierError::Rung { path: path.to_path_buf(), reason };
+        let damaged = |reason: String| ClassifierError::Rung {
+            path: path.to_path_buf(),
+            reason,
+        };
         let rung = Rung::from_toml(&document.rung, "rung", &RungCatalog::shipped());
         let rung = rung.map_err(|error| damaged(error.to_string()))?;
         let network = rung.network(document.preprocessing.size, document.classes.len());
         let network = network.map_err(|error| damaged(error.to_string()))?;
-        let model = Model::from_arrays(network, arrays, device)
-            .map_err(|source| ClassifierError::Model { path: path.to_path_buf(), source })?;
-        Ok(Classifier { model, rung, classes: document.classes })
+        let model = Model::from_arrays(network, arrays, device).map_err(|source| ClassifierError::Model {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Ok(Classifier {
+            model,
+            rung,
+            classes: document.classes,
+        })
     }
 
     /// Writes the classifier to one file, atomically. Equal classifiers give equal bytes.
@@ -155,9 +168,15 @@ impl Classifier {
         if photos.is_empty() {
             return Vec::new();
         }
-        let images = photos.iter().flat_map(|photo| prepare(photo, self.size())).collect();
+        let images = photos
+            .iter()
+            .flat_map(|photo| prepare(photo, self.size()))
+            .collect();
         let probabilities = self.model.predict(images, photos.len());
-        probabilities.chunks_exact(self.classes.len()).map(<[f32]>::to_vec).collect()
+        probabilities
+            .chunks_exact(self.classes.len())
+            .map(<[f32]>::to_vec)
+            .collect()
     }
 
     /// Probabilities for the stored photos of these indices, `batch_size` at a time, beside their labels.

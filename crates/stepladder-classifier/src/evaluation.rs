@@ -30,7 +30,12 @@ pub struct PhotoPrediction<'a> {
 impl Predictions {
     /// None yet, for a model of `classes` outputs.
     pub fn new(classes: usize) -> Predictions {
-        Predictions { classes, photos: Vec::new(), labels: Vec::new(), probabilities: Vec::new() }
+        Predictions {
+            classes,
+            photos: Vec::new(),
+            labels: Vec::new(),
+            probabilities: Vec::new(),
+        }
     }
 
     /// Adds a batch: `probabilities` is `[photos, classes]`, row-major.
@@ -48,9 +53,16 @@ impl Predictions {
     /// Each photo in the order it was added.
     pub fn iter(&self) -> impl Iterator<Item = PhotoPrediction<'_>> {
         let rows = self.probabilities.chunks_exact(self.classes.max(1));
-        self.photos.iter().zip(&self.labels).zip(rows).map(|((&photo, &label), probabilities)| {
-            PhotoPrediction { photo, label, predicted: argmax(probabilities) as u32, probabilities }
-        })
+        self.photos
+            .iter()
+            .zip(&self.labels)
+            .zip(rows)
+            .map(|((&photo, &label), probabilities)| PhotoPrediction {
+                photo,
+                label,
+                predicted: argmax(probabilities) as u32,
+                probabilities,
+            })
     }
 
     /// The figures of these predictions; `None` if there are none.
@@ -92,7 +104,9 @@ pub struct ClassFigures {
 impl Evaluation {
     /// Photos that were right.
     pub fn right(&self) -> usize {
-        (0..self.confusion.len()).map(|class| self.confusion[class][class] as usize).sum()
+        (0..self.confusion.len())
+            .map(|class| self.confusion[class][class] as usize)
+            .sum()
     }
 
     /// The 95% interval of the accuracy ([`wilson_interval`]).
@@ -179,27 +193,39 @@ mod tests {
         ]);
         assert_eq!(e.confusion, [[1, 1, 0], [0, 2, 0], [0, 0, 0]]);
         assert_eq!(e.accuracy, 0.75);
-        let expected: f64 =
-            -[0.7_f32, 0.1, 0.8, 0.5].iter().map(|&p| f64::from(p).ln()).sum::<f64>() / 4.0;
+        let expected: f64 = -[0.7_f32, 0.1, 0.8, 0.5]
+            .iter()
+            .map(|&p| f64::from(p).ln())
+            .sum::<f64>()
+            / 4.0;
         assert!((e.loss - expected).abs() < 1e-12);
         assert_eq!(e.classes[0].precision, Some(1.0));
         assert_eq!(e.classes[0].recall, Some(0.5));
         assert_eq!(e.classes[1].precision, Some(2.0 / 3.0));
         assert_eq!(e.classes[1].f1, Some(0.8));
-        assert_eq!((e.classes[2].precision, e.classes[2].recall, e.classes[2].f1), (None, None, None));
+        assert_eq!(
+            (e.classes[2].precision, e.classes[2].recall, e.classes[2].f1),
+            (None, None, None)
+        );
     }
 
     #[test]
     fn wilson_intervals_are_those_of_the_literature() {
         // Newcombe 1998, table I: 81 of 263 and 0 of 20.
         let [low, high] = wilson_interval(81, 263);
-        assert!((low - 0.2553).abs() < 1e-4 && (high - 0.3662).abs() < 1e-4, "{low} {high}");
+        assert!(
+            (low - 0.2553).abs() < 1e-4 && (high - 0.3662).abs() < 1e-4,
+            "{low} {high}"
+        );
         let [low, high] = wilson_interval(0, 20);
         assert!(low == 0.0 && (high - 0.1611).abs() < 1e-4, "{low} {high}");
     }
 
     #[test]
     fn no_photos_give_no_figures() {
-        assert_eq!(Predictions::new(3).evaluate(&["a", "b", "c"].map(String::from)), None);
+        assert_eq!(
+            Predictions::new(3).evaluate(&["a", "b", "c"].map(String::from)),
+            None
+        );
     }
 }

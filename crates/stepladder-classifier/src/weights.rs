@@ -61,38 +61,61 @@ pub enum WeightsError {
 
 /// Writes `arrays` and `document` to `path` in one atomic step; equal content gives equal bytes.
 pub fn write_arrays<D: Serialize>(path: &Path, document: &D, arrays: &[Array]) -> Result<(), WeightsError> {
-    let damaged = |reason: String| WeightsError::Damaged { path: path.to_path_buf(), reason };
+    let damaged = |reason: String| WeightsError::Damaged {
+        path: path.to_path_buf(),
+        reason,
+    };
     let document = serde_json::to_string(document).map_err(|error| damaged(error.to_string()))?;
     let views = arrays.iter().map(|array| {
         // The format is little-endian, as is every machine that Rust and Burn's CPU back end meet in practice.
         let bytes: &[u8] = bytemuck::cast_slice(&array.values);
-        Ok((array.name.as_str(), TensorView::new(Dtype::F32, array.shape.clone(), bytes)?))
+        Ok((
+            array.name.as_str(),
+            TensorView::new(Dtype::F32, array.shape.clone(), bytes)?,
+        ))
     });
     let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
     let header = HashMap::from([(KEY.to_string(), document)]);
     let bytes = views.and_then(|views| safetensors::serialize(views, Some(header)));
     let bytes = bytes.map_err(|error| damaged(error.to_string()))?;
-    write_atomically(path, &bytes).map_err(|source| WeightsError::Io { path: path.to_path_buf(), source })
+    write_atomically(path, &bytes).map_err(|source| WeightsError::Io {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 /// Reads the arrays and the document of a file that [`write_arrays`] wrote.
 ///
 /// The file may be hostile: sizes are checked before memory is taken, and every value is f32 or refused.
 pub fn read_arrays<D: DeserializeOwned>(path: &Path) -> Result<WeightsFile<D>, WeightsError> {
-    let io = |source| WeightsError::Io { path: path.to_path_buf(), source };
-    let damaged = |reason: String| WeightsError::Damaged { path: path.to_path_buf(), reason };
+    let io = |source| WeightsError::Io {
+        path: path.to_path_buf(),
+        source,
+    };
+    let damaged = |reason: String| WeightsError::Damaged {
+        path: path.to_path_buf(),
+        reason,
+    };
     let mut file = std::fs::File::open(path).map_err(io)?;
     let bytes = file.metadata().map_err(io)?.len();
     if bytes > LARGEST_FILE {
-        return Err(WeightsError::TooLarge { path: path.to_path_buf(), bytes });
+        return Err(WeightsError::TooLarge {
+            path: path.to_path_buf(),
+            bytes,
+        });
     }
     let mut buffer = Vec::new();
-    file.by_ref().take(LARGEST_FILE).read_to_end(&mut buffer).map_err(io)?;
+    file.by_ref()
+        .take(LARGEST_FILE)
+        .read_to_end(&mut buffer)
+        .map_err(io)?;
     drop(file);
 
     let (_, header) = SafeTensors::read_metadata(&buffer).map_err(|error| damaged(error.to_string()))?;
     let document = header.metadata().as_ref().and_then(|header| header.get(KEY));
-    let document = document.ok_or_else(|| WeightsError::Foreign { path: path.to_path_buf() })?;
+    let document = document.ok_or_else(|| WeightsError::Foreign {
+        path: path.to_path_buf(),
+    })?;
     let document = serde_json::from_str(document).map_err(|error| damaged(error.to_string()))?;
 
     let tensors = SafeTensors::deserialize(&buffer).map_err(|error| damaged(error.to_string()))?;
@@ -102,7 +125,11 @@ pub fn read_arrays<D: DeserializeOwned>(path: &Path) -> Result<WeightsFile<D>, W
             return Err(damaged(format!("`{name}` is {:?}, not F32", view.dtype())));
         }
         // The header's length shifts the data, which need not lie on a multiple of four.
-        let values = view.data().chunks_exact(4).map(bytemuck::pod_read_unaligned).collect();
+        let values = view
+            .data()
+            .chunks_exact(4)
+            .map(bytemuck::pod_read_unaligned)
+            .collect();
         arrays.push(Array::new(name, view.shape().to_vec(), values));
     }
     arrays.sort_by(|a, b| a.name.cmp(&b.name));
@@ -145,7 +172,10 @@ mod tests {
         let path = folder.path().join("foreign.safetensors");
         let empty: Vec<(&str, TensorView<'_>)> = Vec::new();
         std::fs::write(&path, safetensors::serialize(empty, None).unwrap()).unwrap();
-        assert!(matches!(read_arrays::<Vec<String>>(&path), Err(WeightsError::Foreign { .. })));
+        assert!(matches!(
+            read_arrays::<Vec<String>>(&path),
+            Err(WeightsError::Foreign { .. })
+        ));
     }
 
     proptest! {

@@ -18,6 +18,7 @@ struct Golden {
     size: usize,
     batch: usize,
     classes: usize,
+    learning_rate: f32,
     logits: Vec<f32>,
     losses: Vec<f32>,
     gradients: Vec<Digest>,
@@ -123,9 +124,14 @@ fn check(name: &str) {
     let golden: Golden = serde_json::from_str(&json).unwrap();
     let file = tests.join(format!("rungs/{name}.toml"));
     let catalog = RungCatalog::shipped();
-    let rung = if file.exists() { Rung::from_path(&file, &catalog) } else { catalog.get(name) }.unwrap();
+    let rung = if file.exists() {
+        Rung::from_path(&file, &catalog)
+    } else {
+        catalog.get(name)
+    }
+    .unwrap();
     let network = rung.network(golden.size, golden.classes).unwrap();
-    let images = fill::images(golden.batch, golden.size);
+    let images = fill::images(golden.batch, golden.size, golden.classes);
     let labels: Vec<u32> = (0..golden.batch as u32)
         .map(|i| i % golden.classes as u32)
         .collect();
@@ -151,12 +157,11 @@ fn check(name: &str) {
     let model = Model::from_arrays(network.clone(), filled(&network), Device::Cpu).unwrap();
     assert_logits_close(&model, &images, &golden, &golden.logits, "outputs at the start");
 
-    let rate = rung.optimizer.learning_rate();
     let mut trainer = Trainer::new(model, rung.optimizer.clone(), 0.0, 0);
     let losses: Vec<f32> = golden
         .losses
         .iter()
-        .map(|_| trainer.step(images.clone(), &labels, rate).loss)
+        .map(|_| trainer.step(images.clone(), &labels, golden.learning_rate).loss)
         .collect();
     assert_vectors_close(&losses, &golden.losses, 0.0, "losses of ten steps");
     for (digest, parameter) in golden.after.iter().zip(trainer.model().to_arrays()) {

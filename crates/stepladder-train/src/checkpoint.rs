@@ -35,8 +35,18 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Writes this place and the trainer's arrays, atomically.
     pub fn write(&self, path: &Path, trainer: &Trainer) -> Result<(), TrainError> {
-        let prefixed = |prefix: &'static str| move |a: Array| Array { name: format!("{prefix}{}", a.name), ..a };
-        let mut arrays: Vec<Array> = trainer.model().to_arrays().into_iter().map(prefixed(MODEL)).collect();
+        let prefixed = |prefix: &'static str| {
+            move |a: Array| Array {
+                name: format!("{prefix}{}", a.name),
+                ..a
+            }
+        };
+        let mut arrays: Vec<Array> = trainer
+            .model()
+            .to_arrays()
+            .into_iter()
+            .map(prefixed(MODEL))
+            .collect();
         arrays.extend(trainer.state().slots.into_iter().map(prefixed(OPTIMIZER)));
         Ok(write_arrays(path, self, &arrays)?)
     }
@@ -46,7 +56,10 @@ impl Checkpoint {
         let file = read_arrays::<Checkpoint>(path)?;
         let (mut weights, mut slots) = (Vec::new(), Vec::new());
         for array in file.arrays {
-            let stripped = |name: &str| Array { name: name.to_string(), ..array.clone() };
+            let stripped = |name: &str| Array {
+                name: name.to_string(),
+                ..array.clone()
+            };
             if let Some(name) = array.name.strip_prefix(MODEL) {
                 weights.push(stripped(name));
             } else if let Some(name) = array.name.strip_prefix(OPTIMIZER) {

@@ -13,7 +13,9 @@ pub(crate) fn describe(device: String, precision: &str, threads: usize) -> Envir
         threads,
         device,
         precision: precision.to_string(),
-        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        started: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()),
     }
 }
 

@@ -108,7 +108,12 @@ impl<'a> Fit<'a> {
             observer,
             interrupt,
             loader: request.training_loader(prepared)?,
-            trainer: Trainer::new(model, rung.optimizer.clone(), rung.training.label_smoothing, request.seed),
+            trainer: Trainer::new(
+                model,
+                rung.optimizer.clone(),
+                rung.training.label_smoothing,
+                request.seed,
+            ),
             place: Checkpoint::default(),
             best: None,
             steps: run.log("steps.jsonl")?,
@@ -155,8 +160,11 @@ impl<'a> Fit<'a> {
                 return Ok(Next::End(Outcome::Interrupted));
             }
         }
-        let clock =
-            Clock { training: started.elapsed(), waited: batches.waited(), photos: mean.photos as u64 };
+        let clock = Clock {
+            training: started.elapsed(),
+            waited: batches.waited(),
+            photos: mean.photos as u64,
+        };
         drop(batches);
         self.clock.add(clock);
         self.end_epoch(mean, rate, clock, started)
@@ -182,16 +190,28 @@ impl<'a> Fit<'a> {
         self.place.step += 1;
         self.place.batch += 1;
         self.steps.push(&record)?;
-        self.observer.step(&record, self.place.batch, self.loader.batches());
+        self.observer
+            .step(&record, self.place.batch, self.loader.batches());
         if loss.is_finite() {
             return Ok(());
         }
         self.steps.flush()?;
-        Err(TrainError::Diverged { step: record.step, epoch: record.epoch, loss, suggestion: rate / 10.0 })
+        Err(TrainError::Diverged {
+            step: record.step,
+            epoch: record.epoch,
+            loss,
+            suggestion: rate / 10.0,
+        })
     }
 
     /// Validates, notes, keeps the best weights, checkpoints, and asks the callbacks what is next.
-    fn end_epoch(&mut self, mean: Mean, rate: f32, clock: Clock, started: Instant) -> Result<Next, TrainError> {
+    fn end_epoch(
+        &mut self,
+        mean: Mean,
+        rate: f32,
+        clock: Clock,
+        started: Instant,
+    ) -> Result<Next, TrainError> {
         let validation = self.validate()?;
         let (val_loss, val_accuracy) = validation.unzip();
         let figure = |monitor: Monitor| match monitor {
@@ -201,7 +221,10 @@ impl<'a> Fit<'a> {
             Monitor::Accuracy => Some(mean.accuracy()),
         };
         let rung = &self.request.rung;
-        let monitor = rung.early_stopping.as_ref().map_or(Monitor::default(), |stopping| stopping.monitor);
+        let monitor = rung
+            .early_stopping
+            .as_ref()
+            .map_or(Monitor::default(), |stopping| stopping.monitor);
         let epoch = self.place.epoch;
         let best = figure(monitor).is_some_and(|figure| self.is_best(figure, monitor));
         self.place.epoch += 1;
@@ -246,7 +269,13 @@ impl<'a> Fit<'a> {
 
     /// Loss and accuracy on the validation part; `None` without one.
     fn validate(&self) -> Result<Option<(f32, f32)>, TrainError> {
-        let Prepared { store, labels, split, dataset, .. } = self.prepared;
+        let Prepared {
+            store,
+            labels,
+            split,
+            dataset,
+            ..
+        } = self.prepared;
         let batch_size = self.request.rung.training.batch_size;
         let predictions = classify(self.trainer.model(), store, labels, &split.validation, batch_size)?;
         let evaluation = predictions.evaluate(&dataset.classes);
@@ -274,12 +303,18 @@ impl<'a> Fit<'a> {
         self.steps.flush()?;
         let last = self.trainer.into_model();
         write_arrays(&self.run.last_weights(), &self.place, &last.to_arrays())?;
-        let restores = self.request.rung.early_stopping.as_ref().is_some_and(|s| s.restore_best_weights);
+        let restores = self
+            .request
+            .rung
+            .early_stopping
+            .as_ref()
+            .is_some_and(|s| s.restore_best_weights);
         let best = self.best.filter(|_| restores);
         let (exported_epoch, model) = match (best, self.place.best_epoch) {
-            (Some(best), Some(epoch)) => {
-                (epoch, Model::from_arrays(self.prepared.network.clone(), best, self.request.device)?)
-            }
+            (Some(best), Some(epoch)) => (
+                epoch,
+                Model::from_arrays(self.prepared.network.clone(), best, self.request.device)?,
+            ),
             _ => (self.place.epoch, last),
         };
         Ok(Fitted {

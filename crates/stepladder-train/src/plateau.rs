@@ -23,7 +23,12 @@ impl StoppingState {
             return false;
         }
         self.wait += 1;
-        if better(self.best, figure, config.min_delta, config.monitor.more_is_better()) {
+        if better(
+            self.best,
+            figure,
+            config.min_delta,
+            config.monitor.more_is_better(),
+        ) {
             self.best = Some(figure);
             self.wait = 0;
             return false;
@@ -47,7 +52,12 @@ pub struct PlateauState {
 
 impl Default for PlateauState {
     fn default() -> Self {
-        PlateauState { best: None, wait: 0, cooldown: 0, factor: 1.0 }
+        PlateauState {
+            best: None,
+            wait: 0,
+            cooldown: 0,
+            factor: 1.0,
+        }
     }
 }
 
@@ -58,7 +68,12 @@ impl PlateauState {
             self.cooldown -= 1;
             self.wait = 0;
         }
-        if better(self.best, figure, config.min_delta, config.monitor.more_is_better()) {
+        if better(
+            self.best,
+            figure,
+            config.min_delta,
+            config.monitor.more_is_better(),
+        ) {
             self.best = Some(figure);
             self.wait = 0;
             return false;
@@ -99,7 +114,10 @@ mod tests {
 
     #[test]
     fn stops_after_patience_epochs_without_improvement() {
-        let config = EarlyStopping { patience: 2, ..EarlyStopping::default() };
+        let config = EarlyStopping {
+            patience: 2,
+            ..EarlyStopping::default()
+        };
         assert_eq!(stops_at(&config, &[1.0, 0.8, 0.9, 0.85, 0.1]), Some(3));
         assert_eq!(stops_at(&config, &[1.0, 0.8, 0.9, 0.7, 0.75, 0.6]), None);
         assert_eq!(stops_at(&config, &[f32::NAN, f32::NAN, f32::NAN]), Some(1));
@@ -107,21 +125,32 @@ mod tests {
 
     #[test]
     fn a_gain_within_min_delta_is_none() {
-        let config = EarlyStopping { patience: 1, min_delta: 0.1, ..EarlyStopping::default() };
+        let config = EarlyStopping {
+            patience: 1,
+            min_delta: 0.1,
+            ..EarlyStopping::default()
+        };
         assert_eq!(stops_at(&config, &[1.0, 0.95]), Some(1));
     }
 
     #[test]
     fn accuracy_counts_upwards() {
-        let config =
-            EarlyStopping { patience: 1, monitor: Monitor::ValAccuracy, ..EarlyStopping::default() };
+        let config = EarlyStopping {
+            patience: 1,
+            monitor: Monitor::ValAccuracy,
+            ..EarlyStopping::default()
+        };
         assert_eq!(stops_at(&config, &[0.2, 0.3, 0.4, 0.4]), Some(3));
     }
 
     #[test]
     fn the_rate_falls_on_a_plateau_and_rests_during_cooldown() {
-        let config =
-            ReduceLrOnPlateau { patience: 2, factor: 0.5, cooldown: 2, ..ReduceLrOnPlateau::default() };
+        let config = ReduceLrOnPlateau {
+            patience: 2,
+            factor: 0.5,
+            cooldown: 2,
+            ..ReduceLrOnPlateau::default()
+        };
         let mut state = PlateauState::default();
         let mut rates = Vec::new();
         for figure in [1.0; 10] {
@@ -129,6 +158,9 @@ mod tests {
             rates.push(rate);
             state.observe(&config, rate, figure);
         }
-        assert_eq!(rates, [0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025, 0.025, 0.025, 0.0125]);
+        assert_eq!(
+            rates,
+            [0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025, 0.025, 0.025, 0.0125]
+        );
     }
 }

@@ -4,7 +4,8 @@ use crate::error::TrainError;
 use crate::records::{Config, DataRecord};
 use crate::run_directory::RunPlace;
 use stepladder_data::{
-    Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, PhotoStore, Progress, Skipped, Split,
+    Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, PhotoStore, Progress, Skipped,
+    Split,
 };
 use stepladder_model::{Network, Rung};
 use stepladder_nn::Device;
@@ -59,7 +60,9 @@ impl TrainingRequest {
         let rung_size = self.rung.input.size;
         let size = match self.size {
             Some(size) => size,
-            None => dataset.typical_short_side().map_or(rung_size, |side| rung_size.min(side)),
+            None => dataset
+                .typical_short_side()
+                .map_or(rung_size, |side| rung_size.min(side)),
         };
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
         self.rung.network(size, dataset.classes.len())?;
@@ -69,7 +72,16 @@ impl TrainingRequest {
         let network = self.rung.network(size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
-        Ok(Prepared { dataset, store, split, labels, network, size, skipped, dropped_classes })
+        Ok(Prepared {
+            dataset,
+            store,
+            split,
+            labels,
+            network,
+            size,
+            skipped,
+            dropped_classes,
+        })
     }
 
     /// What the run writes down of this request.
@@ -97,7 +109,12 @@ impl TrainingRequest {
             threads: self.threads,
             ..LoaderConfig::new(self.rung.training.batch_size, prepared.size)
         };
-        Ok(Loader::new(&prepared.store, &prepared.labels, &prepared.split.train, config)?)
+        Ok(Loader::new(
+            &prepared.store,
+            &prepared.labels,
+            &prepared.split.train,
+            config,
+        )?)
     }
 }
 

@@ -181,7 +181,8 @@ impl DataRecord {
     pub fn new(request: &DataRequest) -> DataRecord {
         // Where the current folder is gone, the path as given is the best that is known.
         let absolute = |path: &Option<PathBuf>| {
-            path.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+            path.as_ref()
+                .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
         };
         DataRecord {
             shipped: request.memory.as_ref().map(|(name, _)| name.clone()),

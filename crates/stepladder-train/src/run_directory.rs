@@ -116,19 +116,29 @@ impl RunDirectory {
     pub(crate) fn write_split(&self, split: &Split, dataset: &Dataset) -> Result<(), TrainError> {
         let mut table = Vec::new();
         let path = self.split();
-        split.write_tsv(dataset, &mut table).map_err(|source| write_error(&path, source))?;
+        split
+            .write_tsv(dataset, &mut table)
+            .map_err(|source| write_error(&path, source))?;
         self.write(&path, table)
     }
 
     /// Writes the files that could not be used, with the reason.
     pub(crate) fn write_skipped(&self, skipped: &[Skipped]) -> Result<(), TrainError> {
-        let rows = skipped.iter().map(|file| vec![file.name.clone(), file.reason.clone()]);
+        let rows = skipped
+            .iter()
+            .map(|file| vec![file.name.clone(), file.reason.clone()]);
         self.write_table("skipped.tsv", &["file".into(), "reason".into()], rows)
     }
 
     /// Writes the test photos with what the model made of each: its class, the predicted one, and every probability.
-    pub(crate) fn write_predictions(&self, predictions: &Predictions, dataset: &Dataset) -> Result<(), TrainError> {
-        let mut header: Vec<String> = ["file", "class", "predicted", "probability"].map(String::from).into();
+    pub(crate) fn write_predictions(
+        &self,
+        predictions: &Predictions,
+        dataset: &Dataset,
+    ) -> Result<(), TrainError> {
+        let mut header: Vec<String> = ["file", "class", "predicted", "probability"]
+            .map(String::from)
+            .into();
         header.extend(dataset.classes.iter().map(|class| format!("p({class})")));
         let rows = predictions.iter().map(|photo| {
             let mut row = vec![
@@ -148,7 +158,10 @@ impl RunDirectory {
         let path = self.path.join(name);
         let file = File::options().create(true).append(true).open(&path);
         let file = file.map_err(|source| write_error(&path, source))?;
-        Ok(Log { writer: BufWriter::new(file), path })
+        Ok(Log {
+            writer: BufWriter::new(file),
+            path,
+        })
     }
 
     fn write_table(
@@ -166,7 +179,9 @@ impl RunDirectory {
             Ok(())
         });
         written.map_err(|error| write_error(&path, error.into()))?;
-        let bytes = table.into_inner().map_err(|error| write_error(&path, error.into_error()))?;
+        let bytes = table
+            .into_inner()
+            .map_err(|error| write_error(&path, error.into_error()))?;
         self.write(&path, bytes)
     }
 
@@ -191,7 +206,9 @@ impl Log {
 
     /// Hands everything to the operating system.
     pub fn flush(&mut self) -> Result<(), TrainError> {
-        self.writer.flush().map_err(|source| write_error(&self.path, source))
+        self.writer
+            .flush()
+            .map_err(|source| write_error(&self.path, source))
     }
 }
 
@@ -211,14 +228,27 @@ fn numbered(parent: &Path, name: &str) -> Result<PathBuf, TrainError> {
 
 /// A name that is safe in any file system: letters, digits, `.`, `_` and `-`, at most 60 of them.
 fn slug(name: &str) -> String {
-    let safe = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
+    let safe = |c: char| {
+        if c.is_alphanumeric() || matches!(c, '.' | '_' | '-') {
+            c
+        } else {
+            '_'
+        }
+    };
     let slug: String = name.chars().map(safe).take(60).collect();
     let slug = slug.trim_start_matches('.');
-    if slug.is_empty() { "data".to_string() } else { slug.to_string() }
+    if slug.is_empty() {
+        "data".to_string()
+    } else {
+        slug.to_string()
+    }
 }
 
 fn write_error(path: &Path, source: std::io::Error) -> TrainError {
-    TrainError::Write { path: path.to_path_buf(), source }
+    TrainError::Write {
+        path: path.to_path_buf(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -241,7 +271,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("thesis.tex"), "mine").unwrap();
         let place = RunPlace::Exactly(folder.path().to_path_buf());
-        assert!(matches!(RunDirectory::create(&place, "d", "m"), Err(TrainError::OccupiedRun { .. })));
+        assert!(matches!(
+            RunDirectory::create(&place, "d", "m"),
+            Err(TrainError::OccupiedRun { .. })
+        ));
     }
 
     #[test]

@@ -10,21 +10,36 @@ pub fn learning_rate(schedule: &Schedule, base: f32, step: u64, steps: u64, step
     let at = (step as f64).min(last);
     let factor = match *schedule {
         Schedule::Constant => 1.0,
-        Schedule::Cosine { warmup_epochs, final_fraction } => {
+        Schedule::Cosine {
+            warmup_epochs,
+            final_fraction,
+        } => {
             let warmup = (f64::from(warmup_epochs) * steps_per_epoch as f64).min(last);
             if at < warmup {
                 // The first step already moves: (step + 1) / (warm-up steps + 1).
                 (at + 1.0) / (warmup + 1.0)
             } else {
-                half_cosine(1.0, f64::from(final_fraction), (at - warmup) / (last - warmup).max(1.0))
+                half_cosine(
+                    1.0,
+                    f64::from(final_fraction),
+                    (at - warmup) / (last - warmup).max(1.0),
+                )
             }
         }
-        Schedule::OneCycle { warmup_fraction, initial_fraction, final_fraction } => {
+        Schedule::OneCycle {
+            warmup_fraction,
+            initial_fraction,
+            final_fraction,
+        } => {
             let peak = f64::from(warmup_fraction) * last;
             if at < peak {
                 half_cosine(f64::from(initial_fraction), 1.0, at / peak)
             } else {
-                half_cosine(1.0, f64::from(final_fraction), (at - peak) / (last - peak).max(1.0))
+                half_cosine(
+                    1.0,
+                    f64::from(final_fraction),
+                    (at - peak) / (last - peak).max(1.0),
+                )
             }
         }
     };
@@ -48,8 +63,13 @@ mod tests {
 
     #[test]
     fn cosine_warms_up_peaks_and_falls_to_its_final_fraction() {
-        let schedule = Schedule::Cosine { warmup_epochs: 1.0, final_fraction: 0.1 };
-        let rates: Vec<f32> = (0..100).map(|step| learning_rate(&schedule, 1.0, step, 100, 10)).collect();
+        let schedule = Schedule::Cosine {
+            warmup_epochs: 1.0,
+            final_fraction: 0.1,
+        };
+        let rates: Vec<f32> = (0..100)
+            .map(|step| learning_rate(&schedule, 1.0, step, 100, 10))
+            .collect();
         assert!(rates[..=10].windows(2).all(|pair| pair[0] < pair[1]), "{rates:?}");
         assert_eq!(rates[10], 1.0);
         assert!(rates[10..].windows(2).all(|pair| pair[0] > pair[1]));
@@ -58,9 +78,14 @@ mod tests {
 
     #[test]
     fn one_cycle_rises_then_falls() {
-        let schedule =
-            Schedule::OneCycle { warmup_fraction: 0.3, initial_fraction: 0.04, final_fraction: 0.0001 };
-        let rates: Vec<f32> = (0..101).map(|step| learning_rate(&schedule, 1.0, step, 101, 10)).collect();
+        let schedule = Schedule::OneCycle {
+            warmup_fraction: 0.3,
+            initial_fraction: 0.04,
+            final_fraction: 0.0001,
+        };
+        let rates: Vec<f32> = (0..101)
+            .map(|step| learning_rate(&schedule, 1.0, step, 101, 10))
+            .collect();
         assert!((rates[0] - 0.04).abs() < 1e-6);
         assert!((rates[30] - 1.0).abs() < 1e-6);
         assert!((rates[100] - 0.0001).abs() < 1e-6);
@@ -69,8 +94,15 @@ mod tests {
     #[test]
     fn a_training_of_one_step_has_a_finite_rate() {
         for schedule in [
-            Schedule::Cosine { warmup_epochs: 5.0, final_fraction: 0.0 },
-            Schedule::OneCycle { warmup_fraction: 1.0, initial_fraction: 0.1, final_fraction: 0.0 },
+            Schedule::Cosine {
+                warmup_epochs: 5.0,
+                final_fraction: 0.0,
+            },
+            Schedule::OneCycle {
+                warmup_fraction: 1.0,
+                initial_fraction: 0.1,
+                final_fraction: 0.0,
+            },
         ] {
             assert!(learning_rate(&schedule, 1.0, 0, 1, 1).is_finite());
         }

@@ -32,8 +32,13 @@ pub fn train(
     observer: &dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Summary, TrainError> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(request.threads).build();
-    let pool = pool.map_err(|error| TrainError::Threads { threads: request.threads, reason: error.to_string() })?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(request.threads)
+        .build();
+    let pool = pool.map_err(|error| TrainError::Threads {
+        threads: request.threads,
+        reason: error.to_string(),
+    })?;
     pool.install(|| train_here(request, observer, interrupt))
 }
 
@@ -54,8 +59,11 @@ fn train_here(
 
     let started = Instant::now();
     let fitted = Fit::new(request, &prepared, &run, observer, interrupt)?.run()?;
-    let classifier =
-        Classifier::new(fitted.model.clone(), request.rung.clone(), prepared.dataset.classes.clone());
+    let classifier = Classifier::new(
+        fitted.model.clone(),
+        request.rung.clone(),
+        prepared.dataset.classes.clone(),
+    );
     classifier.save(&run.model())?;
 
     let figures = match fitted.outcome {
@@ -83,7 +91,13 @@ fn measure(
     run: &RunDirectory,
     classifier: &Classifier,
 ) -> Result<Figures, TrainError> {
-    let Prepared { store, labels, split, dataset, .. } = prepared;
+    let Prepared {
+        store,
+        labels,
+        split,
+        dataset,
+        ..
+    } = prepared;
     let batch_size = request.rung.training.batch_size;
     let on = |photos: &[u32]| classifier.classify(store, labels, photos, batch_size);
     let figures = |predictions: &Predictions| predictions.evaluate(&dataset.classes);

@@ -23,14 +23,18 @@ const SHIPPED_NAME: &str = "small_flowers5";
 
 /// As many threads as asked for, or one for each core.
 fn threads(asked: Option<usize>) -> anyhow::Result<usize> {
-    anyhow::ensure!(asked != Some(0), "--threads 0 can compute nothing; give 1 or more");
+    anyhow::ensure!(
+        asked != Some(0),
+        "--threads 0 can compute nothing; give 1 or more"
+    );
     Ok(asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)))
 }
 
 /// Runs `work` on a pool of `threads` threads.
 fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.with_context(|| format!("cannot start {threads} threads; give a smaller --threads"))?.install(work)
+    pool.with_context(|| format!("cannot start {threads} threads; give a smaller --threads"))?
+        .install(work)
 }
 
 /// The cache that was asked for, or the usual one.

@@ -32,16 +32,20 @@ pub fn parameter(name: &str, shape: &[usize]) -> Vec<f32> {
         "gamma" | "moving_variance" => values.iter().map(|v| 1.0 + 0.25 * v).collect(),
         _ if shape.len() == 1 => values.iter().map(|v| 0.125 * v).collect(),
         _ => {
-            let scale = (3.0 / fan_in as f64).sqrt() as f32;
+            // He: signals keep their scale through many layers.
+            let scale = (6.0 / fan_in as f64).sqrt() as f32;
             values.iter().map(|v| scale * v).collect()
         }
     }
 }
 
-/// A batch of RGB photos in [0, 1), NHWC.
-pub fn images(batch: usize, size: usize) -> Vec<f32> {
-    unit("images", batch * size * size * 3)
-        .iter()
-        .map(|v| 0.5 * v + 0.5)
+/// A batch of RGB photos in [0, 1), NHWC: photo i is the pattern of class i % classes, with noise.
+pub fn images(batch: usize, size: usize, classes: usize) -> Vec<f32> {
+    let count = size * size * 3;
+    let noise = unit("images", batch * count);
+    let patterns = (0..batch).flat_map(|i| unit(&format!("class {}", i % classes), count));
+    patterns
+        .zip(noise)
+        .map(|(pattern, noise)| 0.5 + 0.25 * pattern + 0.25 * noise)
         .collect()
 }

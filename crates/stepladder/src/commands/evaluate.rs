@@ -19,14 +19,25 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow:
             None => own_photos(&arguments)?,
         };
         let cache = cache(&arguments.cache, threads)?;
-        let store =
-            PhotoStore::open_or_build(&photos.dataset, classifier.size(), &cache, &ProgressBar::new(output))?;
+        let store = PhotoStore::open_or_build(
+            &photos.dataset,
+            classifier.size(),
+            &cache,
+            &ProgressBar::new(output),
+        )?;
         let labels = labels_of(&photos.dataset, &classifier)?;
-        let asked: Vec<u32> = photos.asked.into_iter().filter(|&photo| store.is_readable(photo)).collect();
+        let asked: Vec<u32> = photos
+            .asked
+            .into_iter()
+            .filter(|&photo| store.is_readable(photo))
+            .collect();
         let predictions = classifier.classify(&store, &labels, &asked, arguments.batch.max(1))?;
         let evaluation = predictions.evaluate(classifier.classes());
         let evaluation = evaluation.with_context(|| {
-            format!("{} has no readable photos in the {} part; choose another with --part", photos.dataset.name, photos.part)
+            format!(
+                "{} has no readable photos in the {} part; choose another with --part",
+                photos.dataset.name, photos.part
+            )
         })?;
         show(&evaluation, &photos.dataset.name, photos.part, output);
         output.json(&json!({
@@ -53,10 +64,13 @@ struct Photos {
 fn own_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
     let run = RunDirectory::open(&arguments.run);
     let config = std::fs::read(run.config()).with_context(|| {
-        format!("{} is not a run directory; say which photos with --data", arguments.run.display())
+        format!(
+            "{} is not a run directory; say which photos with --data",
+            arguments.run.display()
+        )
     })?;
-    let config: Config = serde_json::from_slice(&config)
-        .with_context(|| format!("{} is damaged", run.config().display()))?;
+    let config: Config =
+        serde_json::from_slice(&config).with_context(|| format!("{} is damaged", run.config().display()))?;
     let dataset = Dataset::open(&config.data.request(SHIPPED_PHOTOS))?;
     let table = std::fs::File::open(run.split())
         .with_context(|| format!("{} is missing from the run", run.split().display()))?;
@@ -72,8 +86,11 @@ fn own_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
 
 /// The photos of `--data`: the part asked for, or the test part where there is one, or all.
 fn other_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
-    let request =
-        DataRequest { path: arguments.data.clone(), table: arguments.table.clone(), ..DataRequest::default() };
+    let request = DataRequest {
+        path: arguments.data.clone(),
+        table: arguments.table.clone(),
+        ..DataRequest::default()
+    };
     let dataset = Dataset::open_for_evaluation(&request)?;
     let has_test = dataset.photos.iter().any(|photo| photo.part == Some(Part::Test));
     let (part, name) = match arguments.part {
@@ -83,9 +100,17 @@ fn other_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
         None if has_test => (Some(Part::Test), "test"),
         Some(PartName::All) | None => (None, "whole"),
     };
-    let asked = dataset.photos.iter().zip(0..).filter(|(photo, _)| part.is_none() || photo.part == part);
+    let asked = dataset
+        .photos
+        .iter()
+        .zip(0..)
+        .filter(|(photo, _)| part.is_none() || photo.part == part);
     let asked = asked.map(|(_, number)| number).collect();
-    Ok(Photos { dataset, asked, part: name })
+    Ok(Photos {
+        dataset,
+        asked,
+        part: name,
+    })
 }
 
 /// The model's output for each photo: classes are matched by name, never by order.
@@ -100,8 +125,16 @@ fn labels_of(dataset: &Dataset, classifier: &Classifier) -> anyhow::Result<Vec<u
             )
         })
     };
-    let outputs = dataset.classes.iter().map(output).collect::<anyhow::Result<Vec<u32>>>()?;
-    Ok(dataset.photos.iter().map(|photo| outputs[photo.class as usize]).collect())
+    let outputs = dataset
+        .classes
+        .iter()
+        .map(output)
+        .collect::<anyhow::Result<Vec<u32>>>()?;
+    Ok(dataset
+        .photos
+        .iter()
+        .map(|photo| outputs[photo.class as usize])
+        .collect())
 }
 
 fn show(evaluation: &Evaluation, data: &str, part: &str, output: &Output) {
@@ -122,7 +155,13 @@ fn show(evaluation: &Evaluation, data: &str, part: &str, output: &Output) {
 
 fn class_table(evaluation: &Evaluation) -> Table {
     use Alignment::{Left, Right};
-    let heads = [("class", Left), ("photos", Right), ("precision", Right), ("recall", Right), ("F1", Right)];
+    let heads = [
+        ("class", Left),
+        ("photos", Right),
+        ("precision", Right),
+        ("recall", Right),
+        ("F1", Right),
+    ];
     let mut table = Table::new(heads);
     let figure = |value: Option<f64>| value.map_or("-".to_string(), percent);
     for class in &evaluation.classes {

@@ -46,7 +46,8 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
             rung.parent.clone().unwrap_or_default(),
             count(network.trainable_parameter_count()),
             count(network.multiply_adds()),
-            deck.map(|accuracy| percent(f64::from(accuracy))).unwrap_or_default(),
+            deck.map(|accuracy| percent(f64::from(accuracy)))
+                .unwrap_or_default(),
             rung.change.clone(),
         ]);
         rungs.push(json!({
@@ -61,7 +62,9 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
     }
     output.table(&table);
     output.line("");
-    output.line("deck: the test accuracy that the origin of the ladder reports, on photos of its own at 512 px");
+    output.line(
+        "deck: the test accuracy that the origin of the ladder reports, on photos of its own at 512 px",
+    );
     output.hint("stepladder models m5          layers, shapes and costs of one rung");
     output.hint("stepladder models m5 --diff   what it changes of its parent");
     output.json(&json!({ "models": rungs }))
@@ -70,7 +73,11 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
 /// One rung: what it is and every layer.
 fn show(rung: &Rung, arguments: &ModelsArguments, output: &Output) -> anyhow::Result<()> {
     let network = rung.network(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
-    let parent = rung.parent.as_ref().map(|parent| format!(" (from {parent})")).unwrap_or_default();
+    let parent = rung
+        .parent
+        .as_ref()
+        .map(|parent| format!(" (from {parent})"))
+        .unwrap_or_default();
     output.line(&format!("{}{parent}: {}", rung.name, rung.change));
     if let Some(about) = &rung.about {
         output.paragraph(about);
@@ -108,7 +115,10 @@ fn description(rung: &Rung, network: &Network) -> serde_json::Value {
 /// What the rung changes of its parent, computed from both.
 fn show_diff(rung: &Rung, catalog: &RungCatalog, output: &Output) -> anyhow::Result<()> {
     let Some(parent) = rung.parent_rung(catalog)? else {
-        output.line(&format!("{} has no parent: it is where the ladder starts", rung.name));
+        output.line(&format!(
+            "{} has no parent: it is where the ladder starts",
+            rung.name
+        ));
         return output.json(&json!({ "model": rung.name, "parent": null, "differences": [] }));
     };
     let differences: Vec<String> = diff(&parent, rung).iter().map(ToString::to_string).collect();

@@ -29,7 +29,11 @@ pub(crate) fn predict(arguments: PredictArguments, output: &Output) -> anyhow::R
             "photos": answers.photos,
             "failed": answers.failed,
         }))?;
-        Ok(if answers.failed.is_empty() { Ending::Done } else { Ending::Incomplete })
+        Ok(if answers.failed.is_empty() {
+            Ending::Done
+        } else {
+            Ending::Incomplete
+        })
     })
 }
 
@@ -47,9 +51,18 @@ impl Answers<'_> {
         let top = top.clamp(1, classifier.classes().len());
         let heads = std::iter::once(("photo", Alignment::Left));
         let ranks = (0..top).flat_map(|rank| {
-            [(if rank == 0 { "class" } else { "then" }, Alignment::Left), ("", Alignment::Right)]
+            [
+                (if rank == 0 { "class" } else { "then" }, Alignment::Left),
+                ("", Alignment::Right),
+            ]
         });
-        Answers { classifier, top, table: Table::new(heads.chain(ranks)), photos: vec![], failed: vec![] }
+        Answers {
+            classifier,
+            top,
+            table: Table::new(heads.chain(ranks)),
+            photos: vec![],
+            failed: vec![],
+        }
     }
 
     /// Reads, decodes and classifies some files; one that cannot be used is named on stderr and left out.
@@ -65,7 +78,8 @@ impl Answers<'_> {
                 }
                 Err(reason) => {
                     warn(&format!("{name}: {reason}"));
-                    self.failed.push(json!({ "file": name, "reason": reason.to_string() }));
+                    self.failed
+                        .push(json!({ "file": name, "reason": reason.to_string() }));
                 }
             }
         }
@@ -76,13 +90,16 @@ impl Answers<'_> {
 
     /// Adds one photo's answer.
     fn note(&mut self, name: &str, probabilities: &[f32]) {
-        let mut ranked: Vec<(&String, f32)> =
-            self.classifier.classes().iter().zip(probabilities.iter().copied()).collect();
+        let mut ranked: Vec<(&String, f32)> = self
+            .classifier
+            .classes()
+            .iter()
+            .zip(probabilities.iter().copied())
+            .collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
         let shown = ranked.iter().take(self.top);
-        let cells = shown.flat_map(|(class, probability)| {
-            [class.to_string(), percent(f64::from(*probability))]
-        });
+        let cells =
+            shown.flat_map(|(class, probability)| [class.to_string(), percent(f64::from(*probability))]);
         self.table.row(std::iter::once(name.to_string()).chain(cells));
         self.photos.push(json!({
             "file": name,
@@ -96,9 +113,13 @@ impl Answers<'_> {
 /// Decodes a photo from disk, bounded in size.
 fn read_photo(file: &Path) -> Result<RgbPhoto, PhotoError> {
     let mut bytes = Vec::new();
-    File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    File::open(file)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(PhotoError::TooManyBytes { limit: MAX_FILE_BYTES });
+        return Err(PhotoError::TooManyBytes {
+            limit: MAX_FILE_BYTES,
+        });
     }
     decode(&bytes)
 }

@@ -68,9 +68,18 @@ fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
         }
         Ok(())
     };
-    set("training.epochs", arguments.epochs.map(|epochs| epochs.to_string()))?;
-    set("training.batch_size", arguments.batch.map(|batch| batch.to_string()))?;
-    set("optimizer.learning_rate", arguments.lr.map(|rate| rate.to_string()))?;
+    set(
+        "training.epochs",
+        arguments.epochs.map(|epochs| epochs.to_string()),
+    )?;
+    set(
+        "training.batch_size",
+        arguments.batch.map(|batch| batch.to_string()),
+    )?;
+    set(
+        "optimizer.learning_rate",
+        arguments.lr.map(|rate| rate.to_string()),
+    )?;
     for pair in &arguments.overrides {
         let (key, value) = pair
             .split_once('=')

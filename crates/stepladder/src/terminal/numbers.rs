@@ -27,14 +27,22 @@ pub(crate) fn count(n: u64) -> String {
 /// An amount of memory in MiB or GiB.
 pub(crate) fn bytes(n: u64) -> String {
     let mib = n as f64 / f64::from(1 << 20);
-    if mib < 1024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
+    if mib < 1024.0 {
+        format!("{mib:.0} MiB")
+    } else {
+        format!("{:.1} GiB", mib / 1024.0)
+    }
 }
 
 /// A span of time: `0:42`, `12:05`, `3:07:09`.
 pub(crate) fn duration(span: Duration) -> String {
     let seconds = span.as_secs_f64().round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +52,10 @@ mod tests {
     #[test]
     fn numbers_are_short_and_exact_enough() {
         assert_eq!(percent(0.8787), "87.9%");
-        assert_eq!([9_999, 10_000, 1_234_567, 45_600_000_000].map(count), ["9999", "10.0 k", "1.23 M", "45.6 G"]);
+        assert_eq!(
+            [9_999, 10_000, 1_234_567, 45_600_000_000].map(count),
+            ["9999", "10.0 k", "1.23 M", "45.6 G"]
+        );
         assert_eq!([3 << 20, 3 << 29].map(bytes), ["3 MiB", "1.5 GiB"]);
         assert_eq!(
             [0.4, 42.0, 725.0, 11_229.0].map(|s| duration(Duration::from_secs_f64(s))),

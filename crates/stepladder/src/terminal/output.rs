@@ -70,7 +70,11 @@ impl Output {
 /// Says on stderr why the command failed, with every cause.
 pub(crate) fn error(failure: &anyhow::Error) {
     let causes: Vec<String> = failure.chain().map(ToString::to_string).collect();
-    let _ = writeln!(anstream::stderr(), "\x1b[1;31merror:\x1b[0m {}", causes.join(": "));
+    let _ = writeln!(
+        anstream::stderr(),
+        "\x1b[1;31merror:\x1b[0m {}",
+        causes.join(": ")
+    );
 }
 
 /// Says on stderr what went wrong on the side.

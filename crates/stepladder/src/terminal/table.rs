@@ -18,13 +18,20 @@ pub(crate) struct Table {
 
 impl Table {
     pub fn new<'a>(heads: impl IntoIterator<Item = (&'a str, Alignment)>) -> Table {
-        let (heads, alignments) = heads.into_iter().map(|(head, side)| (head.to_string(), side)).unzip();
-        Table { alignments, lines: vec![heads] }
+        let (heads, alignments) = heads
+            .into_iter()
+            .map(|(head, side)| (head.to_string(), side))
+            .unzip();
+        Table {
+            alignments,
+            lines: vec![heads],
+        }
     }
 
     /// Adds a row; cells beyond the heads are dropped.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.lines.push(cells.into_iter().take(self.alignments.len()).collect());
+        self.lines
+            .push(cells.into_iter().take(self.alignments.len()).collect());
     }
 
     /// The widest cell of a column, in characters.
@@ -36,7 +43,9 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let widths: Vec<usize> = (0..self.alignments.len()).map(|column| self.width(column)).collect();
+        let widths: Vec<usize> = (0..self.alignments.len())
+            .map(|column| self.width(column))
+            .collect();
         for line in &self.lines {
             let cells = line.iter().zip(&widths).zip(&self.alignments);
             let padded = cells.map(|((cell, &width), alignment)| match alignment {
@@ -55,9 +64,16 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_lines_have_no_tail() {
-        let mut table = Table::new([("class", Alignment::Left), ("photos", Alignment::Right), ("", Alignment::Left)]);
+        let mut table = Table::new([
+            ("class", Alignment::Left),
+            ("photos", Alignment::Right),
+            ("", Alignment::Left),
+        ]);
         table.row(["daisy", "40", "x"].map(String::from));
         table.row(["sunflowers", "9", ""].map(String::from));
-        assert_eq!(table.to_string(), "class       photos\ndaisy           40  x\nsunflowers       9\n");
+        assert_eq!(
+            table.to_string(),
+            "class       photos\ndaisy           40  x\nsunflowers       9\n"
+        );
     }
 }

@@ -21,7 +21,12 @@ pub(crate) struct TrainingView<'a> {
 
 impl<'a> TrainingView<'a> {
     pub fn new(output: &'a Output, request: &'a TrainingRequest) -> TrainingView<'a> {
-        TrainingView { output, request, bar: ProgressBar::new(output), started: Mutex::new(None) }
+        TrainingView {
+            output,
+            request,
+            bar: ProgressBar::new(output),
+            started: Mutex::new(None),
+        }
     }
 
     /// Time since the first step, and the time that the epochs left will take at the same pace.
@@ -44,7 +49,10 @@ impl<'a> TrainingView<'a> {
                 summary.best_epoch.unwrap_or(summary.epochs)
             )),
             Outcome::Interrupted => {
-                line(format!("Stopped by you in epoch {}; the checkpoint is in the run", summary.epochs + 1));
+                line(format!(
+                    "Stopped by you in epoch {}; the checkpoint is in the run",
+                    summary.epochs + 1
+                ));
             }
         }
         let parts = [
@@ -64,7 +72,9 @@ impl<'a> TrainingView<'a> {
                 ));
             }
         }
-        let memory = summary.peak_memory_bytes.map_or(String::new(), |n| format!(", {} of memory", bytes(n)));
+        let memory = summary
+            .peak_memory_bytes
+            .map_or(String::new(), |n| format!(", {} of memory", bytes(n)));
         line(format!(
             "{:<10}  {} for {} epochs at {:.0} photos/s{memory}",
             "time",
@@ -75,8 +85,10 @@ impl<'a> TrainingView<'a> {
         line(format!("{:<10}  {}", "run", summary.run));
         line(String::new());
         line("Next:".to_string());
-        self.output.hint(&format!("stepladder evaluate {}", quoted(&summary.run)));
-        self.output.hint(&format!("stepladder predict {} PHOTO ...", quoted(&summary.run)));
+        self.output
+            .hint(&format!("stepladder evaluate {}", quoted(&summary.run)));
+        self.output
+            .hint(&format!("stepladder predict {} PHOTO ...", quoted(&summary.run)));
     }
 }
 
@@ -101,14 +113,32 @@ impl Observer for TrainingView<'_> {
         );
         line(
             "split",
-            format!("{} training, {} validation, {} test", split.train.len(), split.validation.len(), split.test.len()),
+            format!(
+                "{} training, {} validation, {} test",
+                split.train.len(),
+                split.validation.len(),
+                split.test.len()
+            ),
         );
         if !prepared.skipped.is_empty() {
             let list = run.path().join("skipped.tsv");
-            line("skipped", format!("{} files, listed with reasons in {}", prepared.skipped.len(), list.display()));
+            line(
+                "skipped",
+                format!(
+                    "{} files, listed with reasons in {}",
+                    prepared.skipped.len(),
+                    list.display()
+                ),
+            );
         }
         if !prepared.dropped_classes.is_empty() {
-            line("left out", format!("classes without a readable photo: {}", shortened(&prepared.dropped_classes)));
+            line(
+                "left out",
+                format!(
+                    "classes without a readable photo: {}",
+                    shortened(&prepared.dropped_classes)
+                ),
+            );
         }
         line(
             "model",
@@ -134,11 +164,15 @@ impl Observer for TrainingView<'_> {
             ),
         );
         if split.validation.is_empty() {
-            line("note", "no validation part: the last epoch's weights are kept, and nothing stops early".into());
+            line(
+                "note",
+                "no validation part: the last epoch's weights are kept, and nothing stops early".into(),
+            );
         }
         line("run", run.path().display().to_string());
         self.bar.line("");
-        self.bar.line("epoch     loss   train     val loss    val   photos/s    left");
+        self.bar
+            .line("epoch     loss   train     val loss    val   photos/s    left");
         if let Ok(mut started) = self.started.lock() {
             *started = Some(Instant::now());
         }
@@ -153,8 +187,12 @@ impl Observer for TrainingView<'_> {
 
     fn epoch(&self, record: &EpochRecord, epochs: usize) {
         self.bar.clear();
-        let val_loss = record.val_loss.map_or("-".to_string(), |loss| format!("{loss:.4}"));
-        let val = record.val_accuracy.map_or("-".to_string(), |accuracy| percent(f64::from(accuracy)));
+        let val_loss = record
+            .val_loss
+            .map_or("-".to_string(), |loss| format!("{loss:.4}"));
+        let val = record
+            .val_accuracy
+            .map_or("-".to_string(), |accuracy| percent(f64::from(accuracy)));
         self.bar.line(&format!(
             "{:>2}/{epochs:<4} {:>7.4}  {:>6}      {val_loss:>7} {val:>6}   {:>8.0} {:>7}{}",
             record.epoch,
@@ -180,5 +218,9 @@ fn shortened(names: &[String]) -> String {
 /// A path as a shell takes it.
 fn quoted(path: &str) -> String {
     let plain = path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
-    if plain { path.to_string() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+    if plain {
+        path.to_string()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
 }
