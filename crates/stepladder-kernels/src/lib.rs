@@ -12,23 +12,28 @@
     reason = "vector intrinsics and writes to disjoint parts of a slice; see above"
 )]
 
+mod activation;
 mod buffer;
 mod context;
 mod conv;
 mod dense;
 mod depthwise;
+mod epilogue;
 mod isa;
+mod math;
 mod reduce;
 mod simd;
 mod window;
 
 pub mod peak;
 
+pub use activation::Activation;
 pub use buffer::{Buffer, BufferPool, Plain};
 pub use context::{Context, ContextError};
 pub use conv::{Conv2d, Statistics};
 pub use dense::Dense;
 pub use depthwise::DepthwiseConv2d;
+pub use epilogue::{Affine, Epilogue, NormGradient};
 pub use isa::{ISA_VARIABLE, Isa, UnknownIsa};
 pub use simd::Element;
 pub use window::Window;

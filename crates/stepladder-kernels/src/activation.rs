@@ -1,0 +1,111 @@
+//! Activation functions and their derivatives.
+
+use crate::{math, simd::Simd};
+
+/// An activation that blocks can fuse.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// x
+    Linear,
+    /// max(x, 0)
+    Relu,
+    /// x, or `slope` x where x is negative; 0 <= slope <= 1
+    LeakyRelu {
+        /// The factor of negative values.
+        slope: f32,
+    },
+    /// x sigmoid(x)
+    Swish,
+}
+
+/// An activation as vector code.
+pub(crate) trait Function: Copy + Send + Sync {
+    /// Whether it never decreases, so that a window's maximum is that of the largest value. One that does not (swish)
+    /// falls, then rises: its maximum is at the largest or the smallest value.
+    const MONOTONE: bool = true;
+    /// f(x)
+    fn value<S: Simd>(self, s: S, x: S::F) -> S::F;
+    /// f'(x)
+    fn slope<S: Simd>(self, s: S, x: S::F) -> S::F;
+}
+
+/// A kernel that wants to know its activation at compile time.
+pub(crate) trait WithActivation {
+    /// Runs with this activation.
+    fn run<A: Function>(self, activation: A);
+}
+
+impl Activation {
+    /// Calls `kernel` with the activation as a type.
+    pub(crate) fn apply(self, kernel: impl WithActivation) {
+        match self {
+            Activation::Linear => kernel.run(Linear),
+            Activation::Relu => kernel.run(Relu),
+            Activation::LeakyRelu { slope } => kernel.run(LeakyRelu(slope)),
+            Activation::Swish => kernel.run(Swish),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Linear;
+#[derive(Clone, Copy)]
+struct Relu;
+#[derive(Clone, Copy)]
+struct LeakyRelu(f32);
+#[derive(Clone, Copy)]
+struct Swish;
+
+impl Function for Linear {
+    #[inline(always)]
+    fn value<S: Simd>(self, _: S, x: S::F) -> S::F {
+        x
+    }
+
+    #[inline(always)]
+    fn slope<S: Simd>(self, s: S, _: S::F) -> S::F {
+        s.splat(1.0)
+    }
+}
+
+impl Function for Relu {
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, x: S::F) -> S::F {
+        // In this order, not-a-number stays: `max` gives its second operand.
+        s.max(s.splat(0.0), x)
+    }
+
+    #[inline(always)]
+    fn slope<S: Simd>(self, s: S, x: S::F) -> S::F {
+        s.select(s.gt(x, s.splat(0.0)), s.splat(1.0), s.splat(0.0))
+    }
+}
+
+impl Function for LeakyRelu {
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, x: S::F) -> S::F {
+        s.max(s.mul(x, s.splat(self.0)), x)
+    }
+
+    #[inline(always)]
+    fn slope<S: Simd>(self, s: S, x: S::F) -> S::F {
+        s.select(s.gt(x, s.splat(0.0)), s.splat(1.0), s.splat(self.0))
+    }
+}
+
+impl Function for Swish {
+    const MONOTONE: bool = false;
+
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, x: S::F) -> S::F {
+        s.mul(x, math::sigmoid(s, x))
+    }
+
+    #[inline(always)]
+    fn slope<S: Simd>(self, s: S, x: S::F) -> S::F {
+        // sigmoid + x sigmoid (1 - sigmoid)
+        let y = math::sigmoid(s, x);
+        let one = s.splat(1.0);
+        s.mul(y, s.mul_add(x, s.sub(one, y), one))
+    }
+}

@@ -1,0 +1,310 @@
+//! The backward pass: a first pass for the batch norm's sums, a second for the gradients.
+//!
+//! With g = f'(z) times the output's gradient (at a pool's winner; zero elsewhere), M pixels and xhat the normalized x:
+//! beta's gradient is the sum of g, gamma's that of g xhat, and x's is scale (g - mean of g - xhat mean of g xhat), as in
+//! Ioffe and Szegedy, Batch Normalization (2015), section 3. Per channel that is one multiply-add of g and one of x.
+
+use crate::{
+    activation::{Function, WithActivation},
+    context::{Context, Shared},
+    simd::{Element, Kernel, Simd},
+};
+
+use super::{
+    Affine, Epilogue, NormGradient,
+    tile::{Channels, SEGMENT, Source},
+};
+
+pub(super) struct Backward<'a, E> {
+    pub shape: &'a Epilogue,
+    pub context: &'a Context,
+    pub input: &'a [E],
+    pub affine: Option<&'a Affine>,
+    pub norm: Option<NormGradient<'a>>,
+    pub skip: Option<&'a [E]>,
+    pub output_gradient: &'a [E],
+    pub input_gradient: &'a mut [E],
+    pub skip_gradient: Option<&'a mut [E]>,
+}
+
+impl<E: Element> WithActivation for Backward<'_, E> {
+    fn run<A: Function>(self, activation: A) {
+        let Backward {
+            shape,
+            context,
+            input,
+            affine,
+            norm,
+            skip,
+            output_gradient,
+            input_gradient,
+            skip_gradient,
+        } = self;
+        let source = Source {
+            shape,
+            input,
+            affine,
+            skip,
+        };
+        let part = shape.part();
+        let [height, width] = shape.output();
+        let lines = shape.batch * height;
+        let parts = lines.div_ceil(part);
+        let isa = context.isa();
+        let lines_of = |item: usize| item * part..((item + 1) * part).min(lines);
+
+        // x's gradient is by_g g + by_x x + constant.
+        let channels = shape.channels;
+        let mut by_x = vec![0.0; channels];
+        let mut constant = vec![0.0; channels];
+        if let Some(norm) = norm {
+            let mut sums = context.buffers().take_zeroed::<f32>(parts * 2 * channels);
+            context.for_each_part(&mut sums, 2 * channels, |item, sums| {
+                let mean = norm.mean;
+                isa.run(Sums {
+                    source,
+                    activation,
+                    output_gradient,
+                    mean,
+                    lines: lines_of(item),
+                    width,
+                    sums,
+                });
+            });
+            let pixels = (shape.batch * shape.input[0] * shape.input[1]) as f64;
+            for c in 0..channels {
+                let total = |at: usize| {
+                    sums.chunks_exact(2 * channels)
+                        .map(|part| f64::from(part[at]))
+                        .sum::<f64>()
+                };
+                let (of_g, of_g_x) = (total(c), total(channels + c));
+                let inverse = 1.0 / (f64::from(norm.variance[c]) + f64::from(norm.epsilon)).sqrt();
+                let scale = affine.map_or(1.0, |affine| f64::from(affine.scale[c]));
+                norm.beta[c] = of_g as f32;
+                norm.gamma[c] = (of_g_x * inverse) as f32;
+                let by = -scale * inverse * inverse * of_g_x / pixels;
+                by_x[c] = by as f32;
+                constant[c] = (-scale * of_g / pixels - by * f64::from(norm.mean[c])) as f32;
+            }
+        }
+
+        let to = Shared::new(input_gradient);
+        let skip_to = skip_gradient.map(Shared::new);
+        context.for_each(parts, |item| {
+            isa.run(Gradients {
+                source,
+                activation,
+                output_gradient,
+                lines: lines_of(item),
+                width,
+                by_x: &by_x,
+                constant: &constant,
+                to: to.start(),
+                skip_to: skip_to.as_ref().map(Shared::start),
+            });
+        });
+    }
+}
+
+/// Sums of g, and of g (x - mean), over some output rows.
+struct Sums<'a, E, A> {
+    source: Source<'a, E>,
+    activation: A,
+    output_gradient: &'a [E],
+    mean: &'a [f32],
+    lines: std::ops::Range<usize>,
+    width: usize,
+    sums: &'a mut [f32],
+}
+
+impl<E: Element, A: Function> Kernel for Sums<'_, E, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Sums {
+            source,
+            activation,
+            output_gradient,
+            mean,
+            lines,
+            width,
+            sums,
+        } = self;
+        let shape = source.shape;
+        for line in lines {
+            for from in (0..width).step_by(SEGMENT) {
+                for first in (0..shape.channels).step_by(S::LANES) {
+                    let channels = source.channels(s, first);
+                    let n = channels.n;
+                    // Safety: the line's windows are inside the input and the output gradient; the mean has a value, and
+                    // the sums two, per channel.
+                    unsafe {
+                        let mean = s.load_first(mean.as_ptr().add(first), n);
+                        let sum_at = sums.as_mut_ptr().add(first);
+                        let product_at = sum_at.add(shape.channels);
+                        let (mut sum, mut product) = (s.load_first(sum_at, n), s.load_first(product_at, n));
+                        for x in from..(from + SEGMENT).min(width) {
+                            let at = source.window(line, x);
+                            let gradient = output_gradient
+                                .as_ptr()
+                                .add((line * width + x) * shape.channels + first);
+                            let dy = E::load_first(s, gradient, n);
+                            if shape.pool == [1, 1] {
+                                let x = source.x(s, &channels, at);
+                                let g = s.mul(dy, activation.slope(s, source.z(s, &channels, at, x)));
+                                sum = s.add(sum, g);
+                                product = s.mul_add(g, s.sub(x, mean), product);
+                            } else {
+                                let (z, place) = source.winner(s, activation, &channels, at);
+                                let g = s.mul(dy, activation.slope(s, z));
+                                sum = s.add(sum, g);
+                                for i in 0..shape.pool[0] * shape.pool[1] {
+                                    let x = source.x(s, &channels, at + source.offset(i));
+                                    let g = only(s, g, place, i);
+                                    product = s.mul_add(g, s.sub(x, mean), product);
+                                }
+                            }
+                        }
+                        s.store_first(sum_at, sum, n);
+                        s.store_first(product_at, product, n);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `g` where `place` is `i`, else zero.
+#[inline(always)]
+fn only<S: Simd>(s: S, g: S::F, place: S::F, i: usize) -> S::F {
+    let zero = s.splat(0.0);
+    let not_below = s.select(s.gt(place, s.splat(i as f32 - 0.5)), g, zero);
+    s.select(s.gt(s.splat(i as f32 + 0.5), place), not_below, zero)
+}
+
+/// The gradients of some output rows' windows, and of what is left over beside and below them.
+struct Gradients<'a, E, A> {
+    source: Source<'a, E>,
+    activation: A,
+    output_gradient: &'a [E],
+    lines: std::ops::Range<usize>,
+    width: usize,
+    by_x: &'a [f32],
+    constant: &'a [f32],
+    to: *mut E,
+    skip_to: Option<*mut E>,
+}
+
+impl<E: Element, A: Function> Kernel for Gradients<'_, E, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let shape = self.source.shape;
+        let [pool_height, pool_width] = shape.pool;
+        let height = shape.input[0] / pool_height;
+        for line in self.lines.clone() {
+            for from in (0..self.width).step_by(SEGMENT) {
+                for first in (0..shape.channels).step_by(S::LANES) {
+                    let channels = self.source.channels(s, first);
+                    let terms = self.terms(s, &channels);
+                    for x in from..(from + SEGMENT).min(self.width) {
+                        // Safety: the line's windows are this item's, inside the input and the output gradient.
+                        unsafe { self.window(s, &channels, &terms, line, x) };
+                    }
+                }
+            }
+            // Columns right of the last window, and below the photo's last windows whole rows.
+            let right = self.width * pool_width..shape.input[1];
+            let below = if (line + 1) % height == 0 {
+                shape.input[0] - height * pool_height
+            } else {
+                0
+            };
+            let start = self.source.window(line, 0);
+            for row in 0..pool_height + below {
+                let columns = if row < pool_height {
+                    right.clone()
+                } else {
+                    0..shape.input[1]
+                };
+                for x in columns {
+                    let at = start + (row * shape.input[1] + x) * shape.channels;
+                    for first in (0..shape.channels).step_by(S::LANES) {
+                        let channels = self.source.channels(s, first);
+                        let terms = self.terms(s, &channels);
+                        // Safety: the pixel is inside the input and belongs to this item.
+                        unsafe { self.write(s, &channels, &terms, at, s.splat(0.0)) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Factors of g and x, and the constant.
+struct Terms<S: Simd> {
+    by_g: S::F,
+    by_x: S::F,
+    constant: S::F,
+}
+
+impl<E: Element, A: Function> Gradients<'_, E, A> {
+    #[inline(always)]
+    fn terms<S: Simd>(&self, s: S, channels: &Channels<S>) -> Terms<S> {
+        // Safety: each has a value per channel.
+        unsafe {
+            let load = |from: &[f32]| s.load_first(from.as_ptr().add(channels.first), channels.n);
+            Terms {
+                by_g: self
+                    .source
+                    .affine
+                    .map_or(s.splat(1.0), |affine| load(&affine.scale)),
+                by_x: load(self.by_x),
+                constant: load(self.constant),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn window<S: Simd>(&self, s: S, channels: &Channels<S>, terms: &Terms<S>, line: usize, x: usize) {
+        let shape = self.source.shape;
+        let at = self.source.window(line, x);
+        // Safety: the caller promises that line and x are a pixel of the output, of this item.
+        unsafe {
+            let gradient = (line * self.width + x) * shape.channels + channels.first;
+            let dy = E::load_first(s, self.output_gradient.as_ptr().add(gradient), channels.n);
+            if shape.pool == [1, 1] {
+                let z = self.source.z(s, channels, at, self.source.x(s, channels, at));
+                self.write(s, channels, terms, at, s.mul(dy, self.activation.slope(s, z)));
+            } else {
+                let (z, place) = self.source.winner(s, self.activation, channels, at);
+                let g = s.mul(dy, self.activation.slope(s, z));
+                for i in 0..shape.pool[0] * shape.pool[1] {
+                    self.write(
+                        s,
+                        channels,
+                        terms,
+                        at + self.source.offset(i),
+                        only(s, g, place, i),
+                    );
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn write<S: Simd>(&self, s: S, channels: &Channels<S>, terms: &Terms<S>, at: usize, g: S::F) {
+        // Safety: the caller promises a pixel of the input that no other item writes.
+        unsafe {
+            let x = self.source.x(s, channels, at);
+            let gradient = s.mul_add(g, terms.by_g, s.mul_add(x, terms.by_x, terms.constant));
+            E::store_first(s, self.to.add(at + channels.first), gradient, channels.n);
+            if let Some(skip_to) = self.skip_to {
+                E::store_first(s, skip_to.add(at + channels.first), g, channels.n);
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The forward pass: one read of the input (and skip), one write of the output.
+
+use crate::{
+    activation::{Function, WithActivation},
+    context::Context,
+    simd::{Element, Kernel, Simd},
+};
+
+use super::{
+    Affine, Epilogue,
+    tile::{SEGMENT, Source},
+};
+
+pub(super) struct Forward<'a, E> {
+    pub shape: &'a Epilogue,
+    pub context: &'a Context,
+    pub input: &'a [E],
+    pub affine: Option<&'a Affine>,
+    pub skip: Option<&'a [E]>,
+    pub output: &'a mut [E],
+}
+
+impl<E: Element> WithActivation for Forward<'_, E> {
+    fn run<A: Function>(self, activation: A) {
+        let Forward {
+            shape,
+            context,
+            input,
+            affine,
+            skip,
+            output,
+        } = self;
+        let part = shape.part();
+        let row = shape.output()[1] * shape.channels;
+        let isa = context.isa();
+        context.for_each_part(output, part * row, |item, output| {
+            let source = Source {
+                shape,
+                input,
+                affine,
+                skip,
+            };
+            isa.run(Rows {
+                source,
+                activation,
+                first_line: item * part,
+                output,
+            });
+        });
+    }
+}
+
+/// Some output rows.
+struct Rows<'a, E, A> {
+    source: Source<'a, E>,
+    activation: A,
+    first_line: usize,
+    output: &'a mut [E],
+}
+
+impl<E: Element, A: Function> Kernel for Rows<'_, E, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Rows {
+            source,
+            activation,
+            first_line,
+            output,
+        } = self;
+        let shape = source.shape;
+        let width = shape.output()[1];
+        for (line, output) in output.chunks_exact_mut(width * shape.channels).enumerate() {
+            for from in (0..width).step_by(SEGMENT) {
+                for first in (0..shape.channels).step_by(S::LANES) {
+                    let channels = source.channels(s, first);
+                    for x in from..(from + SEGMENT).min(width) {
+                        let at = source.window(first_line + line, x);
+                        // Safety: line and x are a pixel of the output, and so a window inside the input.
+                        unsafe {
+                            let y = if shape.pool == [1, 1] {
+                                activation.value(s, source.z(s, &channels, at, source.x(s, &channels, at)))
+                            } else {
+                                let (z, _) = source.winner(s, activation, &channels, at);
+                                activation.value(s, z)
+                            };
+                            E::store_first(
+                                s,
+                                output.as_mut_ptr().add(x * shape.channels + first),
+                                y,
+                                channels.n,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Functions that instruction sets do not have, on vectors.
+
+use crate::simd::Simd;
+
+/// e^x within 2 units in the last place (about 1.5e-7); beyond the range of f32's normal numbers, the nearest of them.
+///
+/// x = n ln 2 + r with whole n and |r| <= ln 2 / 2; ln 2 is taken in two parts, so that r is exact to f32, and e^r is its
+/// Taylor polynomial to r^7, whose error there is below 6e-9.
+#[inline(always)]
+pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
+    let x = s.min(s.splat(88.0), s.max(s.splat(-87.0), x));
+    let n = s.round(s.mul(x, s.splat(std::f32::consts::LOG2_E)));
+    let r = s.mul_add(n, s.splat(-0.693_145_75), x);
+    let r = s.mul_add(n, s.splat(-1.428_606_8e-6), r);
+    let mut p = s.splat(1.0 / 5040.0);
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = s.mul_add(p, r, s.splat(coefficient));
+    }
+    s.mul(p, s.exp2_whole(n))
+}
+
+/// 1 / (1 + e^-x)
+#[inline(always)]
+pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
+    let e = exp(s, s.sub(s.splat(0.0), x));
+    s.recip(s.add(s.splat(1.0), e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{isa::Isa, simd::Kernel};
+
+    struct Both<'a> {
+        x: &'a [f32],
+        exp: &'a mut [f32],
+        sigmoid: &'a mut [f32],
+    }
+
+    impl Kernel for Both<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            for i in (0..self.x.len()).step_by(S::LANES) {
+                let n = (self.x.len() - i).min(S::LANES);
+                // Safety: `i + n` is at most the length of all three.
+                unsafe {
+                    let x = s.load_first(self.x.as_ptr().add(i), n);
+                    s.store_first(self.exp.as_mut_ptr().add(i), exp(s, x), n);
+                    s.store_first(self.sigmoid.as_mut_ptr().add(i), sigmoid(s, x), n);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn exp_and_sigmoid_are_accurate() {
+        let x: Vec<f32> = (-87_000..88_000).map(|i| i as f32 / 1000.0 + 1e-5).collect();
+        for isa in Isa::available() {
+            let (mut e, mut sigmoid) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+            isa.run(Both {
+                x: &x,
+                exp: &mut e,
+                sigmoid: &mut sigmoid,
+            });
+            for (i, x) in x.iter().enumerate() {
+                let exact = f64::from(*x).exp();
+                assert!(
+                    (f64::from(e[i]) / exact - 1.0).abs() < 2e-7,
+                    "exp({x}) on {isa}: {}",
+                    e[i]
+                );
+                let exact = 1.0 / (1.0 + (-f64::from(*x)).exp());
+                assert!(
+                    (f64::from(sigmoid[i]) / exact - 1.0).abs() < 4e-7,
+                    "sigmoid({x}) on {isa}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_are_finite() {
+        let x = [f32::MIN, -1e4, 1e4, f32::MAX, f32::NEG_INFINITY, f32::INFINITY];
+        for isa in Isa::available() {
+            let (mut e, mut sigmoid) = ([0.0; 6], [0.0; 6]);
+            isa.run(Both {
+                x: &x,
+                exp: &mut e,
+                sigmoid: &mut sigmoid,
+            });
+            assert!(
+                e.iter().chain(&sigmoid).all(|y| y.is_finite()),
+                "{e:?} {sigmoid:?} on {isa}"
+            );
+        }
+    }
+}
