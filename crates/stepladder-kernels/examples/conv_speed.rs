@@ -1,7 +1,7 @@
 //! Prints GFLOP/s of convolutions and their share of the machine's dot-product peak, measured in turns so that both see
-//! the same machine. Arguments: threads (default: all), and part of a shape's name to run only those.
+//! the same machine. With one thread, its CPU time is taken where Linux tells it, so that other programs disturb less. Arguments: threads (default: all), and part of a shape's name to run only those.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use half::bf16;
 use stepladder_kernels::{Context, Conv2d, Element, Window, peak};
@@ -40,7 +40,19 @@ fn shapes() -> Vec<(&'static str, Conv2d)> {
     ]
 }
 
-/// The best of several runs of each kind, in turns with the peak.
+/// Seconds, of this thread's CPU time if `cpu`, since any fixed moment.
+fn now(cpu: bool, start: Instant) -> f64 {
+    let nanoseconds = || -> Option<f64> {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    };
+    match nanoseconds() {
+        Some(nanoseconds) if cpu => nanoseconds / 1e9,
+        _ => start.elapsed().as_secs_f64(),
+    }
+}
+
+/// The median of several runs of each kind, in turns with the peak.
 fn measure<E: Element>(context: &Context, conv: &Conv2d) -> [f64; 4] {
     let input = vec![E::from_f32(0.5); conv.input_len()];
     let weights = vec![0.01_f32; conv.weights_len()];
@@ -49,29 +61,40 @@ fn measure<E: Element>(context: &Context, conv: &Conv2d) -> [f64; 4] {
     let mut by_input = input.clone();
     let mut by_weights = weights.clone();
     let operations = 2.0 * conv.multiply_adds() as f64;
-    let mut best = [0.0_f64; 4];
-    for _ in 0..20 {
-        best[0] = best[0].max(peak::dot_product_peak(context, E::BF16, Duration::from_millis(6)));
-        let mut time = |kind: usize, run: &mut dyn FnMut()| {
-            let start = Instant::now();
-            let mut runs = 0;
-            while runs == 0 || start.elapsed() < Duration::from_millis(6) {
-                run();
-                runs += 1;
-            }
-            best[kind] = best[kind].max(operations * f64::from(runs) / start.elapsed().as_secs_f64());
-        };
-        time(1, &mut || {
+    let origin = Instant::now();
+    let cpu = context.threads() == 1;
+    let mut rates = [const { Vec::new() }; 4];
+    let mut time = |kind: usize, operations: f64, run: &mut dyn FnMut()| {
+        let (start, mut runs) = (now(cpu, origin), 0);
+        while runs == 0 || now(cpu, origin) - start < 0.03 {
+            run();
+            runs += 1;
+        }
+        rates[kind].push(operations * f64::from(runs) / (now(cpu, origin) - start));
+    };
+    for _ in 0..7 {
+        let rounds = 20_000;
+        time(
+            0,
+            peak::dot_product_operations(context, E::BF16, rounds),
+            &mut || {
+                peak::dot_products(context, E::BF16, rounds);
+            },
+        );
+        time(1, operations, &mut || {
             conv.forward(context, &input, &weights, None, &mut output, None)
         });
-        time(2, &mut || {
+        time(2, operations, &mut || {
             conv.input_gradient(context, &gradient, &weights, &mut by_input, false)
         });
-        time(3, &mut || {
+        time(3, operations, &mut || {
             conv.weight_gradient(context, &input, &gradient, &mut by_weights, None)
         });
     }
-    best
+    rates.map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    })
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

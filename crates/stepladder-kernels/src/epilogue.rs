@@ -8,6 +8,8 @@ mod backward;
 mod forward;
 mod tile;
 
+pub(crate) use backward::only;
+
 use crate::{activation::Activation, context::Context, simd::Element};
 
 /// Shapes and choices of an epilogue. Input `(batch, height, width, channels)`; output the same, or with max pooling

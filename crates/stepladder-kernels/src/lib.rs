@@ -18,13 +18,17 @@ mod context;
 mod conv;
 mod dense;
 mod depthwise;
+pub mod elementwise;
 mod epilogue;
 mod isa;
 mod math;
+mod pool;
 mod reduce;
 mod simd;
 mod window;
 
+pub mod loss;
+pub mod optimizer;
 pub mod peak;
 
 pub use activation::Activation;
@@ -35,5 +39,6 @@ pub use dense::Dense;
 pub use depthwise::DepthwiseConv2d;
 pub use epilogue::{Affine, Epilogue, NormGradient};
 pub use isa::{ISA_VARIABLE, Isa, UnknownIsa};
+pub use pool::{GlobalAveragePool, Pool2d, PoolKind};
 pub use simd::Element;
 pub use window::Window;

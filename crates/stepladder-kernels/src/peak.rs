@@ -52,22 +52,30 @@ impl Kernel for DotProducts {
     }
 }
 
-/// Floating-point operations per second (a multiply-add counts as two) of all threads together, on the dot products of
-/// f32 or bf16, over about `time`.
+/// Runs `rounds` rounds of dot products of f32 or bf16 on each thread: work for the caller to time.
+pub fn dot_products(context: &Context, bf16: bool, rounds: usize) {
+    context.for_each(context.threads(), |_| {
+        black_box(context.isa().run(DotProducts { rounds, bf16 }));
+    });
+}
+
+/// Floating-point operations (a multiply-add counts as two) of [`dot_products`], all threads together.
+pub fn dot_product_operations(context: &Context, bf16: bool, rounds: usize) -> f64 {
+    let (_, operations) = context.isa().run(DotProducts { rounds: 1, bf16 });
+    operations * (rounds * context.threads()) as f64
+}
+
+/// Floating-point operations per second of all threads together, on dot products of f32 or bf16, over about `time`.
 pub fn dot_product_peak(context: &Context, bf16: bool, time: Duration) -> f64 {
-    let work = |rounds: usize| {
+    let seconds = |rounds: usize| {
         let start = Instant::now();
-        context.for_each(context.threads(), |_| {
-            black_box(context.isa().run(DotProducts { rounds, bf16 }));
-        });
+        dot_products(context, bf16, rounds);
         start.elapsed().as_secs_f64()
     };
-    let rounds = 100_000;
-    let probe = work(rounds).max(1e-9);
-    let rounds = ((rounds as f64 * time.as_secs_f64() / probe) as usize).max(1000);
-    let (_, operations) = context.isa().run(DotProducts { rounds: 1, bf16 });
-    let seconds = work(rounds);
-    operations * rounds as f64 * context.threads() as f64 / seconds
+    let probe = 100_000;
+    let rounds = (probe as f64 * time.as_secs_f64() / seconds(probe).max(1e-9)) as usize;
+    let rounds = rounds.max(1000);
+    dot_product_operations(context, bf16, rounds) / seconds(rounds)
 }
 
 /// Bytes per second that all threads together read and write (counted once each) when they copy `bytes` from one buffer

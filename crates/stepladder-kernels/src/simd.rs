@@ -158,12 +158,6 @@ pub trait Element:
 
 /// Vector access to an [`Element`] type.
 pub(crate) trait Lanes: Copy + Sized {
-    /// Reads `LANES` values.
-    ///
-    /// # Safety
-    ///
-    /// `from` is valid for reads of `LANES` values.
-    unsafe fn load<S: Simd>(s: S, from: *const Self) -> S::F;
     /// Reads the first `n` values, 0 < `n` <= `LANES`; the other lanes are zero.
     ///
     /// # Safety
@@ -200,12 +194,6 @@ impl Element for f32 {
 
 impl Lanes for f32 {
     #[inline(always)]
-    unsafe fn load<S: Simd>(s: S, from: *const f32) -> S::F {
-        // Safety: the caller's promise.
-        unsafe { s.load(from) }
-    }
-
-    #[inline(always)]
     unsafe fn load_first<S: Simd>(s: S, from: *const f32, n: usize) -> S::F {
         // Safety: the caller's promise.
         unsafe { s.load_first(from, n) }
@@ -239,12 +227,6 @@ impl Element for bf16 {
 }
 
 impl Lanes for bf16 {
-    #[inline(always)]
-    unsafe fn load<S: Simd>(s: S, from: *const bf16) -> S::F {
-        // Safety: the caller's promise.
-        unsafe { s.load_bf16(from) }
-    }
-
     #[inline(always)]
     unsafe fn load_first<S: Simd>(s: S, from: *const bf16, n: usize) -> S::F {
         if n == S::LANES {

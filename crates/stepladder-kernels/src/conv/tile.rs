@@ -175,13 +175,13 @@ impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
                 }
             }
             Start::Output => {
-                for p in 0..P {
-                    for v in 0..V {
+                for (p, acc) in acc.iter_mut().enumerate() {
+                    for (v, acc) in acc.iter_mut().enumerate() {
                         if p < self.places.count {
                             let n = (self.filters - v * S::LANES).min(S::LANES);
                             let at = self.output.wrapping_add(self.places.output[p] + v * S::LANES);
                             // Safety: the first `count` places are pixels of the output, with `filters` values here.
-                            acc[p][v] = unsafe { E::load_first(s, at, n) };
+                            *acc = unsafe { E::load_first(s, at, n) };
                         }
                     }
                 }
@@ -335,7 +335,7 @@ unsafe fn multiply_widened<S: Simd, const P: usize, const V: usize>(
             widened_step(
                 s,
                 acc,
-                &pixels,
+                pixels,
                 weights.add(2 * step * V * S::LANES),
                 2 * step,
                 true,
@@ -345,7 +345,7 @@ unsafe fn multiply_widened<S: Simd, const P: usize, const V: usize>(
             widened_step(
                 s,
                 acc,
-                &pixels,
+                pixels,
                 weights.add((channels - 1) * V * S::LANES),
                 channels - 1,
                 false,

@@ -178,7 +178,7 @@ impl<E: Element, A: Function> Kernel for Sums<'_, E, A> {
 
 /// `g` where `place` is `i`, else zero.
 #[inline(always)]
-fn only<S: Simd>(s: S, g: S::F, place: S::F, i: usize) -> S::F {
+pub(crate) fn only<S: Simd>(s: S, g: S::F, place: S::F, i: usize) -> S::F {
     let zero = s.splat(0.0);
     let not_below = s.select(s.gt(place, s.splat(i as f32 - 0.5)), g, zero);
     s.select(s.gt(s.splat(i as f32 + 0.5), place), not_below, zero)
