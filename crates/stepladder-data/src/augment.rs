@@ -1,18 +1,31 @@
 //! Augmentation: each time a training photo is shown, it is turned, moved, scaled, mirrored and lit a little differently.
 //!
 //! Two pipelines with Keras' meaning, as rungs use both: `ImageDataGenerator` before the model, and the `Random*` layers at its
-//! head.
+//! head. They look alike and differ in units, fill and brightness, see `generator` and `layers`. What is drawn depends on
+//! seed, epoch and photo alone.
+//!
+//! In here pictures are squares of `size` rows of `size` pixels of 3 `f32` values in 0..=255, and become 0..=1 at the very end.
+
+mod affine;
+mod generator;
+#[cfg(test)]
+mod golden;
+mod layers;
+mod resample;
 
 use stepladder_model::{ImageDataGenerator, Layer};
 
 use crate::error::DataError;
 use crate::photo::{RgbPhoto, to_unit};
+use crate::random::Stream;
+
+use layers::RandomLayer;
 
 /// What is done to training photos. [`Augmentation::none`] leaves them as they are.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Augmentation {
     generator: Option<ImageDataGenerator>,
-    layers: Vec<Layer>,
+    layers: Vec<RandomLayer>,
 }
 
 impl Augmentation {
@@ -21,18 +34,45 @@ impl Augmentation {
         Self::default()
     }
 
-    /// The generator of a rung, if it has one, and the layers that [`Network`](stepladder_model::Network) lists as augmentation.
+    /// The generator of a rung, if it has one, then the layers that [`Network`](stepladder_model::Network) lists as augmentation.
+    /// Fails for other layers than the `Random*` ones.
     pub fn new(generator: Option<&ImageDataGenerator>, layers: &[Layer]) -> Result<Self, DataError> {
+        let layers = layers.iter().map(RandomLayer::new).collect::<Result<_, _>>()?;
         Ok(Self {
             generator: generator.cloned(),
-            layers: layers.to_vec(),
+            layers,
         })
     }
 
-    /// Writes the photo to `out` as `size * size * 3` values in 0..=1.
-    pub(crate) fn apply(&self, photo: &RgbPhoto, out: &mut [f32]) {
-        for (out, &value) in out.iter_mut().zip(photo.pixels()) {
-            *out = to_unit(value);
+    /// Whether photos are left as they are.
+    pub fn is_none(&self) -> bool {
+        self.generator.is_none() && self.layers.is_empty()
+    }
+
+    /// Writes a square photo to `out` as `size * size * 3` values in 0..=1, augmented by what `random` draws.
+    pub(crate) fn apply(&self, photo: &RgbPhoto, random: &mut Stream, out: &mut [f32]) {
+        if self.is_none() {
+            for (out, &value) in out.iter_mut().zip(photo.pixels()) {
+                *out = to_unit(value);
+            }
+            return;
+        }
+        let size = photo.width() as usize;
+        let generated = self.generator.as_ref().map(|config| {
+            let draw = generator::Draw::new(config, size, random);
+            generator::apply(config, &draw, photo.pixels(), size, out);
+        });
+        if !self.layers.is_empty() {
+            let draws: Vec<_> = self.layers.iter().map(|layer| layer.draw(random)).collect();
+            if generated.is_some() {
+                let drawn = out.to_vec();
+                layers::apply(&draws, &drawn, size, out);
+            } else {
+                layers::apply(&draws, photo.pixels(), size, out);
+            }
+        }
+        for value in out {
+            *value /= 255.0;
         }
     }
 }

@@ -4,16 +4,19 @@
 //! is laid over white, the EXIF orientation is applied. Color profiles are not. Everything that a file can claim is bounded:
 //! pixels, bytes, and what all threads together hold while they decode.
 
+mod jpeg;
+pub(crate) mod sniff;
+
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::error::PhotoError;
 use crate::names::printable;
 use crate::photo::RgbPhoto;
-use crate::sniff;
 
 /// The largest file that is read, in bytes, compressed or not.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -29,34 +32,19 @@ const DECODE_BUDGET: u64 = 1 << 30;
 /// writes its line to stderr.)
 pub fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
     let format = recognize(bytes)?;
-    guarded(format, || {
-        let (decoder, orientation) = open(bytes, format)?;
-        let (width, height) = decoder.dimensions();
-        let decoded = decoder.total_bytes();
-        // Decoded, then as RGB, then once more while it is turned upright.
-        let rgb = 3 * u64::from(width) * u64::from(height);
-        if decoded.saturating_add(rgb) > DECODE_BUDGET {
-            return Err(PhotoError::TooManyPixels { width, height });
-        }
-        let _share = BUDGET.acquire(decoded + 2 * rgb);
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| explain(format, e))?;
-        if format == ImageFormat::Jpeg {
-            sniff::require_jpeg_end(bytes)?;
-        }
-        picture.apply_orientation(orientation);
-        let (width, height) = (picture.width(), picture.height());
-        RgbPhoto::new(width, height, over_white(picture)).ok_or_else(|| PhotoError::Damaged {
-            format: name_of(format),
-            reason: String::from("it has no pixels"),
-        })
+    guarded(format, || match format {
+        ImageFormat::Jpeg => jpeg::decode(bytes),
+        _ => decode_other(bytes, format),
     })
 }
 
-/// Width and height from the header, before orientation, without decoding the pixels. `bytes` may be the file's beginning only.
+/// Width and height from the header, before the picture is turned upright, without decoding the pixels. `bytes` may be the
+/// file's beginning only.
 pub(crate) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), PhotoError> {
     let format = recognize(bytes)?;
-    guarded(format, || {
-        open(bytes, format).map(|(decoder, _)| decoder.dimensions())
+    guarded(format, || match format {
+        ImageFormat::Jpeg => jpeg::dimensions(bytes),
+        _ => open(bytes, format).map(|decoder| decoder.dimensions()),
     })
 }
 
@@ -65,39 +53,81 @@ fn recognize(bytes: &[u8]) -> Result<ImageFormat, PhotoError> {
         return Err(PhotoError::Empty);
     }
     match image::guess_format(bytes) {
-        Ok(format) if format.reading_enabled() && name_of(format) != "picture" => Ok(format),
+        Ok(format) if name_of(format).is_some() => Ok(format),
         _ => Err(PhotoError::NotAPhoto(sniff::describe(bytes))),
     }
 }
 
-fn open(
-    bytes: &[u8],
-    format: ImageFormat,
-) -> Result<(impl ImageDecoder + '_, image::metadata::Orientation), PhotoError> {
+/// The formats that are decoded.
+fn name_of(format: ImageFormat) -> Option<&'static str> {
+    match format {
+        ImageFormat::Jpeg => Some("JPEG"),
+        ImageFormat::Png => Some("PNG"),
+        ImageFormat::WebP => Some("WebP"),
+        ImageFormat::Bmp => Some("BMP"),
+        ImageFormat::Gif => Some("GIF"),
+        ImageFormat::Tiff => Some("TIFF"),
+        _ => None,
+    }
+}
+
+fn guarded<T>(format: ImageFormat, work: impl FnOnce() -> Result<T, PhotoError>) -> Result<T, PhotoError> {
+    let format = name_of(format).unwrap_or("picture");
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(PhotoError::DecoderPanicked { format }))
+}
+
+fn decode_other(bytes: &[u8], format: ImageFormat) -> Result<RgbPhoto, PhotoError> {
+    let mut decoder = open(bytes, format)?;
+    let (width, height) = decoder.dimensions();
+    let decoded = decoder.total_bytes();
+    // As decoded, as RGB, and once more while it is turned upright.
+    let all = decoded.saturating_add(2 * 3 * u64::from(width) * u64::from(height));
+    if all > DECODE_BUDGET {
+        return Err(PhotoError::TooManyPixels { width, height });
+    }
+    let _share = BUDGET.acquire(all);
+    let orientation = orientation(&mut decoder);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| explain(format, e))?;
+    picture.apply_orientation(orientation);
+    let (width, height) = (picture.width(), picture.height());
+    let format = name_of(format).unwrap_or("picture");
+    RgbPhoto::new(width, height, over_white(picture)).ok_or_else(|| PhotoError::Damaged {
+        format,
+        reason: String::from("it has no pixels"),
+    })
+}
+
+fn open(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, PhotoError> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(u32::from(u16::MAX));
     limits.max_image_height = Some(u32::from(u16::MAX));
     limits.max_alloc = Some(DECODE_BUDGET);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|e| explain(format, e))?;
+    let decoder = reader.into_decoder().map_err(|e| explain(format, e))?;
     let (width, height) = decoder.dimensions();
+    check_pixels(width, height)?;
+    Ok(decoder)
+}
+
+fn check_pixels(width: u32, height: u32) -> Result<(), PhotoError> {
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(PhotoError::TooManyPixels { width, height });
     }
-    // A broken EXIF block is no reason to lose the photo.
-    let orientation = decoder
-        .orientation()
-        .unwrap_or(image::metadata::Orientation::NoTransforms);
-    Ok((decoder, orientation))
+    Ok(())
 }
 
-fn guarded<T>(format: ImageFormat, work: impl FnOnce() -> Result<T, PhotoError>) -> Result<T, PhotoError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(PhotoError::DecoderPanicked {
-            format: name_of(format),
-        })
-    })
+/// How to turn the picture upright. A broken EXIF block is no reason to lose it.
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    match decoder.orientation() {
+        Ok(Orientation::NoTransforms) => {}
+        Ok(orientation) => return orientation,
+        Err(_) => return Orientation::NoTransforms,
+    }
+    // Many programs write the marker that belongs to JPEG into WebP and PNG as well, and `image` does not expect it there.
+    let exif = decoder.exif_metadata().ok().flatten().unwrap_or_default();
+    let block = exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif);
+    Orientation::from_exif_chunk(block).unwrap_or(Orientation::NoTransforms)
 }
 
 /// RGB bytes; what shows through transparent pixels is white, as on a page.
@@ -115,46 +145,44 @@ fn over_white(picture: DynamicImage) -> Vec<u8> {
 }
 
 fn explain(format: ImageFormat, error: ImageError) -> PhotoError {
-    let name = name_of(format);
-    // The decoders' words may quote the file, so they are cleaned and kept short.
-    let words = |text: String| printable(&text).chars().take(160).collect::<String>();
-    match error {
-        ImageError::Limits(_) => PhotoError::NotAPhoto(format!(
-            "this {name} claims a size beyond the limit of {} megapixels",
-            MAX_PIXELS / 1_000_000
-        )),
-        ImageError::Unsupported(e) => PhotoError::NotAPhoto(format!(
-            "this kind of {name} is not supported: {}",
-            words(e.to_string())
-        )),
-        ImageError::Decoding(e) => {
-            let inner = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
-            PhotoError::Damaged {
-                format: name,
-                reason: words(inner),
-            }
+    let format = name_of(format).unwrap_or("picture");
+    let reason = match &error {
+        ImageError::Limits(_) => {
+            let limit = MAX_PIXELS / 1_000_000;
+            return PhotoError::NotAPhoto(format!(
+                "this {format} claims more than the limit of {limit} megapixels"
+            ));
         }
-        ImageError::IoError(e) => PhotoError::Damaged {
-            format: name,
-            reason: words(e.to_string()),
+        ImageError::Unsupported(e) => {
+            return PhotoError::NotAPhoto(format!(
+                "this kind of {format} is not supported: {}",
+                words(&e.to_string())
+            ));
+        }
+        // The cause says it without naming the format once more.
+        ImageError::Decoding(e) => match std::error::Error::source(e) {
+            Some(cause) => cause.to_string(),
+            None => e.to_string(),
         },
-        other => PhotoError::Damaged {
-            format: name,
-            reason: words(other.to_string()),
+        ImageError::IoError(e) => match e.kind() {
+            std::io::ErrorKind::UnexpectedEof => String::from("cut short"),
+            _ => e.to_string(),
         },
+        other => other.to_string(),
+    };
+    PhotoError::Damaged {
+        format,
+        reason: words(&reason),
     }
 }
 
-fn name_of(format: ImageFormat) -> &'static str {
-    match format {
-        ImageFormat::Jpeg => "JPEG",
-        ImageFormat::Png => "PNG",
-        ImageFormat::WebP => "WebP",
-        ImageFormat::Bmp => "BMP",
-        ImageFormat::Gif => "GIF",
-        ImageFormat::Tiff => "TIFF",
-        _ => "picture",
-    }
+/// A decoder's words on one line, printable and short; they may quote the file.
+fn words(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    printable(line.trim_matches(['"', '.']))
+        .chars()
+        .take(120)
+        .collect()
 }
 
 /// Shares of [`DECODE_BUDGET`], so that memory stays bounded however many threads decode.
@@ -190,5 +218,105 @@ impl Drop for Share<'_> {
     fn drop(&mut self) {
         *self.budget.free.lock().unwrap_or_else(PoisonError::into_inner) += self.bytes;
         self.budget.returned.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
+
+    fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        picture.into().write_to(&mut bytes, format).expect("memory");
+        bytes.into_inner()
+    }
+
+    fn pixels(bytes: &[u8]) -> Vec<u8> {
+        decode(bytes).expect("a good photo").into_pixels()
+    }
+
+    #[test]
+    fn every_format_and_color_becomes_rgb() {
+        let rgb = RgbImage::from_pixel(2, 1, Rgb([200, 100, 50]));
+        for format in [
+            ImageFormat::Png,
+            ImageFormat::Bmp,
+            ImageFormat::Gif,
+            ImageFormat::Tiff,
+            ImageFormat::WebP,
+        ] {
+            assert_eq!(
+                pixels(&encoded(rgb.clone(), format)),
+                [200, 100, 50, 200, 100, 50],
+                "{format:?}"
+            );
+        }
+        let gray = GrayImage::from_pixel(1, 1, Luma([77]));
+        assert_eq!(pixels(&encoded(gray, ImageFormat::Png)), [77; 3]);
+        let deep = ImageBuffer::from_pixel(1, 1, Rgb([0x8080_u16, 0, 0xffff]));
+        assert_eq!(pixels(&encoded(deep, ImageFormat::Png)), [0x80, 0, 255]);
+    }
+
+    #[test]
+    fn transparency_is_laid_over_white() {
+        let rgba = ImageBuffer::from_fn(3, 1, |x, _| Rgba([0, 100, 200, [0_u8, 128, 255][x as usize]]));
+        assert_eq!(
+            pixels(&encoded(rgba, ImageFormat::Png)),
+            [255, 255, 255, 127, 177, 227, 0, 100, 200]
+        );
+        let gray = ImageBuffer::from_pixel(1, 1, LumaA([0_u8, 0]));
+        assert_eq!(pixels(&encoded(gray, ImageFormat::Png)), [255; 3]);
+    }
+
+    #[test]
+    fn claims_beyond_the_limits_are_refused_before_they_cost_memory() {
+        // A PNG header alone, for 60,000 x 60,000 pixels; its checksum is made up for.
+        let mut png = encoded(GrayImage::new(1, 1), ImageFormat::Png);
+        png[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&png[12..29]);
+        png[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        let error = decode(&png).expect_err("too large").to_string();
+        assert!(
+            error.contains("60000 x 60000") || error.contains("limit"),
+            "{error}"
+        );
+        let gif = b"GIF89a\xff\xff\xff\xff\0\0\0\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\0";
+        assert!(decode(gif).is_err());
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_byte_gives_a_photo_or_a_reason() {
+        let picture = RgbImage::from_fn(9, 7, |x, y| Rgb([x as u8 * 20, y as u8 * 30, (x * y) as u8]));
+        let formats = [
+            ImageFormat::Jpeg,
+            ImageFormat::Png,
+            ImageFormat::Bmp,
+            ImageFormat::Gif,
+            ImageFormat::Tiff,
+            ImageFormat::WebP,
+        ];
+        for format in formats {
+            let whole = encoded(picture.clone(), format);
+            for at in 0..whole.len() {
+                let _ = decode(&whole[..at]);
+                let mut damaged = whole.clone();
+                damaged[at] ^= 0x55;
+                if let Err(error) = decode(&damaged) {
+                    assert!(!error.to_string().contains('\n'));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_budget_is_shared_and_returned() {
+        let whole = BUDGET.acquire(u64::MAX);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| drop(BUDGET.acquire(1)));
+            drop(whole);
+            waiting.join().expect("gets its share");
+        });
     }
 }

@@ -69,6 +69,16 @@ pub enum DataError {
         /// The data as the user named it.
         name: String,
     },
+    /// The split by content leaves the training part empty, which takes a handful of photos.
+    #[error(
+        "none of the {photos} photos of {name} falls into the training part; add photos, or make the other parts smaller"
+    )]
+    TooFewPhotos {
+        /// The data as the user named it.
+        name: String,
+        /// How many readable photos there are.
+        photos: usize,
+    },
     /// A class that appears in the validation or test part only.
     #[error(
         "class \"{class}\" has photos in the {part} part of {name} but none in the training part; check the spelling of its folder"
@@ -129,21 +139,16 @@ pub enum DataError {
     )]
     Fractions {
         /// The validation fraction.
-        validation: f64,
+        validation: f32,
         /// The test fraction.
-        test: f64,
+        test: f32,
     },
+    /// [`Progress::is_cancelled`](crate::Progress::is_cancelled) said so.
+    #[error("cancelled")]
+    Cancelled,
     /// A setting that cannot work.
     #[error("{0}")]
     Setting(String),
-    /// One photo, where the caller asked for exactly that one.
-    #[error("{name}: {source}")]
-    Photo {
-        /// The photo.
-        name: String,
-        /// What is wrong with it.
-        source: PhotoError,
-    },
 }
 
 fn hint(skipped: usize, example: &Option<Skipped>) -> String {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::dataset::Part;
 use crate::error::DataError;
+use crate::part::Part;
 use crate::source::{Entry, Found, Labelled};
 
 /// Gives each entry the class of its folder, and its part where the folders are named after parts.

@@ -176,7 +176,7 @@ impl Shared {
 
     fn make_epoch(&self, epoch: u64, skip: usize, sender: &Sender<Result<Batch, DataError>>) {
         for photos in self.order(epoch).chunks(self.config.batch_size).skip(skip) {
-            let batch = self.make_batch(photos);
+            let batch = self.make_batch(epoch, photos);
             let failed = batch.is_err();
             // Nobody receives any more once the epoch is dropped.
             if sender.send(batch).is_err() || failed {
@@ -185,14 +185,14 @@ impl Shared {
         }
     }
 
-    fn make_batch(&self, photos: &[u32]) -> Result<Batch, DataError> {
+    fn make_batch(&self, epoch: u64, photos: &[u32]) -> Result<Batch, DataError> {
         let size = self.config.size;
         let mut images = vec![0.0; photos.len() * size * size * 3];
         self.pool.install(|| {
             images
                 .par_chunks_exact_mut(size * size * 3)
                 .zip(photos)
-                .try_for_each(|(out, &photo)| self.load(photo, out))
+                .try_for_each(|(out, &photo)| self.load(epoch, photo, out))
         })?;
         let labels = photos.iter().map(|&photo| self.labels[photo as usize]).collect();
         Ok(Batch {
@@ -202,11 +202,11 @@ impl Shared {
         })
     }
 
-    fn load(&self, photo: u32, out: &mut [f32]) -> Result<(), DataError> {
+    fn load(&self, epoch: u64, photo: u32, out: &mut [f32]) -> Result<(), DataError> {
         let cached = self.store.photo(photo)?;
-        self.config
-            .augmentation
-            .apply(&cached.square(self.config.size as u32), out);
+        let mut random = Stream::new(Purpose::Augmentation, self.config.seed, epoch, u64::from(photo));
+        let square = cached.square(self.config.size as u32);
+        self.config.augmentation.apply(&square, &mut random, out);
         Ok(())
     }
 }

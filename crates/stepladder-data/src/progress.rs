@@ -6,8 +6,12 @@ pub trait Progress: Sync {
     fn start(&self, total: u64, what: &str);
     /// `n` more steps are done.
     fn advance(&self, n: u64);
-    /// The pass has ended.
+    /// The pass has ended, whether all of it was done or not.
     fn finish(&self);
+    /// Asked between steps; once it is true the work stops with [`DataError::Cancelled`](crate::DataError::Cancelled).
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// Reports nothing.

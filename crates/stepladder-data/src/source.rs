@@ -9,9 +9,9 @@ pub(crate) mod zip;
 use std::fmt::Debug;
 use std::io::Read;
 
-use crate::dataset::Part;
 use crate::decode::{self, MAX_FILE_BYTES};
 use crate::error::{DataError, PhotoError, Skipped};
+use crate::part::Part;
 use crate::photo::RgbPhoto;
 
 /// A place that holds photos, open for as long as the data set is.
@@ -120,7 +120,7 @@ impl<T> Found<T> {
 }
 
 /// Reads to the end, but no more than [`MAX_FILE_BYTES`]. `expected` is what the source claims, and sizes the buffer.
-fn read_all(reader: impl Read, expected: u64) -> Result<Vec<u8>, PhotoError> {
+pub(crate) fn read_all(reader: impl Read, expected: u64) -> Result<Vec<u8>, PhotoError> {
     // A claim is not believed beyond 1 MiB before bytes arrive.
     let mut bytes = Vec::with_capacity(expected.min(1 << 20) as usize);
     reader.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;

@@ -13,8 +13,9 @@ use std::io::{Read, Write};
 
 use stepladder_model::SplitFractions;
 
-use crate::dataset::{Dataset, Part};
+use crate::dataset::Dataset;
 use crate::error::DataError;
+use crate::part::Part;
 use crate::store::PhotoStore;
 
 /// Photo numbers by part, each list sorted. Unreadable photos are in none.
@@ -39,8 +40,8 @@ impl Split {
         fractions: &SplitFractions,
         seed: u64,
     ) -> Result<Self, DataError> {
-        let (validation, test) = (f64::from(fractions.validation), f64::from(fractions.test));
-        let sane = |f: f64| (0.0..1.0).contains(&f);
+        let &SplitFractions { validation, test } = fractions;
+        let sane = |f: f32| (0.0..1.0).contains(&f);
         if !sane(validation) || !sane(test) || validation + test >= 1.0 {
             return Err(DataError::Fractions { validation, test });
         }
@@ -53,15 +54,21 @@ impl Split {
             let part = if declared {
                 photo.part
             } else {
-                Some(part_of(&content, validation, test, seed))
+                Some(part_of(&content, fractions, seed))
             };
             if let Some(part) = part {
                 split.part_mut(part).push(number);
             }
         }
         if split.train.is_empty() {
-            return Err(DataError::NoTrainingPart {
-                name: dataset.name.clone(),
+            let name = dataset.origin.clone();
+            return Err(if declared {
+                DataError::NoTrainingPart { name }
+            } else {
+                DataError::TooFewPhotos {
+                    name,
+                    photos: split.validation.len() + split.test.len(),
+                }
             });
         }
         Ok(split)
@@ -149,7 +156,7 @@ impl Split {
 }
 
 /// The part of a photo with this content: its position in 0..1 is first the test part, then validation, then training.
-fn part_of(content: &[u8; 32], validation: f64, test: f64, seed: u64) -> Part {
+fn part_of(content: &[u8; 32], fractions: &SplitFractions, seed: u64) -> Part {
     let hash = blake3::Hasher::new()
         .update(content)
         .update(&seed.to_le_bytes())
@@ -157,6 +164,7 @@ fn part_of(content: &[u8; 32], validation: f64, test: f64, seed: u64) -> Part {
     let first: [u8; 8] = std::array::from_fn(|i| hash.as_bytes()[i]);
     // 2^64; the rounding of the conversion moves a threshold by less than 1e-16.
     let position = u64::from_le_bytes(first) as f64 / 18_446_744_073_709_551_616.0;
+    let (test, validation) = (f64::from(fractions.test), f64::from(fractions.validation));
     if position < test {
         Part::Test
     } else if position < test + validation {

@@ -4,7 +4,6 @@
 //! Pixels go to disk as they come, so memory holds the photos in work and never the set.
 
 use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,7 +16,6 @@ use crate::dataset::Dataset;
 use crate::error::{DataError, PhotoError, Skipped};
 use crate::photo::RgbPhoto;
 use crate::progress::Progress;
-use crate::source::EntryReader;
 
 /// The decoded photos of a [`Dataset`], by photo number. Cheap to clone; clones share one open file.
 #[derive(Debug, Clone)]
@@ -103,7 +101,7 @@ impl PhotoStore {
         if photos.iter().all(Option::is_none) {
             let example = skipped.first().cloned();
             return Err(DataError::NoPhotos {
-                name: dataset.name.clone(),
+                name: dataset.origin.clone(),
                 skipped: skipped.len(),
                 example,
             });
@@ -226,34 +224,37 @@ fn build(
     };
     let mut records = vec![Record::NotRead(String::new()); dataset.photos.len()];
     progress.start(records.len() as u64, "photos");
-    let written = format::Writer::new(file).and_then(|mut writer| {
-        in_parallel(records.len(), cache.threads, work, |photo, decoded| {
-            records[photo] = match decoded {
-                Ok((content, photo)) => Record::Readable(writer.append(content, &photo)?),
-                Err(e @ PhotoError::Read(_)) => Record::NotRead(e.to_string()),
-                Err(e) => Record::Unusable(e.to_string()),
-            };
-            progress.advance(1);
-            Ok(())
-        })?;
-        writer.finish(key, size, &records)
-    });
-    progress.finish();
-    written.map_err(|source| DataError::CacheWrite {
+    let failed = |source| DataError::CacheWrite {
         dir: cache.dir.clone(),
         source,
-    })?;
+    };
+    let mut writer = format::Writer::new(file).map_err(failed)?;
+    let outcome = in_parallel(records.len(), cache.threads, work, |photo, decoded| {
+        if progress.is_cancelled() {
+            return Err(DataError::Cancelled);
+        }
+        records[photo] = match decoded {
+            Ok((content, photo)) => Record::Readable(writer.append(content, &photo).map_err(failed)?),
+            Err(e @ PhotoError::Read(_)) => Record::NotRead(e.to_string()),
+            Err(e) => Record::Unusable(e.to_string()),
+        };
+        progress.advance(1);
+        Ok(())
+    });
+    progress.finish();
+    outcome?;
+    writer.finish(key, size, &records).map_err(failed)?;
     Ok(records)
 }
 
 /// Runs `work` for 0..`count` on `threads` threads and hands each result to `consume` on this one, as they come. Few results wait
 /// at any time. The first error of `consume` ends it all.
-fn in_parallel<T: Send>(
+fn in_parallel<T: Send, E>(
     count: usize,
     threads: usize,
     work: impl Fn(usize) -> T + Sync,
-    mut consume: impl FnMut(usize, T) -> io::Result<()>,
-) -> io::Result<()> {
+    mut consume: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E> {
     let next = AtomicUsize::new(0);
     let stopped = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -278,11 +279,4 @@ fn in_parallel<T: Send>(
         stopped.store(true, Ordering::Relaxed);
         outcome
     })
-}
-
-impl Dataset {
-    /// A reader per source, for one pass.
-    pub(crate) fn readers(&self) -> Result<Vec<Box<dyn EntryReader + '_>>, DataError> {
-        self.sources.iter().map(|source| source.reader()).collect()
-    }
 }

@@ -74,6 +74,13 @@ impl FolderSource {
         Ok((source, found))
     }
 
+    /// The path of an entry, relative to the root.
+    pub(crate) fn relative_path(&self, entry: &Entry) -> Option<&Path> {
+        self.files
+            .get(entry.number as usize)
+            .map(|file| file.path.as_path())
+    }
+
     /// A source without entries; [`add`](Self::add) names its files one by one.
     pub(crate) fn empty(root: &Path) -> Result<Self, DataError> {
         let root = root.canonicalize().map_err(|source| DataError::Io {

@@ -11,9 +11,10 @@ use std::time::UNIX_EPOCH;
 use flate2::bufread::MultiGzDecoder;
 
 use super::{Content, Entry, EntryReader, Found, Labelled, Source};
-use crate::dataset::{Listing, Part};
 use crate::error::{DataError, PhotoError};
 use crate::names::printable;
+use crate::open::Listing;
+use crate::part::Part;
 
 /// The most bytes of pixels that one file may claim, as a pass holds them in memory.
 const MAX_PIXEL_BYTES: u64 = 2 << 30;

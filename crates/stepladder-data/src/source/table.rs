@@ -9,10 +9,11 @@ use std::path::Path;
 use super::folder::FolderSource;
 use super::zip::ZipSource;
 use super::{Entry, Found, Labelled};
-use crate::dataset::{Listing, Part};
 use crate::error::{DataError, Skipped};
 use crate::layout;
 use crate::names::{normalize, printable};
+use crate::open::Listing;
+use crate::part::Part;
 
 const FILE: [&str; 5] = ["file", "path", "filename", "filepath", "image"];
 const CLASS: [&str; 3] = ["class", "label", "category"];

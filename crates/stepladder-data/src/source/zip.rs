@@ -13,10 +13,10 @@ use zip::result::ZipError;
 
 use super::{Content, Entry, EntryReader, Found, Source, read_all};
 use crate::decode::MAX_FILE_BYTES;
+use crate::decode::sniff;
 use crate::error::{DataError, PhotoError};
 use crate::names::{is_junk, normalize, not_a_photo, printable};
 use crate::positional::{Bytes, Cursor};
-use crate::sniff;
 
 /// An open zip archive.
 #[derive(Debug)]

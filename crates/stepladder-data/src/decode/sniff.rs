@@ -1,7 +1,4 @@
-//! What a file is when it is not a photo that we decode, in words that tell the user what to do; and whether a JPEG is
-//! all there.
-
-use crate::error::PhotoError;
+//! What a file is when it is not a photo that we decode, in words that tell the user what to do.
 
 /// What `bytes`, the beginning or all of a file, are. Never empty; a phrase that can follow "is" or a colon.
 pub(crate) fn describe(bytes: &[u8]) -> String {
@@ -111,38 +108,6 @@ fn markup(bytes: &[u8]) -> Option<String> {
     Some(String::from(what))
 }
 
-/// Refuses a JPEG whose first picture has no end-of-image marker: decoders fill what is missing with gray, and a network
-/// would learn the gray.
-pub(crate) fn require_jpeg_end(bytes: &[u8]) -> Result<(), PhotoError> {
-    // Inside the entropy-coded data 0xff is followed by 0 or a restart marker, so this pair cannot occur there. Before it,
-    // it can: an EXIF thumbnail is a whole JPEG.
-    let Some(scan) = scan_start(bytes) else {
-        return Ok(());
-    };
-    if bytes[scan..].windows(2).any(|pair| pair == [0xff, 0xd9]) {
-        return Ok(());
-    }
-    Err(PhotoError::Damaged {
-        format: "JPEG",
-        reason: String::from("cut short, its end is missing"),
-    })
-}
-
-/// Where the first scan begins: behind the segments of the header, each `0xff`, marker, length, content. `None` where
-/// the header is too odd to walk; the decoder has judged such a file already.
-fn scan_start(bytes: &[u8]) -> Option<usize> {
-    let mut at = 2;
-    loop {
-        let &[0xff, marker, high, low] = bytes.get(at..at + 4)? else {
-            return None;
-        };
-        if marker == 0xda {
-            return Some(at);
-        }
-        at += 2 + usize::from(u16::from_be_bytes([high, low]));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,13 +130,5 @@ mod tests {
         ] {
             assert!(describe(bytes).contains(words), "{words}: {}", describe(bytes));
         }
-    }
-
-    #[test]
-    fn a_jpeg_without_its_end_is_cut_short() {
-        let thumbnail = b"\xff\xd8\xff\xe1\x00\x04\xff\xd9";
-        let whole = [&thumbnail[..], b"\xff\xda\x00\x02 scan \xff\xd9 and more"].concat();
-        assert!(require_jpeg_end(&whole).is_ok());
-        assert!(require_jpeg_end(&whole[..whole.len() - 11]).is_err());
     }
 }

@@ -1,0 +1,127 @@
+//! How fast photos are read, decoded and shrunk into the cache, and how fast batches come out of it:
+//! `cargo run --release -p stepladder-data --example throughput -- photos.zip [size] [threads]`
+
+use std::error::Error;
+use std::time::Instant;
+
+use stepladder_data::{
+    Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, NoProgress, PhotoStore,
+};
+use stepladder_model::{
+    FillMode, FlipMode, ImageDataGenerator, Layer, RandomBrightness, RandomFlip, RandomRotation,
+    RandomTranslation, RandomZoom,
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let path = arguments.next().ok_or("name a zip, a folder or a table")?;
+    let size: usize = arguments.next().map_or(Ok(128), |text| text.parse())?;
+    let threads: usize = match arguments.next() {
+        Some(text) => text.parse()?,
+        None => std::thread::available_parallelism()?.into(),
+    };
+
+    let start = Instant::now();
+    let dataset = Dataset::open(&DataRequest::path(path))?;
+    println!(
+        "list      {:8.1} ms, {} photos",
+        start.elapsed().as_secs_f64() * 1e3,
+        dataset.photos.len()
+    );
+
+    let start = Instant::now();
+    let side = dataset.typical_short_side();
+    println!(
+        "survey    {:8.1} ms, short side {side:?}",
+        start.elapsed().as_secs_f64() * 1e3
+    );
+
+    let cache = tempfile::tempdir()?;
+    let config = CacheConfig::new(cache.path()).with_threads(threads);
+    let photos = dataset.photos.len() as f64;
+    for what in ["build", "reopen"] {
+        let start = Instant::now();
+        PhotoStore::open_or_build(&dataset, size, &config, &NoProgress)?;
+        let seconds = start.elapsed().as_secs_f64();
+        println!(
+            "{what:8}  {:8.1} ms, {:.0} photos/s",
+            seconds * 1e3,
+            photos / seconds
+        );
+    }
+
+    let store = PhotoStore::open_or_build(&dataset, size, &config, &NoProgress)?;
+    let readable: Vec<u32> = (0..store.len() as u32)
+        .filter(|&photo| store.is_readable(photo))
+        .collect();
+    let augmentations = [
+        ("plain", Augmentation::none()),
+        ("generator", Augmentation::new(Some(&generator()), &[])?),
+        ("layers", Augmentation::new(None, &layers())?),
+    ];
+    for (name, augmentation) in augmentations {
+        let config = LoaderConfig {
+            shuffle: true,
+            augmentation,
+            threads,
+            ..LoaderConfig::new(32, size)
+        };
+        let loader = Loader::new(&store, &dataset.labels(), &readable, config)?;
+        let start = Instant::now();
+        for batch in loader.epoch(0) {
+            batch?;
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        println!(
+            "{name:9} {:8.1} ms, {:.0} photos/s",
+            seconds * 1e3,
+            readable.len() as f64 / seconds
+        );
+    }
+    Ok(())
+}
+
+/// The deck's earlier augmentation.
+fn generator() -> ImageDataGenerator {
+    ImageDataGenerator {
+        rotation_range: 45.0,
+        width_shift_range: 0.05,
+        height_shift_range: 0.05,
+        shear_range: 0.05,
+        zoom_range: [0.9, 1.1],
+        horizontal_flip: true,
+        brightness_range: Some([0.2, 1.2]),
+        ..ImageDataGenerator::default()
+    }
+}
+
+/// The augmentation of the deck's last model.
+fn layers() -> Vec<Layer> {
+    let (fill_mode, fill_value) = (FillMode::Reflect, 0.0);
+    vec![
+        Layer::RandomRotation(RandomRotation {
+            factor: [-0.45, 0.45],
+            fill_mode,
+            fill_value,
+        }),
+        Layer::RandomTranslation(RandomTranslation {
+            height_factor: [-0.05, 0.05],
+            width_factor: [-0.05, 0.05],
+            fill_mode,
+            fill_value,
+        }),
+        Layer::RandomZoom(RandomZoom {
+            height_factor: [-0.1, 0.1],
+            width_factor: Some([-0.1, 0.1]),
+            fill_mode,
+            fill_value,
+        }),
+        Layer::RandomFlip(RandomFlip {
+            mode: FlipMode::Horizontal,
+        }),
+        Layer::RandomBrightness(RandomBrightness {
+            factor: [-0.2, 0.2],
+            value_range: [0.0, 1.0],
+        }),
+    ]
+}

@@ -1,0 +1,97 @@
+//! Keras' `ImageDataGenerator`: one affine map, a shift of the channels, flips, then brightness that multiplies on 8 bits
+//! (keras/src/legacy/preprocessing/image.py). Validation and test photos never pass through here, other than in Keras.
+
+use stepladder_model::{FillMode, ImageDataGenerator};
+
+use super::affine::Affine;
+use super::resample::{Edge, resample};
+use crate::random::Stream;
+
+/// What was drawn for one photo, in Keras' names and units.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Draw {
+    /// Degrees.
+    pub(crate) theta: f64,
+    /// Pixels along a row. Keras draws it from `height_shift_range`: the two ranges act crosswise there, and so they do here.
+    pub(crate) tx: f64,
+    /// Pixels down the rows, from `width_shift_range`.
+    pub(crate) ty: f64,
+    /// Degrees.
+    pub(crate) shear: f64,
+    /// Zoom along a row; above 1 shows more, smaller.
+    pub(crate) zx: f64,
+    /// Zoom down the rows.
+    pub(crate) zy: f64,
+    pub(crate) flip_horizontal: bool,
+    pub(crate) flip_vertical: bool,
+    /// On the 0..=255 scale.
+    pub(crate) channel_shift: Option<f64>,
+    /// A factor.
+    pub(crate) brightness: Option<f64>,
+}
+
+impl Draw {
+    /// Draws for a square picture of `size` pixels. As many numbers are taken in any case, so that switching one thing off does
+    /// not change the others.
+    pub(crate) fn new(config: &ImageDataGenerator, size: usize, random: &mut Stream) -> Self {
+        let mut between = |low: f64, high: f64| low + (high - low) * random.unit();
+        let mut around = |range: f32| between(-f64::from(range), f64::from(range));
+        let pixels = |shift: f64, range: f32| if range < 1.0 { shift * size as f64 } else { shift };
+        let theta = around(config.rotation_range);
+        let tx = pixels(around(config.height_shift_range), config.height_shift_range);
+        let ty = pixels(around(config.width_shift_range), config.width_shift_range);
+        let shear = around(config.shear_range);
+        let [low, high] = config.zoom_range.map(f64::from);
+        let (zx, zy) = (between(low, high), between(low, high));
+        let (left_right, top_bottom) = (between(0.0, 1.0) < 0.5, between(0.0, 1.0) < 0.5);
+        let range = f64::from(config.channel_shift_range) * 255.0;
+        let channel_shift = between(-range, range);
+        let [low, high] = config.brightness_range.unwrap_or([1.0, 1.0]).map(f64::from);
+        let brightness = between(low, high);
+        Self {
+            theta,
+            tx,
+            ty,
+            shear,
+            zx,
+            zy,
+            flip_horizontal: left_right && config.horizontal_flip,
+            flip_vertical: top_bottom && config.vertical_flip,
+            channel_shift: (range != 0.0).then_some(channel_shift),
+            brightness: config.brightness_range.map(|_| brightness),
+        }
+    }
+
+    fn map(&self, size: usize) -> Affine {
+        Affine::rotation(self.theta.to_radians())
+            .then(Affine::translation(self.tx, self.ty))
+            .then(Affine::shear(self.shear.to_radians()))
+            .then(Affine::scale(self.zx, self.zy))
+            .about_center(size)
+            .then(Affine::flip(self.flip_horizontal, self.flip_vertical, size))
+    }
+}
+
+/// Applies what was drawn to a square of `size` pixels.
+pub(crate) fn apply(config: &ImageDataGenerator, draw: &Draw, source: &[u8], size: usize, out: &mut [f32]) {
+    let edge = match config.fill_mode {
+        FillMode::Nearest => Edge::Nearest,
+        FillMode::Reflect => Edge::Reflect,
+        FillMode::Wrap => Edge::WrapOverlapping,
+        FillMode::Constant => Edge::ConstantSharp(config.fill_value * 255.0),
+    };
+    resample(source, size, &draw.map(size), edge, out);
+    if let Some(shift) = draw.channel_shift {
+        let (low, high) = out
+            .iter()
+            .fold((f32::MAX, f32::MIN), |(low, high), &v| (low.min(v), high.max(v)));
+        out.iter_mut()
+            .for_each(|v| *v = (*v + shift as f32).max(low).min(high));
+    }
+    if let Some(factor) = draw.brightness {
+        // The picture passes through 8 bits before and after, as it does through Pillow, which cuts fractions off.
+        let factor = factor as f32;
+        out.iter_mut()
+            .for_each(|v| *v = f32::from((f32::from(*v as u8) * factor) as u8));
+    }
+}

@@ -1,0 +1,263 @@
+//! Draws a picture anew under an affine map: each pixel of the result is the bilinear mean of the four source pixels about the
+//! place that the map gives.
+
+use std::ops::Range;
+
+use super::affine::Affine;
+
+/// What is seen beyond the picture's edge. Keras' two pipelines differ in two of the modes, as the library beneath each does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Edge {
+    /// `aaaa|abcd|dddd`
+    Nearest,
+    /// `dcba|abcd|dcba`
+    Reflect,
+    /// `abcd|abcd|abcd`, as TensorFlow does it: places between the last pixel and the first show one of the two.
+    Wrap,
+    /// As SciPy does it: the first pixel lies upon the last, so that the period is a pixel short.
+    WrapOverlapping,
+    /// A value; places up to a pixel beyond the edge blend into it.
+    Constant(f32),
+    /// A value, from the edge on.
+    ConstantSharp(f32),
+}
+
+/// Resamples `source`, a square of `size` pixels of 3 values, to `out` of the same shape: the value at (x, y) comes from
+/// `map.at(x, y)`.
+pub(crate) fn resample<T: Copy + Into<f32>>(
+    source: &[T],
+    size: usize,
+    map: &Affine,
+    edge: Edge,
+    out: &mut [f32],
+) {
+    for (y, row) in out.chunks_exact_mut(size * 3).enumerate() {
+        let inside = span_inside(map, y, size);
+        for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
+            let (sx, sy) = map.at(x as f64, y as f64);
+            let value = if inside.contains(&x) {
+                blend(source, size, sx, sy)
+            } else {
+                beyond(source, size, sx, sy, edge)
+            };
+            pixel.copy_from_slice(&value);
+        }
+    }
+}
+
+/// The pixels of row `y` whose places have all four neighbours inside the picture. They are contiguous, as a line crosses a
+/// square once.
+fn span_inside(map: &Affine, y: usize, size: usize) -> Range<usize> {
+    let last = size.saturating_sub(1) as f64;
+    let inside = |x: usize| {
+        let (sx, sy) = map.at(x as f64, y as f64);
+        (0.0..last).contains(&sx) && (0.0..last).contains(&sy)
+    };
+    let (mut low, mut high) = (0.0, size as f64);
+    let (x0, y0) = map.at(0.0, y as f64);
+    for (start, step) in [(x0, map.0[0][0]), (y0, map.0[1][0])] {
+        if step != 0.0 {
+            let (a, b) = (-start / step, (last - start) / step);
+            low = a.min(b).max(low);
+            high = a.max(b).min(high);
+        }
+    }
+    // The divisions round, so the ends are tried themselves. A map that is not finite ends up with nothing inside.
+    let (mut low, mut high) = (low as usize, (high.ceil() as usize + 1).min(size));
+    while low < high && !inside(low) {
+        low += 1;
+    }
+    while low < high && !inside(high - 1) {
+        high -= 1;
+    }
+    low..high
+}
+
+/// The bilinear mean about a place with all four neighbours inside the picture.
+#[inline]
+fn blend<T: Copy + Into<f32>>(source: &[T], size: usize, x: f64, y: f64) -> [f32; 3] {
+    let (left, top) = (x as usize, y as usize);
+    let (fx, fy) = ((x - left as f64) as f32, (y - top as f64) as f32);
+    let upper = &source[(top * size + left) * 3..][..6];
+    let lower = &source[((top + 1) * size + left) * 3..][..6];
+    std::array::from_fn(|channel| {
+        let [a, b, c, d] = [
+            upper[channel],
+            upper[channel + 3],
+            lower[channel],
+            lower[channel + 3],
+        ]
+        .map(Into::into);
+        let above = a + (b - a) * fx;
+        let below = c + (d - c) * fx;
+        above + (below - above) * fy
+    })
+}
+
+/// The value at a place on or beyond the edge.
+fn beyond<T: Copy + Into<f32>>(source: &[T], size: usize, x: f64, y: f64, edge: Edge) -> [f32; 3] {
+    if let Edge::Constant(value) = edge {
+        return blend_into(source, size, x, y, value);
+    }
+    match (fold(x, size, edge), fold(y, size, edge)) {
+        (Some(x), Some(y)) => blend_clamped(source, size, x, y),
+        _ => {
+            [if let Edge::ConstantSharp(value) = edge {
+                value
+            } else {
+                0.0
+            }; 3]
+        }
+    }
+}
+
+/// Brings a coordinate into 0..=size - 1, or says that it shows the constant.
+fn fold(at: f64, size: usize, edge: Edge) -> Option<f64> {
+    let (len, last) = (size as f64, size as f64 - 1.0);
+    if (0.0..=last).contains(&at) {
+        return Some(at);
+    }
+    let folded = match edge {
+        Edge::Constant(_) | Edge::ConstantSharp(_) => return None,
+        Edge::Nearest => at,
+        // The edges lie half a pixel beyond the outer centers. Most places are mirrored once.
+        Edge::Reflect if (-len..0.0).contains(&at) => -1.0 - at,
+        Edge::Reflect if (last..2.0 * len - 1.0).contains(&at) => 2.0 * len - 1.0 - at,
+        Edge::Reflect => {
+            let place = (at + 0.5).rem_euclid(2.0 * len);
+            (if place < len { place } else { 2.0 * len - place }) - 0.5
+        }
+        _ if size <= 1 => 0.0,
+        // tensorflow/core/kernels/image/image_ops.h, MapCoordinate<WRAP>
+        Edge::Wrap if at < 0.0 => at + len * ((-at / last).trunc() + 1.0),
+        Edge::Wrap => at - len * (at / last).trunc(),
+        // scipy/ndimage/src/ni_interpolation.c, NI_EXTEND_WRAP
+        Edge::WrapOverlapping => at.rem_euclid(last),
+    };
+    Some(folded.clamp(0.0, last))
+}
+
+/// As [`blend`], for places up to the last pixel's center.
+fn blend_clamped<T: Copy + Into<f32>>(source: &[T], size: usize, x: f64, y: f64) -> [f32; 3] {
+    let (left, top) = (x as usize, y as usize);
+    let (right, bottom) = ((left + 1).min(size - 1), (top + 1).min(size - 1));
+    let (fx, fy) = ((x - left as f64) as f32, (y - top as f64) as f32);
+    std::array::from_fn(|channel| {
+        let value = |x: usize, y: usize| -> f32 { source[(y * size + x) * 3 + channel].into() };
+        let above = value(left, top) + (value(right, top) - value(left, top)) * fx;
+        let below = value(left, bottom) + (value(right, bottom) - value(left, bottom)) * fx;
+        above + (below - above) * fy
+    })
+}
+
+/// The bilinear mean where neighbours outside the picture have the value `outside`.
+fn blend_into<T: Copy + Into<f32>>(source: &[T], size: usize, x: f64, y: f64, outside: f32) -> [f32; 3] {
+    let (left, top) = (x.floor(), y.floor());
+    let (fx, fy) = ((x - left) as f32, (y - top) as f32);
+    std::array::from_fn(|channel| {
+        let value = |x: f64, y: f64| -> f32 {
+            let inside = 0.0..size as f64;
+            if inside.contains(&x) && inside.contains(&y) {
+                source[(y as usize * size + x as usize) * 3 + channel].into()
+            } else {
+                outside
+            }
+        };
+        let above = value(left, top) + (value(left + 1.0, top) - value(left, top)) * fx;
+        let below = value(left, top + 1.0) + (value(left + 1.0, top + 1.0) - value(left, top + 1.0)) * fx;
+        above + (below - above) * fy
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A 4 x 4 picture whose value is 10 row + column, in all channels.
+    fn picture() -> Vec<u8> {
+        (0..16).flat_map(|i| [(i / 4 * 10 + i % 4) as u8; 3]).collect()
+    }
+
+    fn row(map: &Affine, edge: Edge, y: usize) -> [f32; 4] {
+        let mut out = vec![0.0; 48];
+        resample(&picture(), 4, map, edge, &mut out);
+        std::array::from_fn(|x| out[(y * 4 + x) * 3])
+    }
+
+    #[test]
+    fn the_identity_changes_nothing() {
+        let mut out = vec![0.0; 48];
+        resample(&picture(), 4, &Affine::IDENTITY, Edge::Reflect, &mut out);
+        assert_eq!(out, picture().into_iter().map(f32::from).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_quarter_turn_is_exact() {
+        let turned = Affine::rotation(std::f64::consts::FRAC_PI_2).about_center(4);
+        // Counter-clockwise: the last column becomes the first row.
+        for (got, expected) in row(&turned, Edge::Nearest, 0)
+            .into_iter()
+            .zip([3.0, 13.0, 23.0, 33.0])
+        {
+            assert!((got - expected).abs() < 1e-4, "{got} {expected}");
+        }
+    }
+
+    #[test]
+    fn flips_and_whole_shifts_are_exact() {
+        assert_eq!(
+            row(&Affine::flip(true, false, 4), Edge::Nearest, 1),
+            [13.0, 12.0, 11.0, 10.0]
+        );
+        assert_eq!(
+            row(&Affine::flip(false, true, 4), Edge::Nearest, 0),
+            [30.0, 31.0, 32.0, 33.0]
+        );
+        assert_eq!(
+            row(&Affine::translation(1.0, 2.0), Edge::Nearest, 0),
+            [21.0, 22.0, 23.0, 23.0]
+        );
+    }
+
+    #[test]
+    fn every_edge_shows_what_it_should() {
+        let left = Affine::translation(-6.0, 0.0);
+        let right = Affine::translation(3.0, 0.0);
+        for (edge, before, after) in [
+            (Edge::Nearest, [0.0, 0.0, 0.0, 0.0], [3.0, 3.0, 3.0, 3.0]),
+            (Edge::Reflect, [2.0, 3.0, 3.0, 2.0], [3.0, 3.0, 2.0, 1.0]),
+            (Edge::WrapOverlapping, [0.0, 1.0, 2.0, 0.0], [3.0, 1.0, 2.0, 0.0]),
+            (Edge::Constant(9.0), [9.0, 9.0, 9.0, 9.0], [3.0, 9.0, 9.0, 9.0]),
+            (
+                Edge::ConstantSharp(9.0),
+                [9.0, 9.0, 9.0, 9.0],
+                [3.0, 9.0, 9.0, 9.0],
+            ),
+        ] {
+            assert_eq!(row(&left, edge, 0), before, "{edge:?}");
+            assert_eq!(row(&right, edge, 0), after, "{edge:?}");
+        }
+        let half = Affine::translation(-0.5, 0.0);
+        assert_eq!(row(&half, Edge::Constant(9.0), 0), [4.5, 0.5, 1.5, 2.5]);
+        assert_eq!(row(&half, Edge::ConstantSharp(9.0), 0), [9.0, 0.5, 1.5, 2.5]);
+        assert_eq!(row(&half, Edge::Reflect, 0), [0.0, 0.5, 1.5, 2.5]);
+    }
+
+    #[test]
+    fn a_single_pixel_and_far_places_are_fine() {
+        for edge in [
+            Edge::Nearest,
+            Edge::Reflect,
+            Edge::Wrap,
+            Edge::WrapOverlapping,
+            Edge::Constant(1.0),
+        ] {
+            let mut out = [0.0; 3];
+            resample(&[7_u8; 3], 1, &Affine::scale(1.0, 1.0), edge, &mut out);
+            assert_eq!(out, [7.0; 3]);
+            let mut out = vec![0.0; 48];
+            resample(&picture(), 4, &Affine::translation(1e9, -1e9), edge, &mut out);
+            assert!(out.iter().all(|v| (0.0..=33.0).contains(v)));
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! From the split to the batches: what is where, in which order, and that threads change nothing.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Place, open, png, two_classes, zip_of};
+use proptest::prelude::*;
+use stepladder_data::{
+    Augmentation, Batch, DataRequest, Dataset, Loader, LoaderConfig, Part, PhotoStore, Split, prepare,
+};
+use stepladder_model::{
+    FillMode, FlipMode, ImageDataGenerator, Layer, RandomBrightness, RandomFlip, RandomRotation,
+    SplitFractions,
+};
+
+fn ten_each() -> (Place, Dataset, PhotoStore) {
+    let place = Place::new();
+    let dataset = open(two_classes(&place, "x.zip", 10));
+    let store = place.store(&dataset, 8);
+    (place, dataset, store)
+}
+
+fn everything() -> Augmentation {
+    let generator = ImageDataGenerator {
+        rotation_range: 30.0,
+        zoom_range: [0.8, 1.2],
+        brightness_range: Some([0.5, 1.5]),
+        ..ImageDataGenerator::default()
+    };
+    let layers = [
+        Layer::RandomRotation(RandomRotation {
+            factor: [-0.4, 0.4],
+            fill_mode: FillMode::Reflect,
+            fill_value: 0.0,
+        }),
+        Layer::RandomFlip(RandomFlip {
+            mode: FlipMode::Horizontal,
+        }),
+        Layer::RandomBrightness(RandomBrightness {
+            factor: [-0.3, 0.3],
+            value_range: [0.0, 1.0],
+        }),
+    ];
+    Augmentation::new(Some(&generator), &layers).expect("all are augmentations")
+}
+
+fn all(loader: &Loader, epoch: u64) -> Vec<Batch> {
+    loader
+        .epoch(epoch)
+        .map(|batch| batch.expect("readable"))
+        .collect()
+}
+
+#[test]
+fn without_augmentation_a_batch_holds_the_prepared_photos() {
+    let (_place, dataset, store) = ten_each();
+    let photos: Vec<u32> = (3..17).collect();
+    let loader = Loader::new(&store, &dataset.labels(), &photos, LoaderConfig::new(4, 8)).expect("sane");
+    let batches = all(&loader, 0);
+    assert_eq!((loader.len(), loader.batches(), batches.len()), (14, 4, 4));
+    assert_eq!(batches[3].photos, [15, 16], "the last batch is short");
+    for batch in &batches {
+        for (i, &photo) in batch.photos.iter().enumerate() {
+            assert_eq!(batch.labels[i], dataset.photos[photo as usize].class);
+            let expected = prepare(&store.photo(photo).expect("cached"), 8);
+            assert_eq!(batch.images[i * 192..(i + 1) * 192], expected);
+        }
+    }
+    let order: Vec<u32> = batches.iter().flat_map(|b| b.photos.clone()).collect();
+    assert_eq!(order, photos);
+}
+
+#[test]
+fn photos_smaller_than_the_network_are_enlarged() {
+    let (_place, dataset, store) = ten_each();
+    let loader = Loader::new(&store, &dataset.labels(), &[0], LoaderConfig::new(1, 32)).expect("sane");
+    let batch = loader.epoch(0).next().expect("one batch").expect("readable");
+    assert_eq!(batch.images, prepare(&store.photo(0).expect("cached"), 32));
+}
+
+#[test]
+fn threads_and_prefetch_change_nothing_and_seeds_do() {
+    let (_place, dataset, store) = ten_each();
+    let photos: Vec<u32> = (0..20).collect();
+    let batches = |seed, epoch, threads, prefetch_bytes| {
+        let base = LoaderConfig::new(6, 8);
+        let config = LoaderConfig {
+            shuffle: true,
+            seed,
+            threads,
+            prefetch_bytes,
+            augmentation: everything(),
+            ..base
+        };
+        all(
+            &Loader::new(&store, &dataset.labels(), &photos, config).expect("sane"),
+            epoch,
+        )
+    };
+    let expected = batches(1, 0, 1, 0);
+    assert_eq!(expected, batches(1, 0, 2, 1 << 20));
+    assert_eq!(expected, batches(1, 0, 5, 10_000));
+    assert_ne!(expected, batches(1, 1, 1, 0));
+    assert_ne!(expected, batches(2, 0, 1, 0));
+    let mut seen: Vec<u32> = expected.iter().flat_map(|b| b.photos.clone()).collect();
+    assert_ne!(seen, photos);
+    seen.sort_unstable();
+    assert_eq!(seen, photos, "each photo comes once");
+    assert!(
+        expected
+            .iter()
+            .flat_map(|b| &b.images)
+            .all(|v| (0.0..=1.0).contains(v))
+    );
+}
+
+#[test]
+fn an_epoch_goes_on_where_it_was_interrupted() {
+    let (_place, dataset, store) = ten_each();
+    let photos: Vec<u32> = (0..20).collect();
+    let config = LoaderConfig {
+        shuffle: true,
+        augmentation: everything(),
+        ..LoaderConfig::new(3, 8)
+    };
+    let loader = Loader::new(&store, &dataset.labels(), &photos, config).expect("sane");
+    let rest: Vec<Batch> = loader
+        .epoch_from(5, 4)
+        .map(|batch| batch.expect("readable"))
+        .collect();
+    assert_eq!(rest, all(&loader, 5)[4..]);
+    assert!(loader.epoch_from(5, 99).next().is_none());
+}
+
+#[test]
+fn an_epoch_may_be_dropped_at_any_time() {
+    let (_place, dataset, store) = ten_each();
+    let photos: Vec<u32> = (0..20).collect();
+    let config = LoaderConfig {
+        threads: 2,
+        ..LoaderConfig::new(1, 64)
+    };
+    let loader = Loader::new(&store, &dataset.labels(), &photos, config).expect("sane");
+    drop(loader.epoch(0));
+    let mut epoch = loader.epoch(0);
+    assert!(epoch.next().is_some());
+    assert!(epoch.waited() > std::time::Duration::ZERO);
+    drop(epoch);
+    let outlives = loader.epoch(1);
+    drop(loader);
+    assert_eq!(outlives.count(), 20);
+}
+
+#[test]
+fn an_unreadable_photo_ends_the_epoch_with_its_name() {
+    let (_place, dataset, store) = ten_each();
+    let loader = Loader::new(&store, &dataset.labels(), &[2, 3], LoaderConfig::new(1, 8)).expect("sane");
+    std::fs::write(store.path(), [0; 300]).expect("writable");
+    let outcomes: Vec<_> = loader.epoch(0).collect();
+    assert_eq!(outcomes.len(), 1);
+    let error = outcomes[0].as_ref().expect_err("cut short").to_string();
+    assert!(error.contains("a/2.png"), "{error}");
+}
+
+#[test]
+fn impossible_loaders_are_refused() {
+    let (_place, dataset, store) = ten_each();
+    let labels = dataset.labels();
+    for (photos, labels, config) in [
+        (&[0][..], &labels[..], LoaderConfig::new(0, 8)),
+        (&[0], &labels, LoaderConfig::new(1, 0)),
+        (&[20], &labels, LoaderConfig::new(1, 8)),
+        (&[5], &labels[..5], LoaderConfig::new(1, 8)),
+    ] {
+        assert!(Loader::new(&store, labels, photos, config).is_err());
+    }
+    let empty = Loader::new(&store, &labels, &[], LoaderConfig::new(1, 8)).expect("nothing to deliver");
+    assert!(empty.is_empty() && empty.epoch(0).next().is_none());
+}
+
+#[test]
+fn the_split_is_written_and_read() {
+    let (_place, dataset, store) = ten_each();
+    let split = Split::new(&dataset, &store, &SplitFractions::default(), 7).expect("enough photos");
+    let mut table = Vec::new();
+    split.write_tsv(&dataset, &mut table).expect("memory");
+    assert!(table.starts_with(b"file\tclass\tpart\na/0.png\ta\t"));
+    assert_eq!(
+        Split::read_tsv(&dataset, "split.tsv", &table[..]).expect("just written"),
+        split
+    );
+
+    // The same table labels the data as well.
+    let place = Place::new();
+    let path = two_classes(&place, "x.zip", 10);
+    let labelled =
+        Dataset::open(&DataRequest::path(path).with_table(place.write("split.tsv", &table))).expect("whole");
+    let declared = Split::new(
+        &labelled,
+        &place.store(&labelled, 8),
+        &SplitFractions::default(),
+        99,
+    );
+    assert_eq!(declared.expect("declared"), split);
+
+    for (row, words) in [
+        ("gone.png\ta\ttrain", "line 2: gone.png is not in the data"),
+        ("a/0.png\tb\ttrain", "of class \"b\""),
+        ("a/0.png\ta\tnone", "no part"),
+    ] {
+        let table = format!("file\tclass\tpart\n{row}\n");
+        let error = Split::read_tsv(&dataset, "split.tsv", table.as_bytes())
+            .expect_err(row)
+            .to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn what_the_data_declares_wins() {
+    let place = Place::new();
+    let names = ["train/a/1.png", "train/a/2.png", "train/b/3.png", "test/a/4.png"];
+    let dataset = open(place.write(
+        "x.zip",
+        zip_of(names.iter().zip(0..).map(|(n, s)| (*n, png(8, 8, s)))),
+    ));
+    let split = Split::new(
+        &dataset,
+        &place.store(&dataset, 8),
+        &SplitFractions {
+            validation: 0.5,
+            test: 0.4,
+        },
+        0,
+    );
+    let split = split.expect("declared");
+    assert_eq!(
+        (split.train, split.validation, split.test),
+        (vec![1, 2, 3], vec![], vec![0])
+    );
+}
+
+#[test]
+fn fractions_that_leave_nothing_are_refused() {
+    let (_place, dataset, store) = ten_each();
+    for (validation, test) in [(0.6, 0.4), (-0.1, 0.1), (1.0, 0.0), (f32::NAN, 0.1)] {
+        let error = Split::new(&dataset, &store, &SplitFractions { validation, test }, 0);
+        assert!(error.is_err(), "{validation} {test}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    /// Photos stay in their part when others are added or their names and classes change, and duplicates share a part.
+    #[test]
+    fn a_photo_keeps_its_part(seed: u64, photos in 4_u32..24, more in 1_u32..24) {
+        let class = |i: u32| if i.is_multiple_of(2) { "even" } else { "odd" };
+        let few = (0..photos).map(|i| (format!("{}/{i}.png", class(i)), i)).collect();
+        let many = (0..photos + more)
+            .flat_map(|i| [(format!("w/{}/x{i}.png", class(i + 1)), i), (format!("w/copies/{i}.png"), i)])
+            .collect();
+        if let (Some(few), Some(many)) = (parts_by_content(few, seed), parts_by_content(many, seed)) {
+            for (content, part) in few {
+                prop_assert_eq!(many[&content], part);
+            }
+        }
+    }
+}
+
+/// The part of each content of a zip with these names and pictures; `None` where none falls into the training part.
+fn parts_by_content(files: Vec<(String, u32)>, seed: u64) -> Option<BTreeMap<[u8; 32], Part>> {
+    let place = Place::new();
+    let dataset = open(place.write(
+        "x.zip",
+        zip_of(files.iter().map(|(name, i)| (name, png(5, 5, *i)))),
+    ));
+    let store = place.store(&dataset, 5);
+    let split = Split::new(
+        &dataset,
+        &store,
+        &SplitFractions {
+            validation: 0.3,
+            test: 0.2,
+        },
+        seed,
+    )
+    .ok()?;
+    let mut parts = BTreeMap::new();
+    for part in Part::ALL {
+        for &photo in split.part(part) {
+            let content = store.content_hash(photo).expect("readable");
+            assert_eq!(
+                *parts.entry(content).or_insert(part),
+                part,
+                "duplicates in two parts"
+            );
+        }
+    }
+    Some(parts)
+}

@@ -1,0 +1,438 @@
+//! Listing data: zips, folders, tables, IDX files, and what is refused.
+
+mod common;
+
+use common::{Place, listing, open, png, reason, two_classes, zip_of};
+use stepladder_data::{DataError, DataRequest, Dataset, Photo, RgbPhoto, find_photos, read_photo};
+
+#[test]
+fn a_zip_with_junk_and_strays() {
+    let place = Place::new();
+    let photo = png(8, 8, 1);
+    let path = place.write(
+        "my photos.zip",
+        zip_of([
+            ("wrap/roses/1.png", photo.as_slice()),
+            ("wrap/roses/more/2", &photo),
+            ("wrap\\tulips\\3.JPG", &photo),
+            ("wrap/stray.png", &photo),
+            ("wrap/tulips/notes.txt", b"hello"),
+            ("wrap/tulips/inner.zip", b"PK"),
+            ("wrap/tulips/Thumbs.db", b"x"),
+            ("wrap/tulips/._3.JPG", b"x"),
+            ("__MACOSX/wrap/roses/._1.png", b"x"),
+            ("../../evil/1.png", &photo),
+            ("/etc/evil/2.png", &photo),
+            ("C:\\evil\\3.png", &photo),
+            ("wrap/tulips/\u{1b}[31m\n.png", &photo),
+        ]),
+    );
+    let dataset = open(&path);
+    assert_eq!(dataset.name, "my-photos");
+    assert_eq!(dataset.classes, ["roses", "tulips"]);
+    assert_eq!(
+        listing(&dataset),
+        [
+            "roses - wrap/roses/1.png",
+            "roses - wrap/roses/more/2",
+            "tulips - wrap/tulips/3.JPG",
+            "tulips - wrap/tulips/\\u{1b}[31m\\u{a}.png",
+        ]
+    );
+    assert_eq!(reason(&dataset, "wrap/stray.png"), "not in a class folder");
+    assert!(reason(&dataset, "wrap/tulips/inner.zip").contains("not opened"));
+    assert!(reason(&dataset, "../../evil/1.png").contains("outside"));
+    assert!(reason(&dataset, "C:\\evil\\3.png").contains("outside"));
+    assert_eq!(dataset.skipped.len(), 6, "{:?}", dataset.skipped);
+}
+
+#[test]
+fn a_folder_lists_as_its_zip_does() {
+    let place = Place::new();
+    for name in [
+        "set/b/2.png",
+        "set/a/1.png",
+        "set/a/.hidden.png",
+        "set/.git/x/3.png",
+        "set/a/readme.md",
+    ] {
+        place.write(name, png(8, 8, 1));
+    }
+    let dataset = open(place.path("set"));
+    assert_eq!(listing(&dataset), ["a - a/1.png", "b - b/2.png"]);
+    assert_eq!(dataset.skipped.len(), 1);
+    // The folder above it wraps it.
+    assert_eq!(open(place.path(".")).classes, ["a", "b"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_leave_the_folder_are_not_followed() {
+    use std::os::unix::fs::symlink;
+    let place = Place::new();
+    let outside = place.write("outside/secret.png", png(8, 8, 9));
+    place.write("set/a/1.png", png(8, 8, 1));
+    place.write("set/b/2.png", png(8, 8, 2));
+    symlink(&outside, place.path("set/a/out.png")).expect("links");
+    symlink(place.path("set/b/2.png"), place.path("set/a/in.png")).expect("links");
+    symlink(place.path("set"), place.path("set/b/loop")).expect("links");
+    symlink("nowhere", place.path("set/b/dangling.png")).expect("links");
+    let dataset = open(place.path("set"));
+    assert_eq!(listing(&dataset), ["a - a/1.png", "a - a/in.png", "b - b/2.png"]);
+    assert!(reason(&dataset, "a/out.png").contains("leaves the folder"));
+    assert!(reason(&dataset, "b/loop").contains("link to a folder"));
+    assert!(reason(&dataset, "b/dangling.png").contains("no such file"));
+}
+
+#[test]
+fn part_folders_declare_parts() {
+    let place = Place::new();
+    let photo = png(8, 8, 1);
+    let names = [
+        "d/Train/a/1.png",
+        "d/Train/b/1.png",
+        "d/val/a/2.png",
+        "d/TEST/b/3.png",
+    ];
+    let dataset = open(place.write("d.zip", zip_of(names.map(|name| (name, &photo)))));
+    assert!(dataset.declares_parts());
+    assert_eq!(dataset.classes, ["a", "b"]);
+    assert_eq!(listing(&dataset)[0], "b test d/TEST/b/3.png");
+
+    let only_test = place.write(
+        "t.zip",
+        zip_of(["test/a/1.png", "val/a/2.png", "val/b/3.png"].map(|n| (n, &photo))),
+    );
+    assert!(matches!(
+        Dataset::open(&DataRequest::path(&only_test)),
+        Err(DataError::NoTrainingPart { .. })
+    ));
+    assert!(Dataset::open_for_evaluation(&DataRequest::path(&only_test)).is_ok());
+
+    let untrained = place.write(
+        "u.zip",
+        zip_of(["train/a/1.png", "test/a/2.png", "test/b/3.png"].map(|n| (n, &photo))),
+    );
+    let error = Dataset::open(&DataRequest::path(untrained))
+        .expect_err("b is not trained")
+        .to_string();
+    assert!(error.contains("\"b\"") && error.contains("test"), "{error}");
+}
+
+#[test]
+fn separate_archives_are_parts() {
+    let place = Place::new();
+    let request = DataRequest {
+        train: Some(two_classes(&place, "x.zip", 2)),
+        test: Some(two_classes(&place, "y.zip", 1)),
+        ..DataRequest::default()
+    };
+    let dataset = Dataset::open(&request).expect("both are good");
+    assert_eq!(dataset.name, "x");
+    assert_eq!(
+        listing(&dataset),
+        [
+            "a test test/a/0.png",
+            "b test test/b/0.png",
+            "a train train/a/0.png",
+            "a train train/a/1.png",
+            "b train train/b/0.png",
+            "b train train/b/1.png"
+        ]
+    );
+    let store = place.store(&dataset, 8);
+    assert_eq!(
+        store.content_hash(0),
+        store.content_hash(2),
+        "the same photo in both archives"
+    );
+    assert_ne!(store.content_hash(0), store.content_hash(1));
+}
+
+#[test]
+fn what_cannot_be_trained_on_is_refused_in_words() {
+    let place = Place::new();
+    let photo = png(8, 8, 1);
+    for (name, bytes, words) in [
+        (
+            "flat.zip",
+            zip_of([("1.png", &photo), ("2.png", &photo)]),
+            "class folders",
+        ),
+        (
+            "one.zip",
+            zip_of([("a/1.png", &photo), ("a/2.png", &photo)]),
+            "only one class, \"a\"",
+        ),
+        ("empty.zip", zip_of::<&str, &[u8]>([]), "no usable photos"),
+        (
+            "texts.zip",
+            zip_of([("a/1.txt", b"x"), ("b/2.txt", b"x")]),
+            "a/1.txt: not a photo",
+        ),
+        (
+            "page.zip",
+            b"<!DOCTYPE html><p>Not found".to_vec(),
+            "an HTML page",
+        ),
+        (
+            "cut.zip",
+            two_class_bytes()[..400].to_vec(),
+            "damaged or cut short",
+        ),
+        ("set.tar.gz", b"\x1f\x8b\x08\0".to_vec(), "gzip file; unpack it"),
+    ] {
+        let path = place.write(name, bytes);
+        let error = Dataset::open(&DataRequest::path(path))
+            .expect_err(name)
+            .to_string();
+        assert!(error.contains(words), "{name}: {error}");
+    }
+    let error = Dataset::open(&DataRequest::path(place.path("missing.zip")))
+        .expect_err("missing")
+        .to_string();
+    assert!(error.contains("missing.zip"), "{error}");
+}
+
+fn two_class_bytes() -> Vec<u8> {
+    zip_of([("a/1.png", png(30, 30, 1)), ("b/2.png", png(30, 30, 2))])
+}
+
+#[test]
+fn classes_without_a_readable_photo_are_dropped() {
+    let place = Place::new();
+    let photo = png(8, 8, 1);
+    let files: [(&str, &[u8]); 4] = [
+        ("a/1.png", &photo),
+        ("b/2.heic", b"\0\0\0\x18ftypheic"),
+        ("c/3.png", &photo),
+        ("c/4.png", b""),
+    ];
+    let mut dataset = open(place.write("x.zip", zip_of(files)));
+    let store = place.store(&dataset, 8);
+    assert_eq!(
+        dataset.drop_unreadable_classes(&store).expect("two remain"),
+        ["b"]
+    );
+    assert_eq!(dataset.classes, ["a", "c"]);
+    assert_eq!(dataset.labels(), [0, Photo::NO_CLASS, 1, 1]);
+    let reasons: Vec<_> = store
+        .skipped()
+        .iter()
+        .map(|s| (s.name.as_str(), s.reason.as_str()))
+        .collect();
+    assert!(
+        reasons[0].0 == "b/2.heic" && reasons[0].1.contains("HEIC"),
+        "{reasons:?}"
+    );
+    assert_eq!(reasons[1], ("c/4.png", "empty file"));
+}
+
+mod tables {
+    use super::*;
+
+    fn photos(place: &Place) -> std::path::PathBuf {
+        let names = ["wrap/x/1.png", "wrap/x/2.png", "wrap/y/3.png", "wrap/y/4.png"];
+        place.write(
+            "photos.zip",
+            zip_of(names.iter().zip(0..).map(|(name, seed)| (*name, png(8, 8, seed)))),
+        )
+    }
+
+    fn with_table(place: &Place, name: &str, table: &str) -> Result<Dataset, DataError> {
+        Dataset::open(&DataRequest::path(photos(place)).with_table(place.write(name, table)))
+    }
+
+    #[test]
+    fn columns_in_any_order_and_under_other_names() {
+        let place = Place::new();
+        let expected = ["p train wrap/x/1.png", "q validation wrap/y/3.png"];
+        for (name, table) in [
+            (
+                "t.tsv",
+                "file\tclass\tsplit\nx/1.png\tp\ttrain\ny/3.png\tq\tval\n",
+            ),
+            (
+                "t.csv",
+                "\u{feff}Label,Part,note,Path\r\np,Training,\"a, b\",wrap/x/1.png\r\nq,valid,,y\\3.png\r\n",
+            ),
+            (
+                "t.csv",
+                "filename;set;class\nx/1.png;TRAIN;p\nx/1.png;train;p\n./y/3.png;dev;q\n",
+            ),
+        ] {
+            let dataset = with_table(&place, name, table).unwrap_or_else(|e| panic!("{table}: {e}"));
+            // The validation class is not trained, which `open` refuses elsewhere.
+            assert_eq!(listing(&dataset), expected, "{table}");
+        }
+    }
+
+    #[test]
+    fn rows_that_cannot_be_used_are_listed() {
+        let place = Place::new();
+        let table = "file,class,split\nx/1.png,p,train\nx/2.png,q,train\ny/3.png,q,\ngone.png,p,train\n../../x.png,p,test\n";
+        let dataset = with_table(&place, "t.csv", table).expect("two rows are good");
+        assert_eq!(
+            listing(&dataset),
+            ["p train wrap/x/1.png", "q train wrap/x/2.png"]
+        );
+        assert!(reason(&dataset, "gone.png").contains("photos.zip"));
+        assert!(reason(&dataset, "../../x.png").contains("outside"));
+        assert!(reason(&dataset, "wrap/y/3.png").contains("no part"));
+    }
+
+    #[test]
+    fn mistakes_name_the_line() {
+        let place = Place::new();
+        for (table, words) in [
+            (
+                "x/1.png,p\nx/2.png,q\n",
+                "line 1: the first line must name the columns",
+            ),
+            (
+                "file,class,split\nx/1.png,p,train\nx/2.png,q,tset\n",
+                "line 3: \"tset\" is no part",
+            ),
+            (
+                "file,class\nx/1.png,p\nx/2.png,\n",
+                "line 3: a row needs a file and a class",
+            ),
+            (
+                "file,class\nx/1.png,p\nx/1.png,q\n",
+                "line 3: wrap/x/1.png has another class or part in line 2",
+            ),
+            ("file,class\nnope.png,p\n", "no usable photos"),
+            ("", "line 1"),
+            ("file,class\nx/1.png,p\n", "only one class"),
+        ] {
+            let error = with_table(&place, "t.csv", table).expect_err(table).to_string();
+            assert!(error.contains(words), "{table}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_table_names_files_in_its_own_folder_or_below_a_given_one() {
+        let place = Place::new();
+        place.write("set/one.png", png(8, 8, 1));
+        place.write("set/sub/two.png", png(8, 8, 2));
+        place.write("secret.png", png(8, 8, 3));
+        let table = "path,label\none.png,a\nsub/two.png,b\n../secret.png,b\nmissing.png,a\n";
+        let inside = place.write("set/labels.csv", table);
+        let elsewhere = place.write("other/labels.csv", table);
+        for request in [
+            DataRequest::path(&inside),
+            DataRequest {
+                table: Some(inside),
+                ..DataRequest::default()
+            },
+            DataRequest::path(place.path("set")).with_table(&elsewhere),
+        ] {
+            let dataset = Dataset::open(&request).expect("two rows are good");
+            assert_eq!(listing(&dataset), ["a - one.png", "b - sub/two.png"]);
+            assert!(reason(&dataset, "../secret.png").contains("outside"));
+            assert!(reason(&dataset, "missing.png").contains("no such file"));
+        }
+    }
+}
+
+mod idx {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    fn file(sizes: &[u32], values: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0, 0, 8, sizes.len() as u8];
+        bytes.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
+        bytes.extend(values);
+        bytes
+    }
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(bytes).expect("memory");
+        gzip.finish().expect("memory")
+    }
+
+    fn pair(place: &Place, prefix: &str, labels: &[u8]) {
+        let pixels: Vec<u8> = (0..labels.len() * 6).map(|i| i as u8).collect();
+        let images = file(&[labels.len() as u32, 2, 3], &pixels);
+        place.write(&format!("set/{prefix}-images-idx3-ubyte.gz"), packed(&images));
+        place.write(
+            &format!("set/{prefix}-labels-idx1-ubyte.gz"),
+            packed(&file(&[labels.len() as u32], labels)),
+        );
+    }
+
+    #[test]
+    fn a_folder_of_pairs() {
+        let place = Place::new();
+        pair(&place, "train", &[1, 0, 1]);
+        pair(&place, "t10k", &[0]);
+        let dataset = open(place.path("set"));
+        assert_eq!(dataset.classes, ["0", "1"]);
+        assert_eq!(
+            listing(&dataset),
+            [
+                "0 test t10k-images/000000",
+                "1 train train-images/000000",
+                "0 train train-images/000001",
+                "1 train train-images/000002"
+            ]
+        );
+        assert_eq!(dataset.typical_short_side(), Some(2));
+        let store = place.store(&dataset, 8);
+        let gray: Vec<u8> = (6..12).flat_map(|v| [v; 3]).collect();
+        assert_eq!(Some(store.photo(2).expect("cached")), RgbPhoto::new(3, 2, gray));
+
+        let lone = open(place.path("set/train-images-idx3-ubyte.gz"));
+        assert_eq!((lone.photos.len(), lone.declares_parts()), (3, false));
+    }
+
+    #[test]
+    fn pairs_that_do_not_fit_are_refused() {
+        for (images, labels, words) in [
+            (
+                file(&[2, 2, 3], &[0; 12]),
+                file(&[3], &[0; 3]),
+                "do not belong together",
+            ),
+            (file(&[2, 2, 3], &[0; 12]), file(&[2], &[0]), "cut short"),
+            (
+                file(&[u32::MAX, 65535, 65535], &[]),
+                file(&[u32::MAX], &[]),
+                "cannot be used",
+            ),
+            (file(&[2, 0, 3], &[]), file(&[2], &[0, 1]), "cannot be used"),
+            (vec![0, 0, 8], file(&[2], &[0, 1]), "cannot read"),
+            (b"something else".to_vec(), file(&[2], &[0, 1]), "not an IDX file"),
+        ] {
+            let place = Place::new();
+            place.write("set/x-images-idx3-ubyte", images);
+            place.write("set/x-labels-idx1-ubyte", labels);
+            let error = Dataset::open(&DataRequest::path(place.path("set")))
+                .expect_err(words)
+                .to_string();
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    }
+}
+
+#[test]
+fn photos_named_one_by_one() {
+    let place = Place::new();
+    let one = place.write("set/deep/er/one.png", png(8, 6, 1));
+    place.write("set/two.jpg", b"<html>");
+    place.write("set/notes.txt", b"x");
+    let (files, skipped) = find_photos(&place.path("set")).expect("a folder");
+    assert_eq!(files, [one.clone(), place.path("set/two.jpg")]);
+    assert_eq!(skipped.len(), 1);
+    assert_eq!(find_photos(&one).expect("a file").0, std::slice::from_ref(&one));
+    assert!(find_photos(&place.path("gone")).is_err());
+    assert_eq!(read_photo(&one).expect("a good photo").width(), 8);
+    assert!(
+        read_photo(&files[1])
+            .expect_err("a page")
+            .to_string()
+            .contains("HTML")
+    );
+}
