@@ -53,7 +53,7 @@ pub(crate) struct TrainArguments {
     pub size: Option<usize>,
 
     /// Learning rate [default: the rung's]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub lr: Option<f32>,
 
     /// Decides split, initial weights, order, augmentation and dropout
