@@ -31,8 +31,19 @@ pub enum ContextError {
 #[derive(Debug)]
 pub struct Context {
     isa: Isa,
-    threads: Option<rayon::ThreadPool>,
+    threads: Threads,
     buffers: BufferPool,
+}
+
+/// Who does the work.
+#[derive(Debug)]
+enum Threads {
+    /// The caller alone.
+    Caller,
+    /// A pool of the context's own.
+    Own(rayon::ThreadPool),
+    /// The pool that the caller is in at that time.
+    Callers,
 }
 
 impl Context {
@@ -62,9 +73,20 @@ impl Context {
             .transpose()?;
         Ok(Context {
             isa: Isa::capped(isa),
-            threads: pool,
+            threads: pool.map_or(Threads::Caller, Threads::Own),
             buffers: BufferPool::new(),
         })
+    }
+
+    /// The threads of whichever rayon pool a kernel's caller is in (outside all, rayon's global one), on `isa` or on the
+    /// best below it that this CPU can run. For a program that installs its own pool around all its work: kernels then
+    /// wake no threads beside it.
+    pub fn on_callers_pool(isa: Isa) -> Context {
+        Context {
+            isa: Isa::capped(isa),
+            threads: Threads::Callers,
+            buffers: BufferPool::new(),
+        }
     }
 
     /// The instruction set that kernels run on.
@@ -74,9 +96,11 @@ impl Context {
 
     /// The number of threads.
     pub fn threads(&self) -> usize {
-        self.threads
-            .as_ref()
-            .map_or(1, rayon::ThreadPool::current_num_threads)
+        match &self.threads {
+            Threads::Caller => 1,
+            Threads::Own(pool) => pool.current_num_threads(),
+            Threads::Callers => rayon::current_num_threads(),
+        }
     }
 
     /// The memory that kernels and their callers share.
@@ -88,8 +112,8 @@ impl Context {
     /// ten microseconds each time; inside, its caller is one of them.
     pub fn enter<R: Send>(&self, step: impl FnOnce() -> R + Send) -> R {
         match &self.threads {
-            Some(pool) => pool.install(step),
-            None => step(),
+            Threads::Own(pool) => pool.install(step),
+            Threads::Caller | Threads::Callers => step(),
         }
     }
 
@@ -194,5 +218,20 @@ mod tests {
             });
             assert!(counts.iter().all(|count| *count == 1));
         }
+    }
+
+    #[test]
+    fn a_context_can_work_in_its_callers_pool() {
+        let context = Context::on_callers_pool(Isa::Portable);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        let sum = AtomicUsize::new(0);
+        pool.install(|| {
+            assert_eq!(context.threads(), 3);
+            context.for_each(100, |item| {
+                assert_eq!(rayon::current_num_threads(), 3);
+                sum.fetch_add(item, Ordering::Relaxed);
+            });
+        });
+        assert_eq!(sum.into_inner(), 4950);
     }
 }
