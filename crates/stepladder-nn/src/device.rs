@@ -3,13 +3,14 @@
 use burn::tensor::Device as BurnDevice;
 use std::fmt;
 use std::str::FromStr;
+use stepladder_kernels::{ISA_VARIABLE, UnknownIsa};
 
 /// A place to compute on.
 ///
 /// Parsed from `cpu`, `cuda`, `cuda:1`, `vulkan` or `metal`; the GPU names need this crate's feature of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
-    /// The processor, with Burn's flex back end.
+    /// The processor, with our kernels and Burn's flex back end.
     #[default]
     Cpu,
     /// The NVIDIA GPU of this index.
@@ -34,6 +35,9 @@ pub enum DeviceError {
         "this build has no {0} support; build it with `cargo install --path crates/stepladder --features {0}`"
     )]
     NotCompiled(&'static str),
+    /// The environment caps the CPU's instruction set by a name that does not exist.
+    #[error("{ISA_VARIABLE}: {0}")]
+    InstructionSet(#[from] UnknownIsa),
 }
 
 impl Device {
@@ -65,7 +69,10 @@ impl FromStr for Device {
             None => (name, 0_usize),
         };
         match (kind, index) {
-            ("cpu" | "auto", 0) => Ok(Device::Cpu),
+            ("cpu" | "auto", 0) => {
+                crate::ops::check_environment()?;
+                Ok(Device::Cpu)
+            }
             #[cfg(feature = "cuda")]
             ("cuda", index) => Ok(Device::Cuda(index)),
             #[cfg(not(feature = "cuda"))]

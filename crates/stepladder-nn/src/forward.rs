@@ -165,10 +165,7 @@ impl LayerPass<'_> {
                 self.activate(Value::Map(y), layer.activation)
             }
             Layer::Dense(layer) => {
-                let mut y = x.vector().matmul(parameters.get(0));
-                if let Some(bias) = parameters.bias(1) {
-                    y = y + bias.unsqueeze::<2>();
-                }
+                let y = ops::dense(x.vector(), parameters.get(0), parameters.bias(1));
                 self.activate(Value::Vector(y), layer.activation)
             }
             Layer::BatchNormalization(layer) => self.batch_normalization(x, layer),

@@ -1,11 +1,13 @@
 //! The operations that layers are made of, on channels-last tensors `[batch, height, width, channels]`.
 //!
-//! Each function here is differentiable and composes Burn's own operations, so that it runs on every back end. A
-//! faster kernel for one of them goes behind the same signature.
+//! Each function here is differentiable. On the CPU, those that a kernel of ours serves run on it, through [`extension`];
+//! everything else composes Burn's own operations, which run on every back end.
 
 mod activation;
 mod convolution;
+mod dense;
 mod dropout;
+mod extension;
 mod loss;
 mod normalization;
 mod padding;
@@ -13,7 +15,9 @@ mod pooling;
 
 pub(crate) use activation::activation;
 pub(crate) use convolution::{Window, conv2d, depthwise_conv2d};
+pub(crate) use dense::dense;
 pub(crate) use dropout::dropout;
+pub(crate) use extension::check_environment;
 pub(crate) use loss::cross_entropy;
 pub(crate) use normalization::{BatchNorm, batch_norm_inference, batch_norm_training};
 pub(crate) use pooling::{average_pool, global_average_pool, max_pool};

@@ -1,10 +1,12 @@
 //! Convolutions, full and depthwise.
 
+use super::extension::{self, Linear};
 use super::padding::pad_of_axis;
 use super::{to_nchw, to_nhwc};
 use burn::tensor::Tensor;
 use burn::tensor::module;
 use burn::tensor::ops::ConvOptions;
+use stepladder_kernels::DepthwiseConv2d;
 use stepladder_model::Padding;
 
 /// How a window moves over the image.
@@ -26,6 +28,17 @@ impl Window {
             pad_of_axis(self.padding, width, self.size[1], self.strides[1]),
         ]
     }
+
+    /// The same window, as the kernels describe it, on an image of `height` x `width`.
+    pub fn on(&self, height: usize, width: usize) -> stepladder_kernels::Window {
+        let [(top, bottom), (left, right)] = self.pads(height, width);
+        stepladder_kernels::Window {
+            kernel: self.size,
+            stride: self.strides,
+            before: [top, left],
+            after: [bottom, right],
+        }
+    }
 }
 
 /// Convolution of `x` `[N, H, W, C]` with `kernel` `[kh, kw, C, filters]` (Keras' HWIO), plus `bias` `[filters]`:
@@ -44,6 +57,28 @@ pub(crate) fn conv2d(x: Tensor<4>, kernel: Tensor<4>, bias: Option<Tensor<1>>, w
 /// Depthwise convolution of `x` `[N, H, W, C]` with `kernel` `[kh, kw, C, multiplier]`: `[N, H', W', C * multiplier]`,
 /// output channel `c * multiplier + m` from input channel `c`, as Keras orders them.
 pub(crate) fn depthwise_conv2d(
+    x: Tensor<4>,
+    kernel: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    window: Window,
+) -> Tensor<4> {
+    let [batch, height, width, channels] = x.dims();
+    let [_, _, _, multiplier] = kernel.dims();
+    // The kernels know a multiplier of 1 alone, which is all that networks in use have.
+    if multiplier != 1 || !extension::serve(&x) {
+        return composed_depthwise_conv2d(x, kernel, bias, window);
+    }
+    let operation = Linear::DepthwiseConv2d(DepthwiseConv2d {
+        batch,
+        input: [height, width],
+        channels,
+        window: window.on(height, width),
+    });
+    extension::linear(x, kernel, bias, operation)
+}
+
+/// [`depthwise_conv2d`] by Burn's own operations.
+pub(super) fn composed_depthwise_conv2d(
     x: Tensor<4>,
     kernel: Tensor<4>,
     bias: Option<Tensor<1>>,

@@ -1,0 +1,29 @@
+//! Dense layers.
+
+use super::extension::{self, Linear};
+use burn::tensor::Tensor;
+use stepladder_kernels::Dense;
+
+/// `x` `[N, inputs]` times `kernel` `[inputs, units]`, plus `bias` `[units]`: `[N, units]`.
+pub(crate) fn dense(x: Tensor<2>, kernel: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    if !extension::serve(&x) {
+        return composed_dense(x, kernel, bias);
+    }
+    let [batch, inputs] = x.dims();
+    let [_, outputs] = kernel.dims();
+    let operation = Linear::Dense(Dense {
+        batch,
+        inputs,
+        outputs,
+    });
+    extension::linear(x, kernel, bias, operation)
+}
+
+/// [`dense`] by Burn's own operations.
+pub(super) fn composed_dense(x: Tensor<2>, kernel: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    let y = x.matmul(kernel);
+    match bias {
+        Some(bias) => y + bias.unsqueeze::<2>(),
+        None => y,
+    }
+}

@@ -1,0 +1,244 @@
+//! Each operation on kernels against the same operation composed of Burn's own, forward and gradients.
+
+use crate::ops::convolution::{self, Window};
+use crate::ops::{dense, pooling};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use proptest::prelude::*;
+use stepladder_model::Padding;
+
+/// Relative to the norm: f32 sums in another order.
+const TOLERANCE: f64 = 2e-6;
+
+/// Made-up values in [-1, 1), all different within a tensor, so that no maximum is shared.
+fn tensor<const D: usize>(shape: [usize; D], seed: usize) -> Tensor<D> {
+    let count: usize = shape.iter().product();
+    let value = |i: usize| {
+        let mixed = ((i + 1) * 0x9E37_79B1 + seed * 0x85EB_CA6B) as u32;
+        (mixed ^ (mixed >> 15)).wrapping_mul(0x2C1B_3C6D) as f32 / 2_147_483_648.0 - 1.0
+    };
+    let values: Vec<f32> = (0..count).map(value).collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex().autodiff())
+}
+
+fn host<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().try_to_vec().unwrap()
+}
+
+/// Asserts that the vectors are equal up to [`TOLERANCE`].
+fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{what}: length");
+    let norm = |v: &[f32]| v.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+    let difference: Vec<f32> = found.iter().zip(expected).map(|(a, b)| a - b).collect();
+    let (error, scale) = (norm(&difference), norm(expected));
+    assert!(
+        error <= TOLERANCE * scale,
+        "{what}: error {error:e}, norm {scale:e}"
+    );
+}
+
+/// Reads one operand's gradient off a backward pass.
+type ReadGradient<'a> = dyn Fn(&Gradients) -> Vec<f32> + 'a;
+
+/// The output and the gradients by `operands` of a loss that weighs each output differently.
+fn run<const D: usize>(output: Tensor<D>, operands: &[&ReadGradient]) -> Vec<Vec<f32>> {
+    let loss = (output.clone() * tensor(output.dims(), 99)).sum();
+    let gradients = loss.backward();
+    let mut all = vec![host(output.inner())];
+    all.extend(operands.iter().map(|gradient| gradient(&gradients)));
+    all
+}
+
+/// Asserts that `kernel` and `composed` give the same output and gradients of input, weights and bias.
+fn compare_linear<const D: usize, const K: usize>(
+    input: [usize; D],
+    weights: [usize; K],
+    bias: Option<usize>,
+    kernel: impl Fn(Tensor<D>, Tensor<K>, Option<Tensor<1>>) -> Tensor<D>,
+    composed: impl Fn(Tensor<D>, Tensor<K>, Option<Tensor<1>>) -> Tensor<D>,
+) {
+    let results = |operation: &dyn Fn(Tensor<D>, Tensor<K>, Option<Tensor<1>>) -> Tensor<D>| {
+        let x = tensor(input, 1).require_grad();
+        let w = tensor(weights, 2).require_grad();
+        let b = bias.map(|filters| tensor([filters], 3).require_grad());
+        let y = operation(x.clone(), w.clone(), b.clone());
+        run(
+            y,
+            &[
+                &|gradients| host(x.grad(gradients).unwrap()),
+                &|gradients| host(w.grad(gradients).unwrap()),
+                &|gradients| b.as_ref().map_or(vec![], |b| host(b.grad(gradients).unwrap())),
+            ],
+        )
+    };
+    let (found, expected) = (results(&kernel), results(&composed));
+    for (what, (found, expected)) in ["output", "input", "weights", "bias"]
+        .iter()
+        .zip(found.iter().zip(&expected))
+    {
+        assert_close(what, found, expected);
+    }
+}
+
+/// Asserts that `kernel` and `composed` give the same output and gradient.
+fn compare_pool<const OUT: usize>(
+    input: [usize; 4],
+    kernel: impl Fn(Tensor<4>) -> Tensor<OUT>,
+    composed: impl Fn(Tensor<4>) -> Tensor<OUT>,
+) {
+    let results = |operation: &dyn Fn(Tensor<4>) -> Tensor<OUT>| {
+        let x = tensor(input, 1).require_grad();
+        run(
+            operation(x.clone()),
+            &[&|gradients| host(x.grad(gradients).unwrap())],
+        )
+    };
+    let (found, expected) = (results(&kernel), results(&composed));
+    assert_close("output", &found[0], &expected[0]);
+    assert_close("input", &found[1], &expected[1]);
+}
+
+fn windows() -> impl Strategy<Value = Window> {
+    let size = prop_oneof![
+        Just([1, 1]),
+        Just([2, 2]),
+        Just([3, 3]),
+        Just([3, 2]),
+        Just([5, 5])
+    ];
+    let padding = prop_oneof![Just(Padding::Valid), Just(Padding::Same)];
+    (size, [1..=2_usize, 1..=2_usize], padding).prop_map(|(size, strides, padding)| Window {
+        size,
+        strides,
+        padding,
+    })
+}
+
+/// Batch, height, width and channels; no side is less than the largest window.
+fn inputs() -> impl Strategy<Value = [usize; 4]> {
+    [1..=3_usize, 5..=11_usize, 5..=11_usize, 1..=19_usize]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn depthwise_conv2d_is_burns(input in inputs(), multiplier in 1..=2_usize, bias: bool, window in windows()) {
+        let [kh, kw] = window.size;
+        compare_linear(
+            input,
+            [kh, kw, input[3], multiplier],
+            bias.then_some(input[3] * multiplier),
+            |x, w, b| convolution::depthwise_conv2d(x, w, b, window),
+            |x, w, b| convolution::composed_depthwise_conv2d(x, w, b, window),
+        );
+    }
+
+    #[test]
+    fn dense_is_burns(batch in 1..=5_usize, inputs in 1..=300_usize, units in 1..=40_usize, bias: bool) {
+        compare_linear(
+            [batch, inputs],
+            [inputs, units],
+            bias.then_some(units),
+            dense,
+            dense::composed_dense,
+        );
+    }
+
+    #[test]
+    fn pooling_is_burns(input in inputs(), window in windows()) {
+        compare_pool(
+            input,
+            |x| pooling::max_pool(x, window),
+            |x| pooling::composed_max_pool(x, window),
+        );
+        compare_pool(
+            input,
+            |x| pooling::average_pool(x, window),
+            |x| pooling::composed_average_pool(x, window),
+        );
+        compare_pool(
+            input,
+            pooling::global_average_pool,
+            pooling::composed_global_average_pool,
+        );
+    }
+}
+
+/// A view's values do not lie in order: kernels must see them as the view does.
+#[test]
+fn views_are_read_in_their_own_order() {
+    let window = Window {
+        size: [3, 3],
+        strides: [1, 1],
+        padding: Padding::Same,
+    };
+    compare_linear(
+        [2, 5, 6, 7],
+        [3, 3, 7, 1],
+        Some(7),
+        |x, w, b| convolution::depthwise_conv2d(flip(x), w, b, window),
+        |x, w, b| convolution::composed_depthwise_conv2d(flip(x), w, b, window),
+    );
+    compare_pool(
+        [2, 5, 6, 7],
+        |x| pooling::max_pool(flip(x), window),
+        |x| pooling::composed_max_pool(flip(x), window),
+    );
+}
+
+fn flip(x: Tensor<4>) -> Tensor<4> {
+    x.permute([0, 2, 1, 3])
+}
+
+/// An input without a gradient, as the photos are, leaves the others' gradients as they were.
+#[test]
+fn an_untracked_input_gets_no_gradient() {
+    let window = Window {
+        size: [3, 3],
+        strides: [2, 2],
+        padding: Padding::Valid,
+    };
+    let x = tensor([2, 9, 9, 3], 1);
+    let w = tensor([3, 3, 3, 1], 2).require_grad();
+    let weights = |y: Tensor<4>| run(y, &[&|gradients| host(w.grad(gradients).unwrap())]);
+    let found = weights(convolution::depthwise_conv2d(x.clone(), w.clone(), None, window));
+    let expected = weights(convolution::composed_depthwise_conv2d(x, w.clone(), None, window));
+    assert_close("output", &found[0], &expected[0]);
+    assert_close("weights", &found[1], &expected[1]);
+}
+
+/// The same bits on one thread and on three.
+#[test]
+fn threads_change_nothing() {
+    let window = Window {
+        size: [3, 3],
+        strides: [1, 1],
+        padding: Padding::Same,
+    };
+    let bits = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let x = tensor([4, 17, 15, 16], 1).require_grad();
+            let w = tensor([3, 3, 16, 1], 2).require_grad();
+            let y = convolution::depthwise_conv2d(x.clone(), w.clone(), None, window);
+            let y = pooling::max_pool(
+                y,
+                Window {
+                    size: [2, 2],
+                    strides: [2, 2],
+                    ..window
+                },
+            );
+            run(
+                y,
+                &[&|gradients| host(x.grad(gradients).unwrap()), &|gradients| {
+                    host(w.grad(gradients).unwrap())
+                }],
+            )
+        })
+    };
+    assert_eq!(bits(1), bits(3));
+}
