@@ -6,7 +6,7 @@ use super::{to_nchw, to_nhwc};
 use burn::tensor::Tensor;
 use burn::tensor::module;
 use burn::tensor::ops::ConvOptions;
-use stepladder_kernels::DepthwiseConv2d;
+use stepladder_kernels::{Conv2d, DepthwiseConv2d};
 use stepladder_model::Padding;
 
 /// How a window moves over the image.
@@ -44,6 +44,28 @@ impl Window {
 /// Convolution of `x` `[N, H, W, C]` with `kernel` `[kh, kw, C, filters]` (Keras' HWIO), plus `bias` `[filters]`:
 /// `[N, H', W', filters]`.
 pub(crate) fn conv2d(x: Tensor<4>, kernel: Tensor<4>, bias: Option<Tensor<1>>, window: Window) -> Tensor<4> {
+    if !extension::serve(&x) {
+        return composed_conv2d(x, kernel, bias, window);
+    }
+    let [batch, height, width, in_channels] = x.dims();
+    let [_, _, _, out_channels] = kernel.dims();
+    let operation = Linear::Conv2d(Conv2d {
+        batch,
+        input: [height, width],
+        in_channels,
+        out_channels,
+        window: window.on(height, width),
+    });
+    extension::linear(x, kernel, bias, operation)
+}
+
+/// [`conv2d`] by Burn's own operations.
+pub(super) fn composed_conv2d(
+    x: Tensor<4>,
+    kernel: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    window: Window,
+) -> Tensor<4> {
     let [_, height, width, _] = x.dims();
     let options = ConvOptions::new_with_padding(window.strides, window.pads(height, width), [1, 1], 1);
     to_nhwc(module::conv2d(

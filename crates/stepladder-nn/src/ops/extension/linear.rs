@@ -1,6 +1,6 @@
-//! Operations with weights: depthwise convolution, dense layers.
+//! Operations with weights: convolution, depthwise convolution, dense layers.
 //!
-//! All are linear in the input and in the weights, so that they share one backward pass.
+//! All three are linear in the input and in the weights, so that they share one backward pass.
 
 use super::flex::{context, filled, in_order, values};
 use burn::backend::TensorMetadata;
@@ -11,11 +11,13 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::Shape;
-use stepladder_kernels::{Dense, DepthwiseConv2d};
+use stepladder_kernels::{Conv2d, Dense, DepthwiseConv2d};
 
 /// An operation with weights, and all of its shapes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Linear {
+    /// Input `[N, H, W, C]`, weights `[kh, kw, C, filters]`, output `[N, H', W', filters]`.
+    Conv2d(Conv2d),
     /// Input `[N, H, W, C]`, weights `[kh, kw, C, 1]`, output `[N, H', W', C]`.
     DepthwiseConv2d(DepthwiseConv2d),
     /// Input `[N, inputs]`, weights `[inputs, outputs]`, output `[N, outputs]`.
@@ -25,6 +27,10 @@ pub(crate) enum Linear {
 impl Linear {
     fn output_shape(&self) -> Shape {
         match self {
+            Linear::Conv2d(conv) => {
+                let [height, width] = conv.output();
+                [conv.batch, height, width, conv.out_channels].into()
+            }
             Linear::DepthwiseConv2d(conv) => {
                 let [height, width] = conv.output();
                 [conv.batch, height, width, conv.channels].into()
@@ -44,6 +50,7 @@ pub(super) fn forward(
     let (input, weights, bias) = (in_order(input), in_order(weights), bias.map(in_order));
     let (x, w, b) = (values(&input), values(&weights), bias.as_ref().map(values));
     filled(operation.output_shape(), |y| match operation {
+        Linear::Conv2d(conv) => conv.forward(context(), x, w, b, y, None),
         Linear::DepthwiseConv2d(conv) => conv.forward(context(), x, w, b, y, None),
         Linear::Dense(dense) => dense.forward(context(), x, w, b, y),
     })
@@ -58,6 +65,7 @@ fn input_gradient(
 ) -> FlexTensor {
     let (w, dy) = (values(weights), values(output_gradient));
     filled(shape, |dx| match operation {
+        Linear::Conv2d(conv) => conv.input_gradient(context(), dy, w, dx, false),
         Linear::DepthwiseConv2d(conv) => conv.input_gradient(context(), dy, w, dx),
         Linear::Dense(dense) => dense.input_gradient(context(), dy, w, dx, false),
     })
@@ -76,6 +84,7 @@ fn weight_gradient(
     let mut bias_gradient = None;
     let weight_gradient = filled(shape, |dw| {
         let mut weigh = |db: Option<&mut [f32]>| match operation {
+            Linear::Conv2d(conv) => conv.weight_gradient(context(), x, dy, dw, db),
             Linear::DepthwiseConv2d(conv) => conv.weight_gradient(context(), x, dy, dw, db),
             Linear::Dense(dense) => dense.weight_gradient(context(), x, dy, dw, db),
         };

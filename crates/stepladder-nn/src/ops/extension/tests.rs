@@ -122,6 +122,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    fn conv2d_is_burns(input in inputs(), filters in 1..=35_usize, bias: bool, window in windows()) {
+        let [kh, kw] = window.size;
+        compare_linear(
+            input,
+            [kh, kw, input[3], filters],
+            bias.then_some(filters),
+            |x, w, b| convolution::conv2d(x, w, b, window),
+            |x, w, b| convolution::composed_conv2d(x, w, b, window),
+        );
+    }
+
+    #[test]
     fn depthwise_conv2d_is_burns(input in inputs(), multiplier in 1..=2_usize, bias: bool, window in windows()) {
         let [kh, kw] = window.size;
         compare_linear(
@@ -174,10 +186,10 @@ fn views_are_read_in_their_own_order() {
     };
     compare_linear(
         [2, 5, 6, 7],
-        [3, 3, 7, 1],
-        Some(7),
-        |x, w, b| convolution::depthwise_conv2d(flip(x), w, b, window),
-        |x, w, b| convolution::composed_depthwise_conv2d(flip(x), w, b, window),
+        [3, 3, 7, 4],
+        Some(4),
+        |x, w, b| convolution::conv2d(flip(x), w, b, window),
+        |x, w, b| convolution::composed_conv2d(flip(x), w, b, window),
     );
     compare_pool(
         [2, 5, 6, 7],
@@ -199,10 +211,10 @@ fn an_untracked_input_gets_no_gradient() {
         padding: Padding::Valid,
     };
     let x = tensor([2, 9, 9, 3], 1);
-    let w = tensor([3, 3, 3, 1], 2).require_grad();
+    let w = tensor([3, 3, 3, 8], 2).require_grad();
     let weights = |y: Tensor<4>| run(y, &[&|gradients| host(w.grad(gradients).unwrap())]);
-    let found = weights(convolution::depthwise_conv2d(x.clone(), w.clone(), None, window));
-    let expected = weights(convolution::composed_depthwise_conv2d(x, w.clone(), None, window));
+    let found = weights(convolution::conv2d(x.clone(), w.clone(), None, window));
+    let expected = weights(convolution::composed_conv2d(x, w.clone(), None, window));
     assert_close("output", &found[0], &expected[0]);
     assert_close("weights", &found[1], &expected[1]);
 }
@@ -222,8 +234,8 @@ fn threads_change_nothing() {
             .unwrap();
         pool.install(|| {
             let x = tensor([4, 17, 15, 16], 1).require_grad();
-            let w = tensor([3, 3, 16, 1], 2).require_grad();
-            let y = convolution::depthwise_conv2d(x.clone(), w.clone(), None, window);
+            let w = tensor([3, 3, 16, 32], 2).require_grad();
+            let y = convolution::conv2d(x.clone(), w.clone(), None, window);
             let y = pooling::max_pool(
                 y,
                 Window {
