@@ -65,6 +65,37 @@ fn a_folder_lists_as_its_zip_does() {
     assert_eq!(open(place.path(".")).classes, ["a", "b"]);
 }
 
+#[test]
+fn an_archive_in_memory() {
+    let zip = zip_of([
+        ("a/1.png", png(30, 20, 1)),
+        ("a/2.png", png(9, 40, 2)),
+        ("b/3.png", png(50, 60, 3)),
+    ]);
+    let bytes: &'static [u8] = zip.leak();
+    let dataset = Dataset::open(&DataRequest::memory("shipped.zip", bytes)).expect("good");
+    assert_eq!(
+        (dataset.name.as_str(), dataset.origin.as_str()),
+        ("shipped", "shipped.zip")
+    );
+    assert_eq!(
+        dataset.typical_short_side(),
+        Some(20),
+        "the median of 9, 20 and 50"
+    );
+    let place = Place::new();
+    assert_eq!(
+        place.store(&dataset, 8).dimensions(1),
+        Some((8, 32)),
+        "the middle of a tall photo"
+    );
+    let both = DataRequest {
+        path: Some("x.zip".into()),
+        ..DataRequest::memory("shipped.zip", bytes)
+    };
+    assert!(matches!(Dataset::open(&both), Err(DataError::Request(_))));
+}
+
 #[cfg(unix)]
 #[test]
 fn links_that_leave_the_folder_are_not_followed() {
@@ -214,6 +245,10 @@ fn classes_without_a_readable_photo_are_dropped() {
         dataset.drop_unreadable_classes(&store).expect("two remain"),
         ["b"]
     );
+    assert_eq!(
+        dataset.drop_unreadable_classes(&store).expect("two remain"),
+        Vec::<String>::new()
+    );
     assert_eq!(dataset.classes, ["a", "c"]);
     assert_eq!(dataset.labels(), [0, Photo::NO_CLASS, 1, 1]);
     let reasons: Vec<_> = store
@@ -261,8 +296,9 @@ mod tables {
                 "filename;set;class\nx/1.png;TRAIN;p\nx/1.png;train;p\n./y/3.png;dev;q\n",
             ),
         ] {
-            let dataset = with_table(&place, name, table).unwrap_or_else(|e| panic!("{table}: {e}"));
-            // The validation class is not trained, which `open` refuses elsewhere.
+            // The second class is not trained, which `open` would refuse.
+            let request = DataRequest::path(photos(&place)).with_table(place.write(name, table));
+            let dataset = Dataset::open_for_evaluation(&request).unwrap_or_else(|e| panic!("{table}: {e}"));
             assert_eq!(listing(&dataset), expected, "{table}");
         }
     }
@@ -279,6 +315,25 @@ mod tables {
         assert!(reason(&dataset, "gone.png").contains("photos.zip"));
         assert!(reason(&dataset, "../../x.png").contains("outside"));
         assert!(reason(&dataset, "wrap/y/3.png").contains("no part"));
+    }
+
+    #[test]
+    fn the_names_of_a_listing_find_their_files_again() {
+        let place = Place::new();
+        let odd = "b/\u{1b}[31m\n.png";
+        let path = place.write(
+            "odd.zip",
+            zip_of([("a/1.png", png(8, 8, 1)), (odd, png(8, 8, 2))]),
+        );
+        let listed = open(&path);
+        let rows: Vec<_> = listed
+            .photos
+            .iter()
+            .map(|photo| format!("{}\tx{}", photo.name, photo.class))
+            .collect();
+        let table = place.write("t.tsv", format!("file\tclass\n{}\n", rows.join("\n")));
+        let again = Dataset::open(&DataRequest::path(path).with_table(table)).expect("the same files");
+        assert_eq!(listing(&again), ["x0 - a/1.png", "x1 - b/\\u{1b}[31m\\u{a}.png"]);
     }
 
     #[test]
