@@ -40,6 +40,8 @@ def layer(spec: dict, defaults: dict, classes: int):
             spec.setdefault("pointwise_initializer", defaults["kernel_initializer"])
     if spec.get("units") == "classes":
         spec["units"] = classes
+    if kind == "Dropout":  # two generators never draw the same mask, so neither side drops anything
+        spec["rate"] = 0.0
     return getattr(kl, kind)(**spec)
 
 

@@ -20,6 +20,7 @@ use crate::photo::{RgbPhoto, to_unit};
 use crate::random::Stream;
 
 use layers::RandomLayer;
+use resample::pixels;
 
 /// What is done to training photos. [`Augmentation::none`] leaves them as they are.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,18 +59,17 @@ impl Augmentation {
             return;
         }
         let size = photo.width() as usize;
-        let generated = self.generator.as_ref().map(|config| {
+        let mut source = pixels(photo.pixels());
+        if let Some(config) = &self.generator {
             let draw = generator::Draw::new(config, size, random);
-            generator::apply(config, &draw, photo.pixels(), size, out);
-        });
+            generator::apply(config, &draw, &source, size, out);
+            if !self.layers.is_empty() {
+                source = pixels(out);
+            }
+        }
         if !self.layers.is_empty() {
             let draws: Vec<_> = self.layers.iter().map(|layer| layer.draw(random)).collect();
-            if generated.is_some() {
-                let drawn = out.to_vec();
-                layers::apply(&draws, &drawn, size, out);
-            } else {
-                layers::apply(&draws, photo.pixels(), size, out);
-            }
+            layers::apply(&draws, &source, size, out);
         }
         for value in out {
             *value /= 255.0;

@@ -72,20 +72,16 @@ impl Dataset {
     /// being unreadable. Fails as [`open`](Self::open) does where fewer than two classes remain.
     pub fn drop_unreadable_classes(&mut self, store: &PhotoStore) -> Result<Vec<String>, DataError> {
         let mut readable = vec![false; self.classes.len()];
-        for (number, photo) in self.photos.iter().enumerate() {
-            if store.is_readable(number as u32) {
-                readable[photo.class as usize] = true;
+        for (photo, number) in self.photos.iter().zip(0..) {
+            if let Some(class) = readable.get_mut(photo.class as usize) {
+                *class |= store.is_readable(number);
             }
         }
         let mut renumbered = vec![Photo::NO_CLASS; self.classes.len()];
         let (mut kept, mut dropped) = (Vec::new(), Vec::new());
-        for ((class, readable), number) in std::mem::take(&mut self.classes)
-            .into_iter()
-            .zip(readable)
-            .zip(&mut renumbered)
-        {
-            if readable {
-                *number = kept.len() as u32;
+        for (old, class) in std::mem::take(&mut self.classes).into_iter().enumerate() {
+            if readable[old] {
+                renumbered[old] = kept.len() as u32;
                 kept.push(class);
             } else {
                 dropped.push(class);
@@ -93,7 +89,10 @@ impl Dataset {
         }
         self.classes = kept;
         for photo in &mut self.photos {
-            photo.class = renumbered[photo.class as usize];
+            photo.class = renumbered
+                .get(photo.class as usize)
+                .copied()
+                .unwrap_or(Photo::NO_CLASS);
         }
         match self.classes.as_slice() {
             [] => Err(DataError::NoPhotos {

@@ -2,7 +2,9 @@
 //! The first stops the command; the second costs one photo, which is listed as skipped with the error's text as its reason.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::names::printable;
 
 /// An error that stops the work on a data set. The message names the file, what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +14,7 @@ pub enum DataError {
     #[error("{0}")]
     Request(&'static str),
     /// A file or folder cannot be opened or listed.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", shown(path))]
     Io {
         /// What was being read.
         path: PathBuf,
@@ -112,7 +114,7 @@ pub enum DataError {
     /// The cache folder cannot be written (full disk, no permission).
     #[error(
         "cannot write the photo cache in {}: {source}; make room there, or choose another folder with --cache or STEPLADDER_CACHE",
-        dir.display()
+        shown(dir)
     )]
     CacheWrite {
         /// The cache folder.
@@ -124,7 +126,10 @@ pub enum DataError {
     #[error("no cache folder is known; name one with --cache or STEPLADDER_CACHE")]
     NoCacheDir,
     /// A cached photo does not read back as it was written.
-    #[error("the cached copy of {photo} in {} cannot be read ({reason}); delete that file and start again", file.display())]
+    #[error(
+        "the cached copy of {photo} in {} cannot be read ({reason}); delete that file and start again",
+        shown(file)
+    )]
     CacheRead {
         /// The cache file.
         file: PathBuf,
@@ -149,6 +154,11 @@ pub enum DataError {
     /// A setting that cannot work.
     #[error("{0}")]
     Setting(String),
+}
+
+/// Paths are printed as safely as names: a folder may hold a file with any name.
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy()).into_owned()
 }
 
 fn hint(skipped: usize, example: &Option<Skipped>) -> String {

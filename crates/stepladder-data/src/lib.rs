@@ -3,8 +3,9 @@
 //! The way of a photo: [`Dataset::open`] lists an archive, a folder or a table; [`PhotoStore::open_or_build`] decodes every photo
 //! once into a cache; [`Split::new`] divides them; [`Loader`] delivers batches of squares, NHWC, RGB, 0..=1.
 //!
-//! Nothing here knows of networks or training. No input can make it panic, write outside the cache folder, or hold more than
-//! a bounded amount of memory.
+//! Nothing here knows of networks or training. No input makes it panic or write outside the cache folder. While photos are
+//! decoded, all threads together hold about 1 GiB of pixels at most, and each at most 256 MiB of a file's bytes; otherwise memory
+//! grows only with the number of photos, by their names and 64 bytes each.
 
 mod augment;
 mod cache;

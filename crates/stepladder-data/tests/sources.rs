@@ -1,9 +1,9 @@
-//! Listing data: zips, folders, tables, IDX files, and what is refused.
+//! Listing data: zips, folders, separate archives, single files, and what is refused.
 
 mod common;
 
 use common::{Place, listing, open, png, reason, two_classes, zip_of};
-use stepladder_data::{DataError, DataRequest, Dataset, Photo, RgbPhoto, find_photos, read_photo};
+use stepladder_data::{DataError, DataRequest, Dataset, Photo, find_photos, read_photo};
 
 #[test]
 fn a_zip_with_junk_and_strays() {
@@ -63,6 +63,37 @@ fn a_folder_lists_as_its_zip_does() {
     assert_eq!(dataset.skipped.len(), 1);
     // The folder above it wraps it.
     assert_eq!(open(place.path(".")).classes, ["a", "b"]);
+}
+
+#[test]
+fn an_archive_in_memory() {
+    let zip = zip_of([
+        ("a/1.png", png(30, 20, 1)),
+        ("a/2.png", png(9, 40, 2)),
+        ("b/3.png", png(50, 60, 3)),
+    ]);
+    let bytes: &'static [u8] = zip.leak();
+    let dataset = Dataset::open(&DataRequest::memory("shipped.zip", bytes)).expect("good");
+    assert_eq!(
+        (dataset.name.as_str(), dataset.origin.as_str()),
+        ("shipped", "shipped.zip")
+    );
+    assert_eq!(
+        dataset.typical_short_side(),
+        Some(20),
+        "the median of 9, 20 and 50"
+    );
+    let place = Place::new();
+    assert_eq!(
+        place.store(&dataset, 8).dimensions(1),
+        Some((8, 32)),
+        "the middle of a tall photo"
+    );
+    let both = DataRequest {
+        path: Some("x.zip".into()),
+        ..DataRequest::memory("shipped.zip", bytes)
+    };
+    assert!(matches!(Dataset::open(&both), Err(DataError::Request(_))));
 }
 
 #[cfg(unix)]
@@ -214,6 +245,10 @@ fn classes_without_a_readable_photo_are_dropped() {
         dataset.drop_unreadable_classes(&store).expect("two remain"),
         ["b"]
     );
+    assert_eq!(
+        dataset.drop_unreadable_classes(&store).expect("two remain"),
+        Vec::<String>::new()
+    );
     assert_eq!(dataset.classes, ["a", "c"]);
     assert_eq!(dataset.labels(), [0, Photo::NO_CLASS, 1, 1]);
     let reasons: Vec<_> = store
@@ -226,195 +261,6 @@ fn classes_without_a_readable_photo_are_dropped() {
         "{reasons:?}"
     );
     assert_eq!(reasons[1], ("c/4.png", "empty file"));
-}
-
-mod tables {
-    use super::*;
-
-    fn photos(place: &Place) -> std::path::PathBuf {
-        let names = ["wrap/x/1.png", "wrap/x/2.png", "wrap/y/3.png", "wrap/y/4.png"];
-        place.write(
-            "photos.zip",
-            zip_of(names.iter().zip(0..).map(|(name, seed)| (*name, png(8, 8, seed)))),
-        )
-    }
-
-    fn with_table(place: &Place, name: &str, table: &str) -> Result<Dataset, DataError> {
-        Dataset::open(&DataRequest::path(photos(place)).with_table(place.write(name, table)))
-    }
-
-    #[test]
-    fn columns_in_any_order_and_under_other_names() {
-        let place = Place::new();
-        let expected = ["p train wrap/x/1.png", "q validation wrap/y/3.png"];
-        for (name, table) in [
-            (
-                "t.tsv",
-                "file\tclass\tsplit\nx/1.png\tp\ttrain\ny/3.png\tq\tval\n",
-            ),
-            (
-                "t.csv",
-                "\u{feff}Label,Part,note,Path\r\np,Training,\"a, b\",wrap/x/1.png\r\nq,valid,,y\\3.png\r\n",
-            ),
-            (
-                "t.csv",
-                "filename;set;class\nx/1.png;TRAIN;p\nx/1.png;train;p\n./y/3.png;dev;q\n",
-            ),
-        ] {
-            let dataset = with_table(&place, name, table).unwrap_or_else(|e| panic!("{table}: {e}"));
-            // The validation class is not trained, which `open` refuses elsewhere.
-            assert_eq!(listing(&dataset), expected, "{table}");
-        }
-    }
-
-    #[test]
-    fn rows_that_cannot_be_used_are_listed() {
-        let place = Place::new();
-        let table = "file,class,split\nx/1.png,p,train\nx/2.png,q,train\ny/3.png,q,\ngone.png,p,train\n../../x.png,p,test\n";
-        let dataset = with_table(&place, "t.csv", table).expect("two rows are good");
-        assert_eq!(
-            listing(&dataset),
-            ["p train wrap/x/1.png", "q train wrap/x/2.png"]
-        );
-        assert!(reason(&dataset, "gone.png").contains("photos.zip"));
-        assert!(reason(&dataset, "../../x.png").contains("outside"));
-        assert!(reason(&dataset, "wrap/y/3.png").contains("no part"));
-    }
-
-    #[test]
-    fn mistakes_name_the_line() {
-        let place = Place::new();
-        for (table, words) in [
-            (
-                "x/1.png,p\nx/2.png,q\n",
-                "line 1: the first line must name the columns",
-            ),
-            (
-                "file,class,split\nx/1.png,p,train\nx/2.png,q,tset\n",
-                "line 3: \"tset\" is no part",
-            ),
-            (
-                "file,class\nx/1.png,p\nx/2.png,\n",
-                "line 3: a row needs a file and a class",
-            ),
-            (
-                "file,class\nx/1.png,p\nx/1.png,q\n",
-                "line 3: wrap/x/1.png has another class or part in line 2",
-            ),
-            ("file,class\nnope.png,p\n", "no usable photos"),
-            ("", "line 1"),
-            ("file,class\nx/1.png,p\n", "only one class"),
-        ] {
-            let error = with_table(&place, "t.csv", table).expect_err(table).to_string();
-            assert!(error.contains(words), "{table}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_table_names_files_in_its_own_folder_or_below_a_given_one() {
-        let place = Place::new();
-        place.write("set/one.png", png(8, 8, 1));
-        place.write("set/sub/two.png", png(8, 8, 2));
-        place.write("secret.png", png(8, 8, 3));
-        let table = "path,label\none.png,a\nsub/two.png,b\n../secret.png,b\nmissing.png,a\n";
-        let inside = place.write("set/labels.csv", table);
-        let elsewhere = place.write("other/labels.csv", table);
-        for request in [
-            DataRequest::path(&inside),
-            DataRequest {
-                table: Some(inside),
-                ..DataRequest::default()
-            },
-            DataRequest::path(place.path("set")).with_table(&elsewhere),
-        ] {
-            let dataset = Dataset::open(&request).expect("two rows are good");
-            assert_eq!(listing(&dataset), ["a - one.png", "b - sub/two.png"]);
-            assert!(reason(&dataset, "../secret.png").contains("outside"));
-            assert!(reason(&dataset, "missing.png").contains("no such file"));
-        }
-    }
-}
-
-mod idx {
-    use super::*;
-    use flate2::{Compression, write::GzEncoder};
-    use std::io::Write;
-
-    fn file(sizes: &[u32], values: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![0, 0, 8, sizes.len() as u8];
-        bytes.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
-        bytes.extend(values);
-        bytes
-    }
-
-    fn packed(bytes: &[u8]) -> Vec<u8> {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        gzip.write_all(bytes).expect("memory");
-        gzip.finish().expect("memory")
-    }
-
-    fn pair(place: &Place, prefix: &str, labels: &[u8]) {
-        let pixels: Vec<u8> = (0..labels.len() * 6).map(|i| i as u8).collect();
-        let images = file(&[labels.len() as u32, 2, 3], &pixels);
-        place.write(&format!("set/{prefix}-images-idx3-ubyte.gz"), packed(&images));
-        place.write(
-            &format!("set/{prefix}-labels-idx1-ubyte.gz"),
-            packed(&file(&[labels.len() as u32], labels)),
-        );
-    }
-
-    #[test]
-    fn a_folder_of_pairs() {
-        let place = Place::new();
-        pair(&place, "train", &[1, 0, 1]);
-        pair(&place, "t10k", &[0]);
-        let dataset = open(place.path("set"));
-        assert_eq!(dataset.classes, ["0", "1"]);
-        assert_eq!(
-            listing(&dataset),
-            [
-                "0 test t10k-images/000000",
-                "1 train train-images/000000",
-                "0 train train-images/000001",
-                "1 train train-images/000002"
-            ]
-        );
-        assert_eq!(dataset.typical_short_side(), Some(2));
-        let store = place.store(&dataset, 8);
-        let gray: Vec<u8> = (6..12).flat_map(|v| [v; 3]).collect();
-        assert_eq!(Some(store.photo(2).expect("cached")), RgbPhoto::new(3, 2, gray));
-
-        let lone = open(place.path("set/train-images-idx3-ubyte.gz"));
-        assert_eq!((lone.photos.len(), lone.declares_parts()), (3, false));
-    }
-
-    #[test]
-    fn pairs_that_do_not_fit_are_refused() {
-        for (images, labels, words) in [
-            (
-                file(&[2, 2, 3], &[0; 12]),
-                file(&[3], &[0; 3]),
-                "do not belong together",
-            ),
-            (file(&[2, 2, 3], &[0; 12]), file(&[2], &[0]), "cut short"),
-            (
-                file(&[u32::MAX, 65535, 65535], &[]),
-                file(&[u32::MAX], &[]),
-                "cannot be used",
-            ),
-            (file(&[2, 0, 3], &[]), file(&[2], &[0, 1]), "cannot be used"),
-            (vec![0, 0, 8], file(&[2], &[0, 1]), "cannot read"),
-            (b"something else".to_vec(), file(&[2], &[0, 1]), "not an IDX file"),
-        ] {
-            let place = Place::new();
-            place.write("set/x-images-idx3-ubyte", images);
-            place.write("set/x-labels-idx1-ubyte", labels);
-            let error = Dataset::open(&DataRequest::path(place.path("set")))
-                .expect_err(words)
-                .to_string();
-            assert!(error.contains(words), "{words}: {error}");
-        }
-    }
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn measure<E: Element>(context: &Context, conv: &Conv2d) -> [f64; 4] {
         rates[kind].push(operations * f64::from(runs) / (now(cpu, origin) - start));
     };
     for _ in 0..7 {
-        let rounds = 20_000;
+        let rounds = 400_000;
         time(
             0,
             peak::dot_product_operations(context, E::BF16, rounds),

@@ -9,7 +9,7 @@ mod weight_gradient;
 use crate::{
     context::{Context, Shared},
     conv::{Statistics, finish_statistics},
-    simd::{Element, Kernel, Simd},
+    simd::{Element, Kernel, Simd, unrolled},
     window::Window,
 };
 
@@ -211,12 +211,9 @@ impl<E: Element> Kernel for Forward<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         // As many pixels as sums, columns and a weight fit in the registers.
-        let wide = S::TILE_PIXELS > 8;
         match (self.shape.window.kernel[1], self.shape.window.stride[1]) {
-            (3, 1) if wide => self.tiles::<S, 8, 3, 1, 10>(s),
             (3, 1) => self.tiles::<S, 4, 3, 1, 6>(s),
             (3, 2) => self.tiles::<S, 4, 3, 2, 9>(s),
-            (5, 1) if wide => self.tiles::<S, 8, 5, 1, 12>(s),
             (5, 1) => self.tiles::<S, 4, 5, 1, 8>(s),
             (5, 2) => self.tiles::<S, 4, 5, 2, 11>(s),
             _ => self.tiles::<S, 1, 0, 0, 0>(s),
@@ -284,10 +281,17 @@ impl<E: Element> Forward<'_, E> {
                     .add((photo * height + iy) * width * shape.channels + first);
                 let left = (x * STRIDE).wrapping_sub(window.before[1]);
                 let mut columns = [s.splat(0.0); COLUMNS];
-                for (i, column) in columns.iter_mut().enumerate() {
-                    let ix = left.wrapping_add(i);
-                    if ix < width {
-                        *column = E::load_first(s, row.add(ix * shape.channels), n);
+                // The whole tile inside is the common case, and has no tests between its loads.
+                if left < width && left + COLUMNS <= width {
+                    for (i, column) in columns.iter_mut().enumerate() {
+                        *column = E::load_first(s, row.add((left + i) * shape.channels), n);
+                    }
+                } else {
+                    for (i, column) in columns.iter_mut().enumerate() {
+                        let ix = left.wrapping_add(i);
+                        if ix < width {
+                            *column = E::load_first(s, row.add(ix * shape.channels), n);
+                        }
                     }
                 }
                 for kx in 0..K {
@@ -348,23 +352,23 @@ impl<E: Element> Forward<'_, E> {
         let channels = self.shape.channels;
         // Safety: the caller promises `count` pixels at `at` with `n` channels from there on.
         unsafe {
-            for (t, acc) in acc.iter().enumerate() {
+            unrolled!(T, |t| {
                 if t < count {
-                    E::store_first(s, self.output.as_mut_ptr().add(at + t * channels), *acc, n);
+                    E::store_first(s, self.output.as_mut_ptr().add(at + t * channels), acc[t], n);
                 }
-            }
+            });
             if let Some(sums) = &mut self.sums {
                 let (sum_at, square_at) = (
                     sums.as_mut_ptr().add(first),
                     sums.as_mut_ptr().add(channels + first),
                 );
                 let (mut sum, mut squares) = (s.load_first(sum_at, n), s.load_first(square_at, n));
-                for (t, acc) in acc.iter().enumerate() {
+                unrolled!(T, |t| {
                     if t < count {
-                        sum = s.add(sum, *acc);
-                        squares = s.mul_add(*acc, *acc, squares);
+                        sum = s.add(sum, acc[t]);
+                        squares = s.mul_add(acc[t], acc[t], squares);
                     }
-                }
+                });
                 s.store_first(sum_at, sum, n);
                 s.store_first(square_at, squares, n);
             }

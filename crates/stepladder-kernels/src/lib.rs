@@ -11,6 +11,10 @@
     unsafe_code,
     reason = "vector intrinsics and writes to disjoint parts of a slice; see above"
 )]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "arrays of sums are indexed by pixel and vector, side by side"
+)]
 
 mod activation;
 mod buffer;

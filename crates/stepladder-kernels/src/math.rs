@@ -12,10 +12,13 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     let n = s.round(s.mul(x, s.splat(std::f32::consts::LOG2_E)));
     let r = s.mul_add(n, s.splat(-0.693_145_75), x);
     let r = s.mul_add(n, s.splat(-1.428_606_8e-6), r);
-    let mut p = s.splat(1.0 / 5040.0);
-    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        p = s.mul_add(p, r, s.splat(coefficient));
-    }
+    let p = s.mul_add(s.splat(1.0 / 5040.0), r, s.splat(1.0 / 720.0));
+    let p = s.mul_add(p, r, s.splat(1.0 / 120.0));
+    let p = s.mul_add(p, r, s.splat(1.0 / 24.0));
+    let p = s.mul_add(p, r, s.splat(1.0 / 6.0));
+    let p = s.mul_add(p, r, s.splat(0.5));
+    let p = s.mul_add(p, r, s.splat(1.0));
+    let p = s.mul_add(p, r, s.splat(1.0));
     s.mul(p, s.exp2_whole(n))
 }
 

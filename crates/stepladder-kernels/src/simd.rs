@@ -133,6 +133,22 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn high(self, a: Self::I) -> Self::F;
 }
 
+/// Runs a block for each `i` below a constant of at most 16, unrolled by hand: where all indices of an array of vectors are
+/// literals it lives in registers, and the compiler does not unroll a long loop before it decides that. Short loops need none
+/// of this, and each use costs time to compile.
+macro_rules! unrolled {
+    ($n:expr, |$i:ident| $body:block) => {
+        unrolled!(@ $n, $i, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@ $n:expr, $i:ident, $body:block, $($at:literal)*) => {
+        $(if const { $at < $n } {
+            let $i: usize = $at;
+            $body
+        })*
+    };
+}
+pub(crate) use unrolled;
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
@@ -164,12 +180,6 @@ pub(crate) trait Lanes: Copy + Sized {
     ///
     /// `from` is valid for reads of `n` values.
     unsafe fn load_first<S: Simd>(s: S, from: *const Self, n: usize) -> S::F;
-    /// Writes `LANES` values.
-    ///
-    /// # Safety
-    ///
-    /// `to` is valid for writes of `LANES` values.
-    unsafe fn store<S: Simd>(s: S, to: *mut Self, x: S::F);
     /// Writes the first `n` lanes, 0 < `n` <= `LANES`.
     ///
     /// # Safety
@@ -197,12 +207,6 @@ impl Lanes for f32 {
     unsafe fn load_first<S: Simd>(s: S, from: *const f32, n: usize) -> S::F {
         // Safety: the caller's promise.
         unsafe { s.load_first(from, n) }
-    }
-
-    #[inline(always)]
-    unsafe fn store<S: Simd>(s: S, to: *mut f32, x: S::F) {
-        // Safety: the caller's promise.
-        unsafe { s.store(to, x) }
     }
 
     #[inline(always)]
@@ -239,12 +243,6 @@ impl Lanes for bf16 {
             std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), n);
             s.load_bf16(lanes.as_ptr())
         }
-    }
-
-    #[inline(always)]
-    unsafe fn store<S: Simd>(s: S, to: *mut bf16, x: S::F) {
-        // Safety: the caller's promise.
-        unsafe { s.store_bf16(to, x) }
     }
 
     #[inline(always)]

@@ -19,7 +19,7 @@
 //! assert_eq!(difference.to_string(), "- optimizer.learning_rate = 0.001\n+ optimizer.learning_rate = 0.01");
 //!
 //! let network = rung.network(64, 5)?;
-//! assert_eq!(network.parameter_count(), 6_571_301);
+//! assert_eq!(network.parameter_count(), 6_525_125);
 //! # Ok::<(), stepladder_model::RungError>(())
 //! ```
 

@@ -69,14 +69,14 @@ fn layers_are_found_by_index_and_by_name() {
         Layer::Conv2D(conv) => conv.filters,
         layer => panic!("{}", layer.kind()),
     };
-    assert_eq!(filters(&set("layers[3].filters", "7"), 3), 7);
-    assert_eq!(filters(&set("layers.conv2d_2.filters", "7"), 3), 7);
+    assert_eq!(filters(&set("layers[4].filters", "7"), 4), 7);
+    assert_eq!(filters(&set("layers.conv2d_2.filters", "7"), 4), 7);
     let named = set("layers.conv2d_2.name", "third")
         .with_override("layers.third.filters", "9")
         .unwrap();
-    assert_eq!(filters(&named, 3), 9);
-    let whole = set("layers[16]", "{ layer = \"Dense\", units = 5 }");
-    assert!(matches!(&whole.layers[16].layer, Layer::Dense(dense) if dense.units == Units::Count(5)));
+    assert_eq!(filters(&named, 4), 9);
+    let whole = set("layers[14]", "{ layer = \"Dense\", units = 5 }");
+    assert!(matches!(&whole.layers[14].layer, Layer::Dense(dense) if dense.units == Units::Count(5)));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
+use crate::plateau::better;
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::records::{EpochRecord, Outcome, StepRecord};
 use crate::run_directory::{Log, RunDirectory};
@@ -19,8 +20,8 @@ pub(crate) struct Fitted {
     pub outcome: Outcome,
     pub epochs: usize,
     pub best_epoch: Option<usize>,
-    /// The epoch of `weights`, from 1; 0 before the first ended.
-    pub exported_epoch: usize,
+    /// The epoch at whose end `model` was, from 1; `None` if it was within one.
+    pub exported_epoch: Option<usize>,
     /// The model to export: the best epoch's where the rung restores it, else the last.
     pub model: Model,
     pub clock: Clock,
@@ -221,17 +222,15 @@ impl<'a> Fit<'a> {
             Monitor::Accuracy => Some(mean.accuracy()),
         };
         let rung = &self.request.rung;
-        let monitor = rung
-            .early_stopping
-            .as_ref()
-            .map_or(Monitor::default(), |stopping| stopping.monitor);
+        // A rung without early stopping is watched as Keras' default would, so that its best weights are kept too.
+        let watched = rung.early_stopping.clone().unwrap_or_default();
+        let best = figure(watched.monitor).filter(|&figure| {
+            let more_is_better = watched.monitor.more_is_better();
+            better(self.place.best_figure, figure, watched.min_delta, more_is_better)
+        });
         let epoch = self.place.epoch;
-        let best = figure(monitor).is_some_and(|figure| self.is_best(figure, monitor));
         self.place.epoch += 1;
         self.place.batch = 0;
-        if best {
-            self.keep_best(figure(monitor))?;
-        }
 
         let mut next = Next::Continue;
         if let Some(stopping) = &rung.early_stopping {
@@ -246,6 +245,9 @@ impl<'a> Fit<'a> {
         {
             self.place.plateau.observe(plateau, rate, figure);
         }
+        if let Some(figure) = best {
+            self.keep_best(figure)?;
+        }
 
         let record = EpochRecord {
             epoch: self.place.epoch,
@@ -257,7 +259,7 @@ impl<'a> Fit<'a> {
             images_per_second: clock.images_per_second(),
             input_wait_fraction: clock.input_wait_fraction(),
             seconds: started.elapsed().as_secs_f64(),
-            best,
+            best: best.is_some(),
         };
         self.epochs.push(&record)?;
         self.epochs.flush()?;
@@ -282,16 +284,9 @@ impl<'a> Fit<'a> {
         Ok(evaluation.map(|evaluation| (evaluation.loss as f32, evaluation.accuracy as f32)))
     }
 
-    fn is_best(&self, figure: f32, monitor: Monitor) -> bool {
-        match self.place.best_figure {
-            None => !figure.is_nan(),
-            Some(best) if monitor.more_is_better() => figure > best,
-            Some(best) => figure < best,
-        }
-    }
-
-    fn keep_best(&mut self, figure: Option<f32>) -> Result<(), TrainError> {
-        self.place.best_figure = figure;
+    /// Keeps the weights of the epoch that just ended, in memory and in the run.
+    fn keep_best(&mut self, figure: f32) -> Result<(), TrainError> {
+        self.place.best_figure = Some(figure);
         self.place.best_epoch = Some(self.place.epoch);
         let weights = self.trainer.model().to_arrays();
         write_arrays(&self.run.best_weights(), &self.place, &weights)?;
@@ -312,10 +307,10 @@ impl<'a> Fit<'a> {
         let best = self.best.filter(|_| restores);
         let (exported_epoch, model) = match (best, self.place.best_epoch) {
             (Some(best), Some(epoch)) => (
-                epoch,
+                Some(epoch),
                 Model::from_arrays(self.prepared.network.clone(), best, self.request.device)?,
             ),
-            _ => (self.place.epoch, last),
+            _ => ((self.place.batch == 0).then_some(self.place.epoch), last),
         };
         Ok(Fitted {
             outcome,

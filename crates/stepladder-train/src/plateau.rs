@@ -94,7 +94,7 @@ impl PlateauState {
 }
 
 /// Whether `figure` beats `best` by more than `min_delta`; anything beats nothing, and NaN beats nothing at all.
-fn better(best: Option<f32>, figure: f32, min_delta: f32, more_is_better: bool) -> bool {
+pub(crate) fn better(best: Option<f32>, figure: f32, min_delta: f32, more_is_better: bool) -> bool {
     match best {
         None => !figure.is_nan(),
         Some(best) if more_is_better => figure - min_delta.abs() > best,

@@ -104,8 +104,8 @@ pub struct Summary {
     pub epochs: usize,
     /// Epoch with the best watched figure, from 1; null where nothing is watched (no validation part).
     pub best_epoch: Option<usize>,
-    /// Epoch whose weights `model.safetensors` holds, from 1; 0 before the first epoch ended.
-    pub exported_epoch: usize,
+    /// Epoch at whose end the weights in `model.safetensors` were, from 1; null if they were within one, when the user stopped.
+    pub exported_epoch: Option<usize>,
     /// Accuracy on the training photos, without augmentation and dropout.
     pub train_accuracy: Option<f64>,
     /// Accuracy on the validation part.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use stepladder_classifier::{Predictions, write_atomically};
 use stepladder_data::{Dataset, Skipped, Split};
 
@@ -161,6 +162,7 @@ impl RunDirectory {
         Ok(Log {
             writer: BufWriter::new(file),
             path,
+            flushed: Instant::now(),
         })
     }
 
@@ -190,22 +192,32 @@ impl RunDirectory {
     }
 }
 
-/// A file of JSON lines.
+/// A file of JSON lines, never more than [`FLUSH_INTERVAL`] of work behind.
 pub(crate) struct Log {
     writer: BufWriter<File>,
     path: PathBuf,
+    flushed: Instant,
 }
 
+/// How long a line may wait in memory: a kill costs at most this much of the log, and fast steps do not each cost a system call.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
 impl Log {
-    /// Adds a line, which reaches the file at the next [`Log::flush`] or when the buffer is full.
+    /// Adds a line.
     pub fn push<T: Serialize>(&mut self, record: &T) -> Result<(), TrainError> {
         let line = serde_json::to_string(record).map_err(std::io::Error::from);
         let written = line.and_then(|line| writeln!(self.writer, "{line}"));
-        written.map_err(|source| write_error(&self.path, source))
+        written.map_err(|source| write_error(&self.path, source))?;
+        if self.flushed.elapsed() >= FLUSH_INTERVAL {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Hands everything to the operating system.
     pub fn flush(&mut self) -> Result<(), TrainError> {
+        self.flushed = Instant::now();
         self.writer
             .flush()
             .map_err(|source| write_error(&self.path, source))

@@ -4,7 +4,7 @@
 use stepladder_model::{FillMode, ImageDataGenerator};
 
 use super::affine::Affine;
-use super::resample::{Edge, resample};
+use super::resample::{Edge, Pixel, resample};
 use crate::random::Stream;
 
 /// What was drawn for one photo, in Keras' names and units.
@@ -73,7 +73,13 @@ impl Draw {
 }
 
 /// Applies what was drawn to a square of `size` pixels.
-pub(crate) fn apply(config: &ImageDataGenerator, draw: &Draw, source: &[u8], size: usize, out: &mut [f32]) {
+pub(crate) fn apply(
+    config: &ImageDataGenerator,
+    draw: &Draw,
+    source: &[Pixel],
+    size: usize,
+    out: &mut [f32],
+) {
     let edge = match config.fill_mode {
         FillMode::Nearest => Edge::Nearest,
         FillMode::Reflect => Edge::Reflect,

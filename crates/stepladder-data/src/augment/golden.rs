@@ -3,7 +3,7 @@
 use serde_json::Value;
 use stepladder_model::{FillMode, ImageDataGenerator};
 
-use super::resample::Edge;
+use super::resample::{Edge, Pixel, pixels};
 use super::{generator, layers};
 
 const SIZE: usize = 8;
@@ -14,11 +14,12 @@ fn golden() -> Value {
 }
 
 /// The same picture as in the script.
-fn picture() -> Vec<u8> {
+fn picture() -> Vec<Pixel> {
     let value = |y: usize, x: usize, c: usize| ((37 * y + 11 * x + 71 * c + 5 * x * y) % 256) as u8;
-    (0..SIZE * SIZE * 3)
+    let values: Vec<u8> = (0..SIZE * SIZE * 3)
         .map(|i| value(i / (SIZE * 3), i / 3 % SIZE, i % 3))
-        .collect()
+        .collect();
+    pixels(&values)
 }
 
 fn number(draw: &Value, name: &str, default: f64) -> f64 {

@@ -9,7 +9,7 @@ use stepladder_model::{
 };
 
 use super::affine::Affine;
-use super::resample::{Edge, resample};
+use super::resample::{Edge, Pixel, pixels, resample};
 use crate::error::DataError;
 use crate::random::Stream;
 
@@ -125,7 +125,7 @@ impl Draw {
 }
 
 /// Applies what was drawn to a square of `size` pixels.
-pub(crate) fn apply<T: Copy + Into<f32>>(draws: &[Draw], source: &[T], size: usize, out: &mut [f32]) {
+pub(crate) fn apply(draws: &[Draw], source: &[Pixel], size: usize, out: &mut [f32]) {
     let (mut map, mut edge) = (Affine::IDENTITY, None);
     let mut rest = draws;
     // Neighbours whose fill is the same, or that need none, are one map.
@@ -147,7 +147,6 @@ pub(crate) fn apply<T: Copy + Into<f32>>(draws: &[Draw], source: &[T], size: usi
         rest = after;
     }
     if !rest.is_empty() {
-        let drawn = out.to_vec();
-        apply(rest, &drawn, size, out);
+        apply(rest, &pixels(out), size, out);
     }
 }

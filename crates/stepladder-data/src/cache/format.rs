@@ -49,7 +49,7 @@ pub(crate) struct Pixels {
 
 impl Pixels {
     fn len(&self) -> u64 {
-        u64::from(self.width) * u64::from(self.height) * 3
+        (u64::from(self.width) * u64::from(self.height)).saturating_mul(3)
     }
 
     /// Reads the photo and checks that its pixels are those that were written.

@@ -21,8 +21,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
         outcome => (outcome.map_err(|e| explain(bytes, &e))?, false),
     };
     let (width, height) = size(&mut decoder)?;
-    // The decoder's own planes, the pixels, and once more while they are turned upright.
-    let _share = BUDGET.acquire(3 * 3 * u64::from(width) * u64::from(height));
+    // Per pixel three coefficients of 16 bits, which a progressive photo holds all at once, the pixels, and once more while
+    // they are turned upright.
+    let _share = BUDGET.acquire(12 * u64::from(width) * u64::from(height));
     let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
     let pixels = decoder.decode().map_err(|e| explain(bytes, &e))?;
     if lenient && !has_end(bytes) {

@@ -15,6 +15,9 @@ use crate::names::{normalize, printable};
 use crate::open::Listing;
 use crate::part::Part;
 
+/// A line may be as long as the file, and is held in memory. Ten million photos fit.
+const MAX_TABLE_BYTES: u64 = 1 << 30;
+
 const FILE: [&str; 5] = ["file", "path", "filename", "filepath", "image"];
 const CLASS: [&str; 3] = ["class", "label", "category"];
 const SPLIT: [&str; 4] = ["split", "part", "set", "subset"];
@@ -43,6 +46,13 @@ pub(crate) fn open_in_archive(
         .map(|s| (s.name.as_str(), s.reason.as_str()))
         .collect();
     let lookup = |file: &str| {
+        // A table that was written from the archive's own listing has the names as they are, backslashes of escapes included.
+        if let Some(&number) = by_name.get(file) {
+            return Ok(Entry {
+                name: String::from(file),
+                number,
+            });
+        }
         let Some(name) = normalize(file) else {
             return Err(String::from("its name points outside the archive"));
         };
@@ -106,7 +116,16 @@ impl Rows {
             path: path.to_owned(),
             source,
         };
-        let mut input = BufReader::new(File::open(path).map_err(io)?);
+        let file = File::open(path).map_err(io)?;
+        if file.metadata().map_err(io)?.len() > MAX_TABLE_BYTES {
+            let message = format!("more than {} MiB are not read as a table", MAX_TABLE_BYTES >> 20);
+            return Err(DataError::Table {
+                name,
+                line: 1,
+                message,
+            });
+        }
+        let mut input = BufReader::new(file);
         // The first line decides on the separator; its length is bounded, as the file may be anything.
         let mut first = Vec::new();
         (&mut input)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use zip::CompressionMethod;
-use zip::read::{ZipArchiveMetadata, ZipReadOptions};
+use zip::read::{ZipArchiveMetadata, ZipFileEntry, ZipReadOptions};
 use zip::result::ZipError;
 
 use super::{Content, Entry, EntryReader, Found, Source, read_all};
@@ -97,30 +97,7 @@ impl ZipSource {
             if name.is_empty() || name.split('/').any(is_junk) {
                 continue;
             }
-            let reason = if entry.is_symlink() {
-                Some(String::from("a symbolic link, which is not followed"))
-            } else if entry.encrypted() {
-                Some(String::from(
-                    "encrypted; pack the archive again without a password",
-                ))
-            } else if !matches!(
-                entry.compression(),
-                CompressionMethod::Stored | CompressionMethod::Deflated
-            ) {
-                Some(format!(
-                    "packed with the method {}, which is not supported; pack the archive again with deflate",
-                    method_name(entry.compression())
-                ))
-            } else if entry.size() > MAX_FILE_BYTES {
-                Some(
-                    PhotoError::TooManyBytes {
-                        limit: MAX_FILE_BYTES,
-                    }
-                    .to_string(),
-                )
-            } else {
-                not_a_photo(&name)
-            };
+            let reason = refusal(&entry).or_else(|| not_a_photo(&name));
             match reason {
                 Some(reason) => found.skip(name, reason),
                 None => found.entries.push(Entry {
@@ -130,11 +107,10 @@ impl ZipSource {
             }
         }
         found.entries.sort_by(|a, b| a.name.cmp(&b.name));
-        // Two spellings of one name, such as a\b and a/b, or the same name twice.
-        let mut last = None;
+        // Two spellings of one name, such as a\b and a/b.
         found
             .entries
-            .retain(|entry| last.replace(entry.name.clone()) != Some(entry.name.clone()));
+            .dedup_by(|later, earlier| later.name == earlier.name);
         found
     }
 }
@@ -186,7 +162,8 @@ impl ZipSource {
         work(size, &mut file)
             .map(Content::File)
             .map_err(|error| match error {
-                PhotoError::Read(e) => PhotoError::Damaged {
+                // What the operating system reports may go better the next time; the rest is the archive's own damage.
+                PhotoError::Read(e) if e.raw_os_error().is_none() => PhotoError::Damaged {
                     format: "zip entry",
                     reason: printable(&e.to_string()).into_owned(),
                 },
@@ -198,6 +175,29 @@ impl ZipSource {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// Why an entry cannot be read, as far as the directory tells.
+fn refusal(entry: &ZipFileEntry<'_>) -> Option<String> {
+    if entry.is_symlink() {
+        return Some(String::from("a symbolic link, which is not followed"));
+    }
+    if entry.encrypted() {
+        return Some(String::from(
+            "encrypted; pack the archive again without a password",
+        ));
+    }
+    if !matches!(
+        entry.compression(),
+        CompressionMethod::Stored | CompressionMethod::Deflated
+    ) {
+        let method = method_name(entry.compression());
+        return Some(format!(
+            "packed with {method}, which is not supported; pack the archive again with deflate"
+        ));
+    }
+    let limit = MAX_FILE_BYTES;
+    (entry.size() > limit).then(|| PhotoError::TooManyBytes { limit }.to_string())
 }
 
 fn damaged(error: ZipError) -> PhotoError {
@@ -233,7 +233,7 @@ fn method_name(method: CompressionMethod) -> String {
         CompressionMethod::Unsupported(93) => String::from("Zstandard"),
         CompressionMethod::Unsupported(95) => String::from("XZ"),
         CompressionMethod::Unsupported(99) => String::from("AES"),
-        CompressionMethod::Unsupported(number) => number.to_string(),
+        CompressionMethod::Unsupported(number) => format!("method {number}"),
         other => other.to_string(),
     }
 }

@@ -25,6 +25,13 @@ pub(super) struct Plan {
     pub transposed: bool,
 }
 
+/// Blocks that are packed together, so that long stretches of a row of weights are read at a time.
+const BLOCKS: usize = 8;
+
+/// Steps that are packed together, so that what is written, and where rows are filters what is read, stays in the nearest
+/// cache.
+const STEPS: usize = 32;
+
 /// Words (u32 or f32) that one vector of filters takes per tap.
 pub(super) fn steps<S: Simd, E: Element>(channels: usize) -> usize {
     match (E::BF16, S::BF16_DOT) {
@@ -70,11 +77,11 @@ impl<E: Element> Kernel for Pack<'_, E> {
         let block = plan.taps.len() * steps * lanes;
         let isa = context.isa();
         if block > 0 {
-            context.for_each_part(&mut packed, block, |item, to| {
-                isa.run(PackBlock::<E> {
+            context.for_each_part(&mut packed, block * BLOCKS, |item, to| {
+                isa.run(PackBlocks::<E> {
                     plan,
                     weights,
-                    first: item * lanes,
+                    first: item * lanes * BLOCKS,
                     steps,
                     to,
                     of: std::marker::PhantomData,
@@ -85,8 +92,8 @@ impl<E: Element> Kernel for Pack<'_, E> {
     }
 }
 
-/// Packs the filters from `first` on, as many as `to` has room for.
-struct PackBlock<'a, E> {
+/// Packs the filters from `first` on, some blocks of them.
+struct PackBlocks<'a, E> {
     plan: &'a Plan,
     weights: &'a [f32],
     first: usize,
@@ -95,12 +102,12 @@ struct PackBlock<'a, E> {
     of: std::marker::PhantomData<E>,
 }
 
-impl<E: Element> Kernel for PackBlock<'_, E> {
+impl<E: Element> Kernel for PackBlocks<'_, E> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let PackBlock {
+        let PackBlocks {
             plan,
             weights,
             first,
@@ -108,62 +115,103 @@ impl<E: Element> Kernel for PackBlock<'_, E> {
             to,
             ..
         } = self;
-        let lanes = to.len() / (plan.taps.len() * steps);
-        let filters = lanes.min(plan.filters - first);
-        let words = |a: f32, b: f32| {
-            let (a, b) = (round_to_bf16(a.to_bits()), round_to_bf16(b.to_bits()));
-            u32::from(a) | u32::from(b) << 16
-        };
-        let widened = |a: f32| {
-            if E::BF16 {
-                u32::from(round_to_bf16(a.to_bits())) << 16
-            } else {
-                a.to_bits()
-            }
-        };
-        let paired = E::BF16 && S::BF16_DOT;
-        to.fill(0);
-        for (to, &place) in to.chunks_exact_mut(steps * lanes).zip(&plan.taps) {
+        let lanes = S::TILE_VECTORS * S::LANES;
+        let block = plan.taps.len() * steps * lanes;
+        let together = if E::BF16 && S::BF16_DOT { 2 } else { 1 };
+        for (tap, place) in plan.taps.iter().enumerate() {
             let matrix = &weights[place * plan.tap_stride..][..plan.reduced * plan.filters];
-            if plan.transposed {
-                for lane in 0..filters {
-                    let row = &matrix[(first + lane) * plan.reduced..][..plan.reduced];
-                    if paired {
-                        let pairs = row.chunks_exact(2);
-                        let rest = pairs.remainder();
-                        for (to, pair) in to.chunks_exact_mut(lanes).zip(pairs) {
-                            to[lane] = words(pair[0], pair[1]);
-                        }
-                        if let [last] = rest {
-                            to[(steps - 1) * lanes + lane] = words(*last, 0.0);
-                        }
+            for from in (0..steps).step_by(STEPS) {
+                let some = from..(from + STEPS).min(steps);
+                for (block_at, to) in to.chunks_mut(block).enumerate() {
+                    let first = first + block_at * lanes;
+                    let lanes = to.len() / (plan.taps.len() * steps);
+                    let filters = lanes.min(plan.filters - first);
+                    let to = &mut to[(tap * steps + some.start) * lanes..][..some.len() * lanes];
+                    let piece = Piece {
+                        plan,
+                        matrix,
+                        first,
+                        filters,
+                        lanes,
+                        channel: some.start * together,
+                        to,
+                    };
+                    if plan.transposed {
+                        piece.transposed::<E>(together);
                     } else {
-                        for (to, value) in to.chunks_exact_mut(lanes).zip(row) {
-                            to[lane] = widened(*value);
-                        }
+                        piece.straight::<E>(together);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Some steps of one tap, for one block.
+struct Piece<'a> {
+    plan: &'a Plan,
+    matrix: &'a [f32],
+    first: usize,
+    filters: usize,
+    lanes: usize,
+    /// The first step's channel.
+    channel: usize,
+    to: &'a mut [u32],
+}
+
+#[inline(always)]
+fn pair(a: f32, b: f32) -> u32 {
+    u32::from(round_to_bf16(a.to_bits())) | u32::from(round_to_bf16(b.to_bits())) << 16
+}
+
+#[inline(always)]
+fn single<E: Element>(a: f32) -> u32 {
+    E::from_f32(a).to_f32().to_bits()
+}
+
+impl Piece<'_> {
+    /// From a matrix whose rows are filters.
+    #[inline(always)]
+    fn transposed<E: Element>(self, together: usize) {
+        let steps = self.to.len() / self.lanes;
+        self.to.fill(0);
+        for lane in 0..self.filters {
+            let row = &self.matrix[(self.first + lane) * self.plan.reduced..][..self.plan.reduced];
+            let row = &row[self.channel.min(row.len())..(self.channel + steps * together).min(row.len())];
+            if together == 2 {
+                for (to, values) in self.to.chunks_exact_mut(self.lanes).zip(row.chunks(2)) {
+                    to[lane] = pair(values[0], values.get(1).copied().unwrap_or(0.0));
                 }
             } else {
-                let row = |r: usize| &matrix[r * plan.filters + first..][..filters];
-                if paired {
-                    for (step, to) in to.chunks_exact_mut(lanes).enumerate() {
-                        if 2 * step + 1 < plan.reduced {
-                            for ((to, a), b) in to.iter_mut().zip(row(2 * step)).zip(row(2 * step + 1)) {
-                                *to = words(*a, *b);
-                            }
-                        } else {
-                            for (to, a) in to.iter_mut().zip(row(2 * step)) {
-                                *to = words(*a, 0.0);
-                            }
-                        }
-                    }
-                } else {
-                    for (r, to) in to.chunks_exact_mut(lanes).take(plan.reduced).enumerate() {
-                        for (to, a) in to.iter_mut().zip(row(r)) {
-                            *to = widened(*a);
-                        }
-                    }
+                for (to, value) in self.to.chunks_exact_mut(self.lanes).zip(row) {
+                    to[lane] = single::<E>(*value);
                 }
+            }
+        }
+    }
+
+    /// From a matrix whose rows are channels.
+    #[inline(always)]
+    fn straight<E: Element>(self, together: usize) {
+        let row = |r: usize| {
+            (r < self.plan.reduced)
+                .then(|| &self.matrix[r * self.plan.filters + self.first..][..self.filters])
+        };
+        for (step, to) in self.to.chunks_exact_mut(self.lanes).enumerate() {
+            let channel = self.channel + step * together;
+            let (to, padding) = to.split_at_mut(self.filters);
+            padding.fill(0);
+            match (row(channel), if together == 2 { row(channel + 1) } else { None }) {
+                (Some(a), Some(b)) => to
+                    .iter_mut()
+                    .zip(a)
+                    .zip(b)
+                    .for_each(|((to, a), b)| *to = pair(*a, *b)),
+                (Some(a), None) if together == 2 => {
+                    to.iter_mut().zip(a).for_each(|(to, a)| *to = pair(*a, 0.0))
+                }
+                (Some(a), None) => to.iter_mut().zip(a).for_each(|(to, a)| *to = single::<E>(*a)),
+                (None, _) => to.fill(0),
             }
         }
     }

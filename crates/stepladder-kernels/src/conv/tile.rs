@@ -4,7 +4,7 @@
 //! inputs start (a row of zeros stands in for the padding), then walks the channels: load `V` vectors of weights, and
 //! per pixel broadcast one channel (f32) or one pair of channels (bf16) and multiply-add it to the pixel's sums.
 
-use crate::simd::{Element, Kernel, Simd};
+use crate::simd::{Element, Kernel, Simd, unrolled};
 
 use super::grid::Tap;
 
@@ -169,22 +169,22 @@ impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
                 for v in 0..V {
                     // Safety: the bias is padded to whole blocks.
                     let bias = unsafe { s.load(bias.add(v * S::LANES)) };
-                    for pixel in &mut acc {
-                        pixel[v] = bias;
-                    }
+                    unrolled!(P, |p| {
+                        acc[p][v] = bias;
+                    });
                 }
             }
             Start::Output => {
-                for (p, acc) in acc.iter_mut().enumerate() {
-                    for (v, acc) in acc.iter_mut().enumerate() {
-                        if p < self.places.count {
+                unrolled!(P, |p| {
+                    if p < self.places.count {
+                        for v in 0..V {
                             let n = (self.filters - v * S::LANES).min(S::LANES);
                             let at = self.output.wrapping_add(self.places.output[p] + v * S::LANES);
                             // Safety: the first `count` places are pixels of the output, with `filters` values here.
-                            *acc = unsafe { E::load_first(s, at, n) };
+                            acc[p][v] = unsafe { E::load_first(s, at, n) };
                         }
                     }
-                }
+                });
             }
         }
         acc
@@ -195,14 +195,12 @@ impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
         for v in 0..V {
             let mut sum = s.splat(0.0);
             let mut squares = s.splat(0.0);
-            // Pixels that do not exist are skipped by a test per pixel: a loop of variable length would index the sums at
-            // run time, and so keep them in memory instead of registers.
-            for (p, pixel) in acc.iter().enumerate() {
+            unrolled!(P, |p| {
                 if p < self.places.count {
-                    sum = s.add(sum, pixel[v]);
-                    squares = s.mul_add(pixel[v], pixel[v], squares);
+                    sum = s.add(sum, acc[p][v]);
+                    squares = s.mul_add(acc[p][v], acc[p][v], squares);
                 }
-            }
+            });
             // Safety: both rows of sums hold V * LANES values for this block.
             unsafe {
                 let to = self.sums.add(v * S::LANES);
@@ -215,28 +213,27 @@ impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
 
     #[inline(always)]
     unsafe fn store<S: Simd>(&self, s: S, acc: &[[S::F; V]; P]) {
-        if self.filters == V * S::LANES {
-            for (p, pixel) in acc.iter().enumerate() {
-                if p < self.places.count {
-                    for (v, sum) in pixel.iter().enumerate() {
-                        // Safety: the place is a pixel of the output, with `filters` values here.
-                        unsafe { E::store(s, self.output.add(self.places.output[p] + v * S::LANES), *sum) };
-                    }
+        let whole = self.filters == V * S::LANES;
+        unrolled!(P, |p| {
+            if p < self.places.count {
+                for v in 0..V {
+                    let n = if whole {
+                        S::LANES
+                    } else {
+                        (self.filters - v * S::LANES).min(S::LANES)
+                    };
+                    // Safety: the place is a pixel of the output, with `filters` values here.
+                    unsafe {
+                        E::store_first(
+                            s,
+                            self.output.add(self.places.output[p] + v * S::LANES),
+                            acc[p][v],
+                            n,
+                        )
+                    };
                 }
             }
-        } else {
-            for (p, pixel) in acc.iter().enumerate() {
-                if p < self.places.count {
-                    for (v, sum) in pixel.iter().enumerate() {
-                        let n = (self.filters - v * S::LANES).min(S::LANES);
-                        // Safety: as above.
-                        unsafe {
-                            E::store_first(s, self.output.add(self.places.output[p] + v * S::LANES), *sum, n)
-                        };
-                    }
-                }
-            }
-        }
+        });
     }
 }
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::{
     context::{Context, Shared},
-    simd::{Element, Kernel, Simd},
+    simd::{Element, Kernel, Simd, unrolled},
 };
 
 /// Words (f32, or pairs of bf16) that a tile of channels takes per step: 14 or fewer used, a cache line apart.
@@ -637,12 +637,12 @@ impl<const P: usize, const V: usize> Kernel for Sized<P, V> {
         unsafe {
             let mut acc = [[s.splat(0.0); V]; P];
             if !tile.from_zero {
-                for (p, acc) in acc.iter_mut().enumerate() {
-                    for (v, acc) in acc.iter_mut().enumerate() {
+                unrolled!(P, |p| {
+                    for v in 0..V {
                         let n = (tile.filters - v * S::LANES).min(S::LANES);
-                        *acc = s.load_first(tile.sums.add(p * tile.sums_row + v * S::LANES), n);
+                        acc[p][v] = s.load_first(tile.sums.add(p * tile.sums_row + v * S::LANES), n);
                     }
-                }
+                });
             }
             for photo in 0..tile.photos {
                 let input = tile.input.wrapping_add(photo * tile.input_photo);
@@ -653,12 +653,12 @@ impl<const P: usize, const V: usize> Kernel for Sized<P, V> {
                     multiply_f32(s, &mut acc, input.cast(), output.cast(), tile.steps);
                 }
             }
-            for (p, acc) in acc.iter().enumerate() {
-                for (v, acc) in acc.iter().enumerate() {
+            unrolled!(P, |p| {
+                for v in 0..V {
                     let n = (tile.filters - v * S::LANES).min(S::LANES);
-                    s.store_first(tile.sums.add(p * tile.sums_row + v * S::LANES), *acc, n);
+                    s.store_first(tile.sums.add(p * tile.sums_row + v * S::LANES), acc[p][v], n);
                 }
-            }
+            });
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     context::Context,
-    simd::{Element, Kernel, Simd},
+    simd::{Element, Kernel, Simd, unrolled},
 };
 
 use super::{DepthwiseConv2d, ITEMS};
@@ -59,10 +59,11 @@ impl<E: Element> Kernel for Part<'_, E> {
                 let n = (channels - first).min(S::LANES);
                 // Safety: `first + n` channels exist, and the line is a row of the output.
                 unsafe {
-                    match (self.shape.window.kernel, self.shape.window.stride[1]) {
-                        ([3, 3], 1) => self.line::<S, 3, 3, 1>(s, line, first, n),
-                        ([3, 3], 2) => self.line::<S, 3, 3, 2>(s, line, first, n),
-                        ([5, 5], 1) => self.line::<S, 5, 5, 1>(s, line, first, n),
+                    match (self.shape.window.kernel[1], self.shape.window.stride[1]) {
+                        (3, 1) => self.line::<S, 3, 1>(s, line, first, n),
+                        (3, 2) => self.line::<S, 3, 2>(s, line, first, n),
+                        (5, 1) => self.line::<S, 5, 1>(s, line, first, n),
+                        (5, 2) => self.line::<S, 5, 2>(s, line, first, n),
                         _ => self.any_line(s, line, first, n),
                     }
                 }
@@ -87,9 +88,9 @@ impl<E: Element> Part<'_, E> {
         })
     }
 
-    /// One output row, with a window whose sums and columns stay in registers: a column is read once.
+    /// One output row, a row of the kernel at a time: its sums and columns stay in registers, and each column is read once.
     #[inline(always)]
-    unsafe fn line<S: Simd, const KH: usize, const KW: usize, const STRIDE: usize>(
+    unsafe fn line<S: Simd, const KW: usize, const STRIDE: usize>(
         &mut self,
         s: S,
         line: usize,
@@ -106,37 +107,41 @@ impl<E: Element> Part<'_, E> {
                 .output_gradient
                 .as_ptr()
                 .add(line * windows * channels + first);
-            let mut sums = [[s.splat(0.0); KW]; KH];
-            let mut columns = [[s.splat(0.0); KW]; KH];
-            let mut rows = [None; KH];
-            for (ky, row) in rows.iter_mut().enumerate() {
-                *row = self.input_row(line, ky, first);
-            }
-            for x in 0..windows {
-                let g = E::load_first(s, gradient.add(x * channels), n);
-                for ky in 0..KH {
-                    let Some(row) = rows[ky] else { continue };
-                    for kx in 0..KW {
-                        // What the window before had read is moved; the first window has read nothing.
-                        columns[ky][kx] = if x > 0 && kx + STRIDE < KW {
-                            columns[ky][kx + STRIDE]
-                        } else {
-                            let ix = (x * STRIDE + kx).wrapping_sub(before);
-                            if ix < width {
-                                E::load_first(s, row.add(ix * channels), n)
-                            } else {
-                                s.splat(0.0)
-                            }
-                        };
-                        sums[ky][kx] = s.mul_add(columns[ky][kx], g, sums[ky][kx]);
+            for ky in 0..self.shape.window.kernel[0] {
+                let Some(row) = self.input_row(line, ky, first) else {
+                    continue;
+                };
+                let column = |ix: usize| {
+                    if ix < width {
+                        E::load_first(s, row.add(ix * channels), n)
+                    } else {
+                        s.splat(0.0)
                     }
+                };
+                let mut sums = [s.splat(0.0); KW];
+                let mut columns = [s.splat(0.0); KW];
+                // Before the first window, the columns are as if it had moved there by its stride.
+                unrolled!(KW, |kx| {
+                    if kx >= STRIDE {
+                        columns[kx] = column((kx - STRIDE).wrapping_sub(before));
+                    }
+                });
+                for x in 0..windows {
+                    let g = E::load_first(s, gradient.add(x * channels), n);
+                    let left = (x * STRIDE).wrapping_sub(before);
+                    unrolled!(KW, |kx| {
+                        columns[kx] = if kx + STRIDE < KW {
+                            columns[kx + STRIDE]
+                        } else {
+                            column(left.wrapping_add(kx))
+                        };
+                        sums[kx] = s.mul_add(columns[kx], g, sums[kx]);
+                    });
                 }
-            }
-            for (ky, sums) in sums.iter().enumerate() {
-                for (kx, sum) in sums.iter().enumerate() {
+                unrolled!(KW, |kx| {
                     let to = self.sums.as_mut_ptr().add((ky * KW + kx) * channels + first);
-                    s.store_first(to, s.add(s.load_first(to, n), *sum), n);
-                }
+                    s.store_first(to, s.add(s.load_first(to, n), sums[kx]), n);
+                });
             }
         }
     }

@@ -18,3 +18,35 @@ pub(crate) fn dropout<const D: usize>(x: Tensor<D>, rate: f32, stream: &mut Stre
     let mask = Tensor::<D>::from_data(TensorData::new(mask, shape), &x.device());
     x * mask
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn dropped(rate: f32, seed: u64) -> Vec<f32> {
+        let ones = Tensor::<2>::ones([100, 100], &Device::flex());
+        let y = dropout(ones, rate, &mut Stream::new(seed, "dropout", 0));
+        y.into_data().try_to_vec().unwrap()
+    }
+
+    #[test]
+    fn the_share_dropped_is_the_rate_and_the_mean_is_kept() {
+        let y = dropped(0.25, 1);
+        let zeros = y.iter().filter(|&&v| v == 0.0).count();
+        assert!(
+            (2300..2700).contains(&zeros),
+            "{zeros} of 10,000 dropped at rate 0.25"
+        );
+        assert!(y.iter().all(|&v| v == 0.0 || (v - 4.0 / 3.0).abs() < 1e-6));
+        let mean = y.iter().sum::<f32>() / 1e4;
+        assert!((mean - 1.0).abs() < 0.05, "mean {mean}");
+    }
+
+    #[test]
+    fn masks_follow_from_the_stream_alone() {
+        assert_eq!(dropped(0.5, 1), dropped(0.5, 1));
+        assert_ne!(dropped(0.5, 1), dropped(0.5, 2));
+        assert_eq!(dropped(0.0, 1), vec![1.0; 10_000]);
+    }
+}

@@ -7,7 +7,7 @@ use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, percent};
 use anyhow::Context;
 use serde_json::json;
 use stepladder_classifier::{Classifier, Evaluation};
-use stepladder_data::{DataRequest, Dataset, Part, PhotoStore, Split};
+use stepladder_data::{DataRequest, Dataset, Part, Photo, PhotoStore, Split};
 use stepladder_train::{Config, RunDirectory};
 
 pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -25,17 +25,17 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow:
             &cache,
             &ProgressBar::new(output),
         )?;
-        let labels = labels_of(&photos.dataset, &classifier)?;
         let asked: Vec<u32> = photos
             .asked
             .into_iter()
             .filter(|&photo| store.is_readable(photo))
             .collect();
+        let labels = labels_of(&photos.dataset, &asked, &classifier)?;
         let predictions = classifier.classify(&store, &labels, &asked, arguments.batch.max(1))?;
         let evaluation = predictions.evaluate(classifier.classes());
         let evaluation = evaluation.with_context(|| {
             format!(
-                "{} has no readable photos in the {} part; choose another with --part",
+                "{} has no readable photos to ask about ({}); choose others with --part",
                 photos.dataset.name, photos.part
             )
         })?;
@@ -76,10 +76,10 @@ fn own_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
         .with_context(|| format!("{} is missing from the run", run.split().display()))?;
     let split = Split::read_tsv(&dataset, &run.split().display().to_string(), table)?;
     let (asked, part) = match arguments.part.unwrap_or(PartName::Test) {
-        PartName::Train => (split.train, "train"),
-        PartName::Val => (split.validation, "validation"),
-        PartName::Test => (split.test, "test"),
-        PartName::All => ([split.train, split.validation, split.test].concat(), "whole"),
+        PartName::Train => (split.train, "training part"),
+        PartName::Val => (split.validation, "validation part"),
+        PartName::Test => (split.test, "test part"),
+        PartName::All => ([split.train, split.validation, split.test].concat(), "all parts"),
     };
     Ok(Photos { dataset, asked, part })
 }
@@ -94,11 +94,11 @@ fn other_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
     let dataset = Dataset::open_for_evaluation(&request)?;
     let has_test = dataset.photos.iter().any(|photo| photo.part == Some(Part::Test));
     let (part, name) = match arguments.part {
-        Some(PartName::Train) => (Some(Part::Train), "train"),
-        Some(PartName::Val) => (Some(Part::Validation), "validation"),
-        Some(PartName::Test) => (Some(Part::Test), "test"),
-        None if has_test => (Some(Part::Test), "test"),
-        Some(PartName::All) | None => (None, "whole"),
+        Some(PartName::Train) => (Some(Part::Train), "training part"),
+        Some(PartName::Val) => (Some(Part::Validation), "validation part"),
+        Some(PartName::Test) => (Some(Part::Test), "test part"),
+        None if has_test => (Some(Part::Test), "test part"),
+        Some(PartName::All) | None => (None, "all parts"),
     };
     let asked = dataset
         .photos
@@ -114,34 +114,31 @@ fn other_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
 }
 
 /// The model's output for each photo: classes are matched by name, never by order.
-fn labels_of(dataset: &Dataset, classifier: &Classifier) -> anyhow::Result<Vec<u32>> {
-    let output = |class: &String| {
-        let known = classifier.classes().iter().position(|name| name == class);
-        known.map(|output| output as u32).with_context(|| {
-            format!(
-                "{} has a class \"{class}\" that the model does not know; it knows {}. Rename the folder, or leave it out with --table",
-                dataset.name,
-                classifier.classes().join(", ")
-            )
-        })
-    };
-    let outputs = dataset
-        .classes
-        .iter()
-        .map(output)
-        .collect::<anyhow::Result<Vec<u32>>>()?;
-    Ok(dataset
-        .photos
-        .iter()
-        .map(|photo| outputs[photo.class as usize])
-        .collect())
+///
+/// A class that the model does not know is an error if one of its photos is asked about. Without any, as when training left the class out because
+/// none of its photos could be read, it does not matter.
+fn labels_of(dataset: &Dataset, asked: &[u32], classifier: &Classifier) -> anyhow::Result<Vec<u32>> {
+    let output = |class: &String| classifier.classes().iter().position(|name| name == class);
+    let outputs: Vec<Option<usize>> = dataset.classes.iter().map(output).collect();
+    for &photo in asked {
+        let class = dataset.photos[photo as usize].class as usize;
+        anyhow::ensure!(
+            outputs[class].is_some(),
+            "{} has a class \"{}\" that the model does not know; it knows {}. Rename the folder, or leave it out with --table",
+            dataset.name,
+            dataset.classes[class],
+            classifier.classes().join(", ")
+        );
+    }
+    let label = |photo: &Photo| outputs[photo.class as usize].map_or(Photo::NO_CLASS, |output| output as u32);
+    Ok(dataset.photos.iter().map(label).collect())
 }
 
 fn show(evaluation: &Evaluation, data: &str, part: &str, output: &Output) {
     let accuracy = percent(evaluation.accuracy);
     let [low, high] = evaluation.accuracy_interval();
     output.line(&format!(
-        "{accuracy} of {} photos right ({}), loss {:.4}: the {part} part of {data}",
+        "{accuracy} of {} photos right ({}), loss {:.4}: {data}, {part}",
         evaluation.images,
         interval(low, high),
         evaluation.loss

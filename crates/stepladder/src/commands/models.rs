@@ -40,7 +40,11 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
     for name in shipped().iter().map(|rung| rung.name) {
         let rung = catalog.get(name)?;
         let network = rung.network(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
-        let deck = rung.deck.as_ref().and_then(|deck| deck.test_accuracy);
+        // By way of its decimal digits: 0.56 as f64 is 0.56, where the f32 behind it is 0.5600000023841858.
+        let deck = rung
+            .deck
+            .as_ref()
+            .and_then(|deck| deck.test_accuracy?.to_string().parse::<f64>().ok());
         table.row([
             rung.name.clone(),
             rung.parent.clone().unwrap_or_default(),

@@ -22,7 +22,9 @@ pub(crate) fn predict(arguments: PredictArguments, output: &Output) -> anyhow::R
         for files in files.chunks(arguments.batch.max(1)) {
             answers.ask(files);
         }
-        output.table(&answers.table);
+        if !answers.photos.is_empty() {
+            output.table(&answers.table);
+        }
         output.json(&json!({
             "model": classifier.rung().name,
             "classes": classifier.classes(),

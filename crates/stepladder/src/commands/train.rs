@@ -59,35 +59,40 @@ fn data(arguments: TrainArguments) -> DataRequest {
     }
 }
 
-/// The rung with everything that was overridden.
+/// The rung with everything that was overridden. The named options come after `--set`, which may replace the table that they
+/// are in: `--lr 0.1 --set optimizer.type=sgd` trains with gradient descent at 0.1.
 fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
-    let mut rung = RungCatalog::shipped().open(&arguments.model)?;
-    let mut set = |key: &str, value: Option<String>| -> anyhow::Result<()> {
-        if let Some(value) = value {
-            rung = rung.with_override(key, &value)?;
-        }
-        Ok(())
-    };
-    set(
-        "training.epochs",
-        arguments.epochs.map(|epochs| epochs.to_string()),
-    )?;
-    set(
-        "training.batch_size",
-        arguments.batch.map(|batch| batch.to_string()),
-    )?;
-    set(
-        "optimizer.learning_rate",
-        arguments.lr.map(|rate| rate.to_string()),
-    )?;
+    let mut pairs: Vec<(String, String)> = Vec::new();
     for pair in &arguments.overrides {
         let (key, value) = pair
             .split_once('=')
             .with_context(|| format!("--set {pair} has no value; write --set key=value"))?;
-        set(key.trim(), Some(value.trim().to_string()))?;
+        pairs.push((key.trim().to_string(), value.trim().to_string()));
     }
+    let named = [
+        (
+            "training.epochs",
+            arguments.epochs.map(|epochs| epochs.to_string()),
+        ),
+        (
+            "training.batch_size",
+            arguments.batch.map(|batch| batch.to_string()),
+        ),
+        (
+            "optimizer.learning_rate",
+            arguments.lr.map(|rate| rate.to_string()),
+        ),
+    ];
+    pairs.extend(
+        named
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_string(), value?))),
+    );
+    let rung = RungCatalog::shipped().open(&arguments.model)?;
     match arguments.precision {
-        Precision::Auto | Precision::F32 => Ok(rung),
+        Precision::Auto | Precision::F32 => {
+            Ok(rung.with_overrides(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))?)
+        }
     }
 }
 

@@ -67,14 +67,15 @@ impl Output {
     }
 }
 
-/// Says on stderr why the command failed, with every cause.
+/// Says on stderr why the command failed, with every cause that the message does not already hold.
 pub(crate) fn error(failure: &anyhow::Error) {
-    let causes: Vec<String> = failure.chain().map(ToString::to_string).collect();
-    let _ = writeln!(
-        anstream::stderr(),
-        "\x1b[1;31merror:\x1b[0m {}",
-        causes.join(": ")
-    );
+    let mut message = failure.to_string();
+    for cause in failure.chain().skip(1).map(ToString::to_string) {
+        if !message.contains(&cause) {
+            message += &format!(": {cause}");
+        }
+    }
+    let _ = writeln!(anstream::stderr(), "\x1b[1;31merror:\x1b[0m {message}");
 }
 
 /// Says on stderr what went wrong on the side.

@@ -22,9 +22,10 @@ impl ProgressBar {
 
     /// Starts a piece of work of `total` steps.
     pub fn begin(&self, total: u64, message: String) {
-        self.bar.reset();
+        // In this order: a reset draws the bar, which then has its length and message already.
         self.bar.set_length(total);
         self.bar.set_message(message);
+        self.bar.reset();
     }
 
     /// Says how far it is.
