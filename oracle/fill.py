@@ -30,6 +30,6 @@ def parameter(name: str, shape: tuple[int, ...]) -> np.ndarray:
 def images(batch: int, size: int, classes: int) -> np.ndarray:
     """A batch of photos in [0, 1), NHWC: photo i is the pattern of class i % classes, with noise."""
     count = size * size * 3
-    noise = unit("images", batch * count).reshape(batch, size, size, 3)
+    noise = unit("noise", batch * count).reshape(batch, size, size, 3)
     patterns = [unit(f"class {i % classes}", count).reshape(size, size, 3) for i in range(batch)]
     return np.float32(0.5) + np.float32(0.25) * np.stack(patterns) + np.float32(0.25) * noise

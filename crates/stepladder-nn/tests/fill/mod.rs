@@ -42,7 +42,7 @@ pub fn parameter(name: &str, shape: &[usize]) -> Vec<f32> {
 /// A batch of RGB photos in [0, 1), NHWC: photo i is the pattern of class i % classes, with noise.
 pub fn images(batch: usize, size: usize, classes: usize) -> Vec<f32> {
     let count = size * size * 3;
-    let noise = unit("images", batch * count);
+    let noise = unit("noise", batch * count);
     let patterns = (0..batch).flat_map(|i| unit(&format!("class {}", i % classes), count));
     patterns
         .zip(noise)
