@@ -85,7 +85,7 @@ pub enum FlipMode {
     Horizontal,
     /// Top and bottom.
     Vertical,
-    /// Both, each by its own coin.
+    /// Both at once or neither, by one coin, as Keras draws it.
     HorizontalAndVertical,
 }
 

@@ -21,4 +21,4 @@ pub use device::{Device, DeviceError};
 pub use initializer::initial_values;
 pub use model::{Model, ModelError};
 pub use optimizer::OptimizerState;
-pub use trainer::{StepOutcome, Trainer, TrainerState, argmax};
+pub use trainer::{StepOutcome, Trainer, argmax};

@@ -26,9 +26,6 @@ pub struct StepOutcome {
     pub correct: usize,
 }
 
-/// Everything beyond the parameters that a training needs to go on exactly.
-pub type TrainerState = OptimizerState;
-
 impl Trainer {
     /// A trainer at its first step. `seed` keys the dropout masks; `label_smoothing` is in [0, 1).
     pub fn new(model: Model, optimizer: OptimizerConfig, label_smoothing: f32, seed: u64) -> Trainer {
@@ -106,7 +103,7 @@ impl Trainer {
     }
 
     /// A copy of the optimizer's state in host memory.
-    pub fn state(&self) -> TrainerState {
+    pub fn state(&self) -> OptimizerState {
         let names = self.optimizer.slot_names();
         let specs = specs(self.model.network()).filter(|spec| spec.trainable);
         let slots = specs.zip(&self.optimizer.slots).flat_map(|(spec, slots)| {
@@ -125,7 +122,7 @@ impl Trainer {
     }
 
     /// Goes on from a state that [`Trainer::state`] gave for the same network and optimizer.
-    pub fn restore(&mut self, state: TrainerState) -> Result<(), ModelError> {
+    pub fn restore(&mut self, state: OptimizerState) -> Result<(), ModelError> {
         let device = self.model.device();
         let names = self.optimizer.slot_names();
         let mut stored = Stored::new(state.slots);

@@ -5,7 +5,7 @@ use crate::plateau::{PlateauState, StoppingState};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use stepladder_classifier::{read_arrays, write_arrays};
-use stepladder_nn::{Array, Trainer, TrainerState};
+use stepladder_nn::{Array, OptimizerState, Trainer};
 
 /// A prefix of the names of weights in the file.
 const MODEL: &str = "model/";
@@ -52,7 +52,7 @@ impl Checkpoint {
     }
 
     /// Reads a place, the weights and the optimizer's state.
-    pub fn read(path: &Path) -> Result<(Checkpoint, Vec<Array>, TrainerState), TrainError> {
+    pub fn read(path: &Path) -> Result<(Checkpoint, Vec<Array>, OptimizerState), TrainError> {
         let file = read_arrays::<Checkpoint>(path)?;
         let (mut weights, mut slots) = (Vec::new(), Vec::new());
         for array in file.arrays {
@@ -67,6 +67,6 @@ impl Checkpoint {
             }
         }
         let iterations = file.document.step;
-        Ok((file.document, weights, TrainerState { iterations, slots }))
+        Ok((file.document, weights, OptimizerState { iterations, slots }))
     }
 }

@@ -6,17 +6,15 @@ use crate::arguments::PredictArguments;
 use crate::terminal::{Alignment, Output, Table, percent, warn};
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use stepladder_classifier::Classifier;
-use stepladder_data::{MAX_FILE_BYTES, PhotoError, RgbPhoto, decode, printable};
+use stepladder_data::{PhotoError, RgbPhoto, Skipped, find_photos, printable, read_photo};
 
 pub(crate) fn predict(arguments: PredictArguments, output: &Output) -> anyhow::Result<Ending> {
     let threads = threads(arguments.threads)?;
     on_threads(threads, || {
         let classifier = Classifier::load(&model_file(&arguments.run)?, arguments.device)?;
-        let files = files(&arguments.photos)?;
+        let files = files(&arguments.photos);
         anyhow::ensure!(!files.is_empty(), "there are no files in the folders given");
         let mut answers = Answers::new(&classifier, arguments.top);
         for files in files.chunks(arguments.batch.max(1)) {
@@ -112,49 +110,22 @@ impl Answers<'_> {
     }
 }
 
-/// Decodes a photo from disk, bounded in size.
-fn read_photo(file: &Path) -> Result<RgbPhoto, PhotoError> {
-    let mut bytes = Vec::new();
-    File::open(file)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(PhotoError::TooManyBytes {
-            limit: MAX_FILE_BYTES,
-        });
-    }
-    decode(&bytes)
-}
-
-/// The files named, and those in the folders named, sorted. Hidden files in folders and links are left out.
-fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+/// The files named, and those in the folders named, sorted. What cannot be listed is kept: reading it will say why.
+fn files(paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in paths {
-        if path.is_dir() {
-            let mut found = Vec::new();
-            walk(path, &mut found)?;
-            found.sort();
-            files.append(&mut found);
-        } else {
-            files.push(path.clone());
+        match find_photos(path) {
+            Ok((mut found, set_aside)) => {
+                files.append(&mut found);
+                for Skipped { name, reason } in set_aside {
+                    warn(&format!(
+                        "{}/{name}: {reason}",
+                        printable(&path.to_string_lossy())
+                    ));
+                }
+            }
+            Err(_) => files.push(path.clone()),
         }
     }
-    Ok(files)
-}
-
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let unreadable = |error| anyhow::anyhow!("cannot list {}: {error}", folder.display());
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let kind = entry.file_type().map_err(unreadable)?;
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        if kind.is_dir() {
-            walk(&entry.path(), found)?;
-        } else if kind.is_file() {
-            found.push(entry.path());
-        }
-    }
-    Ok(())
+    files
 }

@@ -8,15 +8,19 @@ use anyhow::Context;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use stepladder_data::DataRequest;
+use stepladder_data::{DataError, DataRequest};
 use stepladder_model::{Rung, RungCatalog};
-use stepladder_train::{Outcome, RunPlace, TrainingRequest};
+use stepladder_train::{Outcome, RunPlace, TrainError, TrainingRequest};
 
 pub(crate) fn train(arguments: TrainArguments, output: &Output) -> anyhow::Result<Ending> {
     let request = request(arguments)?;
-    let view = TrainingView::new(output, &request);
     let interrupt = stop_on_ctrl_c()?;
-    let summary = stepladder_train::train(&request, &view, &interrupt)?;
+    let view = TrainingView::new(output, &request, &interrupt);
+    let summary = match stepladder_train::train(&request, &view, &interrupt) {
+        // Stopped before the first step: there is nothing to keep.
+        Err(TrainError::Data(DataError::Cancelled)) => return Ok(Ending::Interrupted),
+        outcome => outcome?,
+    };
     view.finish(&summary);
     output.json(&summary)?;
     Ok(match summary.outcome {
@@ -104,7 +108,7 @@ fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
         if seen.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(crate::INTERRUPTED));
         }
-        eprintln!("\nstopping after this step, with a checkpoint; press Ctrl-C again to stop at once");
+        eprintln!("\nstopping at the next safe place; press Ctrl-C again to stop at once");
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(flag)

@@ -2,11 +2,15 @@
 
 use super::Output;
 use indicatif::{ProgressDrawTarget, ProgressStyle};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use stepladder_data::Progress;
 
 /// A bar on stderr for one piece of work after another.
 pub(crate) struct ProgressBar {
     bar: indicatif::ProgressBar,
+    /// Set when the user asks to stop.
+    interrupt: Arc<AtomicBool>,
 }
 
 impl ProgressBar {
@@ -17,7 +21,15 @@ impl ProgressBar {
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         }
         bar.set_style(style("{msg} {wide_bar} {pos}/{len}, {eta} left"));
-        ProgressBar { bar }
+        ProgressBar {
+            bar,
+            interrupt: Arc::default(),
+        }
+    }
+
+    /// The same, where work stops once `interrupt` is set.
+    pub fn stopped_by(self, interrupt: Arc<AtomicBool>) -> ProgressBar {
+        ProgressBar { interrupt, ..self }
     }
 
     /// Starts a piece of work of `total` steps.
@@ -60,5 +72,9 @@ impl Progress for ProgressBar {
 
     fn finish(&self) {
         self.clear();
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
     }
 }

@@ -2,7 +2,8 @@
 //! type next.
 
 use super::{Output, ProgressBar, bytes, count, duration, interval, percent};
-use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use stepladder_classifier::wilson_interval;
 use stepladder_data::Progress;
@@ -20,11 +21,16 @@ pub(crate) struct TrainingView<'a> {
 }
 
 impl<'a> TrainingView<'a> {
-    pub fn new(output: &'a Output, request: &'a TrainingRequest) -> TrainingView<'a> {
+    pub fn new(
+        output: &'a Output,
+        request: &'a TrainingRequest,
+        interrupt: &Arc<AtomicBool>,
+    ) -> TrainingView<'a> {
+        let bar = ProgressBar::new(output).stopped_by(Arc::clone(interrupt));
         TrainingView {
             output,
             request,
-            bar: ProgressBar::new(output),
+            bar,
             started: Mutex::new(None),
         }
     }
