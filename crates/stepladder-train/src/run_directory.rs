@@ -105,7 +105,7 @@ impl RunDirectory {
 
     /// Writes the resolved rung, complete and readable by `--model`.
     pub(crate) fn write_rung(&self, rung: &str) -> Result<(), TrainError> {
-        self.write(&self.path.join("rung.toml"), rung.to_string())
+        self.write(&self.path.join("rung.toml"), rung)
     }
 
     /// Writes where and with what the run was made.

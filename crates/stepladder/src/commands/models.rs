@@ -50,8 +50,7 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
             rung.parent.clone().unwrap_or_default(),
             count(network.trainable_parameter_count()),
             count(network.multiply_adds()),
-            deck.map(|accuracy| percent(f64::from(accuracy)))
-                .unwrap_or_default(),
+            deck.map(percent).unwrap_or_default(),
             rung.change.clone(),
         ]);
         rungs.push(json!({
