@@ -55,6 +55,19 @@ impl Device {
     }
 }
 
+impl Device {
+    /// The vector instructions that kernels use on this device: `avx512`, `avx2`, ...; `None` on GPUs.
+    ///
+    /// Sums are taken in another order with another set, so weights are the same, bit for bit, within one set only.
+    pub fn instruction_set(self) -> Option<&'static str> {
+        match self {
+            Device::Cpu => Some(crate::ops::instruction_set()),
+            #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
+            _ => None,
+        }
+    }
+}
+
 impl FromStr for Device {
     type Err = DeviceError;
 

@@ -132,34 +132,18 @@ impl LayerPass<'_> {
         let x = inputs.swap_remove(0);
         match &self.node.layer {
             Layer::Conv2D(layer) => {
-                let window = Window {
-                    size: layer.kernel_size,
-                    strides: layer.strides,
-                    padding: layer.padding,
-                };
+                let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
                 let y = ops::conv2d(x.map(), parameters.get(0), parameters.bias(1), window);
                 self.activate(Value::Map(y), layer.activation)
             }
             Layer::DepthwiseConv2D(layer) => {
-                let window = Window {
-                    size: layer.kernel_size,
-                    strides: layer.strides,
-                    padding: layer.padding,
-                };
+                let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
                 let y = ops::depthwise_conv2d(x.map(), parameters.get(0), parameters.bias(1), window);
                 self.activate(Value::Map(y), layer.activation)
             }
             Layer::SeparableConv2D(layer) => {
-                let window = Window {
-                    size: layer.kernel_size,
-                    strides: layer.strides,
-                    padding: layer.padding,
-                };
-                let pointwise = Window {
-                    size: [1, 1],
-                    strides: [1, 1],
-                    padding: layer.padding,
-                };
+                let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
+                let pointwise = Window::new([1, 1], [1, 1], layer.padding);
                 let y = ops::depthwise_conv2d(x.map(), parameters.get(0), None, window);
                 let y = ops::conv2d(y, parameters.get(1), parameters.bias(2), pointwise);
                 self.activate(Value::Map(y), layer.activation)
@@ -177,19 +161,11 @@ impl LayerPass<'_> {
                 },
             ),
             Layer::MaxPooling2D(layer) => {
-                let window = Window {
-                    size: layer.pool_size,
-                    strides: layer.strides,
-                    padding: layer.padding,
-                };
+                let window = Window::new(layer.pool_size, layer.strides, layer.padding);
                 Value::Map(ops::max_pool(x.map(), window))
             }
             Layer::AveragePooling2D(layer) => {
-                let window = Window {
-                    size: layer.pool_size,
-                    strides: layer.strides,
-                    padding: layer.padding,
-                };
+                let window = Window::new(layer.pool_size, layer.strides, layer.padding);
                 Value::Map(ops::average_pool(x.map(), window))
             }
             Layer::GlobalAveragePooling2D => Value::Vector(ops::global_average_pool(x.map())),

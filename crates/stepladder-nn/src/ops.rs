@@ -17,7 +17,7 @@ pub(crate) use activation::activation;
 pub(crate) use convolution::{Window, conv2d, depthwise_conv2d};
 pub(crate) use dense::dense;
 pub(crate) use dropout::dropout;
-pub(crate) use extension::check_environment;
+pub(crate) use extension::{check_environment, instruction_set};
 pub(crate) use loss::cross_entropy;
 pub(crate) use normalization::{BatchNorm, batch_norm_inference, batch_norm_training};
 pub(crate) use pooling::{average_pool, global_average_pool, max_pool};

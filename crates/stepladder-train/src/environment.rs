@@ -2,16 +2,18 @@
 
 use crate::records::Environment;
 use std::time::{SystemTime, UNIX_EPOCH};
+use stepladder_nn::Device;
 
 /// Describes this machine and the run's choices on it.
-pub(crate) fn describe(device: String, precision: &str, threads: usize) -> Environment {
+pub(crate) fn describe(device: Device, precision: &str, threads: usize) -> Environment {
     Environment {
         stepladder: env!("CARGO_PKG_VERSION").to_string(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         cpu: cpu_name(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         threads,
-        device,
+        device: device.to_string(),
+        instruction_set: device.instruction_set().map(str::to_string),
         precision: precision.to_string(),
         started: SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -60,6 +60,8 @@ pub struct Environment {
     pub threads: usize,
     /// Where tensors lived: `cpu`, `cuda:0`, ...
     pub device: String,
+    /// Vector instructions of the kernels: `avx512`, `avx2`, ...; null on a GPU.
+    pub instruction_set: Option<String>,
     /// Number format of weights and activations: `f32`.
     pub precision: String,
     /// Seconds since 1970 at the start.

@@ -52,7 +52,7 @@ fn train_here(
     let run = RunDirectory::create(&request.place, &prepared.dataset.name, &request.rung.name)?;
     run.write_json(&run.config(), &request.config(&prepared))?;
     run.write_rung(&request.rung.to_toml())?;
-    run.write_environment(&describe(request.device.to_string(), PRECISION, request.threads))?;
+    run.write_environment(&describe(request.device, PRECISION, request.threads))?;
     run.write_split(&prepared.split, &prepared.dataset)?;
     run.write_skipped(&prepared.skipped)?;
     observer.prepared(&prepared, &run);

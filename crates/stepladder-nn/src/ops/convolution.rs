@@ -21,6 +21,14 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    pub fn new(size: [usize; 2], strides: [usize; 2], padding: Padding) -> Window {
+        Window {
+            size,
+            strides,
+            padding,
+        }
+    }
+
     /// Rows and columns of padding, (before, after) each, on an image of `height` x `width`.
     pub fn pads(&self, height: usize, width: usize) -> [(usize, usize); 2] {
         [

@@ -13,7 +13,7 @@ mod tests;
 pub(super) use linear::Linear;
 pub(super) use pooling::Pooling;
 
-pub(crate) use flex::check_environment;
+pub(crate) use flex::{check_environment, instruction_set};
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;

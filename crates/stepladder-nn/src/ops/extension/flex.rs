@@ -15,6 +15,11 @@ pub(super) fn context() -> &'static Context {
     &CONTEXT
 }
 
+/// The vector instructions that kernels use.
+pub(crate) fn instruction_set() -> &'static str {
+    context().isa().name()
+}
+
 /// An error if the environment caps the instruction set by a name that does not exist.
 pub(crate) fn check_environment() -> Result<(), UnknownIsa> {
     Isa::from_environment().map(|_| ())
