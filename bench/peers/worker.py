@@ -1,8 +1,8 @@
 """A process that holds one framework and measures its training step whenever it is asked.
 
-Speaks JSON, one object a line. It is asked {"prepare": {"network", "size", "batch", "variant", "adam"}} and
-{"measure": seconds}; a prepared training stays until the next one replaces it. Everything else that a framework prints
-goes to stderr. Usage: worker.py torch|keras THREADS
+Speaks JSON, one object a line. {"prepare": {"network", "size", "batch", "variant", "adam", "at_least"}} makes a training
+and warms it up; {"measure": seconds} times its steps. A prepared training stays until the next one replaces it. What
+frameworks print on their own goes to stderr. Usage: worker.py torch|keras THREADS
 """
 
 import gc
@@ -25,15 +25,51 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def measure(peer, batch: int, seconds: float) -> dict:
-    """Steps for about so long, at least two."""
+def seconds_of(work) -> float:
     start = time.perf_counter()
-    steps = 0
-    while steps < 2 or time.perf_counter() - start < seconds:
-        peer.step()
-        steps += 1
-    elapsed = time.perf_counter() - start
-    return {"images_per_second": steps * batch / elapsed, "steps": steps, "peak_memory_bytes": peak_memory()}
+    work()
+    return time.perf_counter() - start
+
+
+class Worker:
+    """Answers requests with the trainings of one framework."""
+
+    def __init__(self, frame, threads: int):
+        self.frame, self.threads = frame, threads
+        self.peer, self.batch = None, 0
+
+    def prepare(self, spec: dict) -> dict:
+        """Builds and warms up; the answer says how long the first step took, compilation included.
+
+        A training whose second step is slower than `at_least` photos a second is not worth warming up: the answer then
+        has its speed already.
+        """
+        self.peer = None
+        gc.collect()
+        self.batch = spec["batch"]
+        start = time.perf_counter()
+        network = Path(spec["network"])
+        self.peer = self.frame.Peer(
+            network, spec["size"], self.batch, spec["variant"], spec["adam"], self.threads
+        )
+        self.peer.step()
+        first = time.perf_counter() - start
+        speed = self.batch / seconds_of(self.peer.step)
+        if speed < spec.get("at_least", 0):
+            return {"first_step_seconds": first, "images_per_second": speed}
+        for _ in range(WARM_UP_STEPS - 2):
+            self.peer.step()
+        return {"first_step_seconds": first}
+
+    def measure(self, seconds: float) -> dict:
+        """Steps for about so long, at least two."""
+        start = time.perf_counter()
+        steps = 0
+        while steps < 2 or time.perf_counter() - start < seconds:
+            self.peer.step()
+            steps += 1
+        speed = steps * self.batch / (time.perf_counter() - start)
+        return {"images_per_second": speed, "steps": steps, "peak_memory_bytes": peak_memory()}
 
 
 def main() -> None:
@@ -45,25 +81,14 @@ def main() -> None:
     else:
         import keras_peer as frame
     answers.write(json.dumps({"version": frame.version(), "idle_memory_bytes": peak_memory()}) + "\n")
-    peer, batch = None, 0
+    worker = Worker(frame, threads)
     for line in sys.stdin:
         request = json.loads(line)
         try:
             if "prepare" in request:
-                peer = None
-                gc.collect()
-                spec = request["prepare"]
-                start, batch = time.perf_counter(), spec["batch"]
-                peer = frame.Peer(
-                    Path(spec["network"]), spec["size"], batch, spec["variant"], spec["adam"], threads
-                )
-                peer.step()
-                first = time.perf_counter() - start
-                for _ in range(WARM_UP_STEPS - 1):
-                    peer.step()
-                answer = {"first_step_seconds": first}
+                answer = worker.prepare(request["prepare"])
             else:
-                answer = measure(peer, batch, request["measure"])
+                answer = worker.measure(request["measure"])
         except Exception as error:  # A variant that cannot run here is an answer, too.
             answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
         answers.write(json.dumps(answer) + "\n")
