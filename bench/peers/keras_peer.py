@@ -11,10 +11,6 @@ import numpy as np  # noqa: E402
 import rungs  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-# "default" is what `compile` chooses, which is XLA where it can; the others say what they change.
-VARIANTS = ["default", "mixed_bfloat16", "without XLA", "mixed_bfloat16 without XLA"]
-F32_VARIANTS = [v for v in VARIANTS if "bfloat16" not in v]
-
 
 class Peer:
     """A training that is ready for its first step."""
@@ -27,13 +23,12 @@ class Peer:
             pass  # A second training in one process: they are set.
         keras.utils.clear_session()
         keras.utils.set_random_seed(0)
-        keras.config.set_dtype_policy("mixed_bfloat16" if "mixed_bfloat16" in variant else "float32")
+        keras.config.set_dtype_policy("mixed_bfloat16" if variant == "mixed_bfloat16" else "float32")
         rung = tomllib.loads(network.read_text())
         self.model, _ = rungs.network(rung, size, 5)
         self.model.compile(
             optimizer=rungs.optimizer(rung),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            jit_compile=False if "without XLA" in variant else "auto",
         )
         self.images = np.random.default_rng(0).random((batch, size, size, 3), np.float32)
         self.labels = np.arange(batch) % 5

@@ -17,10 +17,10 @@ LIMIT, TRY = 240, 2.0
 TORCH_FORMS = ["eager", "channels_last", "bf16 channels_last"]
 VARIANTS = {
     "torch": TORCH_FORMS + [f"{form} compiled" for form in TORCH_FORMS],
-    "keras": ["default", "mixed_bfloat16", "without XLA", "mixed_bfloat16 without XLA"],
+    "keras": ["default", "mixed_bfloat16"],
 }
 # Without a full run before it, --quick tries these alone.
-QUICK_VARIANTS = {"torch": TORCH_FORMS[1:], "keras": VARIANTS["keras"][:2]}
+QUICK_VARIANTS = {"torch": TORCH_FORMS[1:], "keras": VARIANTS["keras"]}
 
 FOUND = Path(sys.prefix) / "stepladder-pilot.json"
 

@@ -13,8 +13,6 @@ FORMS = {
     "channels_last": {"channels_last": True},
     "bf16 channels_last": {"channels_last": True, "bf16": True},
 }
-VARIANTS = [*FORMS, *(f"{form} compiled" for form in FORMS)]
-F32_VARIANTS = [v for v in VARIANTS if "bf16" not in v]
 
 
 class Peer:

@@ -12,8 +12,11 @@ use stepladder_kernels::{Context, Isa, peak};
 use stepladder_model::Rung;
 use stepladder_nn::{Device, DeviceError, Model, Trainer};
 
-/// A figure is the median of so many rounds.
+/// A figure is the median of so many rounds, fewer where they do not fit the time.
 pub const BENCHMARK_ROUNDS: usize = 5;
+
+/// So many rounds there are, however long they take.
+const LEAST_ROUNDS: usize = 2;
 
 /// Steps before the clock starts: the first ones take memory that later ones use again.
 const WARM_UP_STEPS: usize = 2;
@@ -38,7 +41,7 @@ pub struct BenchmarkRequest {
     pub device: Device,
     /// Threads that compute.
     pub threads: usize,
-    /// How long to measure each part, beside its warm-up; a round is one step at least.
+    /// How long to measure each part, beside its warm-up: divided into [`BENCHMARK_ROUNDS`] rounds of one step at least.
     pub time: Duration,
     /// Which parts.
     pub parts: Vec<BenchmarkPart>,
@@ -83,7 +86,7 @@ pub struct Benchmark {
     pub environment: Environment,
 }
 
-/// A throughput: medians of [`BENCHMARK_ROUNDS`] rounds.
+/// A throughput, from the median of up to [`BENCHMARK_ROUNDS`] rounds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Speed {
     /// Photos per second.
@@ -108,7 +111,8 @@ pub struct MachinePeak {
     pub copy_bytes_per_second: f64,
 }
 
-/// Measures as requested. `tick` is called after each of the [`BENCHMARK_ROUNDS`] rounds of training and of inference.
+/// Measures as requested. `tick` is called after each round of training and of inference, of which there are up to
+/// [`BENCHMARK_ROUNDS`].
 pub fn benchmark(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Result<Benchmark, TrainError> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(request.threads)
@@ -229,23 +233,34 @@ fn rounds(
     for _ in 0..WARM_UP_STEPS {
         timed();
     }
-    let mut steps = 0;
-    let mut means: Vec<f64> = (0..BENCHMARK_ROUNDS)
-        .map(|_| {
-            let (mut spent, mut count) = (Duration::ZERO, 0);
-            while count == 0 || spent < time / BENCHMARK_ROUNDS as u32 {
-                spent += timed();
-                count += 1;
-            }
-            steps += count;
-            tick();
-            spent.as_secs_f64() / count as f64
-        })
-        .collect();
-    means.sort_by(f64::total_cmp);
+    let mut total = 0;
+    let mut all = Duration::ZERO;
+    let mut means = Vec::new();
+    while means.len() < BENCHMARK_ROUNDS && (means.len() < LEAST_ROUNDS || all < time) {
+        let (mut spent, mut steps) = (Duration::ZERO, 0);
+        while steps == 0 || spent < time / BENCHMARK_ROUNDS as u32 {
+            spent += timed();
+            steps += 1;
+        }
+        total += steps;
+        all += spent;
+        means.push(spent.as_secs_f64() / steps as f64);
+        tick();
+    }
     Rounds {
-        step_seconds: means[BENCHMARK_ROUNDS / 2].max(1e-9),
-        steps,
+        step_seconds: median(means).max(1e-9),
+        steps: total,
+    }
+}
+
+/// The middle value, or the mean of the two in the middle; 0 of nothing.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.get(middle) {
+        Some(upper) if values.len() % 2 == 1 => *upper,
+        Some(upper) => (values[middle - 1] + upper) / 2.0,
+        None => 0.0,
     }
 }
 
@@ -260,4 +275,48 @@ fn machine_peak(device: Device) -> Result<Option<MachinePeak>, TrainError> {
         dot_product_flops: peak::dot_product_peak(&context, bf16, Duration::from_millis(300)),
         copy_bytes_per_second: peak::copy_bandwidth(&context, COPY_BYTES, Duration::from_millis(500)),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_work_has_two_rounds_and_quick_work_five() {
+        let photos = Photos::new(2, 1, 2);
+        let rounds_of = |pause: u64, time: u64| {
+            let count = std::sync::atomic::AtomicUsize::new(0);
+            let tick = || {
+                count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            };
+            let work = |_| std::thread::sleep(Duration::from_millis(pause));
+            let times = rounds(&photos, Duration::from_millis(time), &tick, work);
+            (count.into_inner(), times)
+        };
+        let (slow, times) = rounds_of(20, 1);
+        assert_eq!((slow, times.steps), (2, 2));
+        assert!(times.step_seconds >= 0.02);
+        let (quick, times) = rounds_of(1, 1000);
+        assert_eq!(quick, BENCHMARK_ROUNDS);
+        assert!(
+            times.steps >= 10,
+            "{} steps of a millisecond in a second",
+            times.steps
+        );
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(Vec::new()), 0.0);
+    }
+
+    #[test]
+    fn noise_is_in_range_and_differs() {
+        let photos = Photos::new(8, 2, 2);
+        assert_eq!(photos.labels, [0, 1]);
+        assert!(photos.images.iter().all(|value| (0.0..1.0).contains(value)));
+        assert!(photos.images.windows(2).all(|pair| pair[0] != pair[1]));
+    }
 }
