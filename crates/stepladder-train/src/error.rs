@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use stepladder_classifier::{ClassifierError, WeightsError};
 use stepladder_data::DataError;
 use stepladder_model::{NetworkError, RungError};
-use stepladder_nn::ModelError;
+use stepladder_nn::{DeviceError, ModelError};
 
 /// An error that ends a training. What was written before it stays.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,9 @@ pub enum TrainError {
     /// A checkpoint is not of this network.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The device cannot be used as the environment asks.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A file of the run could not be written.
     #[error("cannot write {}: {source}; make room or choose another place with --out", path.display())]
     Write {

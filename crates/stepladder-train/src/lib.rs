@@ -2,8 +2,9 @@
 //!
 //! [`train`] is the whole job; what it reports on the way goes to an [`Observer`]. A [`RunDirectory`] says which files a run has;
 //! [`records`](EpochRecord) are their contents. The learning rate of each step is [`learning_rate`]'s; [`StoppingState`] and
-//! [`PlateauState`] watch the epochs as Keras' callbacks do.
+//! [`PlateauState`] watch the epochs as Keras' callbacks do. [`benchmark`] measures speed, without photos.
 
+mod benchmark;
 mod checkpoint;
 mod environment;
 mod error;
@@ -15,6 +16,9 @@ mod run_directory;
 mod schedule;
 mod training;
 
+pub use benchmark::{
+    BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
+};
 pub use checkpoint::Checkpoint;
 pub use error::TrainError;
 pub use plateau::{PlateauState, StoppingState};

@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Predict(PredictArguments),
     /// List the rungs, or show one: layers, output shapes, parameters, multiply-adds
     Models(ModelsArguments),
+    /// Measure how fast a rung trains and answers on this machine, on photos of noise
+    Bench(BenchArguments),
 }
 
 #[derive(Debug, Args)]
@@ -213,4 +215,56 @@ pub(crate) struct ModelsArguments {
     /// Number of classes
     #[arg(long, default_value_t = 5)]
     pub classes: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// The rung: a name from `stepladder models`, or a TOML file
+    #[arg(long, default_value = "baseline")]
+    pub model: String,
+
+    /// Side of the input in pixels [default: the rung's, but no more than 128]
+    #[arg(long)]
+    pub size: Option<usize>,
+
+    /// Photos per step [default: the rung's]
+    #[arg(long)]
+    pub batch: Option<usize>,
+
+    /// Number of classes
+    #[arg(long, default_value_t = 5)]
+    pub classes: usize,
+
+    /// Number format of weights and activations
+    #[arg(long, value_enum, default_value_t = Precision::Auto)]
+    pub precision: Precision,
+
+    /// Threads that compute [default: one for each core]
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+
+    /// What to measure
+    #[arg(long, value_enum, default_value_t = Measured::All)]
+    pub measure: Measured,
+
+    /// How long to measure training, and then inference
+    #[arg(long, default_value_t = 5.0)]
+    pub seconds: f64,
+}
+
+/// Something that can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Measured {
+    /// Training steps, inference, and the machine's peak
+    All,
+    /// Training steps alone
+    Training,
+    /// Inference alone
+    Inference,
+    /// The machine's peak alone
+    Machine,
 }

@@ -1,10 +1,12 @@
 //! One file for each command.
 
+mod bench;
 mod evaluate;
 mod models;
 mod predict;
 mod train;
 
+pub(crate) use bench::bench;
 pub(crate) use evaluate::evaluate;
 pub(crate) use models::models;
 pub(crate) use predict::predict;

@@ -43,5 +43,6 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
         Command::Evaluate(arguments) => commands::evaluate(arguments, output),
         Command::Predict(arguments) => commands::predict(arguments, output),
         Command::Models(arguments) => commands::models(arguments, output),
+        Command::Bench(arguments) => commands::bench(arguments, output),
     }
 }
