@@ -4,6 +4,7 @@
 //! timed. The layer is known from the thread: a pass enters a layer, and operations take its number along to their backward
 //! pass.
 
+use serde::Serialize;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -119,7 +120,7 @@ pub fn start() {
 }
 
 /// One line of a profile.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProfileRow {
     /// The layer's name; empty for what belongs to none.
     pub layer: String,
