@@ -174,7 +174,7 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
     }
     drop(model);
     let machine = match asked(BenchmarkPart::Machine) {
-        true => machine_peak(request.device)?,
+        true => machine_peak(request.device, request.precision)?,
         false => None,
     };
 
@@ -278,12 +278,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The peak of the CPU on the current threads; `None` on GPUs.
-fn machine_peak(device: Device) -> Result<Option<MachinePeak>, TrainError> {
+fn machine_peak(device: Device, precision: Precision) -> Result<Option<MachinePeak>, TrainError> {
     if device.instruction_set().is_none() {
         return Ok(None);
     }
     let context = Context::on_callers_pool(Isa::from_environment().map_err(DeviceError::from)?);
-    let bf16 = PRECISION == "bf16";
+    // Without dot products of bf16, arithmetic on bf16 storage is that of f32.
+    let bf16 = precision == Precision::Bf16 && context.isa().has_bf16_dot();
     Ok(Some(MachinePeak {
         dot_product_flops: peak::dot_product_peak(&context, bf16, Duration::from_millis(300)),
         copy_bytes_per_second: peak::copy_bandwidth(&context, COPY_BYTES, Duration::from_millis(500)),
