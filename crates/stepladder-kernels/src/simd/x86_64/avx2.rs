@@ -180,6 +180,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn eq(self, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b))
+    }
+
+    #[inline(always)]
+    fn any(self, m: __m256) -> bool {
+        avx2!(_mm256_movemask_ps(m)) != 0
+    }
+
+    #[inline(always)]
     fn select(self, m: __m256, a: __m256, b: __m256) -> __m256 {
         avx2!(_mm256_blendv_ps(b, a, m))
     }
