@@ -186,6 +186,14 @@ impl<T: Plain> DerefMut for Buffer<T> {
     }
 }
 
+impl<T: Plain> AsRef<[u8]> for Buffer<T> {
+    /// The values' bytes, in the machine's order.
+    fn as_ref(&self) -> &[u8] {
+        // Safety: as in `deref`; a Plain type has no padding, so that each of its bytes is initialized.
+        unsafe { std::slice::from_raw_parts(self.start().cast(), self.length * size_of::<T>()) }
+    }
+}
+
 impl<T: Plain> Drop for Buffer<T> {
     fn drop(&mut self) {
         if let Some(block) = self.block.take() {

@@ -3,14 +3,14 @@
 
 use crate::environment::{describe, peak_memory_bytes};
 use crate::error::TrainError;
-use crate::preparation::PRECISION;
 use crate::records::Environment;
 use serde::Serialize;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use stepladder_kernels::{Context, Isa, peak};
 use stepladder_model::Rung;
-use stepladder_nn::{Device, DeviceError, Model, Trainer};
+use stepladder_nn::profile::{self, ProfileRow};
+use stepladder_nn::{Device, DeviceError, Model, Precision, Trainer};
 
 /// A figure is the median of so many rounds, fewer where they do not fit the time.
 pub const BENCHMARK_ROUNDS: usize = 5;
@@ -39,12 +39,16 @@ pub struct BenchmarkRequest {
     pub classes: usize,
     /// Where to compute.
     pub device: Device,
+    /// How activations are stored.
+    pub precision: Precision,
     /// Threads that compute.
     pub threads: usize,
     /// How long to measure each part, beside its warm-up: divided into [`BENCHMARK_ROUNDS`] rounds of one step at least.
     pub time: Duration,
     /// Which parts.
     pub parts: Vec<BenchmarkPart>,
+    /// Whether to note the time of each layer and pass of the training steps.
+    pub profile: bool,
 }
 
 /// Something that can be measured.
@@ -79,6 +83,8 @@ pub struct Benchmark {
     pub inference: Option<Speed>,
     /// What the machine can do at best; `None` on GPUs.
     pub machine: Option<MachinePeak>,
+    /// The training steps by layer and pass, warm-up included, where that was asked for.
+    pub profile: Option<Vec<ProfileRow>>,
     /// The most memory that the process held until the end of the first part measured; `None` where the system does not
     /// say.
     pub peak_memory_bytes: Option<u64>,
@@ -134,8 +140,9 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
     let photos = Photos::new(request.size, batch, request.classes);
     let asked = |part| request.parts.contains(&part);
     let mut peak_memory = None;
+    let mut noted = None;
 
-    let model = Model::new(network, 0, request.device);
+    let model = Model::new(network, 0, request.device).with_precision(request.precision);
     let mut model = Some(model);
     let mut training = None;
     if asked(BenchmarkPart::Training)
@@ -143,12 +150,17 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
     {
         let mut trainer = Trainer::new(fresh, rung.optimizer.clone(), rung.training.label_smoothing, 0);
         let rate = rung.optimizer.learning_rate();
+        if request.profile {
+            profile::start();
+        }
         let step = |images| {
             black_box(trainer.step(images, &photos.labels, rate));
         };
         training = Some(rounds(&photos, request.time, tick, step));
         peak_memory = peak_memory_bytes();
-        model = Some(trainer.into_model());
+        let trained = trainer.into_model();
+        noted = profile::report(trained.network());
+        model = Some(trained);
     }
     let mut inference = None;
     if asked(BenchmarkPart::Inference)
@@ -162,7 +174,7 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
     }
     drop(model);
     let machine = match asked(BenchmarkPart::Machine) {
-        true => machine_peak(request.device)?,
+        true => machine_peak(request.device, request.precision)?,
         false => None,
     };
 
@@ -187,8 +199,9 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
         training: training.map(|times| speed(times, TRAINING_PASSES)),
         inference: inference.map(|times| speed(times, 1.0)),
         machine,
+        profile: noted,
         peak_memory_bytes: peak_memory,
-        environment: describe(request.device, PRECISION, request.threads),
+        environment: describe(request.device, request.precision, request.threads),
     })
 }
 
@@ -265,12 +278,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The peak of the CPU on the current threads; `None` on GPUs.
-fn machine_peak(device: Device) -> Result<Option<MachinePeak>, TrainError> {
+fn machine_peak(device: Device, precision: Precision) -> Result<Option<MachinePeak>, TrainError> {
     if device.instruction_set().is_none() {
         return Ok(None);
     }
     let context = Context::on_callers_pool(Isa::from_environment().map_err(DeviceError::from)?);
-    let bf16 = PRECISION == "bf16";
+    // Without dot products of bf16, arithmetic on bf16 storage is that of f32.
+    let bf16 = precision == Precision::Bf16 && context.isa().has_bf16_dot();
     Ok(Some(MachinePeak {
         dot_product_flops: peak::dot_product_peak(&context, bf16, Duration::from_millis(300)),
         copy_bytes_per_second: peak::copy_bandwidth(&context, COPY_BYTES, Duration::from_millis(500)),

@@ -101,7 +101,8 @@ impl<'a> Fit<'a> {
         interrupt: &'a AtomicBool,
     ) -> Result<Fit<'a>, TrainError> {
         let rung = &request.rung;
-        let model = Model::new(prepared.network.clone(), request.seed, request.device);
+        let model = Model::new(prepared.network.clone(), request.seed, request.device)
+            .with_precision(request.precision);
         Ok(Fit {
             request,
             prepared,
@@ -308,7 +309,8 @@ impl<'a> Fit<'a> {
         let (exported_epoch, model) = match (best, self.place.best_epoch) {
             (Some(best), Some(epoch)) => (
                 Some(epoch),
-                Model::from_arrays(self.prepared.network.clone(), best, self.request.device)?,
+                Model::from_arrays(self.prepared.network.clone(), best, self.request.device)?
+                    .with_precision(self.request.precision),
             ),
             _ => ((self.place.batch == 0).then_some(self.place.epoch), last),
         };

@@ -8,7 +8,7 @@ use stepladder_data::{
     Split,
 };
 use stepladder_model::{Network, Rung};
-use stepladder_nn::Device;
+use stepladder_nn::{Device, Precision};
 
 /// What to train, on what, and where to put it.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct TrainingRequest {
     pub seed: u64,
     /// Where to compute.
     pub device: Device,
+    /// How activations are stored.
+    pub precision: Precision,
     /// Threads that compute and load.
     pub threads: usize,
     /// Where the run goes.
@@ -95,7 +97,7 @@ impl TrainingRequest {
             learning_rate: self.rung.optimizer.learning_rate(),
             seed: self.seed,
             device: self.device.to_string(),
-            precision: PRECISION.to_string(),
+            precision: self.precision.to_string(),
             threads: self.threads,
         }
     }
@@ -117,6 +119,3 @@ impl TrainingRequest {
         )?)
     }
 }
-
-/// The number format of weights and activations.
-pub(crate) const PRECISION: &str = "f32";

@@ -3,7 +3,7 @@
 use crate::environment::{describe, peak_memory_bytes};
 use crate::error::TrainError;
 use crate::fit::{Fit, Fitted};
-use crate::preparation::{PRECISION, Prepared, TrainingRequest};
+use crate::preparation::{Prepared, TrainingRequest};
 use crate::records::{EpochRecord, Outcome, StepRecord, Summary};
 use crate::run_directory::RunDirectory;
 use std::sync::atomic::AtomicBool;
@@ -52,7 +52,7 @@ fn train_here(
     let run = RunDirectory::create(&request.place, &prepared.dataset.name, &request.rung.name)?;
     run.write_json(&run.config(), &request.config(&prepared))?;
     run.write_rung(&request.rung.to_toml())?;
-    run.write_environment(&describe(request.device, PRECISION, request.threads))?;
+    run.write_environment(&describe(request.device, request.precision, request.threads))?;
     run.write_split(&prepared.split, &prepared.dataset)?;
     run.write_skipped(&prepared.skipped)?;
     observer.prepared(&prepared, &run);
@@ -142,7 +142,7 @@ fn summarize(
         input_wait_fraction: fitted.clock.input_wait_fraction(),
         peak_memory_bytes: peak_memory_bytes(),
         seed: request.seed,
-        precision: PRECISION.to_string(),
+        precision: request.precision.to_string(),
         threads: request.threads,
         parameters: prepared.network.trainable_parameter_count(),
         skipped_images: prepared.skipped.len(),

@@ -62,7 +62,7 @@ pub(crate) struct TrainArguments {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 
-    /// Number format of weights and activations
+    /// Number format of activations; weights and sums are f32 in both
     #[arg(long, value_enum, default_value_t = Precision::Auto)]
     pub precision: Precision,
 
@@ -121,10 +121,23 @@ pub(crate) struct CacheArguments {
 /// A number format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Precision {
-    /// What is fastest and equally accurate here: f32 in this version
+    /// What is fastest and equally accurate on this machine; the output says which
     Auto,
+    /// 16-bit floats with the range of f32
+    Bf16,
     /// 32-bit floats throughout
     F32,
+}
+
+impl Precision {
+    /// The precision that this means on `device`.
+    pub fn on(self, device: Device) -> stepladder_nn::Precision {
+        match self {
+            Precision::Auto => device.default_precision(),
+            Precision::Bf16 => stepladder_nn::Precision::Bf16,
+            Precision::F32 => stepladder_nn::Precision::F32,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -235,7 +248,7 @@ pub(crate) struct BenchArguments {
     #[arg(long, default_value_t = 5)]
     pub classes: usize,
 
-    /// Number format of weights and activations
+    /// Number format of activations; weights and sums are f32 in both
     #[arg(long, value_enum, default_value_t = Precision::Auto)]
     pub precision: Precision,
 
@@ -254,6 +267,10 @@ pub(crate) struct BenchArguments {
     /// How long to measure training, and then inference
     #[arg(long, default_value_t = 5.0)]
     pub seconds: f64,
+
+    /// Show the time of each layer and pass of the training steps
+    #[arg(long)]
+    pub profile: bool,
 }
 
 /// Something that can be measured.

@@ -5,12 +5,14 @@
 
 mod numbers;
 mod output;
+mod profile;
 mod progress;
 mod table;
 mod training;
 
 pub(crate) use numbers::{bytes, count, duration, interval, percent};
 pub(crate) use output::{Output, error, warn};
+pub(crate) use profile::profile_table;
 pub(crate) use progress::ProgressBar;
 pub(crate) use table::{Alignment, Table};
 pub(crate) use training::TrainingView;

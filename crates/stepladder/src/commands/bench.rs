@@ -2,11 +2,12 @@
 
 use super::threads;
 use crate::Ending;
-use crate::arguments::{BenchArguments, Measured, Precision};
-use crate::terminal::{Output, ProgressBar, bytes, count, percent};
+use crate::arguments::{BenchArguments, Measured};
+use crate::terminal::{Output, ProgressBar, bytes, count, percent, profile_table};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use stepladder_model::{Rung, RungCatalog};
+use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, Speed, benchmark};
 
 /// The side where neither the user nor a smaller rung says one, for the deck's 512 pixels take minutes on a CPU.
@@ -46,6 +47,7 @@ fn request(arguments: &BenchArguments) -> anyhow::Result<BenchmarkRequest> {
         rung,
         classes: arguments.classes,
         device: arguments.device,
+        precision: arguments.precision.on(arguments.device),
         threads: threads(arguments.threads)?,
         time,
         parts: match arguments.measure {
@@ -54,17 +56,16 @@ fn request(arguments: &BenchArguments) -> anyhow::Result<BenchmarkRequest> {
             Measured::Inference => vec![Inference],
             Measured::Machine => vec![Machine],
         },
+        profile: arguments.profile,
     })
 }
 
-/// The rung at the batch and the precision asked for.
+/// The rung at the batch asked for.
 fn rung(arguments: &BenchArguments) -> anyhow::Result<Rung> {
     let rung = RungCatalog::shipped().open(&arguments.model)?;
     let batch = arguments.batch.map(|batch| batch.to_string());
     let batch = batch.iter().map(|batch| ("training.batch_size", batch.as_str()));
-    match arguments.precision {
-        Precision::Auto | Precision::F32 => Ok(rung.with_overrides(batch)?),
-    }
+    Ok(rung.with_overrides(batch)?)
 }
 
 fn show(result: &Benchmark, output: &Output) {
@@ -97,6 +98,16 @@ fn show(result: &Benchmark, output: &Output) {
     if let Some(peak) = result.peak_memory_bytes {
         output.line(&format!("memory      {} at most", bytes(peak)));
     }
+    if let Some(rows) = &result.profile {
+        output.line("");
+        output.line(profile_table(rows, profiled_steps(rows), result.machine.as_ref()).trim_end());
+    }
+}
+
+/// How many steps the rows are of: each calls a layer's passes once, or a few times.
+fn profiled_steps(rows: &[ProfileRow]) -> usize {
+    let layers = rows.iter().filter(|row| !row.layer.is_empty());
+    layers.map(|row| row.calls as usize).min().unwrap_or(0)
 }
 
 /// `154 photos/s, 208 ms a step of 32, 55.6 GFLOP/s, 28.0% of the peak`.

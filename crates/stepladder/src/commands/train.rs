@@ -2,7 +2,7 @@
 
 use super::{SHIPPED_NAME, SHIPPED_PHOTOS, cache, threads};
 use crate::Ending;
-use crate::arguments::{Precision, TrainArguments};
+use crate::arguments::TrainArguments;
 use crate::terminal::{Output, TrainingView};
 use anyhow::Context;
 use std::path::PathBuf;
@@ -38,6 +38,7 @@ fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
         size: arguments.size,
         seed: arguments.seed,
         device: arguments.device,
+        precision: arguments.precision.on(arguments.device),
         threads,
         place: match &arguments.out {
             Some(out) => RunPlace::Exactly(out.clone()),
@@ -93,11 +94,7 @@ fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
             .filter_map(|(key, value)| Some((key.to_string(), value?))),
     );
     let rung = RungCatalog::shipped().open(&arguments.model)?;
-    match arguments.precision {
-        Precision::Auto | Precision::F32 => {
-            Ok(rung.with_overrides(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))?)
-        }
-    }
+    Ok(rung.with_overrides(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))?)
 }
 
 /// A flag that the first Ctrl-C sets; the second ends the program at once.
