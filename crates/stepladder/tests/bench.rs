@@ -83,7 +83,7 @@ fn what_cannot_be_measured_is_refused_with_a_remedy() {
         (["--threads", "0"], "give 1 or more"),
         (["--batch", "0"], "batch_size"),
         (["--model", "m33"], "did you mean"),
-        (["--size", "2"], "conv2d_1"),
+        (["--size", "2"], "a larger input than 2 pixels"),
     ] {
         let message = place.error(&[&["bench"], &arguments[..]].concat());
         assert!(message.contains(words), "{message}");
