@@ -4,8 +4,8 @@
 //! beta's gradient is the sum of g, gamma's that of g xhat, and x's is scale (g - mean of g - xhat mean of g xhat), as in
 //! Ioffe and Szegedy, Batch Normalization (2015), section 3. Per channel that is one multiply-add of g and one of x.
 //!
-//! Where g costs more to compute than to write and read (swish), the first pass keeps it for the second, in memory of its own,
-//! as f32, beside the winners of pools.
+//! Where g costs more to compute than to write and read (swish), the first pass keeps it for the second, as f32, beside the
+//! winners of pools: in memory of its own, or where the gradient will be if that is as large and f32 too.
 
 use half::bf16;
 
@@ -63,11 +63,17 @@ impl<E: Element> WithActivation for Backward<'_, E> {
         let mut by_x = vec![0.0; channels];
         let mut constant = vec![0.0; channels];
         let is_kept = A::COSTLY && norm.is_some();
-        let mut kept = is_kept.then(|| context.buffers().take::<f32>(shape.output_len()));
-        let has_places = is_kept && shape.pool != [1, 1];
+        let is_pooled = shape.pool != [1, 1];
+        let to = Shared::new(input_gradient);
+        let mut kept =
+            (is_kept && (is_pooled || E::BF16)).then(|| context.buffers().take::<f32>(shape.output_len()));
+        let kept = Kept(is_kept.then(|| match &mut kept {
+            Some(kept) => Shared::new(kept).start(),
+            None => to.start().cast::<f32>(),
+        }));
+        let has_places = is_kept && is_pooled;
         let mut places = has_places.then(|| context.buffers().take::<bf16>(shape.output_len()));
         if let Some(norm) = norm {
-            let kept = kept.as_deref_mut().map(Shared::new);
             let places = places.as_deref_mut().map(Shared::new);
             let mut sums = context.buffers().take_zeroed::<f32>(parts * 2 * channels);
             context.for_each_part(&mut sums, 2 * channels, |item, sums| {
@@ -80,7 +86,7 @@ impl<E: Element> WithActivation for Backward<'_, E> {
                     lines: lines_of(item),
                     width,
                     sums,
-                    kept: kept.as_ref().map(Shared::start),
+                    kept,
                     places: places.as_ref().map(Shared::start),
                 });
             });
@@ -102,7 +108,6 @@ impl<E: Element> WithActivation for Backward<'_, E> {
             }
         }
 
-        let to = Shared::new(input_gradient);
         let skip_to = skip_gradient.map(Shared::new);
         context.for_each(parts, |item| {
             isa.run(Gradients {
@@ -113,7 +118,7 @@ impl<E: Element> WithActivation for Backward<'_, E> {
                 width,
                 by_x: &by_x,
                 constant: &constant,
-                kept: kept.as_deref(),
+                kept,
                 places: places.as_deref(),
                 to: to.start(),
                 skip_to: skip_to.as_ref().map(Shared::start),
@@ -121,6 +126,15 @@ impl<E: Element> WithActivation for Backward<'_, E> {
         });
     }
 }
+
+/// Where g is kept, if it is: as many values as the output has.
+#[derive(Clone, Copy)]
+struct Kept(Option<*mut f32>);
+
+// Safety: each item reads and writes the values of its own lines alone.
+unsafe impl Send for Kept {}
+// Safety: as above.
+unsafe impl Sync for Kept {}
 
 /// Sums of g, and of g (x - mean), over some output rows.
 struct Sums<'a, E, A> {
@@ -132,7 +146,7 @@ struct Sums<'a, E, A> {
     width: usize,
     sums: &'a mut [f32],
     /// Where g is kept, as the output gradient lies; each item writes its own lines.
-    kept: Option<*mut f32>,
+    kept: Kept,
     /// Where the winners' places are kept.
     places: Option<*mut bf16>,
 }
@@ -165,7 +179,7 @@ impl<E: Element, A: Function> Kernel for Sums<'_, E, A> {
                             let g = s.mul(dy, self.activation.slope(s, winner.z));
                             sum = s.add(sum, g);
                             product = s.mul_add(g, s.sub(winner.x, mean), product);
-                            if let Some(kept) = self.kept {
+                            if let Kept(Some(kept)) = self.kept {
                                 s.store_first(kept.add(output), g, n);
                             }
                             if let Some(places) = self.places {
@@ -190,7 +204,7 @@ struct Gradients<'a, E, A> {
     width: usize,
     by_x: &'a [f32],
     constant: &'a [f32],
-    kept: Option<&'a [f32]>,
+    kept: Kept,
     places: Option<&'a [bf16]>,
     to: *mut E,
     skip_to: Option<*mut E>,
@@ -288,9 +302,9 @@ impl<E: Element, A: Function> Gradients<'_, E, A> {
         // Safety: the caller's promise; what is kept is as long as the output.
         unsafe {
             let (g, place) = match (self.kept, self.places) {
-                (Some(kept), None) => (s.load_first(kept.as_ptr().add(output), n), s.splat(0.0)),
-                (Some(kept), Some(places)) => (
-                    s.load_first(kept.as_ptr().add(output), n),
+                (Kept(Some(kept)), None) => (s.load_first(kept.add(output), n), s.splat(0.0)),
+                (Kept(Some(kept)), Some(places)) => (
+                    s.load_first(kept.add(output), n),
                     bf16::load_first(s, places.as_ptr().add(output), n),
                 ),
                 _ => {

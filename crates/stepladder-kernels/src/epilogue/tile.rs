@@ -7,9 +7,9 @@ use crate::{
 
 use super::{Affine, Epilogue};
 
-/// Output pixels that a vector of channels is walked over before the next: its constants stay in registers, and the other
-/// half of its cache lines is still near when its turn comes.
-pub(super) const SEGMENT: usize = 16;
+/// Output pixels that a vector of channels is walked over before the next: its constants stay in registers, and each pixel's
+/// channels are still read in order, so that the CPU fetches them ahead.
+pub(super) const SEGMENT: usize = 4;
 
 /// Where a window is, and what z is made of.
 #[derive(Clone, Copy)]
