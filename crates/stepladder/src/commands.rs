@@ -2,11 +2,13 @@
 
 mod evaluate;
 mod models;
+mod new_rung;
 mod predict;
 mod train;
 
 pub(crate) use evaluate::evaluate;
 pub(crate) use models::models;
+use new_rung::new_rung;
 pub(crate) use predict::predict;
 pub(crate) use train::train;
 

@@ -13,4 +13,4 @@ pub(crate) use numbers::{bytes, count, duration, interval, percent};
 pub(crate) use output::{Output, error, warn};
 pub(crate) use progress::ProgressBar;
 pub(crate) use table::{Alignment, Table};
-pub(crate) use training::TrainingView;
+pub(crate) use training::{TrainingView, quoted};
