@@ -1,4 +1,5 @@
-//! The rungs that can be named without a path: the shipped ones, in ladder order.
+//! The rungs that can be named without a path: the fourteen of the ladder, in its order, and variants of them, which
+//! take apart what a rung changed at once or mend what was a mistake.
 
 use std::path::Path;
 
@@ -24,11 +25,43 @@ macro_rules! shipped {
 }
 
 /// In ladder order. A new rung is a file in `rungs/` and a name here.
-const SHIPPED: &[ShippedRung] = shipped!["baseline", "m3", "m4", "m5", "he-normal"];
+const SHIPPED: &[ShippedRung] = shipped![
+    "baseline",
+    "m3",
+    "m4",
+    "m5",
+    "he-normal",
+    "m6-no-bn",
+    "m6",
+    "m7",
+    "m9",
+    "m10",
+    "m13",
+    "lr-study",
+    "m17",
+    "m20",
+];
 
-/// The shipped rungs, in ladder order.
+/// Beside the ladder, each after its parent.
+const VARIANTS: &[ShippedRung] = shipped![
+    "m7-first",
+    "m9-no-augmentation",
+    "m13-no-augmentation",
+    "m13-in-model",
+    "m17-deeper",
+    "m17-fan-in",
+    "m20-45-degrees",
+];
+
+/// The rungs of the ladder, in its order.
 pub fn shipped() -> &'static [ShippedRung] {
     SHIPPED
+}
+
+/// Shipped rungs that are not steps of the ladder: each takes apart what a rung of it changed at once, or mends what was
+/// a mistake there. They can be named and trained as the others.
+pub fn variants() -> &'static [ShippedRung] {
+    VARIANTS
 }
 
 /// Rungs that can be named without a path.
@@ -38,11 +71,12 @@ pub struct RungCatalog {
 }
 
 impl RungCatalog {
-    /// The rungs that are part of this program.
+    /// The rungs that are part of this program: the ladder, then the variants.
     pub fn shipped() -> RungCatalog {
         RungCatalog {
             rungs: SHIPPED
                 .iter()
+                .chain(VARIANTS)
                 .map(|rung| (rung.name.to_owned(), rung.toml.to_owned()))
                 .collect(),
         }
@@ -58,7 +92,7 @@ impl RungCatalog {
         self
     }
 
-    /// The names, in ladder order.
+    /// The names: the ladder in its order, then the variants, then what was added.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.rungs.iter().map(|(name, _)| name.as_str())
     }
@@ -76,6 +110,11 @@ impl RungCatalog {
             });
         };
         ancestry::read_named(name, toml, self)
+    }
+
+    /// Whether [`open`](Self::open) takes this for a file: it has a slash, or ends in `.toml`.
+    pub fn is_path(name_or_path: &str) -> bool {
+        is_path(name_or_path)
     }
 
     /// The rung that a user names: `m5`, or `my.toml`, or `rungs/my.toml`.

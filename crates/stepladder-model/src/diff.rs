@@ -6,10 +6,10 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::file::{self, Table, Value};
-use crate::rung::Rung;
+use crate::rung::{Defaults, Rung};
 
-/// Keys in which rungs differ by being different rungs.
-const OWN: &[&str] = &["name", "parent", "complete", "change", "about", "deck"];
+/// Keys in which rungs differ by being different rungs, or by what they say of themselves.
+const OWN: &[&str] = &["name", "parent", "complete", "change", "about", "deck", "allow"];
 
 /// Kernel initializers, which a layer has from the rung's defaults where it does not say so itself.
 const KERNEL_INITIALIZERS: &[&str] = &[
@@ -17,6 +17,9 @@ const KERNEL_INITIALIZERS: &[&str] = &[
     "depthwise_initializer",
     "pointwise_initializer",
 ];
+
+/// What a depthwise initializer scales with, which a layer has from the rung's defaults likewise.
+const FAN_IN: &str = "depthwise_fan_in";
 
 /// One value that differs, as the rung file would have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -94,8 +97,10 @@ fn diff_values(key: &str, before: Option<&Value>, after: Option<&Value>, out: &m
 fn diff_layers(parent: &Rung, child: &Rung, out: &mut Vec<Difference>) {
     let before = Layers::new(parent);
     let after = Layers::new(child);
-    for step in align(&before, &after) {
-        match step {
+    let steps = align(&before, &after);
+    for (index, step) in steps.iter().enumerate() {
+        let next = steps.get(index + 1);
+        match *step {
             Step::Removed(index) => out.push(Difference {
                 key: before.key(index),
                 before: Some(before.text(index)),
@@ -108,7 +113,17 @@ fn diff_layers(parent: &Rung, child: &Rung, out: &mut Vec<Difference>) {
             }),
             Step::Paired(from, to) => {
                 let key = after.key(to);
-                let (from, to) = before.pair(from, &after, to);
+                let passed_on = match next {
+                    Some(&Step::Added(new)) => after.takes_name_over(new, to, &before, from),
+                    Some(&Step::Removed(old)) => before.takes_name_over(old, from, &after, to),
+                    _ => false,
+                };
+                let (mut from, mut to) = before.pair(from, &after, to);
+                if passed_on {
+                    from.entries.retain(|entry| entry.key != "name");
+                    to.entries.retain(|entry| entry.key != "name");
+                }
+                let (from, to) = (from.into(), to.into());
                 diff_values(&key, Some(&from), Some(&to), out);
             }
         }
@@ -119,7 +134,7 @@ fn diff_layers(parent: &Rung, child: &Rung, out: &mut Vec<Difference>) {
 struct Layers {
     names: Vec<String>,
     tables: Vec<Table>,
-    default_initializer: Value,
+    defaults: Defaults,
 }
 
 impl Layers {
@@ -133,7 +148,7 @@ impl Layers {
                     _ => None,
                 })
                 .collect(),
-            default_initializer: rung.defaults.kernel_initializer.into(),
+            defaults: rung.defaults.clone(),
         }
     }
 
@@ -145,18 +160,37 @@ impl Layers {
         file::value_text(&self.tables[index].clone().into())
     }
 
-    /// Two layers to compare: where only one names an initializer and the other has the same from its rung's defaults,
-    /// both name it.
-    fn pair(&self, from: usize, other: &Layers, to: usize) -> (Value, Value) {
+    /// Whether the layer at `index`, which only these layers have, stands behind a nameless layer that is in both lists
+    /// (`behind`, and `same` in the other), and has the name that the other list gives to that one. Then whoever names
+    /// it as an input means "what comes out here" in both: the name has moved to the layer that was put in, and that
+    /// layer is all of the difference.
+    fn takes_name_over(&self, index: usize, behind: usize, other: &Layers, same: usize) -> bool {
+        let table = &self.tables[index];
+        let name = value(table, "name");
+        let follows = table.get("input").is_none() && table.get("inputs").is_none();
+        let moved = name.is_some() && name == value(&other.tables[same], "name");
+        follows && moved && value(&self.tables[behind], "name").is_none()
+    }
+
+    /// Two layers to compare: where only one says what the other has from its rung's defaults, both say it.
+    fn pair(&self, from: usize, other: &Layers, to: usize) -> (Table, Table) {
         let (mut before, mut after) = (self.tables[from].clone(), other.tables[to].clone());
-        for key in KERNEL_INITIALIZERS {
+        for key in KERNEL_INITIALIZERS.iter().chain([&FAN_IN]) {
             match (before.get(key), after.get(key)) {
-                (Some(_), None) => after.put(key, other.default_initializer.clone()),
-                (None, Some(_)) => before.put(key, self.default_initializer.clone()),
+                (Some(_), None) => after.put(key, other.default(key)),
+                (None, Some(_)) => before.put(key, self.default(key)),
                 _ => {}
             }
         }
-        (before.into(), after.into())
+        (before, after)
+    }
+
+    fn default(&self, key: &str) -> Value {
+        if key == FAN_IN {
+            self.defaults.depthwise_fan_in.into()
+        } else {
+            self.defaults.kernel_initializer.into()
+        }
     }
 }
 

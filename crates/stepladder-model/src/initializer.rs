@@ -22,6 +22,32 @@ pub enum Initializer {
     Ones,
 }
 
+/// How many inputs the initializer of a depthwise kernel is told that an output has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DepthwiseFanIn {
+    /// The kernel's area times all channels, as Keras counts, by which a kernel on C channels starts sqrt(C) times too
+    /// small.
+    #[default]
+    AllChannels,
+    /// The kernel's area: what an output of a depthwise convolution truly sees.
+    PerChannel,
+}
+
+impl DepthwiseFanIn {
+    pub(crate) const NAMES: &[(&str, DepthwiseFanIn)] = &[
+        ("all_channels", DepthwiseFanIn::AllChannels),
+        ("per_channel", DepthwiseFanIn::PerChannel),
+    ];
+
+    /// The name in a rung.
+    pub fn name(&self) -> &'static str {
+        match self {
+            DepthwiseFanIn::AllChannels => "all_channels",
+            DepthwiseFanIn::PerChannel => "per_channel",
+        }
+    }
+}
+
 impl Initializer {
     pub(crate) const NAMES: &[(&str, Initializer)] = &[
         ("glorot_uniform", Initializer::GlorotUniform),

@@ -3,7 +3,7 @@
 
 use crate::activation::{Activation, LEAKY_RELU_LAYER_SLOPE};
 use crate::augmentation::{RandomBrightness, RandomFlip, RandomRotation, RandomTranslation, RandomZoom};
-use crate::initializer::Initializer;
+use crate::initializer::{DepthwiseFanIn, Initializer};
 
 /// One layer. Maps are height x width x channels (NHWC in a batch).
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +98,8 @@ pub struct SeparableConv2D {
     pub use_bias: bool,
     /// Of the kernel (height, width, channels in, multiplier); Glorot-uniform unless `[defaults]` say otherwise.
     pub depthwise_initializer: Initializer,
+    /// What `depthwise_initializer` scales with; all channels, as Keras, unless the rung's `[defaults]` say otherwise.
+    pub depthwise_fan_in: DepthwiseFanIn,
     /// Of the kernel (1, 1, channels in x multiplier, filters); Glorot-uniform unless `[defaults]` say otherwise.
     pub pointwise_initializer: Initializer,
     /// `Zeros` by default.
@@ -122,6 +124,8 @@ pub struct DepthwiseConv2D {
     pub use_bias: bool,
     /// Glorot-uniform unless the rung's `[defaults]` say otherwise.
     pub depthwise_initializer: Initializer,
+    /// What `depthwise_initializer` scales with; all channels, as Keras, unless the rung's `[defaults]` say otherwise.
+    pub depthwise_fan_in: DepthwiseFanIn,
     /// `Zeros` by default.
     pub bias_initializer: Initializer,
 }

@@ -32,12 +32,14 @@ mod error;
 mod file;
 mod initializer;
 mod layer;
+mod lint;
 mod network;
 mod optimizer;
 mod overrides;
 mod place;
 mod rung;
 mod shown;
+mod starter;
 mod suggest;
 mod training;
 
@@ -46,14 +48,15 @@ pub use augmentation::{
     FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTranslation,
     RandomZoom,
 };
-pub use catalog::{RungCatalog, ShippedRung, shipped};
+pub use catalog::{RungCatalog, ShippedRung, shipped, variants};
 pub use diff::{Difference, diff};
 pub use error::RungError;
-pub use initializer::Initializer;
+pub use initializer::{DepthwiseFanIn, Initializer};
 pub use layer::{
     BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, Layer, LeakyReLU, Padding, Pooling2D,
     SeparableConv2D, Units,
 };
+pub use lint::{Finding, Lint, lint, lints};
 pub use network::{Network, NetworkError, Node, ParameterSpec, Shape, Source};
 pub use optimizer::{Clipping, OptimizerConfig};
 pub use place::Place;

@@ -83,7 +83,8 @@ pub struct ParameterSpec {
     /// How it gets its first values.
     #[serde(serialize_with = "initializer_name")]
     pub initializer: Initializer,
-    /// As Keras' `compute_fans` has it, which for a depthwise kernel is too large by the number of channels.
+    /// As Keras' `compute_fans` has it, which for a depthwise kernel is too large by the number of channels unless the
+    /// layer has [`DepthwiseFanIn::PerChannel`](crate::DepthwiseFanIn).
     pub fan_in: usize,
     /// As Keras' `compute_fans` has it.
     pub fan_out: usize,

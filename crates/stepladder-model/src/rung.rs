@@ -2,7 +2,7 @@
 
 use crate::augmentation::ImageDataGenerator;
 use crate::file;
-use crate::initializer::Initializer;
+use crate::initializer::{DepthwiseFanIn, Initializer};
 use crate::layer::Layer;
 use crate::network::{self, Network, NetworkError};
 use crate::optimizer::OptimizerConfig;
@@ -42,7 +42,7 @@ pub struct Rung {
     pub augmentation: Option<ImageDataGenerator>,
     /// How the photos are divided.
     pub split: SplitFractions,
-    /// Lints that the rung silences, by name.
+    /// Lints that the rung silences, by name; never inherited.
     pub allow: Vec<String>,
     /// Where it was written.
     pub place: Place,
@@ -75,12 +75,15 @@ pub struct Input {
 pub struct Defaults {
     /// Of every kernel: convolution, depthwise, pointwise, dense. Glorot-uniform, as Keras, unless said otherwise.
     pub kernel_initializer: Initializer,
+    /// Of every depthwise kernel: all channels, as Keras, unless said otherwise.
+    pub depthwise_fan_in: DepthwiseFanIn,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
         Defaults {
             kernel_initializer: Initializer::GlorotUniform,
+            depthwise_fan_in: DepthwiseFanIn::AllChannels,
         }
     }
 }

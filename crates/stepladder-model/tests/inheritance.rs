@@ -29,6 +29,7 @@ fn a_child_that_says_nothing_is_its_parent_under_another_name() {
         change: "..".to_owned(),
         about: None,
         deck: None,
+        allow: Vec::new(),
         ..parent()
     };
     assert_eq!(child(""), expected);
@@ -105,7 +106,8 @@ fn a_layer_list_of_the_parent_takes_the_childs_default_initializer() {
     assert_eq!(
         rung.defaults,
         Defaults {
-            kernel_initializer: Initializer::Ones
+            kernel_initializer: Initializer::Ones,
+            ..Defaults::default()
         }
     );
     for spec in rung.layers {

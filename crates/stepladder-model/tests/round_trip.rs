@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use stepladder_model::{
-    Activation, BatchNormalization, Clipping, Conv2D, DeckFigures, Defaults, Dense, DepthwiseConv2D, Dropout,
-    EarlyStopping, FillMode, FlipMode, ImageDataGenerator, Initializer, Input, Layer, LayerSpec, LeakyReLU,
-    Monitor, OptimizerConfig, Padding, Place, Pooling2D, RandomBrightness, RandomFlip, RandomRotation,
-    RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung, RungCatalog, Schedule, SeparableConv2D,
-    SplitFractions, Training, Units, diff,
+    Activation, BatchNormalization, Clipping, Conv2D, DeckFigures, Defaults, Dense, DepthwiseConv2D,
+    DepthwiseFanIn, Dropout, EarlyStopping, FillMode, FlipMode, ImageDataGenerator, Initializer, Input,
+    Layer, LayerSpec, LeakyReLU, Monitor, OptimizerConfig, Padding, Place, Pooling2D, RandomBrightness,
+    RandomFlip, RandomRotation, RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung, RungCatalog,
+    Schedule, SeparableConv2D, SplitFractions, Training, Units, diff, lints,
 };
 
 fn positive() -> impl Strategy<Value = f32> {
@@ -36,6 +36,10 @@ fn initializer() -> impl Strategy<Value = Initializer> {
         Ones,
     ];
     prop::sample::select(all.to_vec())
+}
+
+fn fan_in() -> impl Strategy<Value = DepthwiseFanIn> {
+    prop::sample::select(vec![DepthwiseFanIn::AllChannels, DepthwiseFanIn::PerChannel])
 }
 
 fn activation() -> impl Strategy<Value = Activation> {
@@ -75,21 +79,24 @@ prop_compose! {
 fn middle() -> impl Strategy<Value = Layer> {
     prop_oneof![
         conv().prop_map(Layer::Conv2D),
-        (conv(), 1usize..4, initializer()).prop_map(|(conv, depth_multiplier, pointwise_initializer)| {
-            Layer::SeparableConv2D(SeparableConv2D {
-                filters: conv.filters,
-                kernel_size: conv.kernel_size,
-                strides: conv.strides,
-                padding: conv.padding,
-                depth_multiplier,
-                activation: conv.activation,
-                use_bias: conv.use_bias,
-                depthwise_initializer: conv.kernel_initializer,
-                pointwise_initializer,
-                bias_initializer: conv.bias_initializer,
-            })
-        }),
-        (conv(), 1usize..3).prop_map(|(conv, depth_multiplier)| {
+        (conv(), 1usize..4, initializer(), fan_in()).prop_map(
+            |(conv, depth_multiplier, pointwise_initializer, depthwise_fan_in)| {
+                Layer::SeparableConv2D(SeparableConv2D {
+                    filters: conv.filters,
+                    kernel_size: conv.kernel_size,
+                    strides: conv.strides,
+                    padding: conv.padding,
+                    depth_multiplier,
+                    activation: conv.activation,
+                    use_bias: conv.use_bias,
+                    depthwise_initializer: conv.kernel_initializer,
+                    depthwise_fan_in,
+                    pointwise_initializer,
+                    bias_initializer: conv.bias_initializer,
+                })
+            }
+        ),
+        (conv(), 1usize..3, fan_in()).prop_map(|(conv, depth_multiplier, depthwise_fan_in)| {
             Layer::DepthwiseConv2D(DepthwiseConv2D {
                 kernel_size: conv.kernel_size,
                 strides: conv.strides,
@@ -98,6 +105,7 @@ fn middle() -> impl Strategy<Value = Layer> {
                 activation: conv.activation,
                 use_bias: conv.use_bias,
                 depthwise_initializer: conv.kernel_initializer,
+                depthwise_fan_in,
                 bias_initializer: conv.bias_initializer,
             })
         }),
@@ -354,12 +362,13 @@ prop_compose! {
         deck in prop::option::of(deck()),
         size in 1usize..100,
         kernel_initializer in initializer(),
+        depthwise_fan_in in fan_in(),
         layers in layers(),
         parts in (optimizer(), schedule(), prop::option::of(early_stopping()), prop::option::of(plateau())),
         (epochs, batch_size, label_smoothing) in (1usize..1000, 1usize..1000, share()),
         augmentation in prop::option::of(generator()),
         [validation, test] in [0.0f32..0.5, 0.0f32..0.5],
-        allow in prop::collection::vec("[a-z-]{1,20}", 0..3),
+        allow in prop::sample::subsequence(lints().iter().map(|lint| lint.name.to_owned()).collect::<Vec<_>>(), 0..3),
     ) -> Rung {
         let (optimizer, schedule, early_stopping, reduce_lr_on_plateau) = parts;
         Rung {
@@ -369,7 +378,7 @@ prop_compose! {
             about: Some(about),
             deck,
             input: Input { size },
-            defaults: Defaults { kernel_initializer },
+            defaults: Defaults { kernel_initializer, depthwise_fan_in },
             layers,
             optimizer,
             schedule,
@@ -405,6 +414,7 @@ proptest! {
             change: first.change.clone(),
             about: first.about.clone(),
             deck: first.deck.clone(),
+            allow: first.allow.clone(),
             ..settings
         };
         prop_assert_eq!(same, merged == first);

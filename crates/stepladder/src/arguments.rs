@@ -209,7 +209,11 @@ pub(crate) struct PredictArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ModelsArguments {
+    #[command(subcommand)]
+    pub command: Option<ModelsCommand>,
+
     /// A rung's name, or a TOML file [default: list all]
     pub model: Option<String>,
 
@@ -284,4 +288,20 @@ pub(crate) enum Measured {
     Inference,
     /// The machine's peak alone
     Machine,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Start a rung of your own: a commented TOML file that is its parent until you change it
+    New(NewArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArguments {
+    /// The file to make, e.g. my.toml; one that is there is never overwritten
+    pub file: PathBuf,
+
+    /// The rung to start from: a name from `stepladder models`, or a TOML file
+    #[arg(long, default_value = "baseline", value_name = "RUNG")]
+    pub from: String,
 }

@@ -3,12 +3,14 @@
 mod bench;
 mod evaluate;
 mod models;
+mod new_rung;
 mod predict;
 mod train;
 
 pub(crate) use bench::bench;
 pub(crate) use evaluate::evaluate;
 pub(crate) use models::models;
+use new_rung::new_rung;
 pub(crate) use predict::predict;
 pub(crate) use train::train;
 

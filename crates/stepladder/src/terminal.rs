@@ -15,4 +15,4 @@ pub(crate) use output::{Output, error, warn};
 pub(crate) use profile::profile_table;
 pub(crate) use progress::ProgressBar;
 pub(crate) use table::{Alignment, Table};
-pub(crate) use training::TrainingView;
+pub(crate) use training::{TrainingView, quoted};

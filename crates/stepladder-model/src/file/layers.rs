@@ -12,7 +12,7 @@ use crate::layer::Layer;
 use crate::network::LAYER_LIMIT;
 use crate::rung::{Defaults, LayerSpec};
 
-pub(crate) use read::read_initializer;
+pub(crate) use read::{read_fan_in, read_initializer};
 pub(crate) use write::layer_tables;
 
 /// Longest name of a layer.

@@ -2,11 +2,13 @@
 
 use serde::ser::{Serialize, Serializer};
 
-use super::layers::{layer_tables, read_initializer, read_layers};
+use super::layers::{layer_tables, read_fan_in, read_initializer, read_layers};
 use super::reader::{Field, Range, Reader};
 use super::value::{Item, Table, Value};
 use super::{augmentation, optimizer, training};
 use crate::error::RungError;
+use crate::initializer::DepthwiseFanIn;
+use crate::lint::lint_names;
 use crate::network::SIZE_LIMIT;
 use crate::rung::{DeckFigures, Defaults, Input, Rung};
 
@@ -31,12 +33,13 @@ const KEYS: &[&str] = &[
     "split",
 ];
 
-/// What a file says of itself alone.
-const NOT_INHERITED: &[&str] = &["name", "parent", "complete", "change", "about", "deck"];
+/// What a file says of itself alone. A silenced lint is among it: whoever writes a child of a rung that makes a mistake on
+/// purpose has not decided to make it too.
+const NOT_INHERITED: &[&str] = &["name", "parent", "complete", "change", "about", "deck", "allow"];
 
 /// Replaced as a whole: a list of layers has no keys to merge by, and what the other keys of these tables mean depends
 /// on their `type`.
-const REPLACED_WHOLE: &[&str] = &["layers", "allow", "optimizer", "schedule"];
+const REPLACED_WHOLE: &[&str] = &["layers", "optimizer", "schedule"];
 
 /// Longest name of a rung, which becomes part of a directory's name.
 const NAME_LIMIT: usize = 64;
@@ -116,7 +119,7 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
         )?,
         augmentation: table_or_false(&reader, "augmentation", augmentation::read_generator)?,
         split: split.unwrap_or_default(),
-        allow: reader.or("allow", Vec::new(), |field| field.texts())?,
+        allow: reader.or("allow", Vec::new(), read_allow)?,
         place: reader
             .field("name")
             .map(|field| field.place().clone())
@@ -173,6 +176,19 @@ fn read_name(field: &Field<'_>) -> Result<String, RungError> {
     Ok(name.to_owned())
 }
 
+/// Names of lints: a misspelt one would silence nothing.
+fn read_allow(field: &Field<'_>) -> Result<Vec<String>, RungError> {
+    let names = field.texts()?;
+    let known: Vec<(&str, ())> = lint_names().map(|name| (name, ())).collect();
+    match names
+        .iter()
+        .find(|&name| known.iter().all(|(lint, ())| lint != name))
+    {
+        Some(name) => Err(field.unknown("lint", name, &known)),
+        None => Ok(names),
+    }
+}
+
 fn read_input(table: &Table) -> Result<Input, RungError> {
     let reader = Reader::new(table, "[input]", &["size"])?;
     Ok(Input {
@@ -181,10 +197,11 @@ fn read_input(table: &Table) -> Result<Input, RungError> {
 }
 
 fn read_defaults(table: &Table) -> Result<Defaults, RungError> {
-    let reader = Reader::new(table, "[defaults]", &["kernel_initializer"])?;
+    let reader = Reader::new(table, "[defaults]", &["kernel_initializer", "depthwise_fan_in"])?;
     let default = Defaults::default();
     Ok(Defaults {
         kernel_initializer: reader.or("kernel_initializer", default.kernel_initializer, read_initializer)?,
+        depthwise_fan_in: reader.or("depthwise_fan_in", default.depthwise_fan_in, read_fan_in)?,
     })
 }
 
@@ -232,6 +249,8 @@ pub(crate) fn table(rung: &Rung) -> Table {
     table.put("input", input);
     let mut defaults = Table::default();
     defaults.put("kernel_initializer", rung.defaults.kernel_initializer);
+    let usual = DepthwiseFanIn::default();
+    defaults.put_unless("depthwise_fan_in", rung.defaults.depthwise_fan_in, usual);
     table.put("defaults", defaults);
     table.put("optimizer", optimizer::write(&rung.optimizer));
     table.put("schedule", training::write_schedule(&rung.schedule));

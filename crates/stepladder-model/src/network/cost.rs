@@ -2,7 +2,7 @@
 //! more than fits any machine.
 
 use super::{ParameterSpec, Shape};
-use crate::initializer::Initializer;
+use crate::initializer::{DepthwiseFanIn, Initializer};
 use crate::layer::{Layer, Units};
 
 /// More values than this in one map or parameter, or in all parameters together, are refused: 2^31 numbers of four
@@ -23,6 +23,17 @@ pub(super) fn parameters(layer: &Layer, node: &str, channels: usize) -> Vec<Para
             trainable: true,
         }
     };
+    let depthwise = |name: &str, shape: Vec<usize>, initializer: Initializer, fan_in: DepthwiseFanIn| {
+        let area = shape[0].saturating_mul(shape[1]);
+        let keras = weight(name, shape, initializer);
+        match fan_in {
+            DepthwiseFanIn::AllChannels => keras,
+            DepthwiseFanIn::PerChannel => ParameterSpec {
+                fan_in: area,
+                ..keras
+            },
+        }
+    };
     match layer {
         Layer::Conv2D(conv) => {
             let [height, width] = conv.kernel_size;
@@ -39,10 +50,11 @@ pub(super) fn parameters(layer: &Layer, node: &str, channels: usize) -> Vec<Para
         Layer::DepthwiseConv2D(conv) => {
             let [height, width] = conv.kernel_size;
             let multiplier = conv.depth_multiplier;
-            let kernel = weight(
+            let kernel = depthwise(
                 "kernel",
                 vec![height, width, channels, multiplier],
                 conv.depthwise_initializer,
+                conv.depthwise_fan_in,
             );
             let outputs = channels.saturating_mul(multiplier);
             let bias = conv
@@ -54,10 +66,11 @@ pub(super) fn parameters(layer: &Layer, node: &str, channels: usize) -> Vec<Para
             let [height, width] = conv.kernel_size;
             let multiplier = conv.depth_multiplier;
             let between = channels.saturating_mul(multiplier);
-            let depthwise = weight(
+            let depthwise = depthwise(
                 "depthwise_kernel",
                 vec![height, width, channels, multiplier],
                 conv.depthwise_initializer,
+                conv.depthwise_fan_in,
             );
             let pointwise = weight(
                 "pointwise_kernel",

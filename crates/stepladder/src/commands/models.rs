@@ -1,12 +1,16 @@
 //! `stepladder models`: the rungs as a ladder, and one rung in detail.
 
+use super::new_rung;
 use crate::Ending;
-use crate::arguments::ModelsArguments;
+use crate::arguments::{ModelsArguments, ModelsCommand};
 use crate::terminal::{Alignment, Output, Table, count, percent};
 use serde_json::json;
-use stepladder_model::{Network, Rung, RungCatalog, diff, shipped};
+use stepladder_model::{Finding, Network, Rung, RungCatalog, ShippedRung, diff, lint, shipped, variants};
 
 pub(crate) fn models(arguments: ModelsArguments, output: &Output) -> anyhow::Result<Ending> {
+    if let Some(ModelsCommand::New(arguments)) = &arguments.command {
+        return new_rung(arguments, output);
+    }
     let catalog = RungCatalog::shipped();
     match &arguments.model {
         None => list(&catalog, &arguments, output)?,
@@ -25,8 +29,31 @@ pub(crate) fn models(arguments: ModelsArguments, output: &Output) -> anyhow::Res
     Ok(Ending::Done)
 }
 
-/// Every shipped rung, one line each.
+/// The ladder, and below it the variants, one line each.
 fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> anyhow::Result<()> {
+    let (table, rungs) = rows(shipped(), catalog, arguments)?;
+    output.table(&table);
+    output.line("");
+    output.line("Variants, which take apart what a rung changed at once or mend a mistake:");
+    output.line("");
+    let (table, beside) = rows(variants(), catalog, arguments)?;
+    output.table(&table);
+    output.line("");
+    output.line(
+        "deck: the test accuracy that the origin of the ladder reports, on photos of its own at 512 px",
+    );
+    output.hint("stepladder models m5                    layers, shapes and costs of one rung");
+    output.hint("stepladder models m5 --diff             what it changes of its parent");
+    output.hint("stepladder models new my.toml --from m5 start one of your own");
+    output.json(&json!({ "models": rungs, "variants": beside }))
+}
+
+/// A table of rungs for people, and the same for programs.
+fn rows(
+    shipped: &[ShippedRung],
+    catalog: &RungCatalog,
+    arguments: &ModelsArguments,
+) -> anyhow::Result<(Table, Vec<serde_json::Value>)> {
     use Alignment::{Left, Right};
     let mut table = Table::new([
         ("rung", Left),
@@ -37,7 +64,7 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
         ("change", Left),
     ]);
     let mut rungs = Vec::new();
-    for name in shipped().iter().map(|rung| rung.name) {
+    for name in shipped.iter().map(|rung| rung.name) {
         let rung = catalog.get(name)?;
         let network = rung.network(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
         // By way of its decimal digits: 0.56 as f64 is 0.56, where the f32 behind it is 0.5600000023841858.
@@ -63,14 +90,7 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
             "deck_test_accuracy": deck,
         }));
     }
-    output.table(&table);
-    output.line("");
-    output.line(
-        "deck: the test accuracy that the origin of the ladder reports, on photos of its own at 512 px",
-    );
-    output.hint("stepladder models m5          layers, shapes and costs of one rung");
-    output.hint("stepladder models m5 --diff   what it changes of its parent");
-    output.json(&json!({ "models": rungs }))
+    Ok((table, rungs))
 }
 
 /// One rung: what it is and every layer.
@@ -87,11 +107,19 @@ fn show(rung: &Rung, arguments: &ModelsArguments, output: &Output) -> anyhow::Re
     }
     output.line("");
     output.line(network.summary().trim_end());
-    output.json(&description(rung, &network))
+    let findings = lint(rung, &network, &[]);
+    if !findings.is_empty() {
+        output.line("");
+    }
+    for finding in &findings {
+        let word = if finding.silenced { "allowed" } else { "warning" };
+        output.line(&format!("{word}: {finding}"));
+    }
+    output.json(&description(rung, &network, &findings))
 }
 
 /// The rung and its layers as data.
-fn description(rung: &Rung, network: &Network) -> serde_json::Value {
+fn description(rung: &Rung, network: &Network, findings: &[Finding]) -> serde_json::Value {
     let layers = network.nodes.iter().map(|node| {
         json!({
             "name": node.name,
@@ -112,6 +140,7 @@ fn description(rung: &Rung, network: &Network) -> serde_json::Value {
         "parameters": network.parameter_count(),
         "trainable_parameters": network.trainable_parameter_count(),
         "multiply_adds": network.multiply_adds(),
+        "lints": findings,
     })
 }
 

@@ -5,12 +5,13 @@ use crate::Ending;
 use crate::arguments::TrainArguments;
 use crate::terminal::{Output, TrainingView};
 use anyhow::Context;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stepladder_data::{DataError, DataRequest};
-use stepladder_model::{Rung, RungCatalog};
-use stepladder_train::{Outcome, RunPlace, TrainError, TrainingRequest};
+use stepladder_model::{Finding, Rung, RungCatalog};
+use stepladder_train::{Outcome, RunPlace, Summary, TrainError, TrainingRequest};
 
 pub(crate) fn train(arguments: TrainArguments, output: &Output) -> anyhow::Result<Ending> {
     let request = request(arguments)?;
@@ -22,11 +23,22 @@ pub(crate) fn train(arguments: TrainArguments, output: &Output) -> anyhow::Resul
         outcome => outcome?,
     };
     view.finish(&summary);
-    output.json(&summary)?;
+    output.json(&Report {
+        summary: &summary,
+        lints: view.findings(),
+    })?;
     Ok(match summary.outcome {
         Outcome::Interrupted => Ending::Interrupted,
         Outcome::Finished | Outcome::StoppedEarly => Ending::Done,
     })
+}
+
+/// The result for programs: `summary.json`, and what the lints said.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    lints: Vec<Finding>,
 }
 
 /// What the words on the command line mean.

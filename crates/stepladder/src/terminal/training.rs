@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use stepladder_classifier::wilson_interval;
 use stepladder_data::Progress;
+use stepladder_model::{Finding, lint};
 use stepladder_train::{
     EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary, TrainingRequest,
 };
@@ -18,6 +19,8 @@ pub(crate) struct TrainingView<'a> {
     bar: ProgressBar,
     /// When the first epoch began.
     started: Mutex<Option<Instant>>,
+    /// What the lints said of the rung.
+    findings: Mutex<Vec<Finding>>,
 }
 
 impl<'a> TrainingView<'a> {
@@ -32,7 +35,25 @@ impl<'a> TrainingView<'a> {
             request,
             bar,
             started: Mutex::new(None),
+            findings: Mutex::default(),
         }
+    }
+
+    /// What the lints say of the rung on this data, and keeps it for the result.
+    fn lint(&self, prepared: &Prepared) -> Vec<Finding> {
+        let findings = lint(&self.request.rung, &prepared.network, &prepared.dataset.classes);
+        if let Ok(mut kept) = self.findings.lock() {
+            kept.clone_from(&findings);
+        }
+        findings
+    }
+
+    /// What the lints said; empty before there was data.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.findings
+            .lock()
+            .map(|findings| findings.clone())
+            .unwrap_or_default()
     }
 
     /// Time since the first step, and the time that the epochs left will take at the same pace.
@@ -176,6 +197,9 @@ impl Observer for TrainingView<'_> {
             );
         }
         line("run", run.path().display().to_string());
+        for finding in self.lint(prepared).iter().filter(|finding| !finding.silenced) {
+            self.bar.line(&format!("warning: {finding}"));
+        }
         self.bar.line("");
         self.bar
             .line("epoch     loss   train     val loss    val   photos/s    left");
@@ -222,7 +246,7 @@ fn shortened(names: &[String]) -> String {
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &str) -> String {
+pub(crate) fn quoted(path: &str) -> String {
     let plain = path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
     if plain {
         path.to_string()

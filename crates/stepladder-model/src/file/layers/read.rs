@@ -4,7 +4,7 @@ use crate::activation::Activation;
 use crate::error::RungError;
 use crate::file::reader::{Field, Range, Reader};
 use crate::file::value::Value;
-use crate::initializer::Initializer;
+use crate::initializer::{DepthwiseFanIn, Initializer};
 use crate::layer::{
     BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, Layer, LeakyReLU, Padding, Pooling2D,
     SeparableConv2D, Units,
@@ -37,6 +37,7 @@ pub(super) const SEPARABLE_KEYS: &[&str] = &[
     "activation",
     "use_bias",
     "depthwise_initializer",
+    "depthwise_fan_in",
     "pointwise_initializer",
     "bias_initializer",
 ];
@@ -48,6 +49,7 @@ pub(super) const DEPTHWISE_KEYS: &[&str] = &[
     "activation",
     "use_bias",
     "depthwise_initializer",
+    "depthwise_fan_in",
     "bias_initializer",
 ];
 pub(super) const DENSE_KEYS: &[&str] = &[
@@ -83,6 +85,7 @@ pub(super) fn separable(reader: &Reader<'_>, defaults: &Defaults) -> Result<Laye
         activation: reader.or("activation", Activation::Linear, read_activation)?,
         use_bias: reader.or("use_bias", true, |field| field.flag())?,
         depthwise_initializer: initializer(reader, "depthwise_initializer", defaults.kernel_initializer)?,
+        depthwise_fan_in: reader.or("depthwise_fan_in", defaults.depthwise_fan_in, read_fan_in)?,
         pointwise_initializer: initializer(reader, "pointwise_initializer", defaults.kernel_initializer)?,
         bias_initializer: initializer(reader, "bias_initializer", Initializer::Zeros)?,
     }))
@@ -97,6 +100,7 @@ pub(super) fn depthwise(reader: &Reader<'_>, defaults: &Defaults) -> Result<Laye
         activation: reader.or("activation", Activation::Linear, read_activation)?,
         use_bias: reader.or("use_bias", true, |field| field.flag())?,
         depthwise_initializer: initializer(reader, "depthwise_initializer", defaults.kernel_initializer)?,
+        depthwise_fan_in: reader.or("depthwise_fan_in", defaults.depthwise_fan_in, read_fan_in)?,
         bias_initializer: initializer(reader, "bias_initializer", Initializer::Zeros)?,
     }))
 }
@@ -215,6 +219,10 @@ fn initializer(
     default: Initializer,
 ) -> Result<Initializer, RungError> {
     reader.or(key, default, read_initializer)
+}
+
+pub(crate) fn read_fan_in(field: &Field<'_>) -> Result<DepthwiseFanIn, RungError> {
+    field.choice("fan-in", DepthwiseFanIn::NAMES)
 }
 
 pub(crate) fn read_initializer(field: &Field<'_>) -> Result<Initializer, RungError> {

@@ -5,7 +5,7 @@ use serde::ser::{Serialize, Serializer};
 use crate::activation::{Activation, LEAKY_RELU_FUNCTION_SLOPE};
 use crate::file::augmentation;
 use crate::file::value::{Item, Table, Value};
-use crate::initializer::Initializer;
+use crate::initializer::{DepthwiseFanIn, Initializer};
 use crate::layer::{BatchNormalization, Layer, LeakyReLU, Padding, Units};
 use crate::rung::{Defaults, LayerSpec};
 
@@ -18,6 +18,12 @@ impl From<Padding> for Value {
 impl From<Initializer> for Value {
     fn from(initializer: Initializer) -> Value {
         initializer.name().into()
+    }
+}
+
+impl From<DepthwiseFanIn> for Value {
+    fn from(fan_in: DepthwiseFanIn) -> Value {
+        fan_in.name().into()
     }
 }
 
@@ -66,6 +72,10 @@ pub(crate) fn layer_table(layer: &Layer, defaults: Option<&Defaults>) -> Table {
             table.put(key, initializer);
         }
     };
+    let fan_in = |table: &mut Table, fan_in: DepthwiseFanIn| {
+        let default = defaults.map_or(DepthwiseFanIn::default(), |defaults| defaults.depthwise_fan_in);
+        table.put_unless("depthwise_fan_in", fan_in, default);
+    };
     match layer {
         Layer::Conv2D(conv) => {
             out.put("filters", conv.filters);
@@ -82,6 +92,7 @@ pub(crate) fn layer_table(layer: &Layer, defaults: Option<&Defaults>) -> Table {
             out.put_unless("depth_multiplier", conv.depth_multiplier, 1);
             write_ending(out, conv.activation, conv.use_bias);
             kernel(out, "depthwise_initializer", conv.depthwise_initializer);
+            fan_in(out, conv.depthwise_fan_in);
             kernel(out, "pointwise_initializer", conv.pointwise_initializer);
             out.put_unless("bias_initializer", conv.bias_initializer, Initializer::Zeros);
         }
@@ -91,6 +102,7 @@ pub(crate) fn layer_table(layer: &Layer, defaults: Option<&Defaults>) -> Table {
             out.put_unless("depth_multiplier", conv.depth_multiplier, 1);
             write_ending(out, conv.activation, conv.use_bias);
             kernel(out, "depthwise_initializer", conv.depthwise_initializer);
+            fan_in(out, conv.depthwise_fan_in);
             out.put_unless("bias_initializer", conv.bias_initializer, Initializer::Zeros);
         }
         Layer::Dense(dense) => {

@@ -1,0 +1,109 @@
+//! Lints of augmentation: units that were taken for others, and mirrors that change what a photo shows.
+
+use super::{Remark, Subject};
+use crate::augmentation::FlipMode;
+use crate::layer::Layer;
+
+/// Turns beyond which a factor is suspicious: nobody means 90 to 180 degrees, but a 0.45 that was meant as 45 degrees lands
+/// there. From half a turn on, every direction was meant.
+const SUSPICIOUS_TURNS: std::ops::Range<f32> = 0.250_001..0.5;
+
+pub(super) fn rotation_in_turns(subject: &Subject<'_>) -> Vec<Remark> {
+    let layers = subject.rung.layers.iter();
+    let remarks = layers.filter_map(|spec| {
+        let Layer::RandomRotation(rotation) = &spec.layer else {
+            return None;
+        };
+        let widest = rotation
+            .factor
+            .iter()
+            .map(|bound| bound.abs())
+            .fold(0.0, f32::max);
+        SUSPICIOUS_TURNS.contains(&widest).then(|| {
+            let why = format!(
+                "RandomRotation counts in turns, so a factor of {widest} is up to {} degrees",
+                rounded(widest * 360.0)
+            );
+            let instead = "write factor = 0.125 for 45 degrees, or 0.5 for any direction";
+            Remark::at(&spec.place, why, instead)
+        })
+    });
+    remarks.collect()
+}
+
+pub(super) fn shear_does_nothing(subject: &Subject<'_>) -> Vec<Remark> {
+    let Some(generator) = &subject.rung.augmentation else {
+        return Vec::new();
+    };
+    let shear = generator.shear_range;
+    if shear <= 0.0 || shear >= 1.0 {
+        return Vec::new();
+    }
+    // A shear by an angle moves the rows at the edge by its tangent times half the height.
+    let size = subject.network.input[0];
+    let pixels = shear.to_radians().tan() * size as f32 / 2.0;
+    let why = format!(
+        "shear_range counts in degrees, and {shear} of one moves the edge of {size} pixels by {} of a pixel",
+        rounded(pixels)
+    );
+    let instead = format!(
+        "write shear_range = {} if you meant a share of {shear}, or take it out",
+        rounded(shear.atan().to_degrees())
+    );
+    vec![Remark::about(subject.rung, why, instead)]
+}
+
+pub(super) fn flipped_digits(subject: &Subject<'_>) -> Vec<Remark> {
+    let digit = |name: &String| name.len() == 1 && name.as_bytes()[0].is_ascii_digit();
+    if subject.classes.is_empty() || !subject.classes.iter().all(digit) {
+        return Vec::new();
+    }
+    let why = |axis: &str| format!("a digit that is mirrored {axis} is another sign or none");
+    let layers = subject.rung.layers.iter();
+    let mut remarks: Vec<Remark> = layers
+        .filter_map(|spec| {
+            let Layer::RandomFlip(flip) = &spec.layer else {
+                return None;
+            };
+            let axis = match flip.mode {
+                FlipMode::Horizontal => "left to right",
+                FlipMode::Vertical => "top to bottom",
+                FlipMode::HorizontalAndVertical => "both ways",
+            };
+            Some(Remark::at(&spec.place, why(axis), "take RandomFlip out"))
+        })
+        .collect();
+    if let Some(generator) = &subject.rung.augmentation {
+        let flips = [
+            ("horizontal_flip", generator.horizontal_flip, "left to right"),
+            ("vertical_flip", generator.vertical_flip, "top to bottom"),
+        ];
+        for (key, _, axis) in flips.into_iter().filter(|(_, flips, _)| *flips) {
+            let instead = format!("write {key} = false in [augmentation]");
+            remarks.push(Remark::about(subject.rung, why(axis), instead));
+        }
+    }
+    remarks
+}
+
+/// Two significant digits of what is below ten, whole numbers above: `0.028`, `2.9`, `162`.
+fn rounded(number: f32) -> String {
+    if number >= 10.0 {
+        return format!("{number:.0}");
+    }
+    let digits = (1.0 - number.log10().floor()).clamp(0.0, 6.0) as usize;
+    format!("{number:.digits$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(
+            [0.45 * 360.0, 2.8624, 0.02793, 0.9999].map(rounded),
+            ["162", "2.9", "0.028", "1.00"]
+        );
+    }
+}
