@@ -8,7 +8,7 @@ mod train;
 pub(crate) use evaluate::evaluate;
 pub(crate) use models::models;
 pub(crate) use predict::predict;
-pub(crate) use train::train;
+pub(crate) use train::{resume, train};
 
 use crate::arguments::CacheArguments;
 use anyhow::Context;

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod commands;
+mod signals;
 mod terminal;
 
 use arguments::{Arguments, Command};
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
     match arguments.command {
         Command::Train(arguments) => commands::train(arguments, output),
+        Command::Resume(arguments) => commands::resume(arguments, output),
         Command::Evaluate(arguments) => commands::evaluate(arguments, output),
         Command::Predict(arguments) => commands::predict(arguments, output),
         Command::Models(arguments) => commands::models(arguments, output),
