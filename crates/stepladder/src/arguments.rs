@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Train(TrainArguments),
     /// Go on with a training that was stopped, killed or cut off, as if nothing had happened
     Resume(ResumeArguments),
+    /// Find a learning rate: try rising rates on a copy and see where the loss falls
+    FindLr(FindLrArguments),
     /// Measure a trained model: accuracy, precision, recall, F1, confusion matrix
     Evaluate(EvaluateArguments),
     /// Say what is on photos
@@ -99,6 +101,32 @@ pub(crate) struct CheckpointArguments {
     /// Seconds between checkpoints; there is one after each epoch as well. The result does not depend on it
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub checkpoint_every: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FindLrArguments {
+    #[command(flatten)]
+    pub train: TrainArguments,
+
+    /// The first step's learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-7)]
+    pub from: f64,
+
+    /// The last step's learning rate; the test ends before, where the loss diverges
+    #[arg(long, value_name = "RATE", default_value_t = 10.0)]
+    pub to: f64,
+
+    /// Steps of the test
+    #[arg(long, default_value_t = 200)]
+    pub steps: usize,
+
+    /// Train at each of these rates instead, and compare the validation accuracies: 1e-4,3e-4,1e-3
+    #[arg(long, value_name = "RATES", value_delimiter = ',')]
+    pub study: Vec<f32>,
+
+    /// The plot to write; an older one is replaced
+    #[arg(long, value_name = "FILE", default_value = "find-lr.svg")]
+    pub plot: PathBuf,
 }
 
 #[derive(Debug, Args)]

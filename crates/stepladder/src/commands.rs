@@ -1,11 +1,13 @@
 //! One file for each command.
 
 mod evaluate;
+mod find_lr;
 mod models;
 mod predict;
 mod train;
 
 pub(crate) use evaluate::evaluate;
+pub(crate) use find_lr::find_lr;
 pub(crate) use models::models;
 pub(crate) use predict::predict;
 pub(crate) use train::{resume, train};

@@ -7,10 +7,12 @@ use crate::signals::stop_on_signals;
 use crate::terminal::{Output, TrainingView};
 use anyhow::Context;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use stepladder_data::{DataError, DataRequest};
 use stepladder_model::{Rung, RungCatalog};
-use stepladder_train::{Outcome, RunDirectory, RunPlace, TrainError, TrainingRequest};
+use stepladder_train::{Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
 
 pub(crate) fn train(arguments: TrainArguments, output: &Output) -> anyhow::Result<Ending> {
     let new = arguments.new;
@@ -50,6 +52,18 @@ fn run(request: &TrainingRequest, new: bool, output: &Output) -> anyhow::Result<
     })
 }
 
+/// Trains and shows the way, but no result.
+pub(super) fn run_quietly(
+    request: &TrainingRequest,
+    interrupt: &Arc<AtomicBool>,
+    output: &Output,
+) -> Result<Summary, TrainError> {
+    let view = TrainingView::new(output, request, interrupt);
+    let summary = stepladder_train::train_or_resume(request, &view, interrupt);
+    view.clear();
+    summary
+}
+
 fn checkpoint_every(arguments: &CheckpointArguments) -> anyhow::Result<Duration> {
     let seconds = arguments.checkpoint_every;
     Duration::try_from_secs_f64(seconds)
@@ -57,7 +71,7 @@ fn checkpoint_every(arguments: &CheckpointArguments) -> anyhow::Result<Duration>
 }
 
 /// What the words on the command line mean.
-fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
+pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
     let threads = threads(arguments.threads)?;
     Ok(TrainingRequest {
         rung: rung(&arguments)?,

@@ -48,6 +48,11 @@ impl<'a> TrainingView<'a> {
         Duration::from_secs_f64((pace * (epochs - done).max(0.0)).min(1e9))
     }
 
+    /// Takes the bar off the screen.
+    pub fn clear(&self) {
+        self.bar.clear();
+    }
+
     /// Shows the result.
     pub fn finish(&self, summary: &Summary) {
         self.bar.clear();
