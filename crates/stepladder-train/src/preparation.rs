@@ -2,12 +2,13 @@
 
 use crate::error::TrainError;
 use crate::records::{Config, DataRecord};
-use crate::run_directory::RunPlace;
+use crate::run_directory::{RunDirectory, RunPlace};
+use std::time::Duration;
 use stepladder_data::{
     Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, PhotoStore, Progress, Skipped,
     Split,
 };
-use stepladder_model::{Network, Rung};
+use stepladder_model::{Network, Rung, RungCatalog};
 use stepladder_nn::{Device, Precision};
 
 /// What to train, on what, and where to put it.
@@ -32,6 +33,8 @@ pub struct TrainingRequest {
     pub place: RunPlace,
     /// Where decoded photos are kept.
     pub cache: CacheConfig,
+    /// How much training a kill may cost; there is a checkpoint after each epoch as well. Changes no result.
+    pub checkpoint_every: Duration,
 }
 
 /// A training that is ready to begin.
@@ -56,6 +59,38 @@ pub struct Prepared {
 }
 
 impl TrainingRequest {
+    /// The usual [`checkpoint_every`](Self::checkpoint_every).
+    pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+
+    /// The request of a run that was begun, for [`train_or_resume`](crate::train_or_resume). `shipped` holds the photos inside the program.
+    pub fn of_run(
+        run: &RunDirectory,
+        shipped: &'static [u8],
+        threads: usize,
+        cache: CacheConfig,
+    ) -> Result<TrainingRequest, TrainError> {
+        if !run.config().exists() {
+            return Err(TrainError::NoRun {
+                path: run.path().to_path_buf(),
+            });
+        }
+        let config: Config = run.read_json(&run.config())?;
+        let path = run.rung();
+        let rung = std::fs::read_to_string(&path).map_err(|source| TrainError::read(&path, source))?;
+        Ok(TrainingRequest {
+            rung: Rung::from_toml(&rung, &path.display().to_string(), &RungCatalog::shipped())?,
+            data: config.data.request(shipped),
+            size: Some(config.size),
+            seed: config.seed,
+            device: config.device.parse()?,
+            precision: config.precision.parse()?,
+            threads,
+            place: RunPlace::Exactly(run.path().to_path_buf()),
+            cache,
+            checkpoint_every: TrainingRequest::CHECKPOINT_EVERY,
+        })
+    }
+
     /// Looks the data over, decodes it where it is not in the cache, splits it, and works the network out.
     pub fn prepare(&self, progress: &dyn Progress) -> Result<Prepared, TrainError> {
         let mut dataset = Dataset::open(&self.data)?;

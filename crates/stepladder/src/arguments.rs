@@ -20,6 +20,10 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Train a model on photos and leave everything in a run directory
     Train(TrainArguments),
+    /// Go on with a training that was stopped, killed or cut off, as if nothing had happened
+    Resume(ResumeArguments),
+    /// Find a learning rate: try rising rates on a copy and see where the loss falls
+    FindLr(FindLrArguments),
     /// Measure a trained model: accuracy, precision, recall, F1, confusion matrix
     Evaluate(EvaluateArguments),
     /// Say what is on photos
@@ -78,9 +82,66 @@ pub(crate) struct TrainArguments {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
+    /// Begin a new run, even where an unfinished one with the same settings and photos could go on
+    #[arg(long)]
+    pub new: bool,
+
+    #[command(flatten)]
+    pub checkpoints: CheckpointArguments,
+
     /// Any other value of the rung, e.g. --set optimizer.weight_decay=0.01; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+
+    #[command(flatten)]
+    pub cache: CacheArguments,
+}
+
+/// How often a training notes where it stands.
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointArguments {
+    /// Seconds between checkpoints; there is one after each epoch as well. The result does not depend on it
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub checkpoint_every: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FindLrArguments {
+    #[command(flatten)]
+    pub train: TrainArguments,
+
+    /// The first step's learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-7)]
+    pub from: f64,
+
+    /// The last step's learning rate; the test ends before, where the loss diverges
+    #[arg(long, value_name = "RATE", default_value_t = 10.0)]
+    pub to: f64,
+
+    /// Steps of the test
+    #[arg(long, default_value_t = 200)]
+    pub steps: usize,
+
+    /// Train at each of these rates instead, and compare the validation accuracies: 1e-4,3e-4,1e-3
+    #[arg(long, value_name = "RATES", value_delimiter = ',')]
+    pub study: Vec<f32>,
+
+    /// The plot to write; an older one is replaced
+    #[arg(long, value_name = "FILE", default_value = "find-lr.svg")]
+    pub plot: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArguments {
+    /// The directory of the run
+    pub run: PathBuf,
+
+    /// Threads that compute and load [default: one for each core]; the result does not depend on it
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    #[command(flatten)]
+    pub checkpoints: CheckpointArguments,
 
     #[command(flatten)]
     pub cache: CacheArguments,

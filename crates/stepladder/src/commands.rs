@@ -2,6 +2,7 @@
 
 mod bench;
 mod evaluate;
+mod find_lr;
 mod models;
 mod new_rung;
 mod predict;
@@ -9,10 +10,11 @@ mod train;
 
 pub(crate) use bench::bench;
 pub(crate) use evaluate::evaluate;
+pub(crate) use find_lr::find_lr;
 pub(crate) use models::models;
 use new_rung::new_rung;
 pub(crate) use predict::predict;
-pub(crate) use train::train;
+pub(crate) use train::{resume, train};
 
 use crate::arguments::CacheArguments;
 use anyhow::Context;

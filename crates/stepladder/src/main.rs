@@ -3,6 +3,8 @@
 
 mod arguments;
 mod commands;
+mod plot;
+mod signals;
 mod terminal;
 
 use arguments::{Arguments, Command};
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
     match arguments.command {
         Command::Train(arguments) => commands::train(arguments, output),
+        Command::Resume(arguments) => commands::resume(arguments, output),
+        Command::FindLr(arguments) => commands::find_lr(arguments, output),
         Command::Evaluate(arguments) => commands::evaluate(arguments, output),
         Command::Predict(arguments) => commands::predict(arguments, output),
         Command::Models(arguments) => commands::models(arguments, output),

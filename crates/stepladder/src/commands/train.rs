@@ -2,22 +2,45 @@
 
 use super::{SHIPPED_NAME, SHIPPED_PHOTOS, cache, threads};
 use crate::Ending;
-use crate::arguments::TrainArguments;
+use crate::arguments::{CheckpointArguments, ResumeArguments, TrainArguments};
+use crate::signals::stop_on_signals;
 use crate::terminal::{Output, TrainingView};
 use anyhow::Context;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use stepladder_data::{DataError, DataRequest};
 use stepladder_model::{Finding, Rung, RungCatalog};
-use stepladder_train::{Outcome, RunPlace, Summary, TrainError, TrainingRequest};
+use stepladder_train::{Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
 
 pub(crate) fn train(arguments: TrainArguments, output: &Output) -> anyhow::Result<Ending> {
+    let new = arguments.new;
     let request = request(arguments)?;
-    let interrupt = stop_on_ctrl_c()?;
-    let view = TrainingView::new(output, &request, &interrupt);
-    let summary = match stepladder_train::train(&request, &view, &interrupt) {
+    run(&request, new, output)
+}
+
+/// `stepladder resume`: a run goes on where its newest checkpoint was taken.
+pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Result<Ending> {
+    let threads = threads(arguments.threads)?;
+    let directory = RunDirectory::open(&arguments.run);
+    let cache = cache(&arguments.cache, threads)?;
+    let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
+    request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
+    run(&request, false, output)
+}
+
+/// Trains, shows the way and the result.
+fn run(request: &TrainingRequest, new: bool, output: &Output) -> anyhow::Result<Ending> {
+    let interrupt = stop_on_signals()?;
+    let view = TrainingView::new(output, request, &interrupt);
+    let outcome = if new {
+        stepladder_train::train(request, &view, &interrupt)
+    } else {
+        stepladder_train::train_or_resume(request, &view, &interrupt)
+    };
+    let summary = match outcome {
         // Stopped before the first step: there is nothing to keep.
         Err(TrainError::Data(DataError::Cancelled)) => return Ok(Ending::Interrupted),
         outcome => outcome?,
@@ -41,11 +64,30 @@ struct Report<'a> {
     lints: Vec<Finding>,
 }
 
+/// Trains and shows the way, but no result.
+pub(super) fn run_quietly(
+    request: &TrainingRequest,
+    interrupt: &Arc<AtomicBool>,
+    output: &Output,
+) -> Result<Summary, TrainError> {
+    let view = TrainingView::new(output, request, interrupt);
+    let summary = stepladder_train::train_or_resume(request, &view, interrupt);
+    view.clear();
+    summary
+}
+
+fn checkpoint_every(arguments: &CheckpointArguments) -> anyhow::Result<Duration> {
+    let seconds = arguments.checkpoint_every;
+    Duration::try_from_secs_f64(seconds)
+        .with_context(|| format!("--checkpoint-every {seconds} is no span of time; give seconds, 0 or more"))
+}
+
 /// What the words on the command line mean.
-fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
+pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
     let threads = threads(arguments.threads)?;
     Ok(TrainingRequest {
         rung: rung(&arguments)?,
+        checkpoint_every: checkpoint_every(&arguments.checkpoints)?,
         cache: cache(&arguments.cache, threads)?,
         size: arguments.size,
         seed: arguments.seed,
@@ -107,18 +149,4 @@ fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
     );
     let rung = RungCatalog::shipped().open(&arguments.model)?;
     Ok(rung.with_overrides(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))?)
-}
-
-/// A flag that the first Ctrl-C sets; the second ends the program at once.
-fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(crate::INTERRUPTED));
-        }
-        eprintln!("\nstopping at the next safe place; press Ctrl-C again to stop at once");
-    })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(flag)
 }
