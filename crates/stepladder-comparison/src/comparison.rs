@@ -31,6 +31,19 @@ impl Answers {
         let asked = self.seeds.len() * self.photos();
         right as f64 / asked.max(1) as f64
     }
+
+    /// The share of photos that only one of the two gets right, in the mean over all pairs of seeds; 0 without any.
+    ///
+    /// # Panics
+    ///
+    /// If the lists have different lengths.
+    pub fn discordant(&self, other: &Answers) -> f64 {
+        let pairs = self.seeds.iter().flat_map(|first| {
+            let others = other.seeds.iter();
+            others.map(|second| Pairs::count(first, second).discordant())
+        });
+        pairs.sum::<f64>() / (self.seeds.len() * other.seeds.len()).max(1) as f64
+    }
 }
 
 /// What can be said of a difference.
@@ -117,7 +130,7 @@ pub fn compare(first: &Answers, second: &Answers, seed: u64) -> Comparison {
         seeds: answers.seeds[..seeds].to_vec(),
     };
     let (first, second) = (side(first), side(second));
-    let discordant = discordant(&first, &second);
+    let discordant = first.discordant(&second);
     let (difference, interval, method, p_value) = match (&first.seeds[..], &second.seeds[..]) {
         ([first], [second]) => {
             let pairs = Pairs::count(first, second);
@@ -142,16 +155,6 @@ pub fn compare(first: &Answers, second: &Answers, seed: u64) -> Comparison {
         discordant,
         photos_to_tell_apart: photos_to_tell_apart(difference, discordant),
     }
-}
-
-/// The mean share of photos that only one of the two gets right, over all pairs of seeds.
-fn discordant(first: &Answers, second: &Answers) -> f64 {
-    let pairs = first
-        .seeds
-        .iter()
-        .flat_map(|first| second.seeds.iter().map(|second| Pairs::count(first, second)));
-    let shares: Vec<f64> = pairs.map(|pairs| pairs.discordant()).collect();
-    shares.iter().sum::<f64>() / shares.len().max(1) as f64
 }
 
 #[cfg(test)]

@@ -1,19 +1,25 @@
 //! One file for each command.
 
+mod climb;
+mod compare;
 mod evaluate;
 mod models;
 mod predict;
 mod train;
 
+pub(crate) use climb::climb;
+pub(crate) use compare::{AgainstFirst, RunComparison, RunFigures, compare};
 pub(crate) use evaluate::evaluate;
 pub(crate) use models::models;
 pub(crate) use predict::predict;
 pub(crate) use train::train;
 
-use crate::arguments::CacheArguments;
+use crate::arguments::{CacheArguments, DataArguments};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
-use stepladder_data::CacheConfig;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use stepladder_data::{CacheConfig, DataRequest};
 
 /// The photos of the first training: 200 flowers in five classes (`photos/ATTRIBUTION.md`).
 const SHIPPED_PHOTOS: &[u8] = include_bytes!("../photos/small_flowers5.zip");
@@ -68,4 +74,33 @@ fn model_file(run: &Path) -> anyhow::Result<PathBuf> {
         run.display()
     );
     Ok(file)
+}
+
+/// The photos that were named, or the shipped ones.
+fn data(path: Option<PathBuf>, parts: DataArguments) -> DataRequest {
+    if path.is_none() && parts.table.is_none() && parts.train.is_none() {
+        return DataRequest::memory(SHIPPED_NAME, SHIPPED_PHOTOS);
+    }
+    DataRequest {
+        path,
+        table: parts.table,
+        train: parts.train,
+        val: parts.val,
+        test: parts.test,
+        memory: None,
+    }
+}
+
+/// A flag that the first Ctrl-C sets; the second ends the program at once.
+fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(crate::INTERRUPTED));
+        }
+        eprintln!("\nstopping at the next safe place; press Ctrl-C again to stop at once");
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(flag)
 }

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod commands;
+mod span;
 mod terminal;
 
 use arguments::{Arguments, Command};
@@ -42,6 +43,8 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
         Command::Train(arguments) => commands::train(arguments, output),
         Command::Evaluate(arguments) => commands::evaluate(arguments, output),
         Command::Predict(arguments) => commands::predict(arguments, output),
+        Command::Climb(arguments) => commands::climb(arguments, output),
+        Command::Compare(arguments) => commands::compare(arguments, output),
         Command::Models(arguments) => commands::models(arguments, output),
     }
 }

@@ -1,14 +1,12 @@
 //! `stepladder train`: from what was typed to a training request, and its progress and result on the terminal.
 
-use super::{SHIPPED_NAME, SHIPPED_PHOTOS, cache, threads};
+use super::{cache, data, stop_on_ctrl_c, threads};
 use crate::Ending;
 use crate::arguments::{Precision, TrainArguments};
 use crate::terminal::{Output, TrainingView};
 use anyhow::Context;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use stepladder_data::{DataError, DataRequest};
+use stepladder_data::DataError;
 use stepladder_model::{Rung, RungCatalog};
 use stepladder_train::{Outcome, RunPlace, TrainError, TrainingRequest};
 
@@ -37,30 +35,15 @@ fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
         cache: cache(&arguments.cache, threads)?,
         size: arguments.size,
         seed: arguments.seed,
+        split_seed: arguments.split_seed,
         device: arguments.device,
         threads,
         place: match &arguments.out {
             Some(out) => RunPlace::Exactly(out.clone()),
             None => RunPlace::Below(PathBuf::from("runs")),
         },
-        data: data(arguments),
+        data: data(arguments.data, arguments.parts),
     })
-}
-
-/// The photos that were named, or the shipped ones.
-fn data(arguments: TrainArguments) -> DataRequest {
-    let parts = arguments.parts;
-    if arguments.data.is_none() && parts.table.is_none() && parts.train.is_none() {
-        return DataRequest::memory(SHIPPED_NAME, SHIPPED_PHOTOS);
-    }
-    DataRequest {
-        path: arguments.data,
-        table: parts.table,
-        train: parts.train,
-        val: parts.val,
-        test: parts.test,
-        memory: None,
-    }
 }
 
 /// The rung with everything that was overridden. The named options come after `--set`, which may replace the table that they
@@ -98,18 +81,4 @@ fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
             Ok(rung.with_overrides(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))?)
         }
     }
-}
-
-/// A flag that the first Ctrl-C sets; the second ends the program at once.
-fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(crate::INTERRUPTED));
-        }
-        eprintln!("\nstopping at the next safe place; press Ctrl-C again to stop at once");
-    })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(flag)
 }
