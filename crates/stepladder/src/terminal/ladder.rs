@@ -160,7 +160,7 @@ fn worth(climb: &ClimbRecord) -> Table {
             if against.parent {
                 against.rung.clone()
             } else {
-                format!("{} (no parent here)", against.rung)
+                format!("{}, not the parent", against.rung)
             },
             cell(comparison.map(|comparison| points(comparison.difference))),
             cell(comparison.map(|comparison| points_interval(comparison.interval))),
