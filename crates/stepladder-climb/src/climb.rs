@@ -243,7 +243,8 @@ impl Climb<'_> {
             Ok(network) => network,
             Err(error) => return Some(error.to_string()),
         };
-        let least = least_bytes(&network, &step.rung.optimizer, step.rung.training.batch_size);
+        let batch_size = step.rung.training.batch_size.min(self.photos.settings.photos);
+        let least = least_bytes(&network, &step.rung.optimizer, batch_size);
         let free = free_bytes()?;
         let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
         (least > free).then(|| {
@@ -291,6 +292,8 @@ impl Climb<'_> {
         if summary.outcome == Outcome::Interrupted {
             return Ok(false);
         }
+        // As it is written, so that a climb that goes on has the same figures to the last digit.
+        let summary = done(&path).unwrap_or(summary);
         let record = &mut self.record.rungs[at].runs[run];
         record.outcome = RunOutcome::Done;
         record.summary = Some(summary);

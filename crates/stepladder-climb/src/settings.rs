@@ -96,7 +96,7 @@ fn size(asked: Option<usize>, rung: usize, typical: Option<usize>) -> usize {
 fn hash(dataset: &Dataset, store: &PhotoStore) -> (usize, String) {
     let mut hasher = blake3::Hasher::new();
     let mut photos = 0;
-    let mut text = |hasher: &mut blake3::Hasher, text: &str| {
+    let text = |hasher: &mut blake3::Hasher, text: &str| {
         // With its length, so that no two lists of names give the same bytes.
         hasher
             .update(&(text.len() as u64).to_le_bytes())

@@ -25,7 +25,15 @@ layers = [
 
 /// A climb of two rungs with two seeds that takes a few seconds.
 const CLIMB: [&str; 9] = [
-    "climb", "--rungs", "baseline,mine.toml", "--seeds", "2", "--size", "24", "--epochs", "4",
+    "climb",
+    "--rungs",
+    "baseline,mine.toml",
+    "--seeds",
+    "2",
+    "--size",
+    "24",
+    "--epochs",
+    "4",
 ];
 
 fn workplace() -> Workplace {
@@ -76,7 +84,10 @@ fn a_climb_that_was_killed_goes_on_and_ends_as_one_that_was_not() {
     let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let in_work = place.path("climbs/small_flowers5-1/mine-seed0/epochs.jsonl");
     while !in_work.exists() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it ended before it could be killed"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
     child.kill().unwrap();
@@ -118,7 +129,10 @@ fn rungs_are_compared_on_the_same_test_photos_with_every_seed() {
     assert_eq!(names, ["baseline", "mine"]);
     assert_eq!(rungs[0]["against"], Value::Null);
     let against = &rungs[1]["against"];
-    assert_eq!((&against["rung"], &against["parent"]), (&"baseline".into(), &true.into()));
+    assert_eq!(
+        (&against["rung"], &against["parent"]),
+        (&"baseline".into(), &true.into())
+    );
     let comparison = &against["comparison"];
     assert_eq!(comparison["method"], "bootstrap");
     assert_eq!(comparison["seeds"], 2);
@@ -137,7 +151,14 @@ fn rungs_are_compared_on_the_same_test_photos_with_every_seed() {
 
     // The tables for people.
     let shown = String::from_utf8(place.run(&climb(&[])).stdout).unwrap();
-    for phrase in ["test %", "95% interval", "what changed", "Half the dropout", "best", "bas"] {
+    for phrase in [
+        "test %",
+        "95% interval",
+        "what changed",
+        "Half the dropout",
+        "best",
+        "bas",
+    ] {
         assert!(shown.contains(phrase), "no {phrase} in {shown}");
     }
 }
@@ -160,16 +181,30 @@ fn more_rungs_and_seeds_extend_a_climb() {
         .collect();
     assert_eq!(names, ["baseline", "mine"]);
     // One seed in common.
-    assert_eq!(extended["rungs"][1]["against"]["comparison"]["method"], "tango_score");
+    assert_eq!(
+        extended["rungs"][1]["against"]["comparison"]["method"],
+        "tango_score"
+    );
     assert_eq!(extended["rungs"][1]["figures"]["seeds"], 2);
 
     // Another size is another climb, and cannot go into this one.
     let other = place.json(&["climb", "--rungs", "baseline", "--size", "28", "--epochs", "1"]);
     assert_eq!(other["climb"], "climbs/small_flowers5-2");
     let message = place.error(&[
-        "climb", "--rungs", "baseline", "--size", "28", "--epochs", "1", "--into", "climbs/small_flowers5-1",
+        "climb",
+        "--rungs",
+        "baseline",
+        "--size",
+        "28",
+        "--epochs",
+        "1",
+        "--into",
+        "climbs/small_flowers5-1",
     ]);
-    assert!(message.contains("size 24 px there, 28 px here") && message.contains("--into"), "{message}");
+    assert!(
+        message.contains("size 24 px there, 28 px here") && message.contains("--into"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -181,18 +216,43 @@ fn a_rung_that_was_edited_is_trained_beside_what_it_was() {
     let after = place.json(&arguments);
     assert_eq!(before["rungs"][0]["runs"][0]["run"], "mine-seed0");
     assert_eq!(after["rungs"][0]["runs"][0]["run"], "mine-seed0-2");
-    assert!(place.path("climbs/small_flowers5-1/mine-seed0/model.safetensors").exists());
+    assert!(
+        place
+            .path("climbs/small_flowers5-1/mine-seed0/model.safetensors")
+            .exists()
+    );
 }
 
 #[test]
 fn a_parent_that_is_not_climbed_gives_way_to_the_next_ancestor() {
     let place = workplace();
-    let child = MINE.replace("\"mine\"", "\"child\"").replace("\"baseline\"", "\"mine.toml\"");
+    let child = MINE
+        .replace("\"mine\"", "\"child\"")
+        .replace("\"baseline\"", "\"mine.toml\"");
     std::fs::write(place.path("child.toml"), child).unwrap();
-    let document = place.json(&["climb", "--rungs", "baseline,child.toml", "--size", "24", "--epochs", "1"]);
+    let document = place.json(&[
+        "climb",
+        "--rungs",
+        "baseline,child.toml",
+        "--size",
+        "24",
+        "--epochs",
+        "1",
+    ]);
     let against = &document["rungs"][1]["against"];
-    assert_eq!((&against["rung"], &against["parent"]), (&"baseline".into(), &false.into()));
-    let shown = place.run(&["climb", "--rungs", "baseline,child.toml", "--size", "24", "--epochs", "1"]);
+    assert_eq!(
+        (&against["rung"], &against["parent"]),
+        (&"baseline".into(), &false.into())
+    );
+    let shown = place.run(&[
+        "climb",
+        "--rungs",
+        "baseline,child.toml",
+        "--size",
+        "24",
+        "--epochs",
+        "1",
+    ]);
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("baseline, not the parent"), "{shown}");
 }
@@ -204,9 +264,18 @@ fn a_rung_that_cannot_be_trained_is_a_row_and_the_climb_goes_on() {
     let renamed = |name: &str| MINE.replace("\"mine\"", &format!("\"{name}\""));
     let wild = "\n[optimizer]\ntype = \"sgd\"\nlearning_rate = 1e30\n";
     rung("wild.toml", renamed("wild") + wild);
-    rung("huge.toml", renamed("huge").replace("units = \"classes\", activation = \"softmax\" }", "units = 10000000, activation = \"relu\" },\n  { layer = \"Dense\", units = 100000, activation = \"relu\" },\n  { layer = \"Dense\", units = \"classes\", activation = \"softmax\" }"));
+    let head = "{ layer = \"Dense\", units = \"classes\", activation = \"softmax\" }";
+    let wide = |units: usize| format!("{{ layer = \"Dense\", units = {units}, activation = \"relu\" }},\n  ");
+    let heads = wide(1_000_000) + &wide(1_900) + head;
+    rung(
+        "huge.toml",
+        renamed("huge").replace(head, &heads) + "\n[input]\nsize = 24\n",
+    );
     // m3 has five poolings, which 24 pixels do not survive.
-    let rungs = "wild.toml,huge.toml,m3,mine.toml";
+    let rungs = match huge_is_too_large() {
+        true => "wild.toml,huge.toml,m3,mine.toml",
+        false => "wild.toml,m3,mine.toml",
+    };
     let arguments = ["climb", "--rungs", rungs, "--size", "24", "--epochs", "1"];
     let document = place.json(&arguments);
     let run = |name: &str| {
@@ -218,6 +287,9 @@ fn a_rung_that_cannot_be_trained_is_a_row_and_the_climb_goes_on() {
         ("huge", "does not fit in memory"),
         ("m3", "24"),
     ] {
+        if name == "huge" && !huge_is_too_large() {
+            continue;
+        }
         let run = run(name);
         assert_eq!(run["outcome"], "failed", "{name}");
         let reason = run["reason"].as_str().unwrap();
@@ -228,13 +300,35 @@ fn a_rung_that_cannot_be_trained_is_a_row_and_the_climb_goes_on() {
     let shown = place.run(&arguments);
     assert!(shown.status.success());
     let shown = String::from_utf8(shown.stdout).unwrap();
-    assert!(shown.contains("diverged") && shown.contains("does not fit"), "{shown}");
+    assert!(shown.contains("diverged"), "{shown}");
+    assert_eq!(shown.contains("does not fit"), huge_is_too_large(), "{shown}");
+}
+
+/// Whether 2.1 billion parameters, 42 GB in training, are more than this machine has. Where they are not, or the system does
+/// not say, the test says aloud that it leaves the rung out.
+fn huge_is_too_large() -> bool {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kibibytes = total.and_then(|total| total.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    let too_large = kibibytes.is_some_and(|kibibytes| kibibytes < 40 << 20);
+    if !too_large {
+        eprintln!("skipped: a rung of 2.1 billion parameters may fit in this machine's memory");
+    }
+    too_large
 }
 
 #[test]
 fn a_budget_chooses_the_epochs_and_keeps_its_choice() {
     let place = workplace();
-    let arguments = ["climb", "--rungs", "baseline,mine.toml", "--size", "24", "--budget", "6s"];
+    let arguments = [
+        "climb",
+        "--rungs",
+        "baseline,mine.toml",
+        "--size",
+        "24",
+        "--budget",
+        "6s",
+    ];
     let document = place.json(&arguments);
     for rung in document["rungs"].as_array().unwrap() {
         let limit = rung["epoch_limit"].as_u64().unwrap();
@@ -254,10 +348,26 @@ fn a_budget_chooses_the_epochs_and_keeps_its_choice() {
 #[cfg(unix)]
 fn ctrl_c_leaves_what_is_done_and_the_same_command_goes_on() {
     let place = workplace();
-    let arguments = ["climb", "--rungs", "mine.toml,baseline", "--size", "24", "--epochs", "300", "--json"];
+    let arguments = [
+        "climb",
+        "--rungs",
+        "mine.toml,baseline",
+        "--size",
+        "24",
+        "--epochs",
+        "300",
+        "--json",
+    ];
     let mut child = place.command(&arguments);
-    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while !place.path("climbs/small_flowers5-1/baseline-seed0/best.safetensors").exists() {
+    let child = child
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !place
+        .path("climbs/small_flowers5-1/baseline-seed0/best.safetensors")
+        .exists()
+    {
         std::thread::sleep(Duration::from_millis(5));
     }
     let kill = std::process::Command::new("kill")
@@ -283,7 +393,10 @@ fn a_climb_that_makes_no_sense_is_refused() {
         (&["climb", "--seeds", "0"], "--seeds 0"),
         (&["climb", "--epochs", "0"], "epochs"),
         (&["climb", "--budget", "20"], "20m"),
-        (&["climb", "--budget", "20m", "--epochs", "3"], "cannot be used with"),
+        (
+            &["climb", "--budget", "20m", "--epochs", "3"],
+            "cannot be used with",
+        ),
     ] {
         let message = place.error(arguments);
         assert!(message.contains(phrase), "{arguments:?}: {message}");

@@ -47,11 +47,7 @@ fn record(place: &Workplace, run: &str, wrong: usize) {
     let mut summary: Value = serde_json::from_str(&place.read(format!("{run}/summary.json"))).unwrap();
     let photos = summary["test_images"].as_u64().unwrap() as f64;
     summary["test_accuracy"] = (right as f64 / photos).into();
-    std::fs::write(
-        place.path(format!("{run}/summary.json")),
-        summary.to_string(),
-    )
-    .unwrap();
+    std::fs::write(place.path(format!("{run}/summary.json")), summary.to_string()).unwrap();
 }
 
 #[test]
@@ -76,7 +72,14 @@ fn recorded_predictions_are_compared_photo_by_photo() {
     );
 
     let shown = String::from_utf8(place.run(&["compare", "first", "second"]).stdout).unwrap();
-    for phrase in ["29.4 (13.3-53.1)", "+52.9", "real", "9 of 17", "optimizer.learning_rate", "by epoch"] {
+    for phrase in [
+        "29.4 (13.3-53.1)",
+        "+52.9",
+        "real",
+        "9 of 17",
+        "optimizer.learning_rate",
+        "by epoch",
+    ] {
         assert!(shown.contains(phrase), "no {phrase} in {shown}");
     }
     // The other way around it is worse, and with itself there is nothing to tell.
@@ -84,25 +87,45 @@ fn recorded_predictions_are_compared_photo_by_photo() {
     assert_eq!(back["against_first"][0]["paired"]["verdict"], "worse");
     let itself = place.json(&["compare", "first", "first"]);
     assert_eq!(itself["against_first"][0]["paired"]["verdict"], "within noise");
-    assert_eq!(itself["against_first"][0]["paired"]["photos_to_tell_apart"], Value::Null);
+    assert_eq!(
+        itself["against_first"][0]["paired"]["photos_to_tell_apart"],
+        Value::Null
+    );
     assert_eq!(itself["differences"], serde_json::json!([]));
 }
 
 #[test]
 fn runs_with_other_test_photos_are_not_paired_and_named() {
     let place = workplace();
-    place.json(&["train", "--size", "24", "--epochs", "1", "--seed", "1", "--out", "other"]);
+    place.json(&[
+        "train", "--size", "24", "--epochs", "1", "--seed", "1", "--out", "other",
+    ]);
     let compared = place.json(&["compare", "first", "second", "other"]);
     let other = &compared["against_first"][1];
     assert_eq!(other["paired"], Value::Null);
     assert_eq!(other["reason"], "other was tested on other photos than first");
     assert!(other["unpaired"]["interval"].is_array());
     let shown = String::from_utf8(place.run(&["compare", "first", "other"]).stdout).unwrap();
-    assert!(shown.contains("other was tested on other photos than first"), "{shown}");
+    assert!(
+        shown.contains("other was tested on other photos than first"),
+        "{shown}"
+    );
     assert!(shown.contains("(unpaired)"), "{shown}");
 
     // The same split with another seed can be paired.
-    place.json(&["train", "--size", "24", "--epochs", "1", "--seed", "1", "--split-seed", "0", "--out", "same"]);
+    place.json(&[
+        "train",
+        "--size",
+        "24",
+        "--epochs",
+        "1",
+        "--seed",
+        "1",
+        "--split-seed",
+        "0",
+        "--out",
+        "same",
+    ]);
     let compared = place.json(&["compare", "first", "same"]);
     assert!(compared["against_first"][0]["paired"].is_object(), "{compared}");
 }
@@ -124,7 +147,10 @@ fn csv_and_markdown_hold_the_same_figures() {
 
     let markdown = place.run(&["compare", "first", "second", "--markdown"]).stdout;
     let markdown = String::from_utf8(markdown).unwrap();
-    assert!(markdown.contains("## Figures") && markdown.contains("| --- |"), "{markdown}");
+    assert!(
+        markdown.contains("## Figures") && markdown.contains("| --- |"),
+        "{markdown}"
+    );
     assert!(markdown.contains("| second | baseline | 82.4 ("), "{markdown}");
 }
 

@@ -1,7 +1,7 @@
 //! What `climb` shows at the end: what each rung reaches, what each change was worth, the best rung, and how many test
 //! photos would tell the closest two apart.
 
-use super::{Alignment, Output, Table, count, duration, points, points_interval, share_interval};
+use super::{Alignment, Output, Table, count, duration, percent, points, points_interval, share_interval};
 use std::time::Duration;
 use stepladder_climb::{ClimbRecord, RunOutcome, RungRecord, Share};
 
@@ -186,10 +186,11 @@ fn best(climb: &ClimbRecord) -> Option<String> {
         [] => "better than every other rung here".to_string(),
         names => format!("within noise of {}", names.join(", ")),
     };
+    let [low, high] = best.test.interval.map(|bound| bound * 100.0);
     Some(format!(
-        "best     {} at {}%: {others}",
+        "best     {}, {} ({low:.1}-{high:.1}): {others}",
         best.rung,
-        share_interval(best.test.accuracy, best.test.interval)
+        percent(best.test.accuracy)
     ))
 }
 
