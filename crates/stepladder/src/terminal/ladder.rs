@@ -17,9 +17,13 @@ pub(crate) fn show_climb(climb: &ClimbRecord, output: &Output) {
         output.table(&worth(climb));
         output.line("");
         output.line("change: points of test accuracy; real or worse where its 95% interval excludes 0");
-        if climb.seeds.len() == 1 {
+        let mut comparisons = climb
+            .rungs
+            .iter()
+            .filter_map(|rung| rung.against.as_ref()?.comparison.as_ref());
+        if comparisons.any(|comparison| comparison.seeds == 1) {
             output.line(
-                "One seed: the intervals know of the choice of photos only, not of the seed's; try --seeds 3",
+                "With one seed, the interval knows of the choice of photos only, not of the seed's; try --seeds 3",
             );
         }
     }
@@ -198,7 +202,7 @@ fn best(climb: &ClimbRecord) -> Option<String> {
 fn closest(climb: &ClimbRecord) -> Option<String> {
     let closest = climb.closest.as_ref()?;
     Some(format!(
-        "closest  {} and {}, {:.2} points apart: it would take {} test photos to tell them apart, and there are {}",
+        "closest  {} and {}, {:.2} points apart: {} test photos would tell them apart in four of five cases; there are {}",
         closest.lesser,
         closest.better,
         closest.difference * 100.0,
