@@ -1,7 +1,8 @@
 //! Training: from a rung and a data set to a run directory with everything that the run was and gave.
 //!
-//! [`train`] is the whole job, and [`train_or_resume`] goes on with one that was begun; what they report on the way goes to an [`Observer`]. A [`RunDirectory`] says which files a run has;
-//! [`records`](EpochRecord) are their contents. The learning rate of each step is [`learning_rate`]'s; [`StoppingState`] and
+//! [`train`] is the whole job, and [`train_or_resume`] goes on with one that was begun; what they report on the way goes to an
+//! [`Observer`]. A [`RunDirectory`] says which files a run has; [`records`](EpochRecord) are their contents, and a
+//! [`RecordedRun`] reads them back. The learning rate of each step is [`learning_rate`]'s; [`StoppingState`] and
 //! [`PlateauState`] watch the epochs as Keras' callbacks do. [`benchmark`] measures speed, without photos.
 
 mod benchmark;
@@ -18,6 +19,7 @@ mod plateau;
 mod preparation;
 mod rate_curve;
 mod rate_test;
+mod recorded;
 mod records;
 mod room;
 mod run_directory;
@@ -34,6 +36,7 @@ pub use plateau::{PlateauState, StoppingState};
 pub use preparation::{Prepared, TrainingRequest};
 pub use rate_curve::{RateCurve, RatePoint, Suggestions};
 pub use rate_test::{RateRange, test_rates};
+pub use recorded::{RecordError, RecordedRun, TestAnswers};
 pub use records::{Config, DataRecord, Environment, EpochRecord, Outcome, StepRecord, Summary};
 pub use run_directory::{RunDirectory, RunPlace};
 pub use schedule::learning_rate;

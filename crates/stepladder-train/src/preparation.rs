@@ -21,8 +21,10 @@ pub struct TrainingRequest {
     /// Side of the network's input in pixels; by default the rung's, but never more than the data's typical short side,
     /// because enlarged photos cost time and show nothing new.
     pub size: Option<usize>,
-    /// Decides split, initial weights, order, augmentation and dropout.
+    /// Decides initial weights, order, augmentation and dropout, and the split where `split_seed` does not.
     pub seed: u64,
+    /// Decides the split, so that trainings with several seeds have the same parts.
+    pub split_seed: Option<u64>,
     /// Where to compute.
     pub device: Device,
     /// How activations are stored.
@@ -82,6 +84,7 @@ impl TrainingRequest {
             data: config.data.request(shipped),
             size: Some(config.size),
             seed: config.seed,
+            split_seed: Some(config.split_seed),
             device: config.device.parse()?,
             precision: config.precision.parse()?,
             threads,
@@ -105,7 +108,12 @@ impl TrainingRequest {
         self.rung.network(size, dataset.classes.len())?;
         let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
-        let split = Split::new(&dataset, &store, &self.rung.split, self.seed)?;
+        let split = Split::new(
+            &dataset,
+            &store,
+            &self.rung.split,
+            self.split_seed.unwrap_or(self.seed),
+        )?;
         let network = self.rung.network(size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
@@ -131,6 +139,7 @@ impl TrainingRequest {
             batch_size: self.rung.training.batch_size,
             learning_rate: self.rung.optimizer.learning_rate(),
             seed: self.seed,
+            split_seed: self.split_seed.unwrap_or(self.seed),
             device: self.device.to_string(),
             precision: self.precision.to_string(),
             threads: self.threads,

@@ -178,6 +178,11 @@ fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> R
         now.learning_rate.to_string(),
     );
     compare("seed", then.seed.to_string(), now.seed.to_string());
+    compare(
+        "split seed",
+        then.split_seed.to_string(),
+        now.split_seed.to_string(),
+    );
     compare("device", then.device, now.device);
     compare("precision", then.precision, now.precision);
     if differences.is_empty() && read(&run.rung())? != request.rung.to_toml() {

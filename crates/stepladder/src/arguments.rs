@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 use stepladder_nn::Device;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
@@ -28,6 +29,10 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Say what is on photos
     Predict(PredictArguments),
+    /// Train rung after rung on the same photos, and say what each change was worth
+    Climb(ClimbArguments),
+    /// Compare runs: figures, differences in configuration, paired significance, curves
+    Compare(CompareArguments),
     /// List the rungs, or show one: layers, output shapes, parameters, multiply-adds
     Models(ModelsArguments),
     /// Measure how fast a rung trains and answers on this machine, on photos of noise
@@ -65,6 +70,10 @@ pub(crate) struct TrainArguments {
     /// Decides split, initial weights, order, augmentation and dropout
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+
+    /// Decides the split alone, to train with several seeds on the same parts [default: --seed]
+    #[arg(long, value_name = "SEED")]
+    pub split_seed: Option<u64>,
 
     /// Number format of activations; weights and sums are f32 in both
     #[arg(long, value_enum, default_value_t = Precision::Auto)]
@@ -267,6 +276,69 @@ pub(crate) struct PredictArguments {
     /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
     #[arg(long, default_value = "cpu")]
     pub device: Device,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClimbArguments {
+    /// A zip, a folder, a CSV or TSV table, or MNIST's IDX files; without it, the photos that Stepladder ships
+    pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub parts: DataArguments,
+
+    /// The rungs: names from `stepladder models`, or TOML files of your own [default: all that are shipped]
+    #[arg(long, value_name = "RUNG,..", value_delimiter = ',')]
+    pub rungs: Vec<String>,
+
+    /// Trainings of each rung, with the seeds 0, 1, ..; the split is the same for all
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seeds: u64,
+
+    /// Side of the network's input in pixels [default: the rung's, but no more than the photos have]
+    #[arg(long)]
+    pub size: Option<usize>,
+
+    /// Most epochs of each training [default: the rung's]
+    #[arg(long)]
+    pub epochs: Option<usize>,
+
+    /// Time for the whole climb, e.g. 20m or 1h30m, divided evenly over the rungs
+    #[arg(long, value_name = "TIME", conflicts_with = "epochs", value_parser = crate::span::parse)]
+    pub budget: Option<Duration>,
+
+    /// Number format of activations; weights and sums are f32 in both
+    #[arg(long, value_enum, default_value_t = Precision::Auto)]
+    pub precision: Precision,
+
+    /// Threads that compute and load [default: one for each core]; the result does not depend on it
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+
+    /// The climb's directory, to start or to go on with [default: climbs/<data>-<n>]
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub cache: CacheArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    /// Run directories; the first is what the others are compared with
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+
+    /// Print the table of runs as CSV
+    #[arg(long, conflicts_with_all = ["json", "markdown"])]
+    pub csv: bool,
+
+    /// Print all tables in Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
 }
 
 #[derive(Debug, Args)]

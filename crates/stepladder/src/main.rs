@@ -5,6 +5,7 @@ mod arguments;
 mod commands;
 mod plot;
 mod signals;
+mod span;
 mod terminal;
 
 use arguments::{Arguments, Command};
@@ -46,6 +47,8 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
         Command::FindLr(arguments) => commands::find_lr(arguments, output),
         Command::Evaluate(arguments) => commands::evaluate(arguments, output),
         Command::Predict(arguments) => commands::predict(arguments, output),
+        Command::Climb(arguments) => commands::climb(arguments, output),
+        Command::Compare(arguments) => commands::compare(arguments, output),
         Command::Models(arguments) => commands::models(arguments, output),
         Command::Bench(arguments) => commands::bench(arguments, output),
     }

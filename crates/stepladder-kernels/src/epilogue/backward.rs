@@ -174,8 +174,9 @@ impl<E: Element, A: Function> Kernel for Sums<'_, E, A> {
                         for x in from..(from + SEGMENT).min(self.width) {
                             let output = (line * self.width + x) * shape.channels + first;
                             let dy = E::load_first(s, self.output_gradient.as_ptr().add(output), n);
-                            let winner =
-                                self.source.winner(s, self.activation, &channels, start + x * step);
+                            let winner = self
+                                .source
+                                .winner(s, self.activation, &channels, start + x * step);
                             let g = s.mul(dy, self.activation.slope(s, winner.z));
                             sum = s.add(sum, g);
                             product = s.mul_add(g, s.sub(winner.x, mean), product);

@@ -12,7 +12,8 @@ use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use stepladder_classifier::{wilson_interval, write_atomically};
+use stepladder_classifier::write_atomically;
+use stepladder_comparison::wilson_interval;
 use stepladder_data::Progress;
 use stepladder_train::{Outcome, Prepared, RateCurve, RateRange, RunPlace, TrainingRequest, test_rates};
 

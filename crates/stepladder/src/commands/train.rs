@@ -1,6 +1,6 @@
 //! `stepladder train`: from what was typed to a training request, and its progress and result on the terminal.
 
-use super::{SHIPPED_NAME, SHIPPED_PHOTOS, cache, threads};
+use super::{SHIPPED_PHOTOS, cache, data, threads};
 use crate::Ending;
 use crate::arguments::{CheckpointArguments, ResumeArguments, TrainArguments};
 use crate::signals::stop_on_signals;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use stepladder_data::{DataError, DataRequest};
+use stepladder_data::DataError;
 use stepladder_model::{Finding, Rung, RungCatalog};
 use stepladder_train::{Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
 
@@ -91,6 +91,7 @@ pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingReque
         cache: cache(&arguments.cache, threads)?,
         size: arguments.size,
         seed: arguments.seed,
+        split_seed: arguments.split_seed,
         device: arguments.device,
         precision: arguments.precision.on(arguments.device),
         threads,
@@ -98,24 +99,8 @@ pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingReque
             Some(out) => RunPlace::Exactly(out.clone()),
             None => RunPlace::Below(PathBuf::from("runs")),
         },
-        data: data(arguments),
+        data: data(arguments.data, arguments.parts),
     })
-}
-
-/// The photos that were named, or the shipped ones.
-fn data(arguments: TrainArguments) -> DataRequest {
-    let parts = arguments.parts;
-    if arguments.data.is_none() && parts.table.is_none() && parts.train.is_none() {
-        return DataRequest::memory(SHIPPED_NAME, SHIPPED_PHOTOS);
-    }
-    DataRequest {
-        path: arguments.data,
-        table: parts.table,
-        train: parts.train,
-        val: parts.val,
-        test: parts.test,
-        memory: None,
-    }
 }
 
 /// The rung with everything that was overridden. The named options come after `--set`, which may replace the table that they

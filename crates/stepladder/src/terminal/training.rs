@@ -5,7 +5,7 @@ use super::{Output, ProgressBar, bytes, count, duration, interval, percent};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use stepladder_classifier::wilson_interval;
+use stepladder_comparison::wilson_interval;
 use stepladder_data::Progress;
 use stepladder_model::{Finding, lint};
 use stepladder_train::{
