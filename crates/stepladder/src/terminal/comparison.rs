@@ -13,45 +13,36 @@ const VALUE_WIDTH: usize = 48;
 
 /// Shows a comparison.
 pub(crate) fn show_comparison(compared: &RunComparison, markdown: bool, output: &Output) {
-    let table = |title: &str, table: &Table| {
-        output.line("");
-        if markdown {
-            output.line(&format!("## {title}\n"));
-            output.line(table.to_markdown().trim_end());
-        } else {
-            output.line(title);
-            output.table(table);
-        }
+    let section = |title: &str, table: &Table| match markdown {
+        true => format!("## {title}\n\n{}", table.to_markdown()),
+        false => format!("{title}\n{table}"),
     };
-    table("Figures", &figures(&compared.runs));
-    if compared.differences.is_empty() {
-        output.line("");
-        output.line("Their configurations do not differ");
-    } else {
-        table("Differences in configuration", &differences(compared));
-    }
-    table(
+    let mut sections = vec![section("Figures", &figures(&compared.runs))];
+    sections.push(match compared.differences.as_slice() {
+        [] => "Their configurations do not differ".to_string(),
+        _ => section("Differences in configuration", &differences(compared)),
+    });
+    sections.push(section(
         "Test accuracy against the first run, in points",
         &against(&compared.against_first),
-    );
-    let reasons = compared.against_first.iter();
-    let reasons: Vec<&AgainstFirst> = reasons.filter(|against| against.reason.is_some()).collect();
-    if !reasons.is_empty() {
-        output.line("");
-    }
-    for against in reasons {
-        let instead = match against.unpaired {
-            Some(_) => ": not paired, and its interval is the wider for it",
-            None => ": nothing to compare",
-        };
-        output.line(&format!(
-            "{}{instead}",
-            against.reason.as_deref().unwrap_or_default()
-        ));
-    }
+    ));
+    let reasons: Vec<String> = compared.against_first.iter().filter_map(not_paired).collect();
+    sections.push(reasons.join("\n"));
     if compared.runs.iter().any(|run| !run.curves.loss.is_empty()) {
-        table("Curves, by epoch", &curves(&compared.runs));
+        sections.push(section("Curves, by epoch", &curves(&compared.runs)));
     }
+    let sections = sections.iter().map(|section| section.trim_end());
+    let sections: Vec<&str> = sections.filter(|section| !section.is_empty()).collect();
+    output.line(&sections.join("\n\n"));
+}
+
+/// Why a run was not compared photo by photo, and what that means.
+fn not_paired(against: &AgainstFirst) -> Option<String> {
+    let instead = match against.unpaired {
+        Some(_) => "not paired, and its interval is the wider for it",
+        None => "nothing to compare",
+    };
+    Some(format!("{}: {instead}", against.reason.as_ref()?))
 }
 
 fn figures(runs: &[RunFigures]) -> Table {
