@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use stepladder_classifier::{Classifier, Evaluation, Predictions};
 use stepladder_data::Progress;
+use stepladder_nn::profile::{self, ProfileRow};
 
 /// Told what happens while it happens; the command line draws it.
 pub trait Observer: Sync {
@@ -29,6 +30,8 @@ pub trait Observer: Sync {
     fn resumed(&self, _place: &Checkpoint) {}
     /// Something that the user should know.
     fn note(&self, _message: &str) {}
+    /// Training is over, and the environment asked for its time by layer and pass.
+    fn profiled(&self, _rows: &[ProfileRow]) {}
 }
 
 /// Trains as requested and leaves a complete run directory, which must be new.
@@ -240,6 +243,9 @@ fn complete(
 ) -> Result<Summary, TrainError> {
     let restored = newest(run, observer)?;
     let fitted = fit(request, prepared, run, restored, observer, interrupt)?;
+    if let Some(rows) = profile::report(&prepared.network) {
+        observer.profiled(&rows);
+    }
     let measuring = std::time::Instant::now();
     let classifier = Classifier::new(
         fitted.model.clone(),

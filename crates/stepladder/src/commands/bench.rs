@@ -7,7 +7,6 @@ use crate::terminal::{Output, ProgressBar, bytes, count, percent, profile_table}
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use stepladder_model::{Rung, RungCatalog};
-use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, Speed, benchmark};
 
 /// The side where neither the user nor a smaller rung says one, for the deck's 512 pixels take minutes on a CPU.
@@ -100,14 +99,8 @@ fn show(result: &Benchmark, output: &Output) {
     }
     if let Some(rows) = &result.profile {
         output.line("");
-        output.line(profile_table(rows, profiled_steps(rows), result.machine.as_ref()).trim_end());
+        output.line(profile_table(rows, result.machine.as_ref()).trim_end());
     }
-}
-
-/// How many steps the rows are of: each calls a layer's passes once, or a few times.
-fn profiled_steps(rows: &[ProfileRow]) -> usize {
-    let layers = rows.iter().filter(|row| !row.layer.is_empty());
-    layers.map(|row| row.calls as usize).min().unwrap_or(0)
 }
 
 /// `154 photos/s, 208 ms a step of 32, 55.6 GFLOP/s, 28.0% of the peak`.

@@ -6,7 +6,7 @@ use stepladder_nn::profile::ProfileRow;
 use stepladder_train::MachinePeak;
 
 /// The rows as a table, times per step. Arithmetic is judged by the machine's peak where that is known.
-pub(crate) fn profile_table(rows: &[ProfileRow], steps: usize, machine: Option<&MachinePeak>) -> String {
+pub(crate) fn profile_table(rows: &[ProfileRow], machine: Option<&MachinePeak>) -> String {
     use Alignment::{Left, Right};
     let mut table = Table::new([
         ("layer", Left),
@@ -17,6 +17,7 @@ pub(crate) fn profile_table(rows: &[ProfileRow], steps: usize, machine: Option<&
         ("of peak", Right),
         ("GB/s", Right),
     ]);
+    let steps = steps(rows);
     let total: f64 = rows.iter().map(|row| row.seconds).sum();
     let mut rows: Vec<&ProfileRow> = rows.iter().collect();
     rows.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
@@ -27,7 +28,7 @@ pub(crate) fn profile_table(rows: &[ProfileRow], steps: usize, machine: Option<&
         table.row([
             row.layer.clone(),
             row.pass.to_string(),
-            format!("{:.2}", 1e3 * row.seconds / steps.max(1) as f64),
+            format!("{:.2}", 1e3 * row.seconds / steps as f64),
             percent(row.seconds / total.max(1e-12)),
             if arithmetic {
                 format!("{:.1}", rate(row.operations) / 1e9)
@@ -39,4 +40,10 @@ pub(crate) fn profile_table(rows: &[ProfileRow], steps: usize, machine: Option<&
         ]);
     }
     table.to_string()
+}
+
+/// How many steps the rows are of: each runs some layer's pass once, and none less often.
+fn steps(rows: &[ProfileRow]) -> u64 {
+    let layers = rows.iter().filter(|row| !row.layer.is_empty());
+    layers.map(|row| row.calls).min().unwrap_or(0).max(1)
 }

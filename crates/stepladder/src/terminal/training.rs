@@ -1,13 +1,14 @@
 //! What `train` shows: the data and the model before the first step, a line for each epoch, and the result with what to
 //! type next.
 
-use super::{Output, ProgressBar, bytes, count, duration, interval, percent};
+use super::{Output, ProgressBar, bytes, count, duration, interval, percent, profile_table};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use stepladder_comparison::wilson_interval;
 use stepladder_data::Progress;
 use stepladder_model::{Finding, lint};
+use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{
     Checkpoint, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary, TrainingRequest,
 };
@@ -139,6 +140,13 @@ impl Observer for TrainingView<'_> {
         &self.bar
     }
 
+    fn profiled(&self, rows: &[ProfileRow]) {
+        self.bar.line("");
+        for line in profile_table(rows, None).lines() {
+            self.bar.line(line);
+        }
+    }
+
     fn prepared(&self, prepared: &Prepared, run: &RunDirectory) {
         let rung = &self.request.rung;
         let split = &prepared.split;
@@ -195,14 +203,15 @@ impl Observer for TrainingView<'_> {
         line(
             "training",
             format!(
-                "{} {}, batch {}, at most {} epochs, seed {}, {} with {} threads",
+                "{} {}, batch {}, at most {} epochs, seed {}, {} with {} threads, {}",
                 rung.optimizer.name(),
                 rung.optimizer.learning_rate(),
                 rung.training.batch_size,
                 rung.training.epochs,
                 self.request.seed,
                 self.request.device,
-                self.request.threads
+                self.request.threads,
+                self.request.precision
             ),
         );
         if split.validation.is_empty() {
