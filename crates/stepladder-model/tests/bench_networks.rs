@@ -9,7 +9,7 @@ fn folder() -> PathBuf {
 }
 
 fn rung(name: &str) -> Rung {
-    Rung::from_path(&folder().join(format!("{name}.toml")), &RungCatalog::shipped()).unwrap()
+    Rung::from_path(folder().join(format!("{name}.toml")), &RungCatalog::shipped()).unwrap()
 }
 
 fn network(name: &str) -> Network {

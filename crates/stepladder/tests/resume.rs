@@ -22,7 +22,7 @@ const TRAIN: [&str; 9] = [
     "0",
 ];
 
-fn train<'a>(out: &'a str) -> Vec<&'a str> {
+fn train(out: &str) -> Vec<&str> {
     [&TRAIN[..], &["--out", out]].concat()
 }
 
