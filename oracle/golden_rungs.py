@@ -1,11 +1,12 @@
 """Asks Keras for the outputs, gradients and first ten optimizer steps of whole rungs, and stores digests of them.
 
-Two shipped rungs, and the test rungs that hold each layer and optimizer once.
+Five shipped rungs, and the test rungs that hold each layer and optimizer once.
 
-Usage: oracle/python oracle/golden_rungs.py
+Usage: oracle/python oracle/golden_rungs.py [RUNG ...]
 """
 
 import json
+import sys
 from pathlib import Path
 
 import fill
@@ -24,6 +25,9 @@ BATCH, CLASSES, STEPS, SAMPLES = 8, 5, 10, 32
 CASES = [
     ("baseline", rungs.RUNGS, 32, 1e-3),
     ("m5", rungs.RUNGS, 32, 1e-5),
+    ("m6", rungs.RUNGS, 48, 1e-4),
+    ("m9", rungs.RUNGS, 48, 1e-4),
+    ("m17", rungs.RUNGS, 64, 1e-4),
     ("every-layer", TESTS, 29, 1e-3),
     ("every-layer-adamw", TESTS, 29, 1e-3),
     ("every-layer-sgd", TESTS, 29, 5e-2),
@@ -68,7 +72,8 @@ def golden(name: str, folder: Path, size: int, learning_rate: float) -> dict:
 
 if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
-    for name, folder, size, learning_rate in CASES:
+    wanted = sys.argv[1:] or [name for name, *_ in CASES]
+    for name, folder, size, learning_rate in [case for case in CASES if case[0] in wanted]:
         path = OUT / f"{name}.json"
         path.write_text(json.dumps(golden(name, folder, size, learning_rate)) + "\n")
         print(path.name)

@@ -31,6 +31,7 @@ def layer(spec: dict, defaults: dict, classes: int):
     """The Keras layer of one entry of `layers`."""
     spec = {k: v for k, v in spec.items() if k not in ("name", "input", "inputs")}
     kind = spec.pop("layer")
+    spec.pop("depthwise_fan_in", None)  # Keras has no word for it, and the weights are given
     if kind in ("Conv2D", "Dense"):
         if "kernel_initializer" in defaults:
             spec.setdefault("kernel_initializer", defaults["kernel_initializer"])

@@ -1,7 +1,14 @@
 //! The shipped rungs: that each is its parent with exactly the stated change, that they fit the sizes they are meant
 //! for, and what they look like.
 
-use stepladder_model::{Initializer, Layer, OptimizerConfig, Rung, RungCatalog, Units, diff, shipped};
+use stepladder_model::{
+    Initializer, Layer, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, diff, shipped, variants,
+};
+
+/// The ladder and the variants.
+fn all() -> impl Iterator<Item = &'static ShippedRung> {
+    shipped().iter().chain(variants())
+}
 
 fn rung(name: &str) -> Rung {
     RungCatalog::shipped().get(name).unwrap()
@@ -17,8 +24,11 @@ fn diff_text(rung: &Rung) -> String {
 
 #[test]
 fn all_can_be_read_under_their_own_names_in_ladder_order() {
+    let ladder: Vec<&str> = shipped().iter().map(|rung| rung.name).collect();
+    let expected = "baseline m3 m4 m5 he-normal m6-no-bn m6 m7 m9 m10 m13 lr-study m17 m20";
+    assert_eq!(ladder.join(" "), expected);
     let mut before = Vec::new();
-    for shipped in shipped() {
+    for shipped in all() {
         let rung = rung(shipped.name);
         assert_eq!(rung.name, shipped.name);
         assert!(
@@ -40,7 +50,7 @@ fn all_can_be_read_under_their_own_names_in_ladder_order() {
 
 #[test]
 fn all_fit_small_and_large_photos() {
-    for shipped in shipped() {
+    for shipped in all() {
         for size in [32, 48, 64, 96, 100, 128, 224, 512] {
             let network = rung(shipped.name).network(size, 5).unwrap();
             // What Adam keeps of each parameter, in bytes, against the 16 GB of the accelerators of the deck's time.
@@ -55,7 +65,7 @@ fn all_fit_small_and_large_photos() {
 
 #[test]
 fn all_say_the_same_when_written_whole_and_read_again() {
-    for shipped in shipped() {
+    for shipped in all() {
         let rung = rung(shipped.name);
         let again = Rung::from_toml(&rung.to_toml(), "again.toml", &RungCatalog::shipped()).unwrap();
         assert_eq!(rung, again);
@@ -134,7 +144,7 @@ fn he_normal_differs_from_m5_in_the_initializer_alone() {
 
 #[test]
 fn summaries_at_the_decks_size() {
-    for shipped in shipped() {
+    for shipped in all() {
         let network = rung(shipped.name).network(512, 5).unwrap();
         insta::assert_snapshot!(format!("summary_{}", shipped.name), network.summary());
     }
@@ -142,7 +152,11 @@ fn summaries_at_the_decks_size() {
 
 #[test]
 fn differences_from_the_parents() {
-    for name in ["m3", "m4"] {
+    // `diff` of m5 and of he-normal is spelt out above.
+    for name in all()
+        .map(|rung| rung.name)
+        .filter(|name| !["baseline", "m5", "he-normal"].contains(name))
+    {
         insta::assert_snapshot!(format!("diff_{name}"), diff_text(&rung(name)));
     }
 }

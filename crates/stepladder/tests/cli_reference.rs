@@ -34,12 +34,16 @@ fn page() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/cli.md")
 }
 
-/// A section for the program, and one for each of its commands.
+/// A section for the program, and one for each of its commands, and of theirs.
 fn generated() -> String {
     let program = help(&[]);
     let mut text = section("stepladder", &program);
     for command in commands(&program) {
-        text += &section(&format!("stepladder {command}"), &help(&[command]));
+        let command_help = help(&[command]);
+        text += &section(&format!("stepladder {command}"), &command_help);
+        for inner in commands(&command_help) {
+            text += &section(&format!("stepladder {command} {inner}"), &help(&[command, inner]));
+        }
     }
     text
 }
