@@ -77,6 +77,15 @@ struct Free {
     allocated: usize,
 }
 
+impl Free {
+    /// A free block of `bytes`, or of up to twice as many: an epoch's last batch, which is smaller, then needs no memory beside
+    /// that of the others.
+    fn reuse(&mut self, bytes: usize) -> Option<Block> {
+        let mut fitting = self.blocks.range_mut(bytes..=2 * bytes);
+        fitting.find_map(|(_, blocks)| blocks.pop())
+    }
+}
+
 /// Where buffers come from and go back to; a clone shares the same memory.
 #[derive(Clone, Default)]
 pub struct BufferPool {
@@ -101,7 +110,7 @@ impl BufferPool {
                 .checked_mul(size_of::<T>())
                 .expect("a buffer of less than the address space"),
         );
-        let reused = self.lock().blocks.get_mut(&bytes).and_then(Vec::pop);
+        let reused = self.lock().reuse(bytes);
         let block = reused.unwrap_or_else(|| {
             self.lock().allocated += bytes;
             Block::new(bytes)
@@ -229,6 +238,8 @@ mod tests {
             drop(pool.take::<bf16>(2000));
         }
         assert_eq!(pool.allocated_bytes(), bytes);
+        drop(pool.take::<f32>(600));
+        assert_eq!(pool.allocated_bytes(), bytes, "a smaller buffer reuses a larger block");
         pool.release();
         assert_eq!(pool.allocated_bytes(), 0);
     }
