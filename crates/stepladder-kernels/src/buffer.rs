@@ -239,7 +239,11 @@ mod tests {
         }
         assert_eq!(pool.allocated_bytes(), bytes);
         drop(pool.take::<f32>(600));
-        assert_eq!(pool.allocated_bytes(), bytes, "a smaller buffer reuses a larger block");
+        assert_eq!(
+            pool.allocated_bytes(),
+            bytes,
+            "a smaller buffer reuses a larger block"
+        );
         pool.release();
         assert_eq!(pool.allocated_bytes(), 0);
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use stepladder_data::{CacheConfig, DataRequest, NoProgress, Progress};
 use stepladder_model::{Rung, RungCatalog};
-use stepladder_nn::Device;
+use stepladder_nn::{Device, Precision};
 use stepladder_train::{
     EpochRecord, Observer, Outcome, Prepared, RunDirectory, RunPlace, StepRecord, Summary, TrainError,
     TrainingRequest, train, train_or_resume,
@@ -81,7 +81,9 @@ impl Place {
             data: DataRequest::path(self.path("trees")),
             size: Some(16),
             seed: 5,
+            split_seed: None,
             device: Device::Cpu,
+            precision: Precision::F32,
             threads: 2,
             place: RunPlace::Exactly(self.path(run)),
             cache: CacheConfig::new(self.path("cache")),

@@ -365,7 +365,7 @@ fn ctrl_c_leaves_what_is_done_and_the_same_command_goes_on() {
         .spawn()
         .unwrap();
     while !place
-        .path("climbs/small_flowers5-1/baseline-seed0/best.safetensors")
+        .path("climbs/small_flowers5-1/baseline-seed0/steps.jsonl")
         .exists()
     {
         std::thread::sleep(Duration::from_millis(5));
