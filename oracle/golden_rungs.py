@@ -25,9 +25,6 @@ BATCH, CLASSES, STEPS, SAMPLES = 8, 5, 10, 32
 CASES = [
     ("baseline", rungs.RUNGS, 32, 1e-3),
     ("m5", rungs.RUNGS, 32, 1e-5),
-    ("m6", rungs.RUNGS, 48, 1e-4),
-    ("m9", rungs.RUNGS, 48, 1e-4),
-    ("m17", rungs.RUNGS, 64, 1e-4),
     ("every-layer", TESTS, 29, 1e-3),
     ("every-layer-adamw", TESTS, 29, 1e-3),
     ("every-layer-sgd", TESTS, 29, 5e-2),

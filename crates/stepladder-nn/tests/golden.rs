@@ -209,21 +209,6 @@ fn m5_agrees_with_keras() {
 }
 
 #[test]
-fn m6_with_skip_connections_agrees_with_keras() {
-    check("m6");
-}
-
-#[test]
-fn m9_with_leaky_relu_agrees_with_keras() {
-    check("m9");
-}
-
-#[test]
-fn m17_with_separable_convolutions_and_swish_agrees_with_keras() {
-    check("m17");
-}
-
-#[test]
 fn every_layer_with_adam_agrees_with_keras() {
     check("every-layer");
 }
