@@ -41,6 +41,11 @@ def figure(monitor: str, loss: float) -> float:
     return loss if monitor.endswith("loss") else float(np.float32(1 - loss / 2))
 
 
+def mode(monitor: str) -> str:
+    """Said aloud, because Keras finds it out only from a model that was fitted."""
+    return "min" if monitor.endswith("loss") else "max"
+
+
 def jsonable(value: float | None) -> float | None:
     """JSON has no NaN; null stands for it."""
     return None if value is None or not np.isfinite(value) else float(value)
@@ -69,14 +74,14 @@ def watch(callback: keras.callbacks.Callback, curve: list[float], after) -> list
 
 
 def early_stopping(monitor: str, curve: list[float], **settings) -> dict:
-    callback = keras.callbacks.EarlyStopping(monitor=monitor, **settings)
+    callback = keras.callbacks.EarlyStopping(monitor=monitor, mode=mode(monitor), **settings)
     best = watch(callback, curve, lambda _: jsonable(callback.best))
     stopped = callback.stopped_epoch if callback.model.stop_training else None
     return {"monitor": monitor, **settings, "stopped": stopped, "best": best}
 
 
 def plateau(monitor: str, curve: list[float], **settings) -> dict:
-    callback = keras.callbacks.ReduceLROnPlateau(monitor=monitor, **settings)
+    callback = keras.callbacks.ReduceLROnPlateau(monitor=monitor, mode=mode(monitor), **settings)
     rates = watch(callback, curve, lambda made: float(np.float32(made.optimizer.learning_rate)))
     return {"monitor": monitor, **settings, "rates": rates}
 
