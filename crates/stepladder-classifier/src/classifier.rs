@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use stepladder_data::{DataError, Loader, LoaderConfig, PhotoStore, RgbPhoto, prepare};
 use stepladder_model::{Rung, RungCatalog};
-use stepladder_nn::{Device, Model, ModelError};
+use stepladder_nn::{Device, Model, ModelError, Precision, UnknownPrecision};
 
 /// The version of the file's header; a reader refuses newer ones by name.
 const FORMAT: u32 = 1;
@@ -58,6 +58,13 @@ struct Header {
     preprocessing: Preprocessing,
     /// The rung in full, as TOML.
     rung: String,
+    /// How activations were stored in training, and are when predicting; files without it are f32.
+    #[serde(default = "f32_name")]
+    precision: String,
+}
+
+fn f32_name() -> String {
+    Precision::F32.to_string()
 }
 
 /// Why a classifier cannot be loaded or saved.
@@ -74,7 +81,7 @@ pub enum ClassifierError {
         /// The version that wrote it.
         version: String,
     },
-    /// The rung in the header cannot be read or gives no network.
+    /// The header cannot be read or gives no network.
     #[error("{}: the rung inside the file is damaged: {reason}", path.display())]
     Rung {
         /// The file.
@@ -120,12 +127,16 @@ impl Classifier {
         let rung = rung.map_err(|error| damaged(error.to_string()))?;
         let network = rung.network(document.preprocessing.size, document.classes.len());
         let network = network.map_err(|error| damaged(error.to_string()))?;
+        let precision: Precision = document
+            .precision
+            .parse()
+            .map_err(|error: UnknownPrecision| damaged(error.to_string()))?;
         let model = Model::from_arrays(network, arrays, device).map_err(|source| ClassifierError::Model {
             path: path.to_path_buf(),
             source,
         })?;
         Ok(Classifier {
-            model,
+            model: model.with_precision(precision),
             rung,
             classes: document.classes,
         })
@@ -139,6 +150,7 @@ impl Classifier {
             classes: self.classes.clone(),
             preprocessing: Preprocessing::new(self.size()),
             rung: self.rung.to_toml(),
+            precision: self.model.precision().to_string(),
         };
         Ok(write_arrays(path, &header, &self.model.to_arrays())?)
     }

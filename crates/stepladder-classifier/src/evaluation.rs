@@ -2,6 +2,7 @@
 //! class.
 
 use serde::{Deserialize, Serialize};
+use stepladder_comparison::wilson_interval;
 use stepladder_nn::argmax;
 
 /// The probabilities that a model gave to a list of labelled photos.
@@ -149,22 +150,6 @@ impl Evaluation {
     }
 }
 
-/// The 95% interval of a share of which `right` of `images` were seen (Wilson 1927): where the accuracy on many more
-/// photos of this kind would lie. Unlike the usual plus or minus, it stays inside 0 to 1 and holds for few photos.
-///
-/// Between 0 and 1 for no photos.
-pub fn wilson_interval(right: usize, images: usize) -> [f64; 2] {
-    /// The normal quantile of 97.5%.
-    const Z: f64 = 1.959_963_984_540_054;
-    if images == 0 {
-        return [0.0, 1.0];
-    }
-    let (n, p) = (images as f64, right as f64 / images as f64);
-    let center = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
-    let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    [(center - half).max(0.0), (center + half).min(1.0)]
-}
-
 /// `part / whole`; none of nothing is no figure.
 fn share(part: u32, whole: u32) -> Option<f64> {
     (whole > 0).then(|| f64::from(part) / f64::from(whole))
@@ -207,18 +192,6 @@ mod tests {
             (e.classes[2].precision, e.classes[2].recall, e.classes[2].f1),
             (None, None, None)
         );
-    }
-
-    #[test]
-    fn wilson_intervals_are_those_of_the_literature() {
-        // Newcombe 1998, table I: 81 of 263 and 0 of 20.
-        let [low, high] = wilson_interval(81, 263);
-        assert!(
-            (low - 0.2553).abs() < 1e-4 && (high - 0.3662).abs() < 1e-4,
-            "{low} {high}"
-        );
-        let [low, high] = wilson_interval(0, 20);
-        assert!(low == 0.0 && (high - 0.1611).abs() < 1e-4, "{low} {high}");
     }
 
     #[test]

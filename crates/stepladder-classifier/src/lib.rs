@@ -11,5 +11,5 @@ mod weights;
 
 pub use atomic::write_atomically;
 pub use classifier::{Classifier, ClassifierError, Preprocessing, classify};
-pub use evaluation::{ClassFigures, Evaluation, PhotoPrediction, Predictions, wilson_interval};
+pub use evaluation::{ClassFigures, Evaluation, PhotoPrediction, Predictions};
 pub use weights::{WeightsError, WeightsFile, read_arrays, write_arrays};

@@ -23,10 +23,17 @@ pub(crate) trait Function: Copy + Send + Sync {
     /// Whether it never decreases, so that a window's maximum is that of the largest value. One that does not (swish)
     /// falls, then rises: its maximum is at the largest or the smallest value.
     const MONOTONE: bool = true;
+    /// Whether its slope costs more to compute again than to keep.
+    const COSTLY: bool = false;
     /// f(x)
     fn value<S: Simd>(self, s: S, x: S::F) -> S::F;
     /// f'(x)
     fn slope<S: Simd>(self, s: S, x: S::F) -> S::F;
+    /// Where f(a) > f(b), for a < b < 0. Only asked of functions that are not monotone.
+    #[inline(always)]
+    fn exceeds<S: Simd>(self, s: S, a: S::F, b: S::F) -> S::M {
+        s.gt(self.value(s, a), self.value(s, b))
+    }
 }
 
 /// A kernel that wants to know its activation at compile time.
@@ -95,6 +102,7 @@ impl Function for LeakyRelu {
 
 impl Function for Swish {
     const MONOTONE: bool = false;
+    const COSTLY: bool = true;
 
     #[inline(always)]
     fn value<S: Simd>(self, s: S, x: S::F) -> S::F {
@@ -107,5 +115,14 @@ impl Function for Swish {
         let y = math::sigmoid(s, x);
         let one = s.splat(1.0);
         s.mul(y, s.mul_add(x, s.sub(one, y), one))
+    }
+
+    #[inline(always)]
+    fn exceeds<S: Simd>(self, s: S, a: S::F, b: S::F) -> S::M {
+        // a / (1 + e^-a) > b / (1 + e^-b), without the divisions.
+        let (zero, one) = (s.splat(0.0), s.splat(1.0));
+        let below_a = s.add(one, math::exp(s, s.sub(zero, a)));
+        let below_b = s.add(one, math::exp(s, s.sub(zero, b)));
+        s.gt(s.mul(a, below_b), s.mul(b, below_a))
     }
 }

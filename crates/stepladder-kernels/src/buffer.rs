@@ -77,6 +77,15 @@ struct Free {
     allocated: usize,
 }
 
+impl Free {
+    /// A free block of `bytes`, or of up to twice as many: an epoch's last batch, which is smaller, then needs no memory beside
+    /// that of the others.
+    fn reuse(&mut self, bytes: usize) -> Option<Block> {
+        let mut fitting = self.blocks.range_mut(bytes..=2 * bytes);
+        fitting.find_map(|(_, blocks)| blocks.pop())
+    }
+}
+
 /// Where buffers come from and go back to; a clone shares the same memory.
 #[derive(Clone, Default)]
 pub struct BufferPool {
@@ -101,7 +110,7 @@ impl BufferPool {
                 .checked_mul(size_of::<T>())
                 .expect("a buffer of less than the address space"),
         );
-        let reused = self.lock().blocks.get_mut(&bytes).and_then(Vec::pop);
+        let reused = self.lock().reuse(bytes);
         let block = reused.unwrap_or_else(|| {
             self.lock().allocated += bytes;
             Block::new(bytes)
@@ -186,6 +195,14 @@ impl<T: Plain> DerefMut for Buffer<T> {
     }
 }
 
+impl<T: Plain> AsRef<[u8]> for Buffer<T> {
+    /// The values' bytes, in the machine's order.
+    fn as_ref(&self) -> &[u8] {
+        // Safety: as in `deref`; a Plain type has no padding, so that each of its bytes is initialized.
+        unsafe { std::slice::from_raw_parts(self.start().cast(), self.length * size_of::<T>()) }
+    }
+}
+
 impl<T: Plain> Drop for Buffer<T> {
     fn drop(&mut self) {
         if let Some(block) = self.block.take() {
@@ -221,6 +238,8 @@ mod tests {
             drop(pool.take::<bf16>(2000));
         }
         assert_eq!(pool.allocated_bytes(), bytes);
+        drop(pool.take::<f32>(600));
+        assert_eq!(pool.allocated_bytes(), bytes, "a smaller buffer reuses a larger block");
         pool.release();
         assert_eq!(pool.allocated_bytes(), 0);
     }

@@ -8,7 +8,7 @@ mod backward;
 mod forward;
 mod tile;
 
-pub(crate) use backward::only;
+pub(crate) use tile::only;
 
 use crate::{activation::Activation, context::Context, simd::Element};
 

@@ -44,5 +44,6 @@ pub use depthwise::DepthwiseConv2d;
 pub use epilogue::{Affine, Epilogue, NormGradient};
 pub use isa::{ISA_VARIABLE, Isa, UnknownIsa};
 pub use pool::{GlobalAveragePool, Pool2d, PoolKind};
+pub use reduce::channel_statistics;
 pub use simd::Element;
 pub use window::Window;

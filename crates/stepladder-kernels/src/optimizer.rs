@@ -69,6 +69,29 @@ impl Default for Progress {
     }
 }
 
+impl Progress {
+    /// Where an optimizer of this rule is after `steps` steps.
+    pub fn after(rule: Rule, steps: u64) -> Progress {
+        let mut progress = Progress::default();
+        for _ in 0..steps {
+            progress.advance(rule);
+        }
+        progress
+    }
+
+    fn advance(&mut self, rule: Rule) {
+        self.steps += 1;
+        if let Rule::Nadam { beta_1, .. } = rule {
+            self.momentum_product *= nadam_momentum(beta_1, self.steps as f64);
+        }
+    }
+}
+
+/// Nadam's momentum at step `t` (Dozat 2016), with Keras' decay of 0.96.
+fn nadam_momentum(beta_1: f32, t: f64) -> f64 {
+    f64::from(beta_1) * (1.0 - 0.5 * libm::pow(0.96, t))
+}
+
 /// One step's constants, the same for all parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
@@ -86,46 +109,50 @@ pub struct Step {
 }
 
 impl Step {
-    /// The next step of `progress`, which is moved on. `gradient_scale` multiplies gradients first, for clipping;
-    /// `weight_decay` is decoupled, 0 for none.
-    pub fn next(
-        rule: Rule,
-        progress: &mut Progress,
-        learning_rate: f32,
-        weight_decay: f32,
-        gradient_scale: f32,
-    ) -> Step {
-        progress.steps += 1;
+    /// The next step of `progress`, which is moved on. `weight_decay` is decoupled, 0 for none.
+    pub fn next(rule: Rule, progress: &mut Progress, learning_rate: f32, weight_decay: f32) -> Step {
+        progress.advance(rule);
         let t = progress.steps as f64;
         let rate = f64::from(learning_rate);
         let (by_moment, by_gradient, by_square) = match rule {
             Rule::Sgd { .. } => (0.0, 0.0, 0.0),
             Rule::Adam { beta_1, beta_2, .. } => {
-                let root = (1.0 - f64::from(beta_2).powf(t)).sqrt();
-                (rate * root / (1.0 - f64::from(beta_1).powf(t)), 0.0, 1.0)
+                let root = (1.0 - libm::pow(f64::from(beta_2), t)).sqrt();
+                (rate * root / (1.0 - libm::pow(f64::from(beta_1), t)), 0.0, 1.0)
             }
             Rule::Nadam { beta_1, beta_2, .. } => {
-                let momentum = |t: f64| f64::from(beta_1) * (1.0 - 0.5 * 0.96_f64.powf(t));
-                let (now, next) = (momentum(t), momentum(t + 1.0));
-                progress.momentum_product *= now;
+                let (now, next) = (nadam_momentum(beta_1, t), nadam_momentum(beta_1, t + 1.0));
                 let product = progress.momentum_product;
                 let by_moment = rate * next / (1.0 - product * next);
                 (
                     by_moment,
                     rate * (1.0 - now) / (1.0 - product),
-                    1.0 / (1.0 - f64::from(beta_2).powf(t)),
+                    1.0 / (1.0 - libm::pow(f64::from(beta_2), t)),
                 )
             }
         };
         Step {
             rule,
-            gradient_scale,
+            gradient_scale: 1.0,
             learning_rate,
             keep: 1.0 - weight_decay * learning_rate,
             by_moment: by_moment as f32,
             by_gradient: by_gradient as f32,
             by_square: by_square as f32,
         }
+    }
+
+    /// The same step with gradients multiplied by `gradient_scale` first, for clipping.
+    pub fn with_gradient_scale(self, gradient_scale: f32) -> Step {
+        Step {
+            gradient_scale,
+            ..self
+        }
+    }
+
+    /// How many state slots it uses, see [`Rule::slots`].
+    pub fn slots(&self) -> usize {
+        self.rule.slots()
     }
 
     /// Takes the step for one parameter. `slots` has as many slices as [`Rule::slots`].

@@ -2,6 +2,7 @@
 
 use crate::{
     context::Context,
+    conv::{Statistics, finish_statistics},
     simd::{Element, Kernel, Simd},
 };
 
@@ -22,7 +23,11 @@ pub(crate) fn channel_sums<E: Element>(context: &Context, values: &[E], channels
     let isa = context.isa();
     context.for_each_part(&mut partial, channels, |item, sums| {
         let values = &values[item * part..((item + 1) * part).min(values.len())];
-        isa.run(ChannelSums { values, sums });
+        isa.run(ChannelSums {
+            values,
+            sums,
+            squares: None,
+        });
     });
     for (channel, sum) in sums.iter_mut().enumerate() {
         *sum = partial
@@ -32,26 +37,65 @@ pub(crate) fn channel_sums<E: Element>(context: &Context, values: &[E], channels
     }
 }
 
+/// Mean and population variance of each channel of `values` `(pixels, channels)`, for a batch norm whose input no
+/// convolution wrote: those leave their statistics behind themselves.
+///
+/// # Panics
+///
+/// `values` has no whole number of pixels, or `statistics` has not a value for each of `channels`.
+pub fn channel_statistics<E: Element>(
+    context: &Context,
+    values: &[E],
+    channels: usize,
+    statistics: Statistics<'_>,
+) {
+    assert_eq!(statistics.mean.len(), channels, "one mean per channel");
+    assert!(values.len().is_multiple_of(channels), "whole pixels");
+    let part = (PART / channels).max(1) * channels;
+    let parts = values.len().div_ceil(part);
+    let mut sums = context.buffers().take_zeroed::<f32>(parts * 2 * channels);
+    let isa = context.isa();
+    context.for_each_part(&mut sums, 2 * channels, |item, sums| {
+        let values = &values[item * part..((item + 1) * part).min(values.len())];
+        let (sums, squares) = sums.split_at_mut(channels);
+        isa.run(ChannelSums {
+            values,
+            sums,
+            squares: Some(squares),
+        });
+    });
+    finish_statistics(statistics, &sums, channels, values.len() / channels);
+}
+
 struct ChannelSums<'a, E> {
     values: &'a [E],
     sums: &'a mut [f32],
+    /// Sums of squares, where they are wanted too.
+    squares: Option<&'a mut [f32]>,
 }
 
 impl<E: Element> Kernel for ChannelSums<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(mut self, s: S) {
         let channels = self.sums.len();
         for first in (0..channels).step_by(S::LANES) {
             let n = (channels - first).min(S::LANES);
-            let mut sum = s.splat(0.0);
+            let (mut sum, mut square) = (s.splat(0.0), s.splat(0.0));
             for pixel in self.values.chunks_exact(channels) {
                 // Safety: `first + n` is at most the pixel's length.
-                sum = s.add(sum, unsafe { E::load_first(s, pixel.as_ptr().add(first), n) });
+                let x = unsafe { E::load_first(s, pixel.as_ptr().add(first), n) };
+                sum = s.add(sum, x);
+                square = s.mul_add(x, x, square);
             }
-            // Safety: as above, of the sums.
-            unsafe { s.store_first(self.sums.as_mut_ptr().add(first), sum, n) };
+            // Safety: as above, of the sums, and of the squares, which are as many.
+            unsafe {
+                s.store_first(self.sums.as_mut_ptr().add(first), sum, n);
+                if let Some(squares) = &mut self.squares {
+                    s.store_first(squares.as_mut_ptr().add(first), square, n);
+                }
+            }
         }
     }
 }

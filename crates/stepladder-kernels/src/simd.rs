@@ -116,6 +116,10 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     }
     /// a > b
     fn gt(self, a: Self::F, b: Self::F) -> Self::M;
+    /// a = b
+    fn eq(self, a: Self::F, b: Self::F) -> Self::M;
+    /// Whether it is true of any lane.
+    fn any(self, m: Self::M) -> bool;
     /// `a` where `m`, else `b`.
     fn select(self, m: Self::M, a: Self::F, b: Self::F) -> Self::F;
     /// Nearest whole number, ties to even, for |a| < 2^22.

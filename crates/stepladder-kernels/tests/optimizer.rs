@@ -61,7 +61,7 @@ fn run(context: &Context, rule: Rule, start: &[f32], gradients: &[Vec<f32>]) -> 
     let mut state = vec![vec![0.0; start.len()]; rule.slots()];
     let mut progress = Progress::default();
     for gradient in gradients {
-        let step = Step::next(rule, &mut progress, RATE, DECAY, SCALE);
+        let step = Step::next(rule, &mut progress, RATE, DECAY).with_gradient_scale(SCALE);
         let mut slots: Vec<&mut [f32]> = state.iter_mut().map(Vec::as_mut_slice).collect();
         step.apply(context, &mut parameter, gradient, &mut slots);
     }

@@ -1,5 +1,6 @@
 //! Where tensors live and are computed: the CPU, or a GPU whose back end was compiled in.
 
+use crate::precision::Precision;
 use burn::tensor::Device as BurnDevice;
 use std::fmt;
 use std::str::FromStr;
@@ -61,9 +62,20 @@ impl Device {
     /// Sums are taken in another order with another set, so weights are the same, bit for bit, within one set only.
     pub fn instruction_set(self) -> Option<&'static str> {
         match self {
-            Device::Cpu => Some(crate::ops::instruction_set()),
+            Device::Cpu => Some(crate::ops::instruction_set().name()),
             #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
             _ => None,
+        }
+    }
+}
+
+impl Device {
+    /// The precision that is used unless another is asked for: bf16 on CPUs that multiply it directly, where it is faster
+    /// and trains as well; f32 elsewhere.
+    pub fn default_precision(self) -> Precision {
+        match self {
+            Device::Cpu if crate::ops::instruction_set().has_bf16_dot() => Precision::Bf16,
+            _ => Precision::F32,
         }
     }
 }

@@ -1,6 +1,9 @@
-//! One pass of a batch of photos through a network: the meaning of each layer, in terms of [`crate::ops`].
+//! One pass of a batch of photos through a network: the steps of its plan, in terms of [`crate::ops`].
 
-use crate::ops::{self, BatchNorm, Window};
+use crate::ops::{self, Norm, NormStatistics, Tail, Window, WithStatistics};
+use crate::plan::{Epilogue, Plan, Step};
+use crate::precision::Precision;
+use crate::profile;
 use crate::random::Stream;
 use burn::tensor::Tensor;
 use stepladder_model::{Activation, BatchNormalization, Layer, Network, Node, Source};
@@ -16,7 +19,7 @@ pub(crate) enum Mode {
 
 /// The outcome of a pass.
 pub(crate) struct Pass {
-    /// Scores before the softmax, `[N, classes]`.
+    /// Scores before the softmax, `[N, classes]`, f32.
     pub logits: Tensor<2>,
     /// New values of moving statistics, by parameter index; empty in inference.
     pub statistics: Vec<(usize, Tensor<1>)>,
@@ -31,64 +34,46 @@ enum Value {
     Vector(Tensor<2>),
 }
 
-/// Runs `images` `[N, H, W, 3]` through `network`.
+/// Runs `images` `[N, H, W, 3]` through `network`, whose plan is `plan`. Activations are stored as `images` are, but the last
+/// layer is f32.
 ///
 /// `parameters` holds the flat values of every parameter, in the order of the network's nodes.
 ///
 /// # Panics
 ///
 /// If the images or parameters are not of the network's shapes: [`Network`]'s construction has checked the rest.
-pub(crate) fn forward(network: &Network, parameters: &[Tensor<1>], images: Tensor<4>, mode: Mode) -> Pass {
-    let mut uses_left = count_uses(network);
-    let mut values: Vec<Option<Value>> = vec![None; network.nodes.len()];
-    let mut statistics = Vec::new();
-    let mut first_parameter = 0;
-    let last = network.nodes.len() - 1;
-    for (index, node) in network.nodes.iter().enumerate() {
-        let inputs = node.inputs.iter().map(|source| match *source {
-            Source::Image => Value::Map(images.clone()),
-            Source::Node(from) => {
-                uses_left[from] -= 1;
-                // The last reader takes the value itself, which frees it, or lets it be changed in place.
-                let value = if uses_left[from] == 0 {
-                    values[from].take()
-                } else {
-                    values[from].clone()
-                };
-                value.expect("nodes are in topological order")
-            }
-        });
-        let inputs: Vec<Value> = inputs.collect();
-        let mut layer = LayerPass {
-            node,
-            parameters: Parameters {
-                node,
-                values: &parameters[first_parameter..],
-            },
-            first_parameter,
-            is_head: index == last,
-            mode,
-            node_index: index,
-            statistics: &mut statistics,
-        };
-        values[index] = Some(layer.run(inputs));
-        first_parameter += node.parameters.len();
+pub(crate) fn forward(
+    network: &Network,
+    plan: &Plan,
+    parameters: &[Tensor<1>],
+    images: Tensor<4>,
+    mode: Mode,
+) -> Pass {
+    let mut pass = Walk::new(network, plan, parameters, images, mode);
+    for step in &plan.steps {
+        pass.step(step);
     }
-    match values[last].take() {
-        Some(Value::Vector(logits)) => Pass { logits, statistics },
+    match pass.values.pop().flatten() {
+        Some(Value::Vector(logits)) => Pass {
+            logits: ops::convert(logits, Precision::F32),
+            statistics: pass.moved,
+        },
         _ => panic!("a network ends in a vector of logits"),
     }
 }
 
-/// How many nodes read each node's output; the last node's is read by the caller.
-fn count_uses(network: &Network) -> Vec<usize> {
-    let mut uses = vec![0; network.nodes.len()];
-    for source in network.nodes.iter().flat_map(|node| &node.inputs) {
-        if let Source::Node(from) = *source {
-            uses[from] += 1;
-        }
-    }
-    uses
+/// A pass under way.
+struct Walk<'a> {
+    network: &'a Network,
+    parameters: Vec<Parameters<'a>>,
+    images: Tensor<4>,
+    mode: Mode,
+    /// Each node's value, while somebody is still to read it.
+    values: Vec<Option<Value>>,
+    readers: Vec<usize>,
+    /// The mean and variance of a node's value, where it left them.
+    statistics: Vec<Option<[Tensor<1>; 2]>>,
+    moved: Vec<(usize, Tensor<1>)>,
 }
 
 /// The parameters of one node, by position, in their own shapes.
@@ -96,6 +81,8 @@ fn count_uses(network: &Network) -> Vec<usize> {
 struct Parameters<'a> {
     node: &'a Node,
     values: &'a [Tensor<1>],
+    /// The index of the first among all parameters.
+    first: usize,
 }
 
 impl Parameters<'_> {
@@ -111,55 +98,119 @@ impl Parameters<'_> {
 
     /// The bias at `position`, where the layer has one.
     fn bias(self, position: usize) -> Option<Tensor<1>> {
-        (position < self.node.parameters.len()).then(|| self.values[position].clone())
+        self.values.get(position).cloned()
     }
 }
 
-/// One node within one pass.
-struct LayerPass<'a> {
-    node: &'a Node,
-    parameters: Parameters<'a>,
-    first_parameter: usize,
-    is_head: bool,
-    mode: Mode,
-    node_index: usize,
-    statistics: &'a mut Vec<(usize, Tensor<1>)>,
-}
+impl<'a> Walk<'a> {
+    fn new(
+        network: &'a Network,
+        plan: &Plan,
+        parameters: &'a [Tensor<1>],
+        images: Tensor<4>,
+        mode: Mode,
+    ) -> Walk<'a> {
+        let count = network.nodes.len();
+        let mut first = 0;
+        let own = network.nodes.iter().map(|node| {
+            let from = first;
+            first += node.parameters.len();
+            Parameters {
+                node,
+                values: &parameters[from..first],
+                first: from,
+            }
+        });
+        Walk {
+            network,
+            parameters: own.collect(),
+            images,
+            mode,
+            values: vec![None; count],
+            readers: plan.readers.clone(),
+            statistics: vec![None; count],
+            moved: Vec::new(),
+        }
+    }
 
-impl LayerPass<'_> {
-    fn run(&mut self, mut inputs: Vec<Value>) -> Value {
-        let parameters = self.parameters;
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Node {
+                index,
+                statistics,
+                bare,
+            } => {
+                let _layer = profile::Layer::of(*index).enter();
+                let wanted = *statistics && matches!(self.mode, Mode::Training { .. });
+                let value = self.node(*index, wanted, *bare);
+                self.values[*index] = Some(value);
+            }
+            Step::Epilogue(epilogue) => {
+                let _layer = profile::Layer::of(epilogue.output).enter();
+                let value = self.epilogue(epilogue);
+                self.values[epilogue.output] = Some(value);
+            }
+        }
+    }
+
+    /// The value of `source` for one of its readers. The last takes the value itself, which frees it.
+    fn read(&mut self, source: Source) -> Value {
+        let Source::Node(from) = source else {
+            return Value::Map(self.images.clone());
+        };
+        let value = self.values[from].take().expect("steps are in topological order");
+        self.readers[from] = self.readers[from].saturating_sub(1);
+        if self.readers[from] == 0 {
+            return value;
+        }
+        let (value, rest) = value.fork();
+        self.values[from] = Some(rest);
+        value
+    }
+
+    /// The value of a node; without its own activation where that is `bare`.
+    fn node(&mut self, index: usize, statistics: bool, bare: bool) -> Value {
+        let node = &self.network.nodes[index];
+        let is_head = index + 1 == self.network.nodes.len();
+        let mut inputs: Vec<Value> = node.inputs.iter().map(|source| self.read(*source)).collect();
         let x = inputs.swap_remove(0);
-        match &self.node.layer {
+        let parameters = self.parameters[index];
+        let activation = match node.layer.activation() {
+            _ if bare => Activation::Linear,
+            // The loss and `predict` work from logits.
+            Activation::Softmax if is_head => Activation::Linear,
+            activation => activation,
+        };
+        match &node.layer {
             Layer::Conv2D(layer) => {
                 let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
-                let y = ops::conv2d(x.map(), parameters.get(0), parameters.bias(1), window);
-                self.activate(Value::Map(y), layer.activation)
+                let y = ops::conv2d(x.map(), parameters.get(0), parameters.bias(1), window, statistics);
+                Value::Map(self.keep(index, y)).activated(activation)
             }
             Layer::DepthwiseConv2D(layer) => {
                 let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
-                let y = ops::depthwise_conv2d(x.map(), parameters.get(0), parameters.bias(1), window);
-                self.activate(Value::Map(y), layer.activation)
+                let y =
+                    ops::depthwise_conv2d(x.map(), parameters.get(0), parameters.bias(1), window, statistics);
+                Value::Map(self.keep(index, y)).activated(activation)
             }
             Layer::SeparableConv2D(layer) => {
                 let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
                 let pointwise = Window::new([1, 1], [1, 1], layer.padding);
-                let y = ops::depthwise_conv2d(x.map(), parameters.get(0), None, window);
-                let y = ops::conv2d(y, parameters.get(1), parameters.bias(2), pointwise);
-                self.activate(Value::Map(y), layer.activation)
+                let (y, _) = ops::depthwise_conv2d(x.map(), parameters.get(0), None, window, false);
+                let y = ops::conv2d(y, parameters.get(1), parameters.bias(2), pointwise, statistics);
+                Value::Map(self.keep(index, y)).activated(activation)
             }
-            Layer::Dense(layer) => {
-                let y = ops::dense(x.vector(), parameters.get(0), parameters.bias(1));
-                self.activate(Value::Vector(y), layer.activation)
+            Layer::Dense(_) => {
+                let x = x.vector();
+                let x = if is_head {
+                    ops::convert(x, Precision::F32)
+                } else {
+                    x
+                };
+                let y = ops::dense(x, parameters.get(0), parameters.bias(1), statistics);
+                Value::Vector(self.keep(index, y)).activated(activation)
             }
-            Layer::BatchNormalization(layer) => self.batch_normalization(x, layer),
-            Layer::Activation(function) => self.activate(x, *function),
-            Layer::LeakyReLU(layer) => self.activate(
-                x,
-                Activation::LeakyRelu {
-                    negative_slope: layer.negative_slope,
-                },
-            ),
+            Layer::Activation(_) | Layer::LeakyReLU(_) => x.activated(activation),
             Layer::MaxPooling2D(layer) => {
                 let window = Window::new(layer.pool_size, layer.strides, layer.padding);
                 Value::Map(ops::max_pool(x.map(), window))
@@ -173,10 +224,10 @@ impl LayerPass<'_> {
             Layer::Dropout(layer) => match self.mode {
                 Mode::Inference => x,
                 Mode::Training { seed, step } => {
-                    let mut stream = Stream::new(seed, &format!("dropout {}", self.node_index), step);
+                    let key = Stream::new(seed, &format!("dropout {index}"), step).key();
                     match x {
-                        Value::Map(x) => Value::Map(ops::dropout(x, layer.rate, &mut stream)),
-                        Value::Vector(x) => Value::Vector(ops::dropout(x, layer.rate, &mut stream)),
+                        Value::Map(x) => Value::Map(ops::dropout(x, layer.rate, key)),
+                        Value::Vector(x) => Value::Vector(ops::dropout(x, layer.rate, key)),
                     }
                 }
             },
@@ -185,6 +236,7 @@ impl LayerPass<'_> {
                 (Value::Vector(a), Value::Vector(b)) => Value::Vector(a + b),
                 _ => panic!("Add's inputs have one shape"),
             }),
+            Layer::BatchNormalization(_) => panic!("the plan puts batch normalization into an epilogue"),
             Layer::RandomRotation(_)
             | Layer::RandomTranslation(_)
             | Layer::RandomZoom(_)
@@ -193,59 +245,88 @@ impl LayerPass<'_> {
         }
     }
 
-    /// Applies an activation; the head's softmax is left to the loss and to `predict`, which work from logits.
-    fn activate(&self, x: Value, function: Activation) -> Value {
-        if self.is_head && function == Activation::Softmax {
-            return x;
+    /// Notes the statistics that came with a node's value.
+    fn keep<const D: usize>(&mut self, index: usize, (y, statistics): WithStatistics<D>) -> Tensor<D> {
+        self.statistics[index] = statistics;
+        y
+    }
+
+    fn epilogue(&mut self, epilogue: &Epilogue) -> Value {
+        let x = match epilogue.input {
+            // A layer's own activation: the value is not anybody else's yet.
+            Source::Node(from) if from == epilogue.output => {
+                self.values[from].take().expect("the node's own step came first")
+            }
+            source => self.read(source),
+        };
+        let skip = epilogue.skip.map(|skip| self.read(skip).into_map().0);
+        let (x, shape) = x.into_map();
+        let norm = epilogue.norm.map(|node| {
+            let left = match epilogue.input {
+                Source::Node(from) => self.statistics[from].take(),
+                Source::Image => None,
+            };
+            self.norm(node, left)
+        });
+        let tail = Tail {
+            activation: epilogue.activation,
+            pool: epilogue.pool,
+        };
+        let (y, statistics) = ops::epilogue(x, norm, skip, tail);
+        if let (Some(node), Some(statistics)) = (epilogue.norm, statistics) {
+            self.move_statistics(node, statistics);
         }
-        match x {
-            Value::Map(x) => Value::Map(ops::activation(x, function)),
-            Value::Vector(x) => Value::Vector(ops::activation(x, function)),
+        Value::from_map(y, shape)
+    }
+
+    /// The batch normalization of `node`, on an input that left `statistics`.
+    fn norm(&self, node: usize, statistics: Option<[Tensor<1>; 2]>) -> Norm {
+        let Layer::BatchNormalization(layer) = &self.network.nodes[node].layer else {
+            panic!("the plan names a batch normalization");
+        };
+        let values = self.parameters[node].values;
+        let moving = moving_position(layer);
+        let constant = |x: f32| Tensor::full(values[moving].dims(), x, &values[moving].device());
+        Norm {
+            gamma: if layer.scale {
+                values[0].clone()
+            } else {
+                constant(1.0)
+            },
+            beta: if layer.center {
+                values[usize::from(layer.scale)].clone()
+            } else {
+                constant(0.0)
+            },
+            epsilon: layer.epsilon,
+            statistics: match self.mode {
+                Mode::Training { .. } => NormStatistics::Batch(statistics),
+                Mode::Inference => {
+                    NormStatistics::Moving([values[moving].clone(), values[moving + 1].clone()])
+                }
+            },
         }
     }
 
-    /// Normalizes over all dimensions but the channels, and notes the new moving statistics when training.
-    fn batch_normalization(&mut self, x: Value, layer: &BatchNormalization) -> Value {
-        let (rows, shape) = x.into_rows();
-        let [_, channels] = rows.dims();
-        // gamma and beta are there if the layer scales and centers; the moving statistics always are, behind them.
-        let center = usize::from(layer.scale);
-        let moving = center + usize::from(layer.center);
-        let value = |position: usize| self.parameters.values[position].clone();
-        let constant = |x: f32| Tensor::full([channels], x, &rows.device());
-        let gamma = if layer.scale { value(0) } else { constant(1.0) };
-        let beta = if layer.center {
-            value(center)
-        } else {
-            constant(0.0)
+    /// moving = momentum moving + (1 - momentum) batch, as Keras has it.
+    fn move_statistics(&mut self, node: usize, batch: [Tensor<1>; 2]) {
+        let Layer::BatchNormalization(layer) = &self.network.nodes[node].layer else {
+            return;
         };
-        let (mean, variance) = (value(moving), value(moving + 1));
-        let y = match self.mode {
-            Mode::Inference => ops::batch_norm_inference(
-                rows,
-                BatchNorm {
-                    gamma,
-                    beta,
-                    mean,
-                    variance,
-                },
-                layer.epsilon,
-            ),
-            Mode::Training { .. } => {
-                let (y, batch_mean, batch_variance) =
-                    ops::batch_norm_training(rows, gamma, beta, layer.epsilon);
-                let moved = |old: Tensor<1>, new: Tensor<1>| {
-                    old.inner() * layer.momentum + new * (1.0 - layer.momentum)
-                };
-                self.statistics
-                    .push((self.first_parameter + moving, moved(mean, batch_mean)));
-                self.statistics
-                    .push((self.first_parameter + moving + 1, moved(variance, batch_variance)));
-                y
-            }
-        };
-        Value::from_rows(y, shape)
+        let parameters = self.parameters[node];
+        let moving = moving_position(layer);
+        for (position, new) in (moving..).zip(batch) {
+            let old = parameters.values[position].clone().inner();
+            let value = old * layer.momentum + new * (1.0 - layer.momentum);
+            self.moved.push((parameters.first + position, value));
+        }
     }
+}
+
+/// Where the moving mean is among the parameters of a batch normalization; the moving variance is next. Gamma and beta come
+/// before, if the layer scales and centers.
+fn moving_position(layer: &BatchNormalization) -> usize {
+    usize::from(layer.scale) + usize::from(layer.center)
 }
 
 impl Value {
@@ -274,22 +355,44 @@ impl Value {
         }
     }
 
-    /// One row of channels for each position of each photo, and the shape to go back to (none for a vector).
-    fn into_rows(self) -> (Tensor<2>, Option<[usize; 4]>) {
+    fn activated(self, activation: Activation) -> Value {
         match self {
-            Value::Map(x) => {
-                let shape @ [batch, height, width, channels] = x.dims();
-                (x.reshape([batch * height * width, channels]), Some(shape))
-            }
-            Value::Vector(x) => (x, None),
+            Value::Map(x) => Value::Map(ops::activation(x, activation)),
+            Value::Vector(x) => Value::Vector(ops::activation(x, activation)),
         }
     }
 
-    /// The inverse of [`Value::into_rows`].
-    fn from_rows(rows: Tensor<2>, shape: Option<[usize; 4]>) -> Value {
-        match shape {
-            Some(shape) => Value::Map(rows.reshape(shape)),
-            None => Value::Vector(rows),
+    fn fork(self) -> (Value, Value) {
+        match self {
+            Value::Map(x) => {
+                let (a, b) = ops::fork(x);
+                (Value::Map(a), Value::Map(b))
+            }
+            Value::Vector(x) => {
+                let (a, b) = ops::fork(x);
+                (Value::Vector(a), Value::Vector(b))
+            }
+        }
+    }
+
+    /// As maps, a vector as maps of one pixel; and whether it was a vector.
+    fn into_map(self) -> (Tensor<4>, bool) {
+        match self {
+            Value::Map(x) => (x, false),
+            Value::Vector(x) => {
+                let [batch, units] = x.dims();
+                (x.reshape([batch, 1, 1, units]), true)
+            }
+        }
+    }
+
+    /// The inverse of [`Value::into_map`].
+    fn from_map(x: Tensor<4>, was_vector: bool) -> Value {
+        let map = Value::Map(x);
+        if was_vector {
+            Value::Vector(map.rows())
+        } else {
+            map
         }
     }
 }

@@ -13,6 +13,9 @@ mod initializer;
 mod model;
 mod ops;
 mod optimizer;
+mod plan;
+mod precision;
+pub mod profile;
 mod random;
 mod trainer;
 
@@ -21,4 +24,5 @@ pub use device::{Device, DeviceError};
 pub use initializer::initial_values;
 pub use model::{Model, ModelError};
 pub use optimizer::OptimizerState;
+pub use precision::{Precision, UnknownPrecision};
 pub use trainer::{StepOutcome, Trainer, argmax};

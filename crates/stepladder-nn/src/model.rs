@@ -4,6 +4,9 @@ use crate::array::{Array, Stored};
 use crate::device::Device;
 use crate::forward::{Mode, forward};
 use crate::initializer::initial_values;
+use crate::ops;
+use crate::plan::Plan;
+use crate::precision::Precision;
 use burn::tensor::{Tensor, TensorData, activation};
 use stepladder_model::{Network, ParameterSpec};
 
@@ -11,7 +14,9 @@ use stepladder_model::{Network, ParameterSpec};
 #[derive(Debug, Clone)]
 pub struct Model {
     network: Network,
+    plan: Plan,
     device: Device,
+    precision: Precision,
     /// Flat values in the order of the network's nodes, without gradients.
     parameters: Vec<Tensor<1>>,
 }
@@ -45,9 +50,15 @@ impl Model {
         let parameters = specs(&network)
             .map(|spec| flat(initial_values(spec, seed), device))
             .collect();
+        Model::assemble(network, device, parameters)
+    }
+
+    fn assemble(network: Network, device: Device, parameters: Vec<Tensor<1>>) -> Model {
         Model {
+            plan: Plan::new(&network),
             network,
             device,
+            precision: Precision::F32,
             parameters,
         }
     }
@@ -58,11 +69,17 @@ impl Model {
         let take = |spec: &ParameterSpec| Ok(flat(stored.take(&spec.name, &spec.shape)?, device));
         let parameters = specs(&network).map(take).collect::<Result<_, _>>()?;
         stored.finish()?;
-        Ok(Model {
-            network,
-            device,
-            parameters,
-        })
+        Ok(Model::assemble(network, device, parameters))
+    }
+
+    /// The same model with activations of this precision; f32 unless asked for. Parameters are f32 in both.
+    pub fn with_precision(self, precision: Precision) -> Model {
+        Model { precision, ..self }
+    }
+
+    /// How activations are stored.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// What the model computes.
@@ -92,17 +109,25 @@ impl Model {
     /// If `images` is not that long.
     pub fn predict(&self, images: Vec<f32>, photos: usize) -> Vec<f32> {
         let images = self.images(images, photos);
-        let pass = forward(&self.network, &self.parameters, images, Mode::Inference);
+        let pass = forward(
+            &self.network,
+            &self.plan,
+            &self.parameters,
+            images,
+            Mode::Inference,
+        );
         to_host(activation::softmax(pass.logits, 1))
     }
 
-    /// `images` as a tensor `[photos, H, W, 3]` on the model's device.
+    /// `images` as a tensor `[photos, H, W, 3]` on the model's device, at its precision.
     pub(crate) fn images(&self, images: Vec<f32>, photos: usize) -> Tensor<4> {
         let [height, width, channels] = self.network.input;
-        Tensor::from_data(
-            TensorData::new(images, [photos, height, width, channels]),
-            &self.device.burn(),
-        )
+        let images = TensorData::new(images, [photos, height, width, channels]);
+        ops::convert(Tensor::from_data(images, &self.device.burn()), self.precision)
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     pub(crate) fn parameters(&self) -> &[Tensor<1>] {

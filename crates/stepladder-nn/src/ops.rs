@@ -7,20 +7,22 @@ mod activation;
 mod convolution;
 mod dense;
 mod dropout;
+mod epilogue;
 mod extension;
 mod loss;
-mod normalization;
 mod padding;
 mod pooling;
+mod storage;
 
 pub(crate) use activation::activation;
-pub(crate) use convolution::{Window, conv2d, depthwise_conv2d};
+pub(crate) use convolution::{Window, WithStatistics, conv2d, depthwise_conv2d};
 pub(crate) use dense::dense;
 pub(crate) use dropout::dropout;
-pub(crate) use extension::{check_environment, instruction_set};
+pub(crate) use epilogue::{Norm, NormStatistics, Tail, epilogue};
+pub(crate) use extension::{check_environment, instruction_set, squared_norm, update};
 pub(crate) use loss::cross_entropy;
-pub(crate) use normalization::{BatchNorm, batch_norm_inference, batch_norm_training};
 pub(crate) use pooling::{average_pool, global_average_pool, max_pool};
+pub(crate) use storage::{convert, fork};
 
 use burn::tensor::Tensor;
 

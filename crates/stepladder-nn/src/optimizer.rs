@@ -1,10 +1,16 @@
 //! Optimizers with Keras' formulas (keras/src/optimizers), as updates of flat tensors.
 //!
 //! Where Keras and PyTorch differ, Keras wins: Adam's epsilon stands beside the uncorrected square root ("epsilon hat" of
-//! Kingma and Ba 2015, section 2), Nadam's momentum follows Dozat 2016 with decay 0.96.
+//! Kingma and Ba 2015, section 2), Nadam's momentum follows Dozat 2016 with decay 0.96. On the CPU a step is one fused pass of
+//! our kernels over each parameter.
+
+mod composed;
 
 use crate::array::Array;
-use burn::tensor::Tensor;
+use crate::ops;
+use burn::tensor::{Device, Tensor};
+use composed::Rate;
+use stepladder_kernels::optimizer::{Progress, Rule, Step};
 use stepladder_model::{Clipping, OptimizerConfig};
 
 /// Everything an optimizer remembers between steps.
@@ -23,18 +29,34 @@ type Slots = Vec<Tensor<1>>;
 #[derive(Debug)]
 pub(crate) struct Optimizer {
     config: OptimizerConfig,
-    pub iterations: u64,
+    progress: Progress,
     /// One entry for each trainable parameter, made of zeros at the first step.
-    pub slots: Vec<Slots>,
+    slots: Vec<Slots>,
 }
 
 impl Optimizer {
     pub fn new(config: OptimizerConfig) -> Optimizer {
         Optimizer {
             config,
-            iterations: 0,
+            progress: Progress::default(),
             slots: Vec::new(),
         }
+    }
+
+    /// Steps taken.
+    pub fn iterations(&self) -> u64 {
+        self.progress.steps
+    }
+
+    /// The moments of each trainable parameter; empty before the first step.
+    pub fn slots(&self) -> &[Slots] {
+        &self.slots
+    }
+
+    /// Goes on after `iterations` steps, with these moments.
+    pub fn restore(&mut self, iterations: u64, slots: Vec<Slots>) {
+        self.progress = Progress::after(rule(&self.config), iterations);
+        self.slots = slots;
     }
 
     /// The names of the moments that this optimizer keeps for each parameter.
@@ -54,185 +76,161 @@ impl Optimizer {
             let zeros = |value: &&mut Tensor<1>| vec![value.zeros_like(); self.slot_names().len()];
             self.slots = values.iter().map(zeros).collect();
         }
-        let gradients = self.clip(gradients);
-        let rate = Rate::new(&self.config, self.iterations, f64::from(learning_rate));
-        for ((value, gradient), slots) in values.iter_mut().zip(gradients).zip(&mut self.slots) {
-            value.inplace(|value| rate.update(value, gradient, slots));
+        let scales = self.clip(&gradients);
+        let rate = Rate::new(&self.config, self.progress.steps, f64::from(learning_rate));
+        let decay = self.config.weight_decay().unwrap_or(0.0);
+        let step = Step::next(rule(&self.config), &mut self.progress, learning_rate, decay);
+        let parameters = values.iter_mut().zip(gradients).zip(scales).zip(&mut self.slots);
+        for (((value, gradient), scale), slots) in parameters {
+            let on_cpu = gradient.device() == Device::flex();
+            value.inplace(|value| match (on_cpu, scale) {
+                (true, scale) => {
+                    let step = step.with_gradient_scale(scale.map_or(1.0, Scale::read));
+                    ops::update(value, gradient, slots, step)
+                }
+                (false, None) => rate.update(value, gradient, slots),
+                (false, Some(Scale(scale))) => rate.update(value, gradient * scale, slots),
+            });
         }
-        self.iterations += 1;
     }
 
-    /// Bounds the gradients, each by its own norm or all by their common one.
-    fn clip(&self, gradients: Vec<Tensor<1>>) -> Vec<Tensor<1>> {
+    /// What bounds each gradient: by its own norm, or all by their common one.
+    fn clip(&self, gradients: &[Tensor<1>]) -> Vec<Option<Scale>> {
+        let squares = || gradients.iter().map(|gradient| squared_norm(gradient.clone()));
         match self.config.clipping() {
-            None => gradients,
-            Some(Clipping::Norm(limit)) => {
-                let clip = |g: Tensor<1>| {
-                    let scale = scale_to(g.clone().square().sum(), limit);
-                    g * scale
-                };
-                gradients.into_iter().map(clip).collect()
-            }
+            None => vec![None; gradients.len()],
+            Some(Clipping::Norm(limit)) => squares().map(|square| Some(Scale::to(square, limit))).collect(),
             Some(Clipping::GlobalNorm(limit)) => {
-                let squares = gradients.iter().map(|g| g.clone().square().sum());
-                let Some(square) = squares.reduce(|sum, square| sum + square) else {
-                    return gradients;
-                };
-                let scale = scale_to(square, limit);
-                gradients.into_iter().map(|g| g * scale.clone()).collect()
+                let square = squares().reduce(|sum, square| sum + square);
+                let scale = square.map(|square| Scale::to(square, limit));
+                vec![scale; gradients.len()]
             }
         }
     }
 }
 
-/// The factor that brings a norm, given its square, down to `limit`; 1 where it is below.
-fn scale_to(square: Tensor<1>, limit: f32) -> Tensor<1> {
-    square.sqrt().clamp_min(limit).recip() * limit
+/// A gradient's factor, as a tensor of one value.
+#[derive(Debug, Clone)]
+struct Scale(Tensor<1>);
+
+impl Scale {
+    /// Brings a norm, given its square, down to `limit`; 1 where it is below.
+    fn to(square: Tensor<1>, limit: f32) -> Scale {
+        Scale(square.sqrt().clamp_min(limit).recip() * limit)
+    }
+
+    fn read(self) -> f32 {
+        self.0.into_scalar()
+    }
 }
 
-/// The scalars of one step, computed once in f64 for all parameters.
-enum Rate {
-    Adam {
-        beta_1: f64,
-        beta_2: f64,
-        epsilon: f64,
-        alpha: f64,
-        decay: f64,
-    },
-    Nadam {
-        beta_1: f64,
-        beta_2: f64,
-        epsilon: f64,
-        rate: f64,
-        momentum: f64,
-        gradient: f64,
-        velocity: f64,
-        decay: f64,
-    },
-    Sgd {
-        rate: f64,
-        momentum: f64,
-        nesterov: bool,
-        decay: f64,
-    },
+fn squared_norm(gradient: Tensor<1>) -> Tensor<1> {
+    if gradient.device() == Device::flex() {
+        ops::squared_norm(gradient)
+    } else {
+        gradient.square().sum()
+    }
 }
 
-impl Rate {
-    fn new(config: &OptimizerConfig, iterations: u64, rate: f64) -> Rate {
-        let t = (iterations + 1) as f64;
-        let decay = 1.0 - rate * f64::from(config.weight_decay().unwrap_or(0.0));
-        match config {
+/// The kernels' form of an optimizer; AdamW is Adam with its decay.
+fn rule(config: &OptimizerConfig) -> Rule {
+    match *config {
+        OptimizerConfig::Adam {
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        }
+        | OptimizerConfig::AdamW {
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        } => Rule::Adam {
+            beta_1,
+            beta_2,
+            epsilon,
+        },
+        OptimizerConfig::Nadam {
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        } => Rule::Nadam {
+            beta_1,
+            beta_2,
+            epsilon,
+        },
+        OptimizerConfig::Sgd {
+            momentum, nesterov, ..
+        } => Rule::Sgd { momentum, nesterov },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::TensorData;
+
+    fn tensor(values: &[f32]) -> Tensor<1> {
+        Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &Device::flex())
+    }
+
+    fn host(tensor: &Tensor<1>) -> Vec<f32> {
+        tensor.clone().into_data().try_to_vec().unwrap()
+    }
+
+    /// The fused pass and Burn's operations go the same way, for each optimizer, and so does a restored one.
+    #[test]
+    fn kernels_step_as_burns_operations_do() {
+        let moments = |learning_rate| (learning_rate, 0.9, 0.99, 1e-7);
+        let (learning_rate, beta_1, beta_2, epsilon) = moments(0.01);
+        let sgd = |momentum, nesterov| OptimizerConfig::Sgd {
+            learning_rate,
+            momentum,
+            nesterov,
+            weight_decay: Some(0.1),
+            clipping: None,
+        };
+        let configs = [
             OptimizerConfig::Adam {
+                learning_rate,
                 beta_1,
                 beta_2,
                 epsilon,
-                ..
-            }
-            | OptimizerConfig::AdamW {
-                beta_1,
-                beta_2,
-                epsilon,
-                ..
-            } => {
-                let (beta_1, beta_2) = (f64::from(*beta_1), f64::from(*beta_2));
-                let alpha = rate * libm::sqrt(1.0 - libm::pow(beta_2, t)) / (1.0 - libm::pow(beta_1, t));
-                Rate::Adam {
-                    beta_1,
-                    beta_2,
-                    epsilon: f64::from(*epsilon),
-                    alpha,
-                    decay,
-                }
-            }
-            OptimizerConfig::Nadam {
-                beta_1,
-                beta_2,
-                epsilon,
-                ..
-            } => {
-                let (beta_1, beta_2) = (f64::from(*beta_1), f64::from(*beta_2));
-                let u = |t: u64| beta_1 * (1.0 - 0.5 * libm::pow(0.96, t as f64));
-                let product: f64 = (1..=iterations + 1).map(u).product();
-                let (u_now, u_next) = (u(iterations + 1), u(iterations + 2));
-                Rate::Nadam {
-                    beta_1,
-                    beta_2,
-                    epsilon: f64::from(*epsilon),
-                    rate,
-                    momentum: u_next / (1.0 - product * u_next),
-                    gradient: (1.0 - u_now) / (1.0 - product),
-                    velocity: 1.0 / (1.0 - libm::pow(beta_2, t)),
-                    decay,
-                }
-            }
-            OptimizerConfig::Sgd {
-                momentum, nesterov, ..
-            } => Rate::Sgd {
-                rate,
-                momentum: f64::from(*momentum),
-                nesterov: *nesterov,
-                decay,
+                weight_decay: None,
+                clipping: None,
             },
-        }
-    }
-
-    /// The parameter's next value; `slots` become its next moments.
-    fn update(&self, value: Tensor<1>, gradient: Tensor<1>, slots: &mut Slots) -> Tensor<1> {
-        match *self {
-            Rate::Adam {
+            OptimizerConfig::Nadam {
+                learning_rate,
                 beta_1,
                 beta_2,
                 epsilon,
-                alpha,
-                decay,
-            } => {
-                let (m, v) = moments(slots, &gradient, beta_1, beta_2);
-                decayed(value, decay) - m * alpha / (v.sqrt() + epsilon)
-            }
-            Rate::Nadam {
-                beta_1,
-                beta_2,
-                epsilon,
-                rate,
-                momentum,
-                gradient: of_gradient,
-                velocity,
-                decay,
-            } => {
-                let (m, v) = moments(slots, &gradient, beta_1, beta_2);
-                let m_hat = m * momentum + gradient * of_gradient;
-                decayed(value, decay) - m_hat * rate / ((v * velocity).sqrt() + epsilon)
-            }
-            Rate::Sgd {
-                rate,
-                momentum,
-                nesterov,
-                decay,
-            } => {
-                let value = decayed(value, decay);
-                let step = gradient * rate;
-                let Some(slot) = slots.first_mut() else {
-                    return value - step;
-                };
-                slot.inplace(|slot| slot * momentum - step.clone());
-                if nesterov {
-                    value + slot.clone() * momentum - step
-                } else {
-                    value + slot.clone()
+                weight_decay: Some(0.02),
+                clipping: None,
+            },
+            sgd(0.0, false),
+            sgd(0.9, false),
+            sgd(0.9, true),
+        ];
+        for config in configs {
+            let mut optimizer = Optimizer::new(config.clone());
+            let mut fused = tensor(&[0.5, -1.0, 2.0, 0.25, -0.125]);
+            let mut composed = fused.clone();
+            let mut slots = vec![composed.zeros_like(); optimizer.slot_names().len()];
+            for step in 0..8 {
+                let gradient = tensor(&[0.5, 0.1, -3.0, 1e-3 * step as f32, 0.0]);
+                let rate = Rate::new(&config, step, 0.01);
+                composed = rate.update(composed, gradient.clone(), &mut slots);
+                optimizer.step(&mut [&mut fused], vec![gradient], 0.01);
+                for (a, b) in host(&fused).iter().zip(host(&composed)) {
+                    assert!((a - b).abs() <= 1e-6, "{config:?}, step {step}: {a} {b}");
                 }
+                let mut again = Optimizer::new(config.clone());
+                again.restore(optimizer.iterations(), optimizer.slots.clone());
+                assert_eq!(again.progress, optimizer.progress);
+                optimizer = again;
             }
         }
     }
-}
-
-/// Moves the first and second moments towards the gradient and its square, and returns them.
-fn moments(slots: &mut Slots, gradient: &Tensor<1>, beta_1: f64, beta_2: f64) -> (Tensor<1>, Tensor<1>) {
-    slots[0].inplace(|m| m * beta_1 + gradient.clone() * (1.0 - beta_1));
-    slots[1].inplace(|v| v * beta_2 + gradient.clone().square() * (1.0 - beta_2));
-    (slots[0].clone(), slots[1].clone())
-}
-
-/// Decoupled weight decay (Loshchilov and Hutter 2019): Keras scales the value by 1 - rate * decay before the step.
-fn decayed(value: Tensor<1>, decay: f64) -> Tensor<1> {
-    if decay == 1.0 { value } else { value * decay }
 }

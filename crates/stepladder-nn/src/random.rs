@@ -17,6 +17,11 @@ impl Stream {
         Stream(ChaCha8Rng::from_seed(*key.finalize().as_bytes()))
     }
 
+    /// 64 random bits.
+    pub fn key(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     /// Uniform in [0, 1), with 24 random bits.
     pub fn uniform(&mut self) -> f32 {
         (self.0.next_u32() >> 8) as f32 * (1.0 / (1_u32 << 24) as f32)

@@ -63,10 +63,10 @@ impl Trainer {
             .collect();
         let mode = Mode::Training {
             seed: self.seed,
-            step: self.optimizer.iterations,
+            step: self.optimizer.iterations(),
         };
         let images = self.model.images(images, labels.len()).autodiff();
-        let pass = forward(self.model.network(), &tracked, images, mode);
+        let pass = forward(self.model.network(), self.model.plan(), &tracked, images, mode);
         let loss = ops::cross_entropy(pass.logits.clone(), labels, self.label_smoothing);
         let mut gradients = loss.backward();
 
@@ -106,7 +106,7 @@ impl Trainer {
     pub fn state(&self) -> OptimizerState {
         let names = self.optimizer.slot_names();
         let specs = specs(self.model.network()).filter(|spec| spec.trainable);
-        let slots = specs.zip(&self.optimizer.slots).flat_map(|(spec, slots)| {
+        let slots = specs.zip(self.optimizer.slots()).flat_map(|(spec, slots)| {
             names.iter().zip(slots).map(move |(name, slot)| {
                 Array::new(
                     format!("{name}/{}", spec.name),
@@ -116,7 +116,7 @@ impl Trainer {
             })
         });
         OptimizerState {
-            iterations: self.optimizer.iterations,
+            iterations: self.optimizer.iterations(),
             slots: slots.collect(),
         }
     }
@@ -139,8 +139,7 @@ impl Trainer {
         };
         let slots = trainable.map(&mut take).collect::<Result<Vec<_>, _>>()?;
         stored.finish()?;
-        self.optimizer.iterations = state.iterations;
-        self.optimizer.slots = slots;
+        self.optimizer.restore(state.iterations, slots);
         Ok(())
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::records::Environment;
 use std::time::{SystemTime, UNIX_EPOCH};
-use stepladder_nn::Device;
+use stepladder_nn::{Device, Precision};
 
 /// Describes this machine and the run's choices on it.
-pub(crate) fn describe(device: Device, precision: &str, threads: usize) -> Environment {
+pub(crate) fn describe(device: Device, precision: Precision, threads: usize) -> Environment {
     Environment {
         stepladder: env!("CARGO_PKG_VERSION").to_string(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),

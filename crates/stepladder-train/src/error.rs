@@ -1,10 +1,11 @@
 //! Why a training cannot start or go on.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use stepladder_classifier::{ClassifierError, WeightsError};
 use stepladder_data::DataError;
 use stepladder_model::{NetworkError, RungError};
-use stepladder_nn::ModelError;
+use stepladder_nn::{DeviceError, ModelError, UnknownPrecision};
 
 /// An error that ends a training. What was written before it stays.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +25,15 @@ pub enum TrainError {
     /// The classifier could not be read or written.
     #[error(transparent)]
     Classifier(#[from] ClassifierError),
+    /// The precision that a run names is none of this program's.
+    #[error(transparent)]
+    Precision(#[from] UnknownPrecision),
     /// A checkpoint is not of this network.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The device that a run names is none of this program's, or cannot be used as the environment asks.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A file of the run could not be written.
     #[error("cannot write {}: {source}; make room or choose another place with --out", path.display())]
     Write {
@@ -34,6 +41,48 @@ pub enum TrainError {
         path: PathBuf,
         /// The refusal.
         source: std::io::Error,
+    },
+    /// A file of the run could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// The refusal.
+        source: std::io::Error,
+    },
+    /// A checkpoint, or a log that it refers to, is not what was written.
+    #[error("{} is damaged", path.display())]
+    DamagedCheckpoint {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory holds no run that had begun.
+    #[error("{} holds no run that could go on: it has no config.json; name the directory of a run, or train again", path.display())]
+    NoRun {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Another process trains this run.
+    #[error("{} is being trained by another process; wait for it, or stop it first", path.display())]
+    BusyRun {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The run in the directory asked for has other settings.
+    #[error("{} holds a run with other settings ({difference}); name another directory with --out", path.display())]
+    OtherRun {
+        /// The directory.
+        path: PathBuf,
+        /// What differs.
+        difference: String,
+    },
+    /// The photos are not those that the run began with.
+    #[error("the photos changed since {} began: {changes}. Put them back to go on, or train anew in another directory", path.display())]
+    ChangedData {
+        /// The run's directory.
+        path: PathBuf,
+        /// What changed.
+        changes: String,
     },
     /// The directory asked for is in use.
     #[error("{} is not empty; name another directory with --out, or move this one away", path.display())]
@@ -63,4 +112,31 @@ pub enum TrainError {
         /// The refusal.
         reason: String,
     },
+}
+
+impl TrainError {
+    pub(crate) fn write(path: &Path, source: std::io::Error) -> TrainError {
+        TrainError::Write {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    pub(crate) fn read(path: &Path, source: std::io::Error) -> TrainError {
+        TrainError::Read {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// Whether it would have gone well with more room on the disk, or a larger quota.
+    pub fn is_full_disk(&self) -> bool {
+        let source = match self {
+            TrainError::Write { source, .. }
+            | TrainError::Weights(WeightsError::Io { source, .. })
+            | TrainError::Classifier(ClassifierError::Weights(WeightsError::Io { source, .. })) => source,
+            _ => return false,
+        };
+        matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    }
 }

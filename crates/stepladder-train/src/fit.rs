@@ -1,17 +1,22 @@
-//! The loop: epochs of steps, validation after each, and what the rung's callbacks make of it.
+//! The loop: epochs of steps, validation after each, what the rung's callbacks make of it, and checkpoints on the way.
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Snapshot};
+use crate::checkpoints::{Job, Restored, Writer};
 use crate::error::TrainError;
+use crate::log::Log;
+use crate::meter::Clock;
 use crate::plateau::better;
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::records::{EpochRecord, Outcome, StepRecord};
-use crate::run_directory::{Log, RunDirectory};
+use crate::room::when_there_is_room;
+use crate::run_directory::RunDirectory;
 use crate::schedule::learning_rate;
 use crate::training::Observer;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use stepladder_classifier::{classify, write_arrays};
-use stepladder_data::Loader;
+use stepladder_data::{Epoch, Loader};
 use stepladder_model::Monitor;
 use stepladder_nn::{Array, Model, Trainer};
 
@@ -25,83 +30,85 @@ pub(crate) struct Fitted {
     /// The model to export: the best epoch's where the rung restores it, else the last.
     pub model: Model,
     pub clock: Clock,
-}
-
-/// Time and photos of the training itself, validation left out.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Clock {
-    pub training: Duration,
-    pub waited: Duration,
-    pub photos: u64,
-}
-
-impl Clock {
-    pub fn images_per_second(&self) -> f64 {
-        self.photos as f64 / self.training.as_secs_f64().max(1e-9)
-    }
-
-    pub fn input_wait_fraction(&self) -> f64 {
-        self.waited.as_secs_f64() / self.training.as_secs_f64().max(1e-9)
-    }
-
-    fn add(&mut self, other: Clock) {
-        self.training += other.training;
-        self.waited += other.waited;
-        self.photos += other.photos;
-    }
-}
-
-/// Running means over the photos of one epoch.
-#[derive(Debug, Clone, Copy, Default)]
-struct Mean {
-    photos: usize,
-    loss: f64,
-    correct: usize,
-}
-
-impl Mean {
-    fn add(&mut self, photos: usize, loss: f32, correct: usize) {
-        self.photos += photos;
-        self.loss += f64::from(loss) * photos as f64;
-        self.correct += correct;
-    }
-
-    fn loss(&self) -> f32 {
-        (self.loss / self.photos.max(1) as f64) as f32
-    }
-
-    fn accuracy(&self) -> f32 {
-        self.correct as f32 / self.photos.max(1) as f32
-    }
+    /// Seconds of earlier sittings and of this one, until now.
+    pub seconds: f64,
 }
 
 /// A training in progress.
-pub(crate) struct Fit<'a> {
-    request: &'a TrainingRequest,
-    prepared: &'a Prepared,
-    run: &'a RunDirectory,
-    observer: &'a dyn Observer,
-    interrupt: &'a AtomicBool,
+pub(crate) struct Fit<'scope, 'env> {
+    request: &'env TrainingRequest,
+    prepared: &'env Prepared,
+    run: &'env RunDirectory,
+    observer: &'env dyn Observer,
+    interrupt: &'env AtomicBool,
     loader: Loader,
     trainer: Trainer,
     place: Checkpoint,
     /// Weights of the best epoch so far, in host memory.
     best: Option<Vec<Array>>,
+    /// Whether no checkpoint has taken them along yet.
+    best_is_new: bool,
     steps: Log,
     epochs: Log,
-    clock: Clock,
+    writer: Writer<'scope, 'env>,
+    checkpointed: Instant,
+    /// When this sitting began, and the seconds of those before.
+    began: Instant,
+    seconds_before: f64,
 }
 
-impl<'a> Fit<'a> {
-    pub fn new(
-        request: &'a TrainingRequest,
-        prepared: &'a Prepared,
-        run: &'a RunDirectory,
-        observer: &'a dyn Observer,
-        interrupt: &'a AtomicBool,
-    ) -> Result<Fit<'a>, TrainError> {
+/// Trains from the first step, or from where a checkpoint was taken, until the epochs are done, early stopping ends it, or the user does.
+pub(crate) fn fit(
+    request: &TrainingRequest,
+    prepared: &Prepared,
+    run: &RunDirectory,
+    restored: Option<Restored>,
+    observer: &dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<Fitted, TrainError> {
+    let from = restored.as_ref().map(|restored| {
+        let place = &restored.snapshot.place;
+        (place.step, place.best_epoch)
+    });
+    std::thread::scope(|scope| {
+        let writer = Writer::new(scope, run, observer, interrupt, from);
+        Fit::new(request, prepared, run, restored, observer, interrupt, writer)?.run()
+    })
+}
+
+impl<'scope, 'env> Fit<'scope, 'env> {
+    fn new(
+        request: &'env TrainingRequest,
+        prepared: &'env Prepared,
+        run: &'env RunDirectory,
+        restored: Option<Restored>,
+        observer: &'env dyn Observer,
+        interrupt: &'env AtomicBool,
+        writer: Writer<'scope, 'env>,
+    ) -> Result<Fit<'scope, 'env>, TrainError> {
         let rung = &request.rung;
-        let model = Model::new(prepared.network.clone(), request.seed, request.device);
+        let network = prepared.network.clone();
+        let trainer = |model: Model| {
+            let model = model.with_precision(request.precision);
+            let optimizer = rung.optimizer.clone();
+            Trainer::new(model, optimizer, rung.training.label_smoothing, request.seed)
+        };
+        let (place, trainer, best, steps, epochs) = match restored {
+            Some(restored) => {
+                let (place, weights, optimizer) = restored.snapshot.into_parts();
+                let mut trainer = trainer(Model::from_arrays(network, weights, request.device)?);
+                trainer.restore(optimizer)?;
+                observer.resumed(&place);
+                (place, trainer, restored.best, restored.steps, restored.epochs)
+            }
+            None => (
+                Checkpoint::default(),
+                trainer(Model::new(network, request.seed, request.device)),
+                None,
+                Log::open(&run.steps(), 0)?,
+                Log::open(&run.epochs(), 0)?,
+            ),
+        };
         Ok(Fit {
             request,
             prepared,
@@ -109,66 +116,60 @@ impl<'a> Fit<'a> {
             observer,
             interrupt,
             loader: request.training_loader(prepared)?,
-            trainer: Trainer::new(
-                model,
-                rung.optimizer.clone(),
-                rung.training.label_smoothing,
-                request.seed,
-            ),
-            place: Checkpoint::default(),
-            best: None,
-            steps: run.log("steps.jsonl")?,
-            epochs: run.log("epochs.jsonl")?,
-            clock: Clock::default(),
+            trainer,
+            seconds_before: place.seconds,
+            place,
+            best,
+            best_is_new: false,
+            steps,
+            epochs,
+            writer,
+            checkpointed: Instant::now(),
+            began: Instant::now(),
         })
     }
 
-    /// Trains until the epochs are done, early stopping ends it, or the user does.
-    pub fn run(mut self) -> Result<Fitted, TrainError> {
-        let mut outcome = Outcome::Finished;
-        while self.place.epoch < self.request.rung.training.epochs {
-            match self.epoch()? {
-                Next::Continue => {}
-                Next::End(end) => {
-                    outcome = end;
-                    break;
-                }
+    fn run(mut self) -> Result<Fitted, TrainError> {
+        let outcome = loop {
+            if let Some(ended) = self.place.ended {
+                break ended;
             }
-        }
+            if self.place.epoch >= self.request.rung.training.epochs {
+                break Outcome::Finished;
+            }
+            if !self.epoch()? {
+                break Outcome::Interrupted;
+            }
+        };
         self.finish(outcome)
     }
 
-    /// One epoch, or the part of it before the user stopped.
-    fn epoch(&mut self) -> Result<Next, TrainError> {
+    /// One epoch, or what is left of it; false if the user stopped it.
+    fn epoch(&mut self) -> Result<bool, TrainError> {
         let started = Instant::now();
-        let mut batches = self.loader.epoch(self.place.epoch as u64);
-        let mut mean = Mean::default();
-        let mut rate = 0.0;
+        let before = self.place.epoch_clock;
+        let mut batches = self.loader.epoch_from(self.place.epoch as u64, self.place.batch);
         while let Some(batch) = batches.next() {
             let batch = batch?;
-            rate = self.rate();
+            let rate = self.rate();
             let photos = batch.labels.len();
             let step = self.trainer.step(batch.images, &batch.labels, rate);
+            self.place.mean.add(photos, step.loss, step.correct);
+            self.place.rate = rate;
             self.log_step(photos, step.loss, step.correct, rate)?;
-            mean.add(photos, step.loss, step.correct);
+            self.place.epoch_clock = before.plus(this_sitting(started, &batches, &self.place, before));
             if self.interrupt.load(Ordering::Relaxed) {
-                self.place.write(&self.run.checkpoint(), &self.trainer)?;
-                self.clock.add(Clock {
-                    training: started.elapsed(),
-                    waited: batches.waited(),
-                    photos: mean.photos as u64,
-                });
-                return Ok(Next::End(Outcome::Interrupted));
+                self.checkpoint()?;
+                return Ok(false);
+            }
+            let due = self.checkpointed.elapsed() >= self.request.checkpoint_every;
+            if due && !self.writer.is_busy() {
+                self.checkpoint()?;
             }
         }
-        let clock = Clock {
-            training: started.elapsed(),
-            waited: batches.waited(),
-            photos: mean.photos as u64,
-        };
         drop(batches);
-        self.clock.add(clock);
-        self.end_epoch(mean, rate, clock, started)
+        self.end_epoch(before.training, started)?;
+        Ok(true)
     }
 
     /// The learning rate of the next step.
@@ -194,9 +195,9 @@ impl<'a> Fit<'a> {
         self.observer
             .step(&record, self.place.batch, self.loader.batches());
         if loss.is_finite() {
-            return Ok(());
+            return if self.steps.is_due() { self.flush() } else { Ok(()) };
         }
-        self.steps.flush()?;
+        self.flush()?;
         Err(TrainError::Diverged {
             step: record.step,
             epoch: record.epoch,
@@ -205,16 +206,11 @@ impl<'a> Fit<'a> {
         })
     }
 
-    /// Validates, notes, keeps the best weights, checkpoints, and asks the callbacks what is next.
-    fn end_epoch(
-        &mut self,
-        mean: Mean,
-        rate: f32,
-        clock: Clock,
-        started: Instant,
-    ) -> Result<Next, TrainError> {
-        let validation = self.validate()?;
-        let (val_loss, val_accuracy) = validation.unzip();
+    /// Validates, asks the callbacks what is next, notes, keeps the best weights, and checkpoints.
+    fn end_epoch(&mut self, seconds_before: f64, started: Instant) -> Result<(), TrainError> {
+        let (val_loss, val_accuracy) = self.validate()?.unzip();
+        let Checkpoint { mean, rate, .. } = self.place;
+        let clock = std::mem::take(&mut self.place.epoch_clock);
         let figure = |monitor: Monitor| match monitor {
             Monitor::ValLoss => val_loss,
             Monitor::ValAccuracy => val_accuracy,
@@ -231,13 +227,14 @@ impl<'a> Fit<'a> {
         let epoch = self.place.epoch;
         self.place.epoch += 1;
         self.place.batch = 0;
+        self.place.mean = Default::default();
+        self.place.clock = self.place.clock.plus(clock);
 
-        let mut next = Next::Continue;
         if let Some(stopping) = &rung.early_stopping {
             let stop = figure(stopping.monitor)
                 .is_some_and(|figure| self.place.stopping.observe(stopping, epoch, figure));
             if stop {
-                next = Next::End(Outcome::StoppedEarly);
+                self.place.ended = Some(Outcome::StoppedEarly);
             }
         }
         if let Some(plateau) = &rung.reduce_lr_on_plateau
@@ -245,8 +242,11 @@ impl<'a> Fit<'a> {
         {
             self.place.plateau.observe(plateau, rate, figure);
         }
-        if let Some(figure) = best {
-            self.keep_best(figure)?;
+        if best.is_some() {
+            self.place.best_figure = best;
+            self.place.best_epoch = Some(self.place.epoch);
+            self.best = Some(self.trainer.model().to_arrays());
+            self.best_is_new = true;
         }
 
         let record = EpochRecord {
@@ -258,15 +258,45 @@ impl<'a> Fit<'a> {
             learning_rate: rate,
             images_per_second: clock.images_per_second(),
             input_wait_fraction: clock.input_wait_fraction(),
-            seconds: started.elapsed().as_secs_f64(),
+            seconds: seconds_before + started.elapsed().as_secs_f64(),
             best: best.is_some(),
         };
         self.epochs.push(&record)?;
-        self.epochs.flush()?;
-        self.steps.flush()?;
-        self.place.write(&self.run.checkpoint(), &self.trainer)?;
+        self.checkpoint()?;
         self.observer.epoch(&record, rung.training.epochs);
-        Ok(next)
+        Ok(())
+    }
+
+    /// Hands both logs to the operating system.
+    fn flush(&mut self) -> Result<(), TrainError> {
+        let (steps, epochs) = (&mut self.steps, &mut self.epochs);
+        when_there_is_room(self.observer, self.interrupt, || {
+            steps.flush()?;
+            epochs.flush()
+        })
+    }
+
+    /// Copies where training stands and has it written while training goes on.
+    fn checkpoint(&mut self) -> Result<(), TrainError> {
+        self.flush()?;
+        self.place.steps_bytes = self.steps.length();
+        self.place.epochs_bytes = self.epochs.length();
+        self.place.seconds = self.seconds();
+        // One copy in memory at a time: the one before is on the disk before the next is made.
+        self.writer.wait()?;
+        let best = self.best.as_ref().filter(|_| self.best_is_new);
+        let job = Job {
+            snapshot: Snapshot::take(&self.place, &self.trainer),
+            best: self.place.best_epoch.zip(best.cloned()),
+            logs: [self.steps.handle()?, self.epochs.handle()?],
+        };
+        self.best_is_new = false;
+        self.checkpointed = Instant::now();
+        self.writer.write(job)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.began.elapsed().as_secs_f64()
     }
 
     /// Loss and accuracy on the validation part; `None` without one.
@@ -284,20 +314,27 @@ impl<'a> Fit<'a> {
         Ok(evaluation.map(|evaluation| (evaluation.loss as f32, evaluation.accuracy as f32)))
     }
 
-    /// Keeps the weights of the epoch that just ended, in memory and in the run.
-    fn keep_best(&mut self, figure: f32) -> Result<(), TrainError> {
-        self.place.best_figure = Some(figure);
-        self.place.best_epoch = Some(self.place.epoch);
-        let weights = self.trainer.model().to_arrays();
-        write_arrays(&self.run.best_weights(), &self.place, &weights)?;
-        self.best = Some(weights);
-        Ok(())
-    }
-
     fn finish(mut self, outcome: Outcome) -> Result<Fitted, TrainError> {
-        self.steps.flush()?;
+        self.flush()?;
+        self.writer.wait()?;
+        let seconds = self.seconds();
         let last = self.trainer.into_model();
-        write_arrays(&self.run.last_weights(), &self.place, &last.to_arrays())?;
+        let batches = self.loader.batches() as u64;
+        let write = |path: &Path, epoch: usize, step: u64, arrays: &[Array]| {
+            when_there_is_room(self.observer, self.interrupt, || {
+                Ok(write_arrays(path, &Moment { epoch, step }, arrays)?)
+            })
+        };
+        let last_arrays = last.to_arrays();
+        write(
+            &self.run.last_weights(),
+            self.place.epoch,
+            self.place.step,
+            &last_arrays,
+        )?;
+        if let (Some(best), Some(epoch)) = (&self.best, self.place.best_epoch) {
+            write(&self.run.best_weights(), epoch, epoch as u64 * batches, best)?;
+        }
         let restores = self
             .request
             .rung
@@ -308,7 +345,8 @@ impl<'a> Fit<'a> {
         let (exported_epoch, model) = match (best, self.place.best_epoch) {
             (Some(best), Some(epoch)) => (
                 Some(epoch),
-                Model::from_arrays(self.prepared.network.clone(), best, self.request.device)?,
+                Model::from_arrays(self.prepared.network.clone(), best, self.request.device)?
+                    .with_precision(self.request.precision),
             ),
             _ => ((self.place.batch == 0).then_some(self.place.epoch), last),
         };
@@ -318,13 +356,26 @@ impl<'a> Fit<'a> {
             best_epoch: self.place.best_epoch,
             exported_epoch,
             model,
-            clock: self.clock,
+            clock: self.place.clock.plus(self.place.epoch_clock),
+            seconds,
         })
     }
 }
 
-/// What follows an epoch.
-enum Next {
-    Continue,
-    End(Outcome),
+/// When weights were so: the header of `best.safetensors` and `last.safetensors`. It holds no time, so that equal runs have equal files.
+#[derive(serde::Serialize)]
+struct Moment {
+    /// Epochs that had ended.
+    epoch: usize,
+    /// Steps that had been taken.
+    step: u64,
+}
+
+/// The time that an epoch has taken since this sitting took it up.
+fn this_sitting(started: Instant, batches: &Epoch, place: &Checkpoint, before: Clock) -> Clock {
+    Clock {
+        training: started.elapsed().as_secs_f64(),
+        waited: batches.waited().as_secs_f64(),
+        photos: place.mean.photos as u64 - before.photos,
+    }
 }

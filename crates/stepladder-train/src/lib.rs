@@ -1,25 +1,43 @@
 //! Training: from a rung and a data set to a run directory with everything that the run was and gave.
 //!
-//! [`train`] is the whole job; what it reports on the way goes to an [`Observer`]. A [`RunDirectory`] says which files a run has;
-//! [`records`](EpochRecord) are their contents. The learning rate of each step is [`learning_rate`]'s; [`StoppingState`] and
-//! [`PlateauState`] watch the epochs as Keras' callbacks do.
+//! [`train`] is the whole job, and [`train_or_resume`] goes on with one that was begun; what they report on the way goes to an
+//! [`Observer`]. A [`RunDirectory`] says which files a run has; [`records`](EpochRecord) are their contents, and a
+//! [`RecordedRun`] reads them back. The learning rate of each step is [`learning_rate`]'s; [`StoppingState`] and
+//! [`PlateauState`] watch the epochs as Keras' callbacks do. [`benchmark`] measures speed, without photos.
 
+mod benchmark;
+mod bits;
 mod checkpoint;
+mod checkpoints;
+mod content;
 mod environment;
 mod error;
 mod fit;
+mod log;
+mod meter;
 mod plateau;
 mod preparation;
+mod rate_curve;
+mod rate_test;
+mod recorded;
 mod records;
+mod room;
 mod run_directory;
 mod schedule;
 mod training;
 
+pub use benchmark::{
+    BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
+};
 pub use checkpoint::Checkpoint;
 pub use error::TrainError;
+pub use meter::{Clock, Mean};
 pub use plateau::{PlateauState, StoppingState};
 pub use preparation::{Prepared, TrainingRequest};
+pub use rate_curve::{RateCurve, RatePoint, Suggestions};
+pub use rate_test::{RateRange, test_rates};
+pub use recorded::{RecordError, RecordedRun, TestAnswers};
 pub use records::{Config, DataRecord, Environment, EpochRecord, Outcome, StepRecord, Summary};
 pub use run_directory::{RunDirectory, RunPlace};
 pub use schedule::learning_rate;
-pub use training::{Observer, train};
+pub use training::{Observer, train, train_or_resume};

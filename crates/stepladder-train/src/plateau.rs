@@ -8,6 +8,7 @@ use stepladder_model::{EarlyStopping, ReduceLrOnPlateau};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct StoppingState {
     /// The best figure so far.
+    #[serde(with = "crate::bits::option")]
     pub best: Option<f32>,
     /// Epochs since.
     pub wait: usize,
@@ -41,12 +42,14 @@ impl StoppingState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlateauState {
     /// The best figure so far.
+    #[serde(with = "crate::bits::option")]
     pub best: Option<f32>,
     /// Epochs since, cooldown left out.
     pub wait: usize,
     /// Epochs of cooldown left.
     pub cooldown: usize,
     /// What the schedule's learning rate is multiplied by.
+    #[serde(with = "crate::bits")]
     pub factor: f32,
 }
 

@@ -2,13 +2,14 @@
 
 use crate::error::TrainError;
 use crate::records::{Config, DataRecord};
-use crate::run_directory::RunPlace;
+use crate::run_directory::{RunDirectory, RunPlace};
+use std::time::Duration;
 use stepladder_data::{
     Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, PhotoStore, Progress, Skipped,
     Split,
 };
-use stepladder_model::{Network, Rung};
-use stepladder_nn::Device;
+use stepladder_model::{Network, Rung, RungCatalog};
+use stepladder_nn::{Device, Precision};
 
 /// What to train, on what, and where to put it.
 #[derive(Debug, Clone)]
@@ -20,16 +21,22 @@ pub struct TrainingRequest {
     /// Side of the network's input in pixels; by default the rung's, but never more than the data's typical short side,
     /// because enlarged photos cost time and show nothing new.
     pub size: Option<usize>,
-    /// Decides split, initial weights, order, augmentation and dropout.
+    /// Decides initial weights, order, augmentation and dropout, and the split where `split_seed` does not.
     pub seed: u64,
+    /// Decides the split, so that trainings with several seeds have the same parts.
+    pub split_seed: Option<u64>,
     /// Where to compute.
     pub device: Device,
+    /// How activations are stored.
+    pub precision: Precision,
     /// Threads that compute and load.
     pub threads: usize,
     /// Where the run goes.
     pub place: RunPlace,
     /// Where decoded photos are kept.
     pub cache: CacheConfig,
+    /// How much training a kill may cost; there is a checkpoint after each epoch as well. Changes no result.
+    pub checkpoint_every: Duration,
 }
 
 /// A training that is ready to begin.
@@ -54,6 +61,39 @@ pub struct Prepared {
 }
 
 impl TrainingRequest {
+    /// The usual [`checkpoint_every`](Self::checkpoint_every).
+    pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+
+    /// The request of a run that was begun, for [`train_or_resume`](crate::train_or_resume). `shipped` holds the photos inside the program.
+    pub fn of_run(
+        run: &RunDirectory,
+        shipped: &'static [u8],
+        threads: usize,
+        cache: CacheConfig,
+    ) -> Result<TrainingRequest, TrainError> {
+        if !run.config().exists() {
+            return Err(TrainError::NoRun {
+                path: run.path().to_path_buf(),
+            });
+        }
+        let config: Config = run.read_json(&run.config())?;
+        let path = run.rung();
+        let rung = std::fs::read_to_string(&path).map_err(|source| TrainError::read(&path, source))?;
+        Ok(TrainingRequest {
+            rung: Rung::from_toml(&rung, &path.display().to_string(), &RungCatalog::shipped())?,
+            data: config.data.request(shipped),
+            size: Some(config.size),
+            seed: config.seed,
+            split_seed: Some(config.split_seed),
+            device: config.device.parse()?,
+            precision: config.precision.parse()?,
+            threads,
+            place: RunPlace::Exactly(run.path().to_path_buf()),
+            cache,
+            checkpoint_every: TrainingRequest::CHECKPOINT_EVERY,
+        })
+    }
+
     /// Looks the data over, decodes it where it is not in the cache, splits it, and works the network out.
     pub fn prepare(&self, progress: &dyn Progress) -> Result<Prepared, TrainError> {
         let mut dataset = Dataset::open(&self.data)?;
@@ -68,7 +108,12 @@ impl TrainingRequest {
         self.rung.network(size, dataset.classes.len())?;
         let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
-        let split = Split::new(&dataset, &store, &self.rung.split, self.seed)?;
+        let split = Split::new(
+            &dataset,
+            &store,
+            &self.rung.split,
+            self.split_seed.unwrap_or(self.seed),
+        )?;
         let network = self.rung.network(size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
@@ -94,8 +139,9 @@ impl TrainingRequest {
             batch_size: self.rung.training.batch_size,
             learning_rate: self.rung.optimizer.learning_rate(),
             seed: self.seed,
+            split_seed: self.split_seed.unwrap_or(self.seed),
             device: self.device.to_string(),
-            precision: PRECISION.to_string(),
+            precision: self.precision.to_string(),
             threads: self.threads,
         }
     }
@@ -117,6 +163,3 @@ impl TrainingRequest {
         )?)
     }
 }
-
-/// The number format of weights and activations.
-pub(crate) const PRECISION: &str = "f32";

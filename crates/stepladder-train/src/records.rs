@@ -124,7 +124,7 @@ pub struct Summary {
     pub input_wait_fraction: f64,
     /// Most memory that the process has held, in bytes; null where the system does not say.
     pub peak_memory_bytes: Option<u64>,
-    /// The seed of split, initial weights, order and augmentation.
+    /// The seed of initial weights, order, augmentation and dropout.
     pub seed: u64,
     /// Number format of weights and activations.
     pub precision: String,
@@ -151,8 +151,10 @@ pub struct Config {
     pub batch_size: usize,
     /// The optimizer's learning rate, before any schedule.
     pub learning_rate: f32,
-    /// The seed of split, initial weights, order, augmentation and dropout.
+    /// The seed of initial weights, order, augmentation and dropout.
     pub seed: u64,
+    /// The seed of the split.
+    pub split_seed: u64,
     /// Where it computed.
     pub device: String,
     /// Number format of weights and activations.

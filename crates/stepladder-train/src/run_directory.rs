@@ -1,14 +1,13 @@
 //! The run directory: which files a run has, and how they are written.
 //!
-//! Documents are replaced atomically; the two logs (`steps.jsonl`, `epochs.jsonl`) only ever grow, a whole line at a time.
+//! Documents are replaced atomically. `config.json` is the last one written before the first step, and says that all others are there.
 
 use crate::error::TrainError;
 use crate::records::Environment;
 use serde::Serialize;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use serde::de::DeserializeOwned;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use stepladder_classifier::{Predictions, write_atomically};
 use stepladder_data::{Dataset, Skipped, Split};
 
@@ -31,20 +30,49 @@ impl RunDirectory {
     /// Makes the directory of a new run on `data` with `model`.
     pub fn create(place: &RunPlace, data: &str, model: &str) -> Result<RunDirectory, TrainError> {
         let path = match place {
-            RunPlace::Below(parent) => numbered(parent, &format!("{}-{}", slug(data), slug(model)))?,
+            RunPlace::Below(parent) => numbered(parent, &run_name(data, model))?,
             RunPlace::Exactly(path) => {
-                std::fs::create_dir_all(path).map_err(|source| write_error(path, source))?;
-                let mut entries = std::fs::read_dir(path).map_err(|source| write_error(path, source))?;
-                if entries.next().is_some() {
+                std::fs::create_dir_all(path).map_err(|source| TrainError::write(path, source))?;
+                if !unbegun(path)? {
                     return Err(TrainError::OccupiedRun { path: path.clone() });
                 }
                 path.clone()
             }
         };
         let run = RunDirectory { path };
-        let checkpoints = run.path.join("checkpoints");
-        std::fs::create_dir_all(&checkpoints).map_err(|source| write_error(&checkpoints, source))?;
+        let checkpoints = run.checkpoints();
+        std::fs::create_dir_all(&checkpoints).map_err(|source| TrainError::write(&checkpoints, source))?;
         Ok(run)
+    }
+
+    /// The runs on `data` with `model` below `parent`, the latest first.
+    pub(crate) fn numbered(parent: &Path, data: &str, model: &str) -> Vec<RunDirectory> {
+        let prefix = format!("{}-", run_name(data, model));
+        let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+        let number = |entry: &std::fs::DirEntry| -> Option<u64> {
+            let name = entry.file_name();
+            name.to_str()?.strip_prefix(&prefix)?.parse().ok()
+        };
+        let mut found: Vec<(u64, PathBuf)> = entries
+            .filter_map(|entry| Some((number(&entry)?, entry.path())))
+            .collect();
+        found.sort();
+        let runs = found.into_iter().rev();
+        runs.map(|(_, path)| RunDirectory { path }).collect()
+    }
+
+    /// Takes the run for this process alone, until the guard is dropped or the process ends, however it does.
+    pub(crate) fn lock(&self) -> Result<RunLock, TrainError> {
+        let path = self.path.join(LOCK);
+        let file = File::options().create(true).append(true).open(&path);
+        let file = file.map_err(|source| TrainError::write(&path, source))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(TrainError::BusyRun {
+                path: self.path.clone(),
+            }),
+            // A file system without locks: the user is trusted to train a run once at a time.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(RunLock { _file: file }),
+        }
     }
 
     /// The directory of a run that exists.
@@ -72,9 +100,29 @@ impl RunDirectory {
         self.path.join("last.safetensors")
     }
 
-    /// Where a training would go on.
-    pub fn checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoints").join("last.safetensors")
+    /// The folder of the places from which a training would go on.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// The content of each photo.
+    pub(crate) fn content(&self) -> PathBuf {
+        self.path.join("content.tsv")
+    }
+
+    /// The rung, complete.
+    pub fn rung(&self) -> PathBuf {
+        self.path.join("rung.toml")
+    }
+
+    /// Where and with what the run was made.
+    pub(crate) fn environment(&self) -> PathBuf {
+        self.path.join("environment.json")
+    }
+
+    /// One line for each step.
+    pub fn steps(&self) -> PathBuf {
+        self.path.join("steps.jsonl")
     }
 
     /// The part of each photo.
@@ -100,17 +148,20 @@ impl RunDirectory {
     /// Writes a JSON document.
     pub(crate) fn write_json<T: Serialize>(&self, path: &Path, document: &T) -> Result<(), TrainError> {
         let text = serde_json::to_string_pretty(document).map_err(std::io::Error::from);
-        self.write(path, text.map_err(|source| write_error(path, source))? + "\n")
+        self.write(
+            path,
+            text.map_err(|source| TrainError::write(path, source))? + "\n",
+        )
     }
 
     /// Writes the resolved rung, complete and readable by `--model`.
     pub(crate) fn write_rung(&self, rung: &str) -> Result<(), TrainError> {
-        self.write(&self.path.join("rung.toml"), rung)
+        self.write(&self.rung(), rung)
     }
 
     /// Writes where and with what the run was made.
     pub(crate) fn write_environment(&self, environment: &Environment) -> Result<(), TrainError> {
-        self.write_json(&self.path.join("environment.json"), environment)
+        self.write_json(&self.environment(), environment)
     }
 
     /// Writes the part of each photo, in a form that `--table` accepts.
@@ -119,8 +170,19 @@ impl RunDirectory {
         let path = self.split();
         split
             .write_tsv(dataset, &mut table)
-            .map_err(|source| write_error(&path, source))?;
+            .map_err(|source| TrainError::write(&path, source))?;
         self.write(&path, table)
+    }
+
+    /// Writes the content of each photo.
+    pub(crate) fn write_content(&self, table: &str) -> Result<(), TrainError> {
+        self.write(&self.content(), table)
+    }
+
+    /// Reads a JSON document.
+    pub(crate) fn read_json<T: DeserializeOwned>(&self, path: &Path) -> Result<T, TrainError> {
+        let text = std::fs::read(path).map_err(|source| TrainError::read(path, source))?;
+        serde_json::from_slice(&text).map_err(|error| TrainError::read(path, error.into()))
     }
 
     /// Writes the files that could not be used, with the reason.
@@ -154,18 +216,6 @@ impl RunDirectory {
         self.write_table("test_predictions.tsv", &header, rows)
     }
 
-    /// Opens a log that grows by lines.
-    pub(crate) fn log(&self, name: &str) -> Result<Log, TrainError> {
-        let path = self.path.join(name);
-        let file = File::options().create(true).append(true).open(&path);
-        let file = file.map_err(|source| write_error(&path, source))?;
-        Ok(Log {
-            writer: BufWriter::new(file),
-            path,
-            flushed: Instant::now(),
-        })
-    }
-
     fn write_table(
         &self,
         name: &str,
@@ -180,59 +230,66 @@ impl RunDirectory {
             }
             Ok(())
         });
-        written.map_err(|error| write_error(&path, error.into()))?;
+        written.map_err(|error| TrainError::write(&path, error.into()))?;
         let bytes = table
             .into_inner()
-            .map_err(|error| write_error(&path, error.into_error()))?;
+            .map_err(|error| TrainError::write(&path, error.into_error()))?;
         self.write(&path, bytes)
     }
 
     fn write(&self, path: &Path, content: impl AsRef<[u8]>) -> Result<(), TrainError> {
-        write_atomically(path, content.as_ref()).map_err(|source| write_error(path, source))
+        write_atomically(path, content.as_ref()).map_err(|source| TrainError::write(path, source))
     }
 }
 
-/// A file of JSON lines, never more than [`FLUSH_INTERVAL`] of work behind.
-pub(crate) struct Log {
-    writer: BufWriter<File>,
-    path: PathBuf,
-    flushed: Instant,
+/// A run taken by this process.
+#[derive(Debug)]
+pub(crate) struct RunLock {
+    _file: File,
 }
 
-/// How long a line may wait in memory: a kill costs at most this much of the log, and fast steps do not each cost a system call.
-const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// The file whose lock says that a run is being trained.
+const LOCK: &str = ".lock";
 
-impl Log {
-    /// Adds a line.
-    pub fn push<T: Serialize>(&mut self, record: &T) -> Result<(), TrainError> {
-        let line = serde_json::to_string(record).map_err(std::io::Error::from);
-        let written = line.and_then(|line| writeln!(self.writer, "{line}"));
-        written.map_err(|source| write_error(&self.path, source))?;
-        if self.flushed.elapsed() >= FLUSH_INTERVAL {
-            self.flush()
-        } else {
-            Ok(())
+/// What a run has before `config.json`, beside unfinished files, whose names begin with a dot.
+const SET_UP: [&str; 6] = [
+    "checkpoints",
+    "rung.toml",
+    "environment.json",
+    "split.tsv",
+    "content.tsv",
+    "skipped.tsv",
+];
+
+/// Whether a directory is empty, or holds no more than a run that was killed while it was being set up.
+fn unbegun(path: &Path) -> Result<bool, TrainError> {
+    let entries = std::fs::read_dir(path).map_err(|source| TrainError::read(path, source))?;
+    for entry in entries {
+        let name = entry
+            .map_err(|source| TrainError::read(path, source))?
+            .file_name();
+        let name = name.to_string_lossy();
+        if name != LOCK && !name.starts_with(".stepladder-") && !SET_UP.contains(&&*name) {
+            return Ok(false);
         }
     }
+    Ok(true)
+}
 
-    /// Hands everything to the operating system.
-    pub fn flush(&mut self) -> Result<(), TrainError> {
-        self.flushed = Instant::now();
-        self.writer
-            .flush()
-            .map_err(|source| write_error(&self.path, source))
-    }
+/// The name of a run on `data` with `model`, without its number.
+fn run_name(data: &str, model: &str) -> String {
+    format!("{}-{}", slug(data), slug(model))
 }
 
 /// Makes the first free `<name>-<n>` below `parent`, n from 1. Two processes at once get different ones.
 fn numbered(parent: &Path, name: &str) -> Result<PathBuf, TrainError> {
-    std::fs::create_dir_all(parent).map_err(|source| write_error(parent, source))?;
+    std::fs::create_dir_all(parent).map_err(|source| TrainError::write(parent, source))?;
     for n in 1_u64.. {
         let path = parent.join(format!("{name}-{n}"));
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(write_error(&path, source)),
+            Err(source) => return Err(TrainError::write(&path, source)),
         }
     }
     unreachable!("there is a free number below 2^64")
@@ -253,13 +310,6 @@ fn slug(name: &str) -> String {
         "data".to_string()
     } else {
         slug.to_string()
-    }
-}
-
-fn write_error(path: &Path, source: std::io::Error) -> TrainError {
-    TrainError::Write {
-        path: path.to_path_buf(),
-        source,
     }
 }
 

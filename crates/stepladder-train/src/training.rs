@@ -1,15 +1,20 @@
-//! The whole job: prepare, fit, measure, write down.
+//! The whole job: prepare, fit, measure, write down; in a new run, or in one that was begun before.
 
+use crate::Checkpoint;
+use crate::checkpoints::{newest, remove_checkpoints};
+use crate::content::{changes, content_table};
 use crate::environment::{describe, peak_memory_bytes};
 use crate::error::TrainError;
-use crate::fit::{Fit, Fitted};
-use crate::preparation::{PRECISION, Prepared, TrainingRequest};
-use crate::records::{EpochRecord, Outcome, StepRecord, Summary};
-use crate::run_directory::RunDirectory;
+use crate::fit::{Fitted, fit};
+use crate::preparation::{Prepared, TrainingRequest};
+use crate::records::{Config, Environment, EpochRecord, Outcome, StepRecord, Summary};
+use crate::room::when_there_is_room;
+use crate::run_directory::{RunDirectory, RunPlace};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 use stepladder_classifier::{Classifier, Evaluation, Predictions};
 use stepladder_data::Progress;
+use stepladder_nn::profile::{self, ProfileRow};
 
 /// Told what happens while it happens; the command line draws it.
 pub trait Observer: Sync {
@@ -21,9 +26,15 @@ pub trait Observer: Sync {
     fn step(&self, record: &StepRecord, batch: usize, batches: usize);
     /// An epoch is done, of `epochs` at most.
     fn epoch(&self, record: &EpochRecord, epochs: usize);
+    /// An earlier training is taken up at `place`; after [`Observer::prepared`], before the first step.
+    fn resumed(&self, _place: &Checkpoint) {}
+    /// Something that the user should know.
+    fn note(&self, _message: &str) {}
+    /// Training is over, and the environment asked for its time by layer and pass.
+    fn profiled(&self, _rows: &[ProfileRow]) {}
 }
 
-/// Trains as requested and leaves a complete run directory.
+/// Trains as requested and leaves a complete run directory, which must be new.
 ///
 /// Setting `interrupt` ends the training after the current step, with a checkpoint and an honest summary. The same request
 /// gives the same weights, bit for bit, whatever its `threads`.
@@ -32,6 +43,60 @@ pub fn train(
     observer: &dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Summary, TrainError> {
+    on_threads(request, || {
+        let prepared = request.prepare(observer.progress())?;
+        begin(request, &prepared, observer, interrupt)
+    })
+}
+
+/// Sees to it that the training of `request` is done, however often it is called, and returns its summary.
+///
+/// - The request's directory ([`RunPlace::Exactly`]) is absent, empty, or was left while it was being set up: trains.
+/// - It holds an unfinished run of the same settings and photos: goes on from its newest whole checkpoint.
+/// - It holds a finished one: returns its summary as it is on the disk.
+/// - It holds a run with other settings, photos that changed, or foreign files: an error, and nothing is touched.
+///
+/// Below a folder ([`RunPlace::Below`]), the latest unfinished run of the same settings and photos that no other process trains goes on;
+/// without one, a new run begins.
+///
+/// Killed at any moment and called again, it leaves the same bytes in `model.safetensors`, the predictions and the logs (times aside) as
+/// without interruption, on the same machine and version.
+pub fn train_or_resume(
+    request: &TrainingRequest,
+    observer: &dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<Summary, TrainError> {
+    on_threads(request, || {
+        let prepared = request.prepare(observer.progress())?;
+        match &request.place {
+            RunPlace::Exactly(path) => {
+                let run = RunDirectory::open(path);
+                if run.config().exists() {
+                    return go_on(request, &prepared, run, observer, interrupt);
+                }
+            }
+            RunPlace::Below(parent) => {
+                let runs = RunDirectory::numbered(parent, &prepared.dataset.name, &request.rung.name);
+                let unfinished = runs.into_iter().find(|run| {
+                    run.config().exists()
+                        && !matches!(finished(run), Ok(Some(_)))
+                        && same(request, &prepared, run).is_ok()
+                        && run.lock().is_ok()
+                });
+                if let Some(run) = unfinished {
+                    return go_on(request, &prepared, run, observer, interrupt);
+                }
+            }
+        }
+        begin(request, &prepared, observer, interrupt)
+    })
+}
+
+/// Runs `work` on as many threads as the request says.
+fn on_threads(
+    request: &TrainingRequest,
+    work: impl FnOnce() -> Result<Summary, TrainError> + Send,
+) -> Result<Summary, TrainError> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(request.threads)
         .build();
@@ -39,40 +104,170 @@ pub fn train(
         threads: request.threads,
         reason: error.to_string(),
     })?;
-    pool.install(|| train_here(request, observer, interrupt))
+    pool.install(work)
 }
 
-/// [`train`] on the threads of the current pool.
-fn train_here(
+/// A new run.
+fn begin(
     request: &TrainingRequest,
+    prepared: &Prepared,
     observer: &dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Summary, TrainError> {
-    let prepared = request.prepare(observer.progress())?;
     let run = RunDirectory::create(&request.place, &prepared.dataset.name, &request.rung.name)?;
-    run.write_json(&run.config(), &request.config(&prepared))?;
-    run.write_rung(&request.rung.to_toml())?;
-    run.write_environment(&describe(request.device, PRECISION, request.threads))?;
-    run.write_split(&prepared.split, &prepared.dataset)?;
-    run.write_skipped(&prepared.skipped)?;
-    observer.prepared(&prepared, &run);
+    let _lock = run.lock()?;
+    when_there_is_room(observer, interrupt, || {
+        run.write_rung(&request.rung.to_toml())?;
+        run.write_environment(&describe(request.device, request.precision, request.threads))?;
+        run.write_split(&prepared.split, &prepared.dataset)?;
+        run.write_content(&content_table(prepared))?;
+        run.write_skipped(&prepared.skipped)?;
+        // The last: a run that has it has all of the above.
+        run.write_json(&run.config(), &request.config(prepared))
+    })?;
+    observer.prepared(prepared, &run);
+    complete(request, prepared, &run, observer, interrupt)
+}
 
-    let started = Instant::now();
-    let fitted = Fit::new(request, &prepared, &run, observer, interrupt)?.run()?;
+/// A run that was begun before.
+fn go_on(
+    request: &TrainingRequest,
+    prepared: &Prepared,
+    run: RunDirectory,
+    observer: &dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<Summary, TrainError> {
+    same(request, prepared, &run)?;
+    if let Some(summary) = finished(&run)? {
+        return Ok(summary);
+    }
+    let _lock = run.lock()?;
+    observer.prepared(prepared, &run);
+    note_another_machine(request, &run, observer)?;
+    complete(request, prepared, &run, observer, interrupt)
+}
+
+/// The summary of a run that came to its end.
+fn finished(run: &RunDirectory) -> Result<Option<Summary>, TrainError> {
+    if !run.summary().exists() {
+        return Ok(None);
+    }
+    let summary: Summary = run.read_json(&run.summary())?;
+    // The directory may have been moved since.
+    let summary = Summary {
+        run: run.path().display().to_string(),
+        ..summary
+    };
+    Ok((summary.outcome != Outcome::Interrupted).then_some(summary))
+}
+
+/// An error unless `run` is of this request and these photos.
+fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> Result<(), TrainError> {
+    let read = |path: &Path| std::fs::read_to_string(path).map_err(|source| TrainError::read(path, source));
+    let (then, now): (Config, Config) = (run.read_json(&run.config())?, request.config(prepared));
+    let mut differences = Vec::new();
+    let mut compare = |what: &str, then: String, now: String| {
+        if then != now {
+            differences.push(format!("{what} {then} instead of {now}"));
+        }
+    };
+    compare("model", then.model, now.model);
+    compare("size", then.size.to_string(), now.size.to_string());
+    compare("epochs", then.epochs.to_string(), now.epochs.to_string());
+    compare("batch", then.batch_size.to_string(), now.batch_size.to_string());
+    compare(
+        "learning rate",
+        then.learning_rate.to_string(),
+        now.learning_rate.to_string(),
+    );
+    compare("seed", then.seed.to_string(), now.seed.to_string());
+    compare(
+        "split seed",
+        then.split_seed.to_string(),
+        now.split_seed.to_string(),
+    );
+    compare("device", then.device, now.device);
+    compare("precision", then.precision, now.precision);
+    if differences.is_empty() && read(&run.rung())? != request.rung.to_toml() {
+        differences.push("another rung.toml".to_string());
+    }
+    if !differences.is_empty() {
+        return Err(TrainError::OtherRun {
+            path: run.path().to_path_buf(),
+            difference: differences.join(", "),
+        });
+    }
+    match changes(&read(&run.content())?, &content_table(prepared)) {
+        None => Ok(()),
+        Some(changes) => Err(TrainError::ChangedData {
+            path: run.path().to_path_buf(),
+            changes,
+        }),
+    }
+}
+
+/// Equal bytes are claimed for one version and instruction set; where a run goes on with another, that is said.
+fn note_another_machine(
+    request: &TrainingRequest,
+    run: &RunDirectory,
+    observer: &dyn Observer,
+) -> Result<(), TrainError> {
+    let then: Environment = run.read_json(&run.environment())?;
+    let now = describe(request.device, request.precision, request.threads);
+    if (&then.stepladder, &then.platform, &then.instruction_set)
+        != (&now.stepladder, &now.platform, &now.instruction_set)
+    {
+        let shown = |e: &Environment| {
+            let instructions = e
+                .instruction_set
+                .as_deref()
+                .unwrap_or("no vector instructions named");
+            format!("{} on {} with {instructions}", e.stepladder, e.platform)
+        };
+        observer.note(&format!(
+            "the run began with version {} and goes on with {}; its weights will not be bit for bit those of an uninterrupted run",
+            shown(&then),
+            shown(&now)
+        ));
+    }
+    Ok(())
+}
+
+/// Trains what is left of a run, and writes its result.
+fn complete(
+    request: &TrainingRequest,
+    prepared: &Prepared,
+    run: &RunDirectory,
+    observer: &dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<Summary, TrainError> {
+    let restored = newest(run, observer)?;
+    let fitted = fit(request, prepared, run, restored, observer, interrupt)?;
+    if let Some(rows) = profile::report(&prepared.network) {
+        observer.profiled(&rows);
+    }
+    let measuring = std::time::Instant::now();
     let classifier = Classifier::new(
         fitted.model.clone(),
         request.rung.clone(),
         prepared.dataset.classes.clone(),
     );
-    classifier.save(&run.model())?;
+    when_there_is_room(observer, interrupt, || Ok(classifier.save(&run.model())?))?;
 
     let figures = match fitted.outcome {
         // Someone who stops a run does not want to wait for its figures; `evaluate` gives them at any time.
         Outcome::Interrupted => Figures::default(),
-        Outcome::Finished | Outcome::StoppedEarly => measure(request, &prepared, &run, &classifier)?,
+        Outcome::Finished | Outcome::StoppedEarly => when_there_is_room(observer, interrupt, || {
+            measure(request, prepared, run, &classifier)
+        })?,
     };
-    let summary = summarize(request, &prepared, &run, &fitted, figures, started);
-    run.write_json(&run.summary(), &summary)?;
+    let seconds = fitted.seconds + measuring.elapsed().as_secs_f64();
+    let summary = summarize(request, prepared, run, &fitted, figures, seconds);
+    when_there_is_room(observer, interrupt, || run.write_json(&run.summary(), &summary))?;
+    if summary.outcome != Outcome::Interrupted {
+        // Nothing goes on from a finished run, and its weights are in files of their own.
+        remove_checkpoints(run);
+    }
     Ok(summary)
 }
 
@@ -118,7 +313,7 @@ fn summarize(
     run: &RunDirectory,
     fitted: &Fitted,
     figures: Figures,
-    started: Instant,
+    seconds: f64,
 ) -> Summary {
     let accuracy = |evaluation: &Option<Evaluation>| evaluation.as_ref().map(|figures| figures.accuracy);
     Summary {
@@ -137,14 +332,39 @@ fn summarize(
         val_accuracy: accuracy(&figures.validation),
         test_accuracy: accuracy(&figures.test),
         test_loss: figures.test.as_ref().map(|figures| figures.loss),
-        seconds: started.elapsed().as_secs_f64(),
+        seconds,
         images_per_second: fitted.clock.images_per_second(),
         input_wait_fraction: fitted.clock.input_wait_fraction(),
         peak_memory_bytes: peak_memory_bytes(),
         seed: request.seed,
-        precision: PRECISION.to_string(),
+        precision: request.precision.to_string(),
         threads: request.threads,
         parameters: prepared.network.trainable_parameter_count(),
         skipped_images: prepared.skipped.len(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use stepladder_data::NoProgress;
+
+    /// An observer that only remembers the notes.
+    #[derive(Default)]
+    pub(crate) struct Quiet {
+        pub notes: Mutex<Vec<String>>,
+    }
+
+    impl Observer for Quiet {
+        fn progress(&self) -> &dyn Progress {
+            &NoProgress
+        }
+        fn prepared(&self, _: &Prepared, _: &RunDirectory) {}
+        fn step(&self, _: &StepRecord, _: usize, _: usize) {}
+        fn epoch(&self, _: &EpochRecord, _: usize) {}
+        fn note(&self, message: &str) {
+            self.notes.lock().unwrap().push(message.to_string());
+        }
     }
 }

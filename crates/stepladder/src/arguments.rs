@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 use stepladder_nn::Device;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
@@ -20,12 +21,22 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Train a model on photos and leave everything in a run directory
     Train(TrainArguments),
+    /// Go on with a training that was stopped, killed or cut off, as if nothing had happened
+    Resume(ResumeArguments),
+    /// Find a learning rate: try rising rates on a copy and see where the loss falls
+    FindLr(FindLrArguments),
     /// Measure a trained model: accuracy, precision, recall, F1, confusion matrix
     Evaluate(EvaluateArguments),
     /// Say what is on photos
     Predict(PredictArguments),
+    /// Train rung after rung on the same photos, and say what each change was worth
+    Climb(ClimbArguments),
+    /// Compare runs: figures, differences in configuration, paired significance, curves
+    Compare(CompareArguments),
     /// List the rungs, or show one: layers, output shapes, parameters, multiply-adds
     Models(ModelsArguments),
+    /// Measure how fast a rung trains and answers on this machine, on photos of noise
+    Bench(BenchArguments),
 }
 
 #[derive(Debug, Args)]
@@ -60,7 +71,11 @@ pub(crate) struct TrainArguments {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 
-    /// Number format of weights and activations
+    /// Decides the split alone, to train with several seeds on the same parts [default: --seed]
+    #[arg(long, value_name = "SEED")]
+    pub split_seed: Option<u64>,
+
+    /// Number format of activations; weights and sums are f32 in both
     #[arg(long, value_enum, default_value_t = Precision::Auto)]
     pub precision: Precision,
 
@@ -76,9 +91,66 @@ pub(crate) struct TrainArguments {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
+    /// Begin a new run, even where an unfinished one with the same settings and photos could go on
+    #[arg(long)]
+    pub new: bool,
+
+    #[command(flatten)]
+    pub checkpoints: CheckpointArguments,
+
     /// Any other value of the rung, e.g. --set optimizer.weight_decay=0.01; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+
+    #[command(flatten)]
+    pub cache: CacheArguments,
+}
+
+/// How often a training notes where it stands.
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointArguments {
+    /// Seconds between checkpoints; there is one after each epoch as well. The result does not depend on it
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub checkpoint_every: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FindLrArguments {
+    #[command(flatten)]
+    pub train: TrainArguments,
+
+    /// The first step's learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-7)]
+    pub from: f64,
+
+    /// The last step's learning rate; the test ends before, where the loss diverges
+    #[arg(long, value_name = "RATE", default_value_t = 10.0)]
+    pub to: f64,
+
+    /// Steps of the test
+    #[arg(long, default_value_t = 200)]
+    pub steps: usize,
+
+    /// Train at each of these rates instead, and compare the validation accuracies: 1e-4,3e-4,1e-3
+    #[arg(long, value_name = "RATES", value_delimiter = ',')]
+    pub study: Vec<f32>,
+
+    /// The plot to write; an older one is replaced
+    #[arg(long, value_name = "FILE", default_value = "find-lr.svg")]
+    pub plot: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArguments {
+    /// The directory of the run
+    pub run: PathBuf,
+
+    /// Threads that compute and load [default: one for each core]; the result does not depend on it
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    #[command(flatten)]
+    pub checkpoints: CheckpointArguments,
 
     #[command(flatten)]
     pub cache: CacheArguments,
@@ -119,10 +191,23 @@ pub(crate) struct CacheArguments {
 /// A number format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Precision {
-    /// What is fastest and equally accurate here: f32 in this version
+    /// What is fastest and equally accurate on this machine; the output says which
     Auto,
+    /// 16-bit floats with the range of f32
+    Bf16,
     /// 32-bit floats throughout
     F32,
+}
+
+impl Precision {
+    /// The precision that this means on `device`.
+    pub fn on(self, device: Device) -> stepladder_nn::Precision {
+        match self {
+            Precision::Auto => device.default_precision(),
+            Precision::Bf16 => stepladder_nn::Precision::Bf16,
+            Precision::F32 => stepladder_nn::Precision::F32,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -194,6 +279,69 @@ pub(crate) struct PredictArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ClimbArguments {
+    /// A zip, a folder, a CSV or TSV table, or MNIST's IDX files; without it, the photos that Stepladder ships
+    pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub parts: DataArguments,
+
+    /// The rungs: names from `stepladder models`, or TOML files of your own [default: all that are shipped]
+    #[arg(long, value_name = "RUNG,..", value_delimiter = ',')]
+    pub rungs: Vec<String>,
+
+    /// Trainings of each rung, with the seeds 0, 1, ..; the split is the same for all
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seeds: u64,
+
+    /// Side of the network's input in pixels [default: the rung's, but no more than the photos have]
+    #[arg(long)]
+    pub size: Option<usize>,
+
+    /// Most epochs of each training [default: the rung's]
+    #[arg(long)]
+    pub epochs: Option<usize>,
+
+    /// Time for the whole climb, e.g. 20m or 1h30m, divided evenly over the rungs
+    #[arg(long, value_name = "TIME", conflicts_with = "epochs", value_parser = crate::span::parse)]
+    pub budget: Option<Duration>,
+
+    /// Number format of activations; weights and sums are f32 in both
+    #[arg(long, value_enum, default_value_t = Precision::Auto)]
+    pub precision: Precision,
+
+    /// Threads that compute and load [default: one for each core]; the result does not depend on it
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+
+    /// The climb's directory, to start or to go on with [default: climbs/<data>-<n>]
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub cache: CacheArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    /// Run directories; the first is what the others are compared with
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+
+    /// Print the table of runs as CSV
+    #[arg(long, conflicts_with_all = ["json", "markdown"])]
+    pub csv: bool,
+
+    /// Print all tables in Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ModelsArguments {
     #[command(subcommand)]
@@ -217,6 +365,62 @@ pub(crate) struct ModelsArguments {
     /// Number of classes
     #[arg(long, default_value_t = 5)]
     pub classes: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// The rung: a name from `stepladder models`, or a TOML file
+    #[arg(long, default_value = "baseline")]
+    pub model: String,
+
+    /// Side of the input in pixels [default: the rung's, but no more than 128]
+    #[arg(long)]
+    pub size: Option<usize>,
+
+    /// Photos per step [default: the rung's]
+    #[arg(long)]
+    pub batch: Option<usize>,
+
+    /// Number of classes
+    #[arg(long, default_value_t = 5)]
+    pub classes: usize,
+
+    /// Number format of activations; weights and sums are f32 in both
+    #[arg(long, value_enum, default_value_t = Precision::Auto)]
+    pub precision: Precision,
+
+    /// Threads that compute [default: one for each core]
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+
+    /// What to measure
+    #[arg(long, value_enum, default_value_t = Measured::All)]
+    pub measure: Measured,
+
+    /// How long to measure training, and then inference
+    #[arg(long, default_value_t = 5.0)]
+    pub seconds: f64,
+
+    /// Show the time of each layer and pass of the training steps
+    #[arg(long)]
+    pub profile: bool,
+}
+
+/// Something that can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Measured {
+    /// Training steps, inference, and the machine's peak
+    All,
+    /// Training steps alone
+    Training,
+    /// Inference alone
+    Inference,
+    /// The machine's peak alone
+    Machine,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,21 +1,29 @@
 //! One file for each command.
 
+mod bench;
+mod climb;
+mod compare;
 mod evaluate;
+mod find_lr;
 mod models;
 mod new_rung;
 mod predict;
 mod train;
 
+pub(crate) use bench::bench;
+pub(crate) use climb::climb;
+pub(crate) use compare::{AgainstFirst, RunComparison, RunFigures, compare};
 pub(crate) use evaluate::evaluate;
+pub(crate) use find_lr::find_lr;
 pub(crate) use models::models;
 use new_rung::new_rung;
 pub(crate) use predict::predict;
-pub(crate) use train::train;
+pub(crate) use train::{resume, train};
 
-use crate::arguments::CacheArguments;
+use crate::arguments::{CacheArguments, DataArguments};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
-use stepladder_data::CacheConfig;
+use stepladder_data::{CacheConfig, DataRequest};
 
 /// The photos of the first training: 200 flowers in five classes (`photos/ATTRIBUTION.md`).
 const SHIPPED_PHOTOS: &[u8] = include_bytes!("../photos/small_flowers5.zip");
@@ -70,4 +78,19 @@ fn model_file(run: &Path) -> anyhow::Result<PathBuf> {
         run.display()
     );
     Ok(file)
+}
+
+/// The photos that were named, or the shipped ones.
+fn data(path: Option<PathBuf>, parts: DataArguments) -> DataRequest {
+    if path.is_none() && parts.table.is_none() && parts.train.is_none() {
+        return DataRequest::memory(SHIPPED_NAME, SHIPPED_PHOTOS);
+    }
+    DataRequest {
+        path,
+        table: parts.table,
+        train: parts.train,
+        val: parts.val,
+        test: parts.test,
+        memory: None,
+    }
 }

@@ -3,6 +3,9 @@
 
 mod arguments;
 mod commands;
+mod plot;
+mod signals;
+mod span;
 mod terminal;
 
 use arguments::{Arguments, Command};
@@ -40,8 +43,13 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
     match arguments.command {
         Command::Train(arguments) => commands::train(arguments, output),
+        Command::Resume(arguments) => commands::resume(arguments, output),
+        Command::FindLr(arguments) => commands::find_lr(arguments, output),
         Command::Evaluate(arguments) => commands::evaluate(arguments, output),
         Command::Predict(arguments) => commands::predict(arguments, output),
+        Command::Climb(arguments) => commands::climb(arguments, output),
+        Command::Compare(arguments) => commands::compare(arguments, output),
         Command::Models(arguments) => commands::models(arguments, output),
+        Command::Bench(arguments) => commands::bench(arguments, output),
     }
 }

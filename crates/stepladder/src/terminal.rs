@@ -3,14 +3,26 @@
 //! Results go to stdout, everything about the way there to stderr; with `--json`, stdout has the JSON object alone.
 //! Nothing needs color to be understood, and `NO_COLOR` is respected.
 
+mod climb;
+mod comparison;
+mod ladder;
 mod numbers;
 mod output;
+mod profile;
 mod progress;
+mod sparkline;
 mod table;
 mod training;
 
-pub(crate) use numbers::{bytes, count, duration, interval, percent};
+pub(crate) use climb::ClimbView;
+pub(crate) use comparison::{show_comparison, write_comparison_csv};
+pub(crate) use ladder::show_climb;
+pub(crate) use numbers::{
+    bytes, count, duration, interval, p_value, percent, points, points_interval, share_interval,
+};
 pub(crate) use output::{Output, error, warn};
+pub(crate) use profile::profile_table;
 pub(crate) use progress::ProgressBar;
+pub(crate) use sparkline::sparkline;
 pub(crate) use table::{Alignment, Table};
 pub(crate) use training::{TrainingView, quoted};

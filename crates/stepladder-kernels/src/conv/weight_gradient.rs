@@ -2,9 +2,9 @@
 //! gradient's filters, summed over pixels.
 //!
 //! The sum runs over pixels, so both operands are first rearranged, some rows or photos at a time, such that it walks
-//! memory in order: the input in tiles of channels, the gradient in blocks of filters. For bf16 dot products two pixels
-//! side by side become pairs; as their distance in the input is the stride, each column of the kernel has its own copy.
-//! A tile of channels times a block of filters stays in registers for all pixels that are packed at a time.
+//! memory in order: the gradient in blocks of filters, then the input in tiles of channels, a few tiles at a time. For bf16
+//! dot products two pixels side by side become pairs; as their distance in the input is the stride, each column of the kernel
+//! has its own copy. A tile of channels times a block of filters stays in registers for all pixels that are packed at a time.
 //!
 //! Work items are ranges of pixels (each with sums of its own, added up in order at the end) times groups of filters.
 
@@ -15,14 +15,22 @@ use crate::{
     simd::{Element, Kernel, Simd, unrolled},
 };
 
-/// Words (f32, or pairs of bf16) that a tile of channels takes per step: 14 or fewer used, a cache line apart.
-const TILE_WORDS: usize = 16;
+/// Words that a tile of channels takes per step: a power of two that holds the instruction set's largest tile.
+const fn tile_words<S: Simd>() -> usize {
+    S::TILE_PIXELS.next_power_of_two()
+}
 
-/// What is packed at a time should stay in the second-level cache.
-const PACKED_BYTES: usize = 512 << 10;
+/// Steps packed at a time, wanted at least: the sums of a tile are read and written once per so many steps.
+const STEPS: usize = 320;
+
+/// What is packed at a time should stay in the second-level cache, which has 512 KiB or more on CPUs of the last years.
+const PACKED_BYTES: usize = 320 << 10;
 
 /// Work items wanted at least.
 const ITEMS: usize = 16;
+
+/// Blocks of filters that a work item takes at least, where there are so many: each item packs the input for itself.
+const BLOCKS: usize = 4;
 
 /// Memory for separate sums, wanted and at most.
 const SUMS_BYTES: usize = 8 << 20;
@@ -123,6 +131,8 @@ struct Layout {
     together: usize,
     /// Steps in a row of the output.
     steps: usize,
+    /// Words (f32, or pairs of bf16) that a tile takes per step.
+    words: usize,
     /// Channel tiles; the first `wide` have `tile` channels, the others one less.
     tiles: usize,
     tile: usize,
@@ -138,6 +148,7 @@ impl Layout {
         Layout {
             together,
             steps: shape.output[1].div_ceil(together),
+            words: tile_words::<S>(),
             tiles,
             tile,
             wide,
@@ -153,15 +164,16 @@ impl Layout {
 
     /// Words of one tile of one photo's input, for `rows` output rows.
     fn input_words(&self, shape: &Reduction, rows: usize) -> usize {
-        shape.kernel[1] * shape.phases() * shape.phase_rows(rows) * self.steps * TILE_WORDS
+        shape.kernel[1] * shape.phases() * shape.phase_rows(rows) * self.steps * self.words
     }
 
+    /// Pixels to pack at a time: some [`STEPS`], or as many as fit with their filters and a tile of channels.
     fn units(&self, shape: &Reduction, filters: usize) -> Vec<Unit> {
         let [height, _] = shape.output;
-        let bytes =
-            |rows: usize| 4 * (self.tiles * self.input_words(shape, rows) + rows * self.steps * filters);
-        if bytes(height) <= PACKED_BYTES {
-            let photos = PACKED_BYTES / bytes(height);
+        let bytes = |rows: usize| 4 * (self.input_words(shape, rows) + rows * self.steps * filters);
+        let photo_steps = height * self.steps;
+        if photo_steps <= STEPS && bytes(height) <= PACKED_BYTES {
+            let photos = (PACKED_BYTES / bytes(height)).min(STEPS.div_ceil(photo_steps));
             let cut = (0..shape.batch).step_by(photos);
             cut.map(|first| Unit {
                 photos: first..(first + photos).min(shape.batch),
@@ -170,7 +182,8 @@ impl Layout {
             .collect()
         } else {
             // Equal parts: a photo's last rows should not be a sliver.
-            let parts = bytes(height).div_ceil(PACKED_BYTES).min(height);
+            let by_bytes = bytes(height).div_ceil(PACKED_BYTES);
+            let parts = by_bytes.max(photo_steps / STEPS).clamp(1, height);
             let cut = move |photo| {
                 (0..parts).map(move |i| Unit {
                     photos: photo..photo + 1,
@@ -213,6 +226,7 @@ impl<E: Element> Kernel for Run<'_, E> {
             ranges = (SUMS_BYTES_MOST / bytes).clamp(1, ITEMS.div_ceil(blocks));
         }
         let group = blocks.div_ceil(ITEMS.div_ceil(ranges).min(blocks));
+        let group = group.max(BLOCKS.min(blocks));
         let groups = blocks.div_ceil(group);
         let units = layout.units(shape, (group * lanes).min(shape.filters));
         let ranges = ranges.min(units.len());
@@ -306,21 +320,17 @@ impl<E: Element> Kernel for Item<'_, E> {
         let padded = filters.len().next_multiple_of(S::LANES);
         let sizes = self.units.iter().map(|unit| {
             let rows = unit.rows.len();
-            let input = layout.tiles * layout.input_words(shape, rows) * unit.photos.len();
-            (input, rows * layout.steps * padded * unit.photos.len())
+            let tile = layout.input_words(shape, rows) * unit.photos.len();
+            (tile, rows * layout.steps * padded * unit.photos.len())
         });
-        let (input, output) = sizes.fold((0, 0), |most, size| (most.0.max(size.0), most.1.max(size.1)));
-        // A tile is read whole lines at a time but has fewer channels: its last words are never used.
-        let mut packed_input = context.buffers().take::<u32>(input);
+        let (tile, output) = sizes.fold((0, 0), |most, size| (most.0.max(size.0), most.1.max(size.1)));
+        // As many tiles as fit beside the output: the pixels' lines are then read by few, and while they are near.
+        let together = (PACKED_BYTES / 4).saturating_sub(output) / tile.max(1);
+        let together = together.clamp(1, layout.tiles);
+        // A tile may have fewer channels than words: its last words are never used.
+        let mut packed_input = context.buffers().take::<u32>(together * tile);
         let mut packed_output = context.buffers().take::<u32>(output);
         for (i, unit) in self.units.iter().enumerate() {
-            s.enter(PackInput {
-                shape,
-                layout,
-                unit,
-                from: self.input,
-                to: &mut packed_input,
-            });
             s.enter(PackOutput {
                 shape,
                 layout,
@@ -329,17 +339,29 @@ impl<E: Element> Kernel for Item<'_, E> {
                 from: self.output,
                 to: &mut packed_output,
             });
-            s.enter(MultiplyUnit::<E> {
-                shape,
-                layout,
-                unit,
-                filters: filters.clone(),
-                input: &packed_input,
-                output: &packed_output,
-                sums: self.sums,
-                first: i == 0,
-                of: std::marker::PhantomData,
-            });
+            for first in (0..layout.tiles).step_by(together) {
+                let tiles = first..(first + together).min(layout.tiles);
+                s.enter(PackInput {
+                    shape,
+                    layout,
+                    unit,
+                    tiles: tiles.clone(),
+                    from: self.input,
+                    to: &mut packed_input,
+                });
+                s.enter(MultiplyUnit::<E> {
+                    shape,
+                    layout,
+                    unit,
+                    tiles,
+                    filters: filters.clone(),
+                    input: &packed_input,
+                    output: &packed_output,
+                    sums: self.sums,
+                    first: i == 0,
+                    of: std::marker::PhantomData,
+                });
+            }
         }
     }
 }
@@ -349,6 +371,7 @@ struct PackInput<'a, E> {
     shape: &'a Reduction,
     layout: Layout,
     unit: &'a Unit,
+    tiles: Range<usize>,
     from: &'a [E],
     to: &'a mut [u32],
 }
@@ -358,15 +381,28 @@ impl<E: Element> Kernel for PackInput<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
+        // Constant lengths become vectors.
+        match tile_words::<S>() {
+            4 => self.pack::<4>(),
+            8 => self.pack::<8>(),
+            _ => self.pack::<16>(),
+        }
+    }
+}
+
+impl<E: Element> PackInput<'_, E> {
+    #[inline(always)]
+    fn pack<const W: usize>(self) {
         let PackInput {
             shape,
             layout,
             unit,
+            tiles,
             from,
             to,
         } = self;
         let rows = shape.phase_rows(unit.rows.len());
-        let row_words = layout.steps * TILE_WORDS;
+        let row_words = layout.steps * W;
         let photo_words = layout.input_words(shape, unit.rows.len());
         let tile_words = photo_words * unit.photos.len();
         for (photo_at, photo) in unit.photos.clone().enumerate() {
@@ -381,17 +417,17 @@ impl<E: Element> Kernel for PackInput<'_, E> {
                     for column in 0..shape.kernel[1] {
                         let at = photo_at * photo_words
                             + ((column * shape.phases() + phase) * rows + row) * row_words;
-                        for tile in 0..layout.tiles {
+                        for tile in tiles.clone() {
                             let channels = layout.channels(tile);
-                            let to = &mut to[tile * tile_words + at..][..row_words];
-                            for (step, to) in to.as_chunks_mut::<TILE_WORDS>().0.iter_mut().enumerate() {
+                            let to = &mut to[(tile - tiles.start) * tile_words + at..][..row_words];
+                            for (step, to) in to.as_chunks_mut::<W>().0.iter_mut().enumerate() {
                                 let pixel = |i: usize| {
                                     let output = step * layout.together + i;
                                     let x = (output * shape.stride[1] + column).wrapping_sub(shape.before[1]);
                                     (output < shape.output[1] && x < shape.input[1])
                                         .then(|| line + x * shape.input_stride[2] + channels.start)
                                 };
-                                pack_words::<E, TILE_WORDS>(from, layout.together, pixel, channels.len(), to);
+                                pack_words::<E, W>(from, layout.together, pixel, channels.len(), to);
                             }
                         }
                     }
@@ -445,6 +481,10 @@ impl<E: Element> Kernel for PackOutput<'_, E> {
                         if let Some(to) = to.as_chunks_mut::<32>().0.first_mut() {
                             pack_words::<E, 32>(from, layout.together, pixel, 32, to);
                         }
+                    } else if count == 16 && words == 16 {
+                        if let Some(to) = to.as_chunks_mut::<16>().0.first_mut() {
+                            pack_words::<E, 16>(from, layout.together, pixel, 16, to);
+                        }
                     } else {
                         for (i, to) in to.as_chunks_mut::<4>().0.iter_mut().enumerate() {
                             let count = count.saturating_sub(4 * i).min(4);
@@ -496,11 +536,12 @@ fn pack_words<E: Element, const N: usize>(
     }
 }
 
-/// Multiplies a packed unit, tile by tile.
+/// Multiplies some packed tiles of a unit.
 struct MultiplyUnit<'a, E> {
     shape: &'a Reduction,
     layout: Layout,
     unit: &'a Unit,
+    tiles: Range<usize>,
     filters: Range<usize>,
     input: &'a [u32],
     output: &'a [u32],
@@ -519,6 +560,7 @@ impl<E: Element> Kernel for MultiplyUnit<'_, E> {
             shape,
             layout,
             unit,
+            tiles,
             filters,
             input,
             output,
@@ -533,7 +575,7 @@ impl<E: Element> Kernel for MultiplyUnit<'_, E> {
             let count = lanes.min(filters.end - first);
             let words = count.next_multiple_of(S::LANES);
             let line_words = layout.steps * words;
-            for tile in 0..layout.tiles {
+            for tile in tiles.clone() {
                 let channels = layout.channels(tile);
                 for place in 0..shape.kernel[0] * shape.kernel[1] {
                     let (y, x) = (place / shape.kernel[1], place % shape.kernel[1]);
@@ -548,8 +590,8 @@ impl<E: Element> Kernel for MultiplyUnit<'_, E> {
                     let most = most.min(unit.rows.end).max(least);
                     let phase = (x * shape.phases() + y % shape.stride[0]) * rows;
                     let row = least - unit.rows.start;
-                    let input_at = tile * photo_words * photos
-                        + (phase + row + y / shape.stride[0]) * layout.steps * TILE_WORDS;
+                    let input_at = (tile - tiles.start) * photo_words * photos
+                        + (phase + row + y / shape.stride[0]) * layout.steps * layout.words;
                     let output_at = block_at + row * line_words;
                     let run = Tile {
                         // In bounds where there is a row at all; else never read.
@@ -647,7 +689,9 @@ impl<const P: usize, const V: usize> Kernel for Sized<P, V> {
             for photo in 0..tile.photos {
                 let input = tile.input.wrapping_add(photo * tile.input_photo);
                 let output = tile.output.wrapping_add(photo * tile.output_photo);
-                if tile.pairs {
+                // Where there are no such dot products the branch must go: sums that live through it would not all stay in
+                // registers.
+                if S::BF16_DOT && tile.pairs {
                     multiply_pairs(s, &mut acc, input, output, tile.steps);
                 } else {
                     multiply_f32(s, &mut acc, input.cast(), output.cast(), tile.steps);
@@ -679,7 +723,7 @@ unsafe fn multiply_pairs<S: Simd, const P: usize, const V: usize>(
                 *w = s.load_pairs(output.add((step * V + v) * S::LANES));
             }
             for (p, acc) in acc.iter_mut().enumerate() {
-                let x = s.splat_pair(*input.add(step * TILE_WORDS + p));
+                let x = s.splat_pair(*input.add(step * tile_words::<S>() + p));
                 for v in 0..V {
                     acc[v] = s.dot(acc[v], x, w[v]);
                 }
@@ -704,7 +748,7 @@ unsafe fn multiply_f32<S: Simd, const P: usize, const V: usize>(
                 *w = s.load(output.add((step * V + v) * S::LANES));
             }
             for (p, acc) in acc.iter_mut().enumerate() {
-                let x = s.splat(*input.add(step * TILE_WORDS + p));
+                let x = s.splat(*input.add(step * tile_words::<S>() + p));
                 for v in 0..V {
                     acc[v] = s.mul_add(x, w[v], acc[v]);
                 }

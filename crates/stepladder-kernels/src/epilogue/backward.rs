@@ -3,16 +3,21 @@
 //! With g = f'(z) times the output's gradient (at a pool's winner; zero elsewhere), M pixels and xhat the normalized x:
 //! beta's gradient is the sum of g, gamma's that of g xhat, and x's is scale (g - mean of g - xhat mean of g xhat), as in
 //! Ioffe and Szegedy, Batch Normalization (2015), section 3. Per channel that is one multiply-add of g and one of x.
+//!
+//! Where g costs more to compute than to write and read (swish), the first pass keeps it for the second, as f32, beside the
+//! winners of pools: in memory of its own, or where the gradient will be if that is as large and f32 too.
+
+use half::bf16;
 
 use crate::{
     activation::{Function, WithActivation},
     context::{Context, Shared},
-    simd::{Element, Kernel, Simd},
+    simd::{Element, Kernel, Lanes as _, Simd},
 };
 
 use super::{
     Affine, Epilogue, NormGradient,
-    tile::{Channels, SEGMENT, Source},
+    tile::{Channels, SEGMENT, Source, only},
 };
 
 pub(super) struct Backward<'a, E> {
@@ -57,7 +62,19 @@ impl<E: Element> WithActivation for Backward<'_, E> {
         let channels = shape.channels;
         let mut by_x = vec![0.0; channels];
         let mut constant = vec![0.0; channels];
+        let is_kept = A::COSTLY && norm.is_some();
+        let is_pooled = shape.pool != [1, 1];
+        let to = Shared::new(input_gradient);
+        let mut kept =
+            (is_kept && (is_pooled || E::BF16)).then(|| context.buffers().take::<f32>(shape.output_len()));
+        let kept = Kept(is_kept.then(|| match &mut kept {
+            Some(kept) => Shared::new(kept).start(),
+            None => to.start().cast::<f32>(),
+        }));
+        let has_places = is_kept && is_pooled;
+        let mut places = has_places.then(|| context.buffers().take::<bf16>(shape.output_len()));
         if let Some(norm) = norm {
+            let places = places.as_deref_mut().map(Shared::new);
             let mut sums = context.buffers().take_zeroed::<f32>(parts * 2 * channels);
             context.for_each_part(&mut sums, 2 * channels, |item, sums| {
                 let mean = norm.mean;
@@ -69,6 +86,8 @@ impl<E: Element> WithActivation for Backward<'_, E> {
                     lines: lines_of(item),
                     width,
                     sums,
+                    kept,
+                    places: places.as_ref().map(Shared::start),
                 });
             });
             let pixels = (shape.batch * shape.input[0] * shape.input[1]) as f64;
@@ -89,7 +108,6 @@ impl<E: Element> WithActivation for Backward<'_, E> {
             }
         }
 
-        let to = Shared::new(input_gradient);
         let skip_to = skip_gradient.map(Shared::new);
         context.for_each(parts, |item| {
             isa.run(Gradients {
@@ -100,12 +118,23 @@ impl<E: Element> WithActivation for Backward<'_, E> {
                 width,
                 by_x: &by_x,
                 constant: &constant,
+                kept,
+                places: places.as_deref(),
                 to: to.start(),
                 skip_to: skip_to.as_ref().map(Shared::start),
             });
         });
     }
 }
+
+/// Where g is kept, if it is: as many values as the output has.
+#[derive(Clone, Copy)]
+struct Kept(Option<*mut f32>);
+
+// Safety: each item reads and writes the values of its own lines alone.
+unsafe impl Send for Kept {}
+// Safety: as above.
+unsafe impl Sync for Kept {}
 
 /// Sums of g, and of g (x - mean), over some output rows.
 struct Sums<'a, E, A> {
@@ -116,6 +145,10 @@ struct Sums<'a, E, A> {
     lines: std::ops::Range<usize>,
     width: usize,
     sums: &'a mut [f32],
+    /// Where g is kept, as the output gradient lies; each item writes its own lines.
+    kept: Kept,
+    /// Where the winners' places are kept.
+    places: Option<*mut bf16>,
 }
 
 impl<E: Element, A: Function> Kernel for Sums<'_, E, A> {
@@ -123,48 +156,35 @@ impl<E: Element, A: Function> Kernel for Sums<'_, E, A> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Sums {
-            source,
-            activation,
-            output_gradient,
-            mean,
-            lines,
-            width,
-            sums,
-        } = self;
-        let shape = source.shape;
-        for line in lines {
-            for from in (0..width).step_by(SEGMENT) {
+        let shape = self.source.shape;
+        let step = shape.pool[1] * shape.channels;
+        for line in self.lines.clone() {
+            let start = self.source.window(line, 0);
+            for from in (0..self.width).step_by(SEGMENT) {
                 for first in (0..shape.channels).step_by(S::LANES) {
-                    let channels = source.channels(s, first);
+                    let channels = self.source.channels(s, first);
                     let n = channels.n;
                     // Safety: the line's windows are inside the input and the output gradient; the mean has a value, and
-                    // the sums two, per channel.
+                    // the sums two, per channel; what is kept is as long as the output gradient, and its lines this item's.
                     unsafe {
-                        let mean = s.load_first(mean.as_ptr().add(first), n);
-                        let sum_at = sums.as_mut_ptr().add(first);
+                        let mean = s.load_first(self.mean.as_ptr().add(first), n);
+                        let sum_at = self.sums.as_mut_ptr().add(first);
                         let product_at = sum_at.add(shape.channels);
                         let (mut sum, mut product) = (s.load_first(sum_at, n), s.load_first(product_at, n));
-                        for x in from..(from + SEGMENT).min(width) {
-                            let at = source.window(line, x);
-                            let gradient = output_gradient
-                                .as_ptr()
-                                .add((line * width + x) * shape.channels + first);
-                            let dy = E::load_first(s, gradient, n);
-                            if shape.pool == [1, 1] {
-                                let x = source.x(s, &channels, at);
-                                let g = s.mul(dy, activation.slope(s, source.z(s, &channels, at, x)));
-                                sum = s.add(sum, g);
-                                product = s.mul_add(g, s.sub(x, mean), product);
-                            } else {
-                                let (z, place) = source.winner(s, activation, &channels, at);
-                                let g = s.mul(dy, activation.slope(s, z));
-                                sum = s.add(sum, g);
-                                for i in 0..shape.pool[0] * shape.pool[1] {
-                                    let x = source.x(s, &channels, at + source.offset(i));
-                                    let g = only(s, g, place, i);
-                                    product = s.mul_add(g, s.sub(x, mean), product);
-                                }
+                        for x in from..(from + SEGMENT).min(self.width) {
+                            let output = (line * self.width + x) * shape.channels + first;
+                            let dy = E::load_first(s, self.output_gradient.as_ptr().add(output), n);
+                            let winner = self
+                                .source
+                                .winner(s, self.activation, &channels, start + x * step);
+                            let g = s.mul(dy, self.activation.slope(s, winner.z));
+                            sum = s.add(sum, g);
+                            product = s.mul_add(g, s.sub(winner.x, mean), product);
+                            if let Kept(Some(kept)) = self.kept {
+                                s.store_first(kept.add(output), g, n);
+                            }
+                            if let Some(places) = self.places {
+                                bf16::store_first(s, places.add(output), winner.place, n);
                             }
                         }
                         s.store_first(sum_at, sum, n);
@@ -176,14 +196,6 @@ impl<E: Element, A: Function> Kernel for Sums<'_, E, A> {
     }
 }
 
-/// `g` where `place` is `i`, else zero.
-#[inline(always)]
-pub(crate) fn only<S: Simd>(s: S, g: S::F, place: S::F, i: usize) -> S::F {
-    let zero = s.splat(0.0);
-    let not_below = s.select(s.gt(place, s.splat(i as f32 - 0.5)), g, zero);
-    s.select(s.gt(s.splat(i as f32 + 0.5), place), not_below, zero)
-}
-
 /// The gradients of some output rows' windows, and of what is left over beside and below them.
 struct Gradients<'a, E, A> {
     source: Source<'a, E>,
@@ -193,6 +205,8 @@ struct Gradients<'a, E, A> {
     width: usize,
     by_x: &'a [f32],
     constant: &'a [f32],
+    kept: Kept,
+    places: Option<&'a [bf16]>,
     to: *mut E,
     skip_to: Option<*mut E>,
 }
@@ -206,13 +220,16 @@ impl<E: Element, A: Function> Kernel for Gradients<'_, E, A> {
         let [pool_height, pool_width] = shape.pool;
         let height = shape.input[0] / pool_height;
         for line in self.lines.clone() {
+            let start = self.source.window(line, 0);
             for from in (0..self.width).step_by(SEGMENT) {
                 for first in (0..shape.channels).step_by(S::LANES) {
                     let channels = self.source.channels(s, first);
                     let terms = self.terms(s, &channels);
                     for x in from..(from + SEGMENT).min(self.width) {
+                        let at = start + x * pool_width * shape.channels;
+                        let output = (line * self.width + x) * shape.channels + first;
                         // Safety: the line's windows are this item's, inside the input and the output gradient.
-                        unsafe { self.window(s, &channels, &terms, line, x) };
+                        unsafe { self.window(s, &channels, &terms, at, output) };
                     }
                 }
             }
@@ -223,7 +240,6 @@ impl<E: Element, A: Function> Kernel for Gradients<'_, E, A> {
             } else {
                 0
             };
-            let start = self.source.window(line, 0);
             for row in 0..pool_height + below {
                 let columns = if row < pool_height {
                     right.clone()
@@ -268,29 +284,42 @@ impl<E: Element, A: Function> Gradients<'_, E, A> {
         }
     }
 
+    /// The window at `at`, whose output is at `output`.
+    ///
+    /// # Safety
+    ///
+    /// They are a window of the input, and a vector of its pixel of the output, of this item.
     #[inline(always)]
-    unsafe fn window<S: Simd>(&self, s: S, channels: &Channels<S>, terms: &Terms<S>, line: usize, x: usize) {
-        let shape = self.source.shape;
-        let at = self.source.window(line, x);
-        // Safety: the caller promises that line and x are a pixel of the output, of this item.
+    unsafe fn window<S: Simd>(
+        &self,
+        s: S,
+        channels: &Channels<S>,
+        terms: &Terms<S>,
+        at: usize,
+        output: usize,
+    ) {
+        let pixels = self.source.shape.pool[0] * self.source.shape.pool[1];
+        let n = channels.n;
+        // Safety: the caller's promise; what is kept is as long as the output.
         unsafe {
-            let gradient = (line * self.width + x) * shape.channels + channels.first;
-            let dy = E::load_first(s, self.output_gradient.as_ptr().add(gradient), channels.n);
-            if shape.pool == [1, 1] {
-                let z = self.source.z(s, channels, at, self.source.x(s, channels, at));
-                self.write(s, channels, terms, at, s.mul(dy, self.activation.slope(s, z)));
-            } else {
-                let (z, place) = self.source.winner(s, self.activation, channels, at);
-                let g = s.mul(dy, self.activation.slope(s, z));
-                for i in 0..shape.pool[0] * shape.pool[1] {
-                    self.write(
-                        s,
-                        channels,
-                        terms,
-                        at + self.source.offset(i),
-                        only(s, g, place, i),
-                    );
+            let (g, place) = match (self.kept, self.places) {
+                (Kept(Some(kept)), None) => (s.load_first(kept.add(output), n), s.splat(0.0)),
+                (Kept(Some(kept)), Some(places)) => (
+                    s.load_first(kept.add(output), n),
+                    bf16::load_first(s, places.as_ptr().add(output), n),
+                ),
+                _ => {
+                    let dy = E::load_first(s, self.output_gradient.as_ptr().add(output), n);
+                    let winner = self.source.winner(s, self.activation, channels, at);
+                    (s.mul(dy, self.activation.slope(s, winner.z)), winner.place)
                 }
+            };
+            if pixels == 1 {
+                return self.write(s, channels, terms, at, g);
+            }
+            for i in 0..pixels {
+                let at = at + self.source.offset(i);
+                self.write(s, channels, terms, at, only(s, g, place, i));
             }
         }
     }

@@ -71,20 +71,17 @@ impl<E: Element, A: Function> Kernel for Rows<'_, E, A> {
         } = self;
         let shape = source.shape;
         let width = shape.output()[1];
+        let step = shape.pool[1] * shape.channels;
         for (line, output) in output.chunks_exact_mut(width * shape.channels).enumerate() {
+            let start = source.window(first_line + line, 0);
             for from in (0..width).step_by(SEGMENT) {
                 for first in (0..shape.channels).step_by(S::LANES) {
                     let channels = source.channels(s, first);
                     for x in from..(from + SEGMENT).min(width) {
-                        let at = source.window(first_line + line, x);
                         // Safety: line and x are a pixel of the output, and so a window inside the input.
                         unsafe {
-                            let y = if shape.pool == [1, 1] {
-                                activation.value(s, source.z(s, &channels, at, source.x(s, &channels, at)))
-                            } else {
-                                let (z, _) = source.winner(s, activation, &channels, at);
-                                activation.value(s, z)
-                            };
+                            let winner = source.winner(s, activation, &channels, start + x * step);
+                            let y = activation.value(s, winner.z);
                             E::store_first(
                                 s,
                                 output.as_mut_ptr().add(x * shape.channels + first),

@@ -7,9 +7,9 @@ use crate::{
 
 use super::{Affine, Epilogue};
 
-/// Output pixels that a vector of channels is walked over before the next: its constants stay in registers, and the other
-/// half of its cache lines is still near when its turn comes.
-pub(super) const SEGMENT: usize = 16;
+/// Output pixels that a vector of channels is walked over before the next: its constants stay in registers, and each pixel's
+/// channels are still read in order, so that the CPU fetches them ahead.
+pub(super) const SEGMENT: usize = 4;
 
 /// Where a window is, and what z is made of.
 #[derive(Clone, Copy)]
@@ -18,6 +18,33 @@ pub(super) struct Source<'a, E> {
     pub input: &'a [E],
     pub affine: Option<&'a Affine>,
     pub skip: Option<&'a [E]>,
+}
+
+/// A vector of channels of one pixel of a window.
+#[derive(Clone, Copy)]
+pub(super) struct Winner<S: Simd> {
+    pub x: S::F,
+    pub z: S::F,
+    /// Which of the window's pixels it is, counted in rows.
+    pub place: S::F,
+}
+
+impl<S: Simd> Winner<S> {
+    /// `other` where `m`.
+    #[inline(always)]
+    fn or(self, s: S, m: S::M, other: Self) -> Self {
+        Winner {
+            x: s.select(m, other.x, self.x),
+            z: s.select(m, other.z, self.z),
+            place: s.select(m, other.place, self.place),
+        }
+    }
+}
+
+/// `g` where `place` is `i`, else zero.
+#[inline(always)]
+pub(crate) fn only<S: Simd>(s: S, g: S::F, place: S::F, i: usize) -> S::F {
+    s.select(s.eq(place, s.splat(i as f32)), g, s.splat(0.0))
 }
 
 /// A vector of channels, and its constants.
@@ -93,8 +120,7 @@ impl<'a, E: Element> Source<'a, E> {
         }
     }
 
-    /// The z whose activation is the window's maximum, and which of the window's pixels it is (the first of equals, counted
-    /// in rows).
+    /// The pixel of a window whose activation is the largest: the first of equals. Of a window of one pixel, that.
     ///
     /// # Safety
     ///
@@ -106,31 +132,47 @@ impl<'a, E: Element> Source<'a, E> {
         activation: A,
         channels: &Channels<S>,
         at: usize,
-    ) -> (S::F, S::F) {
+    ) -> Winner<S> {
         let [height, width] = self.shape.pool;
-        let zero = s.splat(0.0);
         // Safety: the caller's promise.
-        let first = unsafe { self.z(s, channels, at, self.x(s, channels, at)) };
-        let (mut most, mut most_at, mut least, mut least_at) = (first, zero, first, zero);
+        let mut most = unsafe { self.pixel(s, channels, at, 0) };
+        if height * width == 1 {
+            return most;
+        }
+        let mut least = most;
         for i in 1..height * width {
-            let at = at + self.offset(i);
             // Safety: the caller's promise.
-            let z = unsafe { self.z(s, channels, at, self.x(s, channels, at)) };
-            let place = s.splat(i as f32);
-            let above = s.gt(z, most);
-            most = s.select(above, z, most);
-            most_at = s.select(above, place, most_at);
+            let pixel = unsafe { self.pixel(s, channels, at + self.offset(i), i) };
+            most = most.or(s, s.gt(pixel.z, most.z), pixel);
             if !A::MONOTONE {
-                let below = s.gt(least, z);
-                least = s.select(below, z, least);
-                least_at = s.select(below, place, least_at);
+                least = least.or(s, s.gt(least.z, pixel.z), pixel);
             }
         }
-        if A::MONOTONE {
-            return (most, most_at);
+        // Functions that fall, then rise, do so around 0 from above: the largest z wins unless it is negative.
+        let negative = s.gt(s.splat(0.0), most.z);
+        if A::MONOTONE || !s.any(negative) {
+            return most;
         }
-        let below = s.gt(activation.value(s, least), activation.value(s, most));
-        (s.select(below, least, most), s.select(below, least_at, most_at))
+        let exceeded = activation.exceeds(s, least.z, most.z);
+        most.or(s, negative, most.or(s, exceeded, least))
+    }
+
+    /// The pixel at `at`, which is the window's `i`th.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Source::x`].
+    #[inline(always)]
+    unsafe fn pixel<S: Simd>(&self, s: S, channels: &Channels<S>, at: usize, i: usize) -> Winner<S> {
+        // Safety: the caller's promise.
+        unsafe {
+            let x = self.x(s, channels, at);
+            Winner {
+                x,
+                z: self.z(s, channels, at, x),
+                place: s.splat(i as f32),
+            }
+        }
     }
 
     /// Where the window's pixel `i` is, from its start.

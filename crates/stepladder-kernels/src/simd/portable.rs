@@ -145,6 +145,16 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn eq(self, a: F, b: F) -> [bool; LANES] {
+        std::array::from_fn(|i| a[i] == b[i])
+    }
+
+    #[inline(always)]
+    fn any(self, m: [bool; LANES]) -> bool {
+        m.contains(&true)
+    }
+
+    #[inline(always)]
     fn select(self, m: [bool; LANES], a: F, b: F) -> F {
         map(|i| if m[i] { a[i] } else { b[i] })
     }

@@ -1,10 +1,17 @@
 //! Element-wise activations.
 
-use burn::tensor::{Tensor, activation as burn_activation};
+use super::convert;
+use crate::precision::Precision;
+use burn::tensor::{DType, Tensor, activation as burn_activation};
 use stepladder_model::Activation;
 
 /// Applies `function` to each element; softmax runs over the last dimension.
+///
+/// Always computed in f32; on the CPU, those that networks use most are part of an epilogue instead.
 pub(crate) fn activation<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D> {
+    if x.dtype() == DType::BF16 && function != Activation::Linear {
+        return convert(activation(convert(x, Precision::F32), function), Precision::Bf16);
+    }
     match function {
         Activation::Linear => x,
         Activation::Relu => burn_activation::relu(x),

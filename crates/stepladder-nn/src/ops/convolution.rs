@@ -1,6 +1,6 @@
 //! Convolutions, full and depthwise.
 
-use super::extension::{self, Linear};
+use super::extension::{self, LinearKind};
 use super::padding::pad_of_axis;
 use super::{to_nchw, to_nhwc};
 use burn::tensor::Tensor;
@@ -49,22 +49,31 @@ impl Window {
     }
 }
 
+/// A linear operation's output, and its mean and variance per channel where they were wanted and come for free.
+pub(crate) type WithStatistics<const D: usize> = (Tensor<D>, Option<[Tensor<1>; 2]>);
+
 /// Convolution of `x` `[N, H, W, C]` with `kernel` `[kh, kw, C, filters]` (Keras' HWIO), plus `bias` `[filters]`:
-/// `[N, H', W', filters]`.
-pub(crate) fn conv2d(x: Tensor<4>, kernel: Tensor<4>, bias: Option<Tensor<1>>, window: Window) -> Tensor<4> {
+/// `[N, H', W', filters]`. With `statistics`, a batch norm follows.
+pub(crate) fn conv2d(
+    x: Tensor<4>,
+    kernel: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    window: Window,
+    statistics: bool,
+) -> WithStatistics<4> {
     if !extension::serve(&x) {
-        return composed_conv2d(x, kernel, bias, window);
+        return (composed_conv2d(x, kernel, bias, window), None);
     }
     let [batch, height, width, in_channels] = x.dims();
     let [_, _, _, out_channels] = kernel.dims();
-    let operation = Linear::Conv2d(Conv2d {
+    let kind = LinearKind::Conv2d(Conv2d {
         batch,
         input: [height, width],
         in_channels,
         out_channels,
         window: window.on(height, width),
     });
-    extension::linear(x, kernel, bias, operation)
+    extension::linear(x, kernel, bias, kind, statistics)
 }
 
 /// [`conv2d`] by Burn's own operations.
@@ -91,20 +100,21 @@ pub(crate) fn depthwise_conv2d(
     kernel: Tensor<4>,
     bias: Option<Tensor<1>>,
     window: Window,
-) -> Tensor<4> {
+    statistics: bool,
+) -> WithStatistics<4> {
     let [batch, height, width, channels] = x.dims();
     let [_, _, _, multiplier] = kernel.dims();
     // The kernels know a multiplier of 1 alone, which is all that networks in use have.
     if multiplier != 1 || !extension::serve(&x) {
-        return composed_depthwise_conv2d(x, kernel, bias, window);
+        return (composed_depthwise_conv2d(x, kernel, bias, window), None);
     }
-    let operation = Linear::DepthwiseConv2d(DepthwiseConv2d {
+    let kind = LinearKind::DepthwiseConv2d(DepthwiseConv2d {
         batch,
         input: [height, width],
         channels,
         window: window.on(height, width),
     });
-    extension::linear(x, kernel, bias, operation)
+    extension::linear(x, kernel, bias, kind, statistics)
 }
 
 /// [`depthwise_conv2d`] by Burn's own operations.

@@ -1,22 +1,29 @@
 //! Dense layers.
 
-use super::extension::{self, Linear};
+use super::convolution::WithStatistics;
+use super::extension::{self, LinearKind};
 use burn::tensor::Tensor;
 use stepladder_kernels::Dense;
 
 /// `x` `[N, inputs]` times `kernel` `[inputs, units]`, plus `bias` `[units]`: `[N, units]`.
-pub(crate) fn dense(x: Tensor<2>, kernel: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+/// With `statistics`, a batch norm follows.
+pub(crate) fn dense(
+    x: Tensor<2>,
+    kernel: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    statistics: bool,
+) -> WithStatistics<2> {
     if !extension::serve(&x) {
-        return composed_dense(x, kernel, bias);
+        return (composed_dense(x, kernel, bias), None);
     }
     let [batch, inputs] = x.dims();
     let [_, outputs] = kernel.dims();
-    let operation = Linear::Dense(Dense {
+    let kind = LinearKind::Dense(Dense {
         batch,
         inputs,
         outputs,
     });
-    extension::linear(x, kernel, bias, operation)
+    extension::linear(x, kernel, bias, kind, statistics)
 }
 
 /// [`dense`] by Burn's own operations.

@@ -1,22 +1,29 @@
 //! Dropout (Srivastava et al. 2014), inverted: what is kept is scaled up, so that inference needs nothing.
 
-use crate::random::Stream;
+use super::extension::{self, Dropout};
 use burn::tensor::{Tensor, TensorData};
+use stepladder_kernels::elementwise;
 
 /// Sets each element of `x` to zero with probability `rate` and scales the others by 1 / (1 - rate).
 ///
-/// The mask comes from `stream`, in element order: the same stream gives the same mask on every device.
-pub(crate) fn dropout<const D: usize>(x: Tensor<D>, rate: f32, stream: &mut Stream) -> Tensor<D> {
+/// The mask follows from `key` and each element's place: the same on every device.
+pub(crate) fn dropout<const D: usize>(x: Tensor<D>, rate: f32, key: u64) -> Tensor<D> {
     if rate <= 0.0 {
-        return x;
+        x
+    } else if extension::serve(&x) {
+        extension::dropout(x, Dropout { key, rate })
+    } else {
+        composed_dropout(x, rate, key)
     }
+}
+
+/// [`dropout`] with the mask made on the host.
+pub(super) fn composed_dropout<const D: usize>(x: Tensor<D>, rate: f32, key: u64) -> Tensor<D> {
     let shape = x.dims();
-    let keep = 1.0 / (1.0 - rate);
-    let mask: Vec<f32> = (0..shape.iter().product())
-        .map(|_| if stream.uniform() < rate { 0.0 } else { keep })
-        .collect();
-    let mask = Tensor::<D>::from_data(TensorData::new(mask, shape), &x.device());
-    x * mask
+    let ones = vec![1.0; shape.iter().product()];
+    let mut mask = vec![0.0; ones.len()];
+    elementwise::dropout(extension::context(), key, rate, &ones, &mut mask);
+    x.clone() * Tensor::<D>::from_data(TensorData::new(mask, shape), &x.device())
 }
 
 #[cfg(test)]
@@ -24,10 +31,9 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    fn dropped(rate: f32, seed: u64) -> Vec<f32> {
+    fn dropped(rate: f32, key: u64) -> Vec<f32> {
         let ones = Tensor::<2>::ones([100, 100], &Device::flex());
-        let y = dropout(ones, rate, &mut Stream::new(seed, "dropout", 0));
-        y.into_data().try_to_vec().unwrap()
+        dropout(ones, rate, key).into_data().try_to_vec().unwrap()
     }
 
     #[test]
@@ -44,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_follow_from_the_stream_alone() {
+    fn masks_follow_from_the_key_alone() {
         assert_eq!(dropped(0.5, 1), dropped(0.5, 1));
         assert_ne!(dropped(0.5, 1), dropped(0.5, 2));
         assert_eq!(dropped(0.0, 1), vec![1.0; 10_000]);

@@ -1,23 +1,46 @@
 //! `stepladder train`: from what was typed to a training request, and its progress and result on the terminal.
 
-use super::{SHIPPED_NAME, SHIPPED_PHOTOS, cache, threads};
+use super::{SHIPPED_PHOTOS, cache, data, threads};
 use crate::Ending;
-use crate::arguments::{Precision, TrainArguments};
+use crate::arguments::{CheckpointArguments, ResumeArguments, TrainArguments};
+use crate::signals::stop_on_signals;
 use crate::terminal::{Output, TrainingView};
 use anyhow::Context;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use stepladder_data::{DataError, DataRequest};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use stepladder_data::DataError;
 use stepladder_model::{Finding, Rung, RungCatalog};
-use stepladder_train::{Outcome, RunPlace, Summary, TrainError, TrainingRequest};
+use stepladder_train::{Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
 
 pub(crate) fn train(arguments: TrainArguments, output: &Output) -> anyhow::Result<Ending> {
+    let new = arguments.new;
     let request = request(arguments)?;
-    let interrupt = stop_on_ctrl_c()?;
-    let view = TrainingView::new(output, &request, &interrupt);
-    let summary = match stepladder_train::train(&request, &view, &interrupt) {
+    run(&request, new, output)
+}
+
+/// `stepladder resume`: a run goes on where its newest checkpoint was taken.
+pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Result<Ending> {
+    let threads = threads(arguments.threads)?;
+    let directory = RunDirectory::open(&arguments.run);
+    let cache = cache(&arguments.cache, threads)?;
+    let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
+    request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
+    run(&request, false, output)
+}
+
+/// Trains, shows the way and the result.
+fn run(request: &TrainingRequest, new: bool, output: &Output) -> anyhow::Result<Ending> {
+    let interrupt = stop_on_signals()?;
+    let view = TrainingView::new(output, request, &interrupt);
+    let outcome = if new {
+        stepladder_train::train(request, &view, &interrupt)
+    } else {
+        stepladder_train::train_or_resume(request, &view, &interrupt)
+    };
+    let summary = match outcome {
         // Stopped before the first step: there is nothing to keep.
         Err(TrainError::Data(DataError::Cancelled)) => return Ok(Ending::Interrupted),
         outcome => outcome?,
@@ -41,38 +64,43 @@ struct Report<'a> {
     lints: Vec<Finding>,
 }
 
+/// Trains and shows the way, but no result.
+pub(super) fn run_quietly(
+    request: &TrainingRequest,
+    interrupt: &Arc<AtomicBool>,
+    output: &Output,
+) -> Result<Summary, TrainError> {
+    let view = TrainingView::new(output, request, interrupt);
+    let summary = stepladder_train::train_or_resume(request, &view, interrupt);
+    view.clear();
+    summary
+}
+
+fn checkpoint_every(arguments: &CheckpointArguments) -> anyhow::Result<Duration> {
+    let seconds = arguments.checkpoint_every;
+    Duration::try_from_secs_f64(seconds)
+        .with_context(|| format!("--checkpoint-every {seconds} is no span of time; give seconds, 0 or more"))
+}
+
 /// What the words on the command line mean.
-fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
+pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
     let threads = threads(arguments.threads)?;
     Ok(TrainingRequest {
         rung: rung(&arguments)?,
+        checkpoint_every: checkpoint_every(&arguments.checkpoints)?,
         cache: cache(&arguments.cache, threads)?,
         size: arguments.size,
         seed: arguments.seed,
+        split_seed: arguments.split_seed,
         device: arguments.device,
+        precision: arguments.precision.on(arguments.device),
         threads,
         place: match &arguments.out {
             Some(out) => RunPlace::Exactly(out.clone()),
             None => RunPlace::Below(PathBuf::from("runs")),
         },
-        data: data(arguments),
+        data: data(arguments.data, arguments.parts),
     })
-}
-
-/// The photos that were named, or the shipped ones.
-fn data(arguments: TrainArguments) -> DataRequest {
-    let parts = arguments.parts;
-    if arguments.data.is_none() && parts.table.is_none() && parts.train.is_none() {
-        return DataRequest::memory(SHIPPED_NAME, SHIPPED_PHOTOS);
-    }
-    DataRequest {
-        path: arguments.data,
-        table: parts.table,
-        train: parts.train,
-        val: parts.val,
-        test: parts.test,
-        memory: None,
-    }
 }
 
 /// The rung with everything that was overridden. The named options come after `--set`, which may replace the table that they
@@ -105,23 +133,5 @@ fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
             .filter_map(|(key, value)| Some((key.to_string(), value?))),
     );
     let rung = RungCatalog::shipped().open(&arguments.model)?;
-    match arguments.precision {
-        Precision::Auto | Precision::F32 => {
-            Ok(rung.with_overrides(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))?)
-        }
-    }
-}
-
-/// A flag that the first Ctrl-C sets; the second ends the program at once.
-fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(crate::INTERRUPTED));
-        }
-        eprintln!("\nstopping at the next safe place; press Ctrl-C again to stop at once");
-    })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(flag)
+    Ok(rung.with_overrides(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))?)
 }

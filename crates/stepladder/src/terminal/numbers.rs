@@ -12,6 +12,36 @@ pub(crate) fn interval(low: f64, high: f64) -> String {
     format!("95% interval {} to {}", percent(low), percent(high))
 }
 
+/// A share with its interval, in percent without the sign: `87.9 (83.1-91.4)`.
+pub(crate) fn share_interval(share: f64, [low, high]: [f64; 2]) -> String {
+    format!("{:.1} ({:.1}-{:.1})", share * 100.0, low * 100.0, high * 100.0)
+}
+
+/// A difference of shares in points: `+3.2`.
+pub(crate) fn points(difference: f64) -> String {
+    // What rounds to nothing has no sign.
+    let points = (difference * 1000.0).round() / 10.0;
+    if points == 0.0 {
+        "0.0".to_string()
+    } else {
+        format!("{points:+.1}")
+    }
+}
+
+/// An interval of such a difference: `-0.1 to +6.4`.
+pub(crate) fn points_interval([low, high]: [f64; 2]) -> String {
+    format!("{} to {}", points(low), points(high))
+}
+
+/// The p-value of a test: `0.034`, `<0.001`.
+pub(crate) fn p_value(p: f64) -> String {
+    if p < 0.001 {
+        "<0.001".to_string()
+    } else {
+        format!("{p:.3}")
+    }
+}
+
 /// A count in three or four digits and a unit: `1234`, `56.8 k`, `1.23 M`, `45.6 G`.
 pub(crate) fn count(n: u64) -> String {
     let (value, unit) = match n {
@@ -56,6 +86,10 @@ mod tests {
             [9_999, 10_000, 1_234_567, 45_600_000_000].map(count),
             ["9999", "10.0 k", "1.23 M", "45.6 G"]
         );
+        assert_eq!([0.0321, -0.0001, -0.01].map(points), ["+3.2", "0.0", "-1.0"]);
+        assert_eq!(points_interval([-0.001, 0.064]), "-0.1 to +6.4");
+        assert_eq!(share_interval(0.8787, [0.831, 0.914]), "87.9 (83.1-91.4)");
+        assert_eq!([0.0341, 0.0002, 1.0].map(p_value), ["0.034", "<0.001", "1.000"]);
         assert_eq!([3 << 20, 3 << 29].map(bytes), ["3 MiB", "1.5 GiB"]);
         assert_eq!(
             [0.4, 42.0, 725.0, 11_229.0].map(|s| duration(Duration::from_secs_f64(s))),

@@ -34,6 +34,27 @@ impl Table {
             .push(cells.into_iter().take(self.alignments.len()).collect());
     }
 
+    /// The table in Markdown, as GitHub reads it.
+    pub fn to_markdown(&self) -> String {
+        let row = |cells: &[String]| {
+            let escaped: Vec<String> = cells.iter().map(|cell| cell.replace('|', r"\|")).collect();
+            format!("| {} |\n", escaped.join(" | "))
+        };
+        let rule = self.alignments.iter().map(|alignment| match alignment {
+            Alignment::Left => "---",
+            Alignment::Right => "---:",
+        });
+        let rule: Vec<String> = rule.map(String::from).collect();
+        let mut text = String::new();
+        for (number, line) in self.lines.iter().enumerate() {
+            text += &row(line);
+            if number == 0 {
+                text += &row(&rule);
+            }
+        }
+        text
+    }
+
     /// The widest cell of a column, in characters.
     fn width(&self, column: usize) -> usize {
         let cells = self.lines.iter().filter_map(|line| line.get(column));
@@ -74,6 +95,15 @@ mod tests {
         assert_eq!(
             table.to_string(),
             "class       photos\ndaisy           40  x\nsunflowers       9\n"
+        );
+    }
+    #[test]
+    fn markdown_escapes_what_would_end_a_cell() {
+        let mut table = Table::new([("run", Alignment::Left), ("test", Alignment::Right)]);
+        table.row(["a|b", "40"].map(String::from));
+        assert_eq!(
+            table.to_markdown(),
+            "| run | test |\n| --- | ---: |\n| a\\|b | 40 |\n"
         );
     }
 }

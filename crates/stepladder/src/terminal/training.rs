@@ -1,15 +1,16 @@
 //! What `train` shows: the data and the model before the first step, a line for each epoch, and the result with what to
 //! type next.
 
-use super::{Output, ProgressBar, bytes, count, duration, interval, percent};
-use std::sync::atomic::AtomicBool;
+use super::{Output, ProgressBar, bytes, count, duration, interval, percent, profile_table};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use stepladder_classifier::wilson_interval;
+use stepladder_comparison::wilson_interval;
 use stepladder_data::Progress;
 use stepladder_model::{Finding, lint};
+use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{
-    EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary, TrainingRequest,
+    Checkpoint, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary, TrainingRequest,
 };
 
 /// A training on the terminal.
@@ -17,8 +18,10 @@ pub(crate) struct TrainingView<'a> {
     output: &'a Output,
     request: &'a TrainingRequest,
     bar: ProgressBar,
-    /// When the first epoch began.
-    started: Mutex<Option<Instant>>,
+    /// When this sitting's first step was, and how many epochs were done by then.
+    started: Mutex<Option<(Instant, f64)>>,
+    /// Whether the head of the table is out.
+    begun: AtomicBool,
     /// What the lints said of the rung.
     findings: Mutex<Vec<Finding>>,
 }
@@ -36,6 +39,7 @@ impl<'a> TrainingView<'a> {
             bar,
             started: Mutex::new(None),
             findings: Mutex::default(),
+            begun: AtomicBool::new(false),
         }
     }
 
@@ -59,8 +63,16 @@ impl<'a> TrainingView<'a> {
     /// Time since the first step, and the time that the epochs left will take at the same pace.
     fn left(&self, done: f64, epochs: f64) -> Duration {
         let started = self.started.lock().ok().and_then(|started| *started);
-        let so_far = started.map_or(0.0, |started| started.elapsed().as_secs_f64());
-        Duration::from_secs_f64((so_far / done.max(1e-9) * (epochs - done).max(0.0)).min(1e9))
+        let (so_far, before) = started.map_or((0.0, 0.0), |(started, before)| {
+            (started.elapsed().as_secs_f64(), before)
+        });
+        let pace = so_far / (done - before).max(1e-9);
+        Duration::from_secs_f64((pace * (epochs - done).max(0.0)).min(1e9))
+    }
+
+    /// Takes the bar off the screen.
+    pub fn clear(&self) {
+        self.bar.clear();
     }
 
     /// Shows the result.
@@ -77,7 +89,7 @@ impl<'a> TrainingView<'a> {
             )),
             Outcome::Interrupted => {
                 line(format!(
-                    "Stopped by you in epoch {}; the checkpoint is in the run",
+                    "Stopped by you in epoch {}; it can go on from there",
                     summary.epochs + 1
                 ));
             }
@@ -112,6 +124,10 @@ impl<'a> TrainingView<'a> {
         line(format!("{:<10}  {}", "run", summary.run));
         line(String::new());
         line("Next:".to_string());
+        if summary.outcome == Outcome::Interrupted {
+            self.output
+                .hint(&format!("stepladder resume {}", quoted(&summary.run)));
+        }
         self.output
             .hint(&format!("stepladder evaluate {}", quoted(&summary.run)));
         self.output
@@ -122,6 +138,13 @@ impl<'a> TrainingView<'a> {
 impl Observer for TrainingView<'_> {
     fn progress(&self) -> &dyn Progress {
         &self.bar
+    }
+
+    fn profiled(&self, rows: &[ProfileRow]) {
+        self.bar.line("");
+        for line in profile_table(rows, None).lines() {
+            self.bar.line(line);
+        }
     }
 
     fn prepared(&self, prepared: &Prepared, run: &RunDirectory) {
@@ -180,14 +203,15 @@ impl Observer for TrainingView<'_> {
         line(
             "training",
             format!(
-                "{} {}, batch {}, at most {} epochs, seed {}, {} with {} threads",
+                "{} {}, batch {}, at most {} epochs, seed {}, {} with {} threads, {}",
                 rung.optimizer.name(),
                 rung.optimizer.learning_rate(),
                 rung.training.batch_size,
                 rung.training.epochs,
                 self.request.seed,
                 self.request.device,
-                self.request.threads
+                self.request.threads,
+                self.request.precision
             ),
         );
         if split.validation.is_empty() {
@@ -200,15 +224,36 @@ impl Observer for TrainingView<'_> {
         for finding in self.lint(prepared).iter().filter(|finding| !finding.silenced) {
             self.bar.line(&format!("warning: {finding}"));
         }
-        self.bar.line("");
-        self.bar
-            .line("epoch     loss   train     val loss    val   photos/s    left");
         if let Ok(mut started) = self.started.lock() {
-            *started = Some(Instant::now());
+            *started = Some((Instant::now(), 0.0));
         }
     }
 
+    fn resumed(&self, place: &Checkpoint) {
+        if let Ok(mut started) = self.started.lock() {
+            *started = Some((Instant::now(), place.epoch as f64));
+        }
+        self.note(&match place.ended {
+            Some(_) => "training was done; the figures are next".to_string(),
+            None => format!(
+                "going on in epoch {} after step {}, as if never stopped",
+                place.epoch + 1,
+                place.step
+            ),
+        });
+    }
+
+    fn note(&self, message: &str) {
+        self.bar.line(&format!("{:<10}  {message}", "note"));
+    }
+
     fn step(&self, record: &StepRecord, batch: usize, batches: usize) {
+        if !self.begun.swap(true, Ordering::Relaxed) {
+            self.bar.line("");
+            self.bar
+                .line("epoch     loss   train     val loss    val   photos/s    left");
+            self.bar.begin(batches as u64, format!("epoch {}", record.epoch));
+        }
         if batch == 1 {
             self.bar.begin(batches as u64, format!("epoch {}", record.epoch));
         }

@@ -156,6 +156,16 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn eq(self, a: float32x4_t, b: float32x4_t) -> uint32x4_t {
+        neon!(vceqq_f32(a, b))
+    }
+
+    #[inline(always)]
+    fn any(self, m: uint32x4_t) -> bool {
+        neon!(vmaxvq_u32(m)) != 0
+    }
+
+    #[inline(always)]
     fn select(self, m: uint32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         neon!(vbslq_f32(m, a, b))
     }

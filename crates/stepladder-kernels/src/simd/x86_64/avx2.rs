@@ -66,6 +66,10 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn load_first(self, from: *const f32, n: usize) -> __m256 {
+        if n == Self::LANES {
+            // Safety: the caller promises `n` readable values.
+            return unsafe { self.load(from) };
+        }
         // Safety: 0 < n <= 8 keeps the mask's load inside MASK; a masked load reads only the `n` values promised.
         unsafe {
             let mask = _mm256_loadu_si256(MASK.as_ptr().add(8 - n).cast());
@@ -96,6 +100,11 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, x: __m256, n: usize) {
+        // A masked store takes AMD's cores a dozen cycles, so that whole vectors, the common case, must not be one.
+        if n == Self::LANES {
+            // Safety: the caller promises `n` writable values.
+            return unsafe { self.store(to, x) };
+        }
         // Safety: 0 < n <= 8 keeps the mask's load inside MASK; a masked store writes only the `n` values promised.
         unsafe {
             let mask = _mm256_loadu_si256(MASK.as_ptr().add(8 - n).cast());
@@ -168,6 +177,16 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn gt(self, a: __m256, b: __m256) -> __m256 {
         avx2!(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b))
+    }
+
+    #[inline(always)]
+    fn eq(self, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b))
+    }
+
+    #[inline(always)]
+    fn any(self, m: __m256) -> bool {
+        avx2!(_mm256_movemask_ps(m)) != 0
     }
 
     #[inline(always)]

@@ -159,6 +159,16 @@ macro_rules! common {
         }
 
         #[inline(always)]
+        fn eq(self, a: __m512, b: __m512) -> __mmask16 {
+            avx512!(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b))
+        }
+
+        #[inline(always)]
+        fn any(self, m: __mmask16) -> bool {
+            m != 0
+        }
+
+        #[inline(always)]
         fn select(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
             avx512!(_mm512_mask_blend_ps(m, b, a))
         }

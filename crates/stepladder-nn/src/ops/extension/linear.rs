@@ -1,21 +1,33 @@
 //! Operations with weights: convolution, depthwise convolution, dense layers.
 //!
-//! All three are linear in the input and in the weights, so that they share one backward pass.
+//! All three are linear in the input and in the weights, so that they share one backward pass. Weights, biases and their
+//! gradients are f32; the output is stored as the input is.
 
-use super::flex::{context, filled, in_order, values};
-use burn::backend::TensorMetadata;
+use super::flex::{Storage, context, filled, in_order, nothing, values, with_storage};
+use super::record::{Tracked, constant, record};
+use crate::profile::{self, Work};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::flex::FlexTensor;
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Flex};
+use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Shape;
-use stepladder_kernels::{Conv2d, Dense, DepthwiseConv2d};
+use stepladder_kernels::{Conv2d, Dense, DepthwiseConv2d, Statistics, channel_statistics};
 
-/// An operation with weights, and all of its shapes.
+/// An operation with weights.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Linear {
+pub(crate) struct Linear {
+    /// What it computes.
+    pub kind: LinearKind,
+    /// Whether there is a bias.
+    pub has_bias: bool,
+    /// Whether the output's mean and variance, per channel, are wanted.
+    pub statistics: bool,
+}
+
+/// What an operation with weights computes, and all of its shapes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LinearKind {
     /// Input `[N, H, W, C]`, weights `[kh, kw, C, filters]`, output `[N, H', W', filters]`.
     Conv2d(Conv2d),
     /// Input `[N, H, W, C]`, weights `[kh, kw, C, 1]`, output `[N, H', W', C]`.
@@ -24,150 +36,191 @@ pub(crate) enum Linear {
     Dense(Dense),
 }
 
-impl Linear {
+impl LinearKind {
     fn output_shape(&self) -> Shape {
         match self {
-            Linear::Conv2d(conv) => {
+            LinearKind::Conv2d(conv) => {
                 let [height, width] = conv.output();
                 [conv.batch, height, width, conv.out_channels].into()
             }
-            Linear::DepthwiseConv2d(conv) => {
+            LinearKind::DepthwiseConv2d(conv) => {
                 let [height, width] = conv.output();
                 [conv.batch, height, width, conv.channels].into()
             }
-            Linear::Dense(dense) => [dense.batch, dense.outputs].into(),
+            LinearKind::Dense(dense) => [dense.batch, dense.outputs].into(),
+        }
+    }
+
+    fn output_channels(&self) -> usize {
+        match self {
+            LinearKind::Conv2d(conv) => conv.out_channels,
+            LinearKind::DepthwiseConv2d(conv) => conv.channels,
+            LinearKind::Dense(dense) => dense.outputs,
+        }
+    }
+
+    /// The work of one of the three passes: each does the forward pass's multiply-adds, and touches these many bytes.
+    fn work(&self, pass: &'static str, bytes: usize) -> Work {
+        let multiply_adds = match self {
+            LinearKind::Conv2d(conv) => conv.multiply_adds(),
+            LinearKind::DepthwiseConv2d(conv) => conv.multiply_adds(),
+            LinearKind::Dense(dense) => dense.multiply_adds(),
+        };
+        Work {
+            pass,
+            multiply_adds,
+            bytes,
         }
     }
 }
 
-/// The operation without gradients.
+/// The operation without gradients: output, and its mean and variance where they are wanted.
 pub(super) fn forward(
     operation: Linear,
     input: &FlexTensor,
     weights: &FlexTensor,
-    bias: Option<&FlexTensor>,
-) -> FlexTensor {
-    let (input, weights, bias) = (in_order(input), in_order(weights), bias.map(in_order));
-    let (x, w, b) = (values(&input), values(&weights), bias.as_ref().map(values));
-    filled(operation.output_shape(), |y| match operation {
-        Linear::Conv2d(conv) => conv.forward(context(), x, w, b, y, None),
-        Linear::DepthwiseConv2d(conv) => conv.forward(context(), x, w, b, y, None),
-        Linear::Dense(dense) => dense.forward(context(), x, w, b, y),
-    })
+    bias: &FlexTensor,
+) -> (FlexTensor, FlexTensor, FlexTensor) {
+    let (input, weights, bias) = (in_order(input), in_order(weights), in_order(bias));
+    with_storage!(&input, E => forward_as::<E>(operation, &input, &weights, &bias))
+}
+
+fn forward_as<E: Storage>(
+    operation: Linear,
+    input: &FlexTensor,
+    weights: &FlexTensor,
+    bias: &FlexTensor,
+) -> (FlexTensor, FlexTensor, FlexTensor) {
+    let (x, w) = (values::<E>(input), values(weights));
+    let b = operation.has_bias.then(|| values(bias));
+    let shape = operation.kind.output_shape();
+    let bytes = size_of_val(x) + size_of_val(w) + shape.num_elements() * size_of::<E>();
+    let channels = operation.kind.output_channels();
+    let mut means = vec![0.0; if operation.statistics { channels } else { 0 }];
+    let mut variances = means.clone();
+    let statistics = operation.statistics.then(|| Statistics {
+        mean: &mut means,
+        variance: &mut variances,
+    });
+    let output = profile::timed(operation.kind.work("forward", bytes), || {
+        filled::<E>(shape, |y| match operation.kind {
+            LinearKind::Conv2d(conv) => conv.forward(context(), x, w, b, y, statistics),
+            LinearKind::DepthwiseConv2d(conv) => conv.forward(context(), x, w, b, y, statistics),
+            LinearKind::Dense(dense) => {
+                dense.forward(context(), x, w, b, y);
+                if let Some(statistics) = statistics {
+                    channel_statistics(context(), y, channels, statistics);
+                }
+            }
+        })
+    });
+    if !operation.statistics {
+        return (output, nothing(), nothing());
+    }
+    let of = |figures: Vec<f32>| filled([channels], |to| to.copy_from_slice(&figures));
+    (output, of(means), of(variances))
 }
 
 /// The gradient of the loss by the input, of shape `shape`, from that by the output.
-fn input_gradient(
+fn input_gradient<E: Storage>(
     operation: Linear,
     shape: Shape,
     weights: &FlexTensor,
     output_gradient: &FlexTensor,
 ) -> FlexTensor {
-    let (w, dy) = (values(weights), values(output_gradient));
-    filled(shape, |dx| match operation {
-        Linear::Conv2d(conv) => conv.input_gradient(context(), dy, w, dx, false),
-        Linear::DepthwiseConv2d(conv) => conv.input_gradient(context(), dy, w, dx),
-        Linear::Dense(dense) => dense.input_gradient(context(), dy, w, dx, false),
+    let (w, dy) = (values(weights), values::<E>(output_gradient));
+    let bytes = size_of_val(w) + size_of_val(dy) + shape.num_elements() * size_of::<E>();
+    profile::timed(operation.kind.work("input gradient", bytes), || {
+        filled::<E>(shape, |dx| match operation.kind {
+            LinearKind::Conv2d(conv) => conv.input_gradient(context(), dy, w, dx, false),
+            LinearKind::DepthwiseConv2d(conv) => conv.input_gradient(context(), dy, w, dx),
+            LinearKind::Dense(dense) => dense.input_gradient(context(), dy, w, dx, false),
+        })
     })
 }
 
 /// The gradients of the loss by the weights, of shape `shape`, and by the bias where there is one.
-fn weight_gradient(
+fn weight_gradient<E: Storage>(
     operation: Linear,
     shape: Shape,
-    has_bias: bool,
     input: &FlexTensor,
     output_gradient: &FlexTensor,
 ) -> (FlexTensor, Option<FlexTensor>) {
-    let (x, dy) = (values(input), values(output_gradient));
-    let filters = operation.output_shape().last().copied().unwrap_or(0);
-    let mut bias_gradient = None;
-    let weight_gradient = filled(shape, |dw| {
-        let mut weigh = |db: Option<&mut [f32]>| match operation {
-            Linear::Conv2d(conv) => conv.weight_gradient(context(), x, dy, dw, db),
-            Linear::DepthwiseConv2d(conv) => conv.weight_gradient(context(), x, dy, dw, db),
-            Linear::Dense(dense) => dense.weight_gradient(context(), x, dy, dw, db),
-        };
-        if has_bias {
-            bias_gradient = Some(filled([filters], |db| weigh(Some(db))));
-        } else {
-            weigh(None);
-        }
-    });
-    (weight_gradient, bias_gradient)
+    let (x, dy) = (values::<E>(input), values::<E>(output_gradient));
+    let bytes = size_of_val(x) + size_of_val(dy) + shape.num_elements() * size_of::<f32>();
+    profile::timed(operation.kind.work("weight gradient", bytes), || {
+        let mut bias_gradient = None;
+        let weight_gradient = filled(shape, |dw| {
+            let mut weigh = |db: Option<&mut [f32]>| match operation.kind {
+                LinearKind::Conv2d(conv) => conv.weight_gradient(context(), x, dy, dw, db),
+                LinearKind::DepthwiseConv2d(conv) => conv.weight_gradient(context(), x, dy, dw, db),
+                LinearKind::Dense(dense) => dense.weight_gradient(context(), x, dy, dw, db),
+            };
+            if operation.has_bias {
+                let channels = operation.kind.output_channels();
+                bias_gradient = Some(filled([channels], |db| weigh(Some(db))));
+            } else {
+                weigh(None);
+            }
+        });
+        (weight_gradient, bias_gradient)
+    })
 }
 
-/// The backward pass; parents are input, weights and, for N = 3, bias.
+/// The backward pass; parents are input, weights and bias.
 #[derive(Debug)]
 struct LinearBackward;
 
-impl<const N: usize> Backward<Flex, N> for LinearBackward {
-    /// The operation with its input and weights, values in order.
-    type State = (Linear, FlexTensor, FlexTensor);
+impl Backward<Flex, 3> for LinearBackward {
+    /// The operation with its layer, input and weights, values in order.
+    type State = (Linear, profile::Layer, FlexTensor, FlexTensor);
 
-    fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let (operation, input, weights) = ops.state;
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (operation, layer, input, weights) = ops.state;
+        let _layer = layer.enter();
         let output_gradient = in_order(&gradients.consume::<Flex>(&ops.node));
+        let [of_input, of_weights, of_bias] = ops.parents;
         // A parent that needs no gradient is none: the photos have none, which saves the first layer's input gradient.
-        if let Some(Some(parent)) = ops.parents.first() {
-            let gradient = input_gradient(operation, input.shape(), &weights, &output_gradient);
+        if let Some(parent) = of_input {
+            let shape = input.shape();
+            let gradient = with_storage!(&input, E => {
+                input_gradient::<E>(operation, shape, &weights, &output_gradient)
+            });
             gradients.register::<Flex>(parent.id, gradient);
         }
-        let bias = ops.parents.get(2).cloned().flatten();
-        let kernel = ops.parents.get(1).cloned().flatten();
-        if kernel.is_none() && bias.is_none() {
+        if of_weights.is_none() && of_bias.is_none() {
             return;
         }
-        let (of_weights, of_bias) = weight_gradient(
-            operation,
-            weights.shape(),
-            bias.is_some(),
-            &input,
-            &output_gradient,
-        );
-        if let Some(parent) = kernel {
-            gradients.register::<Flex>(parent.id, of_weights);
+        let (weight_gradient, bias_gradient) = with_storage!(&input, E => {
+            weight_gradient::<E>(operation, weights.shape(), &input, &output_gradient)
+        });
+        if let Some(parent) = of_weights {
+            gradients.register::<Flex>(parent.id, weight_gradient);
         }
-        if let (Some(parent), Some(of_bias)) = (bias, of_bias) {
-            gradients.register::<Flex>(parent.id, of_bias);
+        if let (Some(parent), Some(gradient)) = (of_bias, bias_gradient) {
+            gradients.register::<Flex>(parent.id, gradient);
         }
     }
 }
 
-/// The operation, recorded for the backward pass where a parent needs a gradient.
+/// The operation, recorded for the backward pass where a parent needs a gradient. No gradient runs through the statistics:
+/// the batch norm that uses them accounts for it.
 pub(super) fn tracked<C: CheckpointStrategy>(
     operation: Linear,
-    input: FloatTensor<Autodiff<Flex, C>>,
-    weights: FloatTensor<Autodiff<Flex, C>>,
-    bias: Option<FloatTensor<Autodiff<Flex, C>>>,
-) -> FloatTensor<Autodiff<Flex, C>> {
+    input: Tracked<C>,
+    weights: Tracked<C>,
+    bias: Tracked<C>,
+) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
     let (input, input_node) = input.into_parts();
     let (weights, weights_node) = weights.into_parts();
+    let (bias, bias_node) = bias.into_parts();
     let (input, weights) = (in_order(&input), in_order(&weights));
-    match bias {
-        Some(bias) => {
-            let (bias, bias_node) = bias.into_parts();
-            let output = forward(operation, &input, &weights, Some(&bias));
-            record::<C, 3>(
-                [input_node, weights_node, bias_node],
-                (operation, input, weights),
-                output,
-            )
-        }
-        None => {
-            let output = forward(operation, &input, &weights, None);
-            record::<C, 2>([input_node, weights_node], (operation, input, weights), output)
-        }
-    }
-}
-
-fn record<C: CheckpointStrategy, const N: usize>(
-    parents: [NodeGuard; N],
-    state: (Linear, FlexTensor, FlexTensor),
-    output: FlexTensor,
-) -> FloatTensor<Autodiff<Flex, C>> {
-    match LinearBackward.prepare::<C>(parents).compute_bound().stateful() {
-        OpsKind::Tracked(step) => step.finish(state, output),
-        OpsKind::UnTracked(step) => step.finish(output),
-    }
+    let (output, mean, variance) = forward(operation, &input, &weights, &bias);
+    let parents = [input_node, weights_node, bias_node];
+    let state = (operation, profile::layer(), input, weights);
+    (
+        record::<_, C, 3>(LinearBackward, parents, state, output),
+        constant::<C>(mean),
+        constant::<C>(variance),
+    )
 }

@@ -1,0 +1,81 @@
+//! `stepladder climb`: from what was typed to a climb, its progress, and what each change was worth.
+
+use super::{cache, data, on_threads, threads};
+use crate::Ending;
+use crate::arguments::ClimbArguments;
+use crate::signals::stop_on_signals;
+use crate::terminal::{ClimbView, Output, show_climb};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use stepladder_climb::{ClimbError, ClimbPlace, ClimbRequest, Length};
+use stepladder_data::DataError;
+use stepladder_model::{Rung, RungCatalog, shipped};
+
+pub(crate) fn climb(arguments: ClimbArguments, output: &Output) -> anyhow::Result<Ending> {
+    let request = request(arguments)?;
+    let interrupt = stop_on_signals()?;
+    let view = ClimbView::new(output, &interrupt);
+    let climbed = on_threads(request.threads, || {
+        Ok(stepladder_climb::climb(&request, &view, &interrupt))
+    })?;
+    view.clear();
+    let record = match climbed {
+        // Stopped before the first training: there is nothing to show.
+        Err(ClimbError::Data(DataError::Cancelled)) => return Ok(Ending::Interrupted),
+        climbed => climbed?,
+    };
+    show_climb(&record, output);
+    output.json(&record)?;
+    Ok(if interrupt.load(Ordering::Relaxed) && !record.complete {
+        Ending::Interrupted
+    } else {
+        Ending::Done
+    })
+}
+
+/// What the words on the command line mean.
+fn request(arguments: ClimbArguments) -> anyhow::Result<ClimbRequest> {
+    let threads = threads(arguments.threads)?;
+    anyhow::ensure!(
+        (1..=1000).contains(&arguments.seeds),
+        "--seeds {} is impossible; give 1 to 1000",
+        arguments.seeds
+    );
+    Ok(ClimbRequest {
+        rungs: rungs(&arguments)?,
+        seeds: (0..arguments.seeds).collect(),
+        size: arguments.size,
+        length: match (arguments.epochs, arguments.budget) {
+            (Some(epochs), _) => Length::Epochs(epochs),
+            (None, Some(budget)) => Length::Budget(budget),
+            (None, None) => Length::Rung,
+        },
+        device: arguments.device,
+        precision: arguments.precision.on(arguments.device),
+        threads,
+        place: match arguments.into {
+            Some(path) => ClimbPlace::Exactly(path),
+            None => ClimbPlace::Below(PathBuf::from("climbs")),
+        },
+        cache: cache(&arguments.cache, threads)?,
+        data: data(arguments.data, arguments.parts),
+    })
+}
+
+/// The rungs that were named, or all that are shipped.
+fn rungs(arguments: &ClimbArguments) -> anyhow::Result<Vec<Rung>> {
+    let catalog = RungCatalog::shipped();
+    let named: Vec<&str> = match arguments.rungs.as_slice() {
+        [] => shipped().iter().map(|rung| rung.name).collect(),
+        named => named.iter().map(|name| name.trim()).collect(),
+    };
+    let rungs = named.into_iter().map(|name| {
+        let rung = catalog.open(name)?;
+        // A number of epochs is checked as the rung's own would be.
+        Ok(match arguments.epochs {
+            Some(epochs) => rung.with_override("training.epochs", &epochs.to_string())?,
+            None => rung,
+        })
+    });
+    rungs.collect()
+}

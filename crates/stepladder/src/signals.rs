@@ -1,0 +1,45 @@
+//! What the system tells a training: Ctrl-C and SIGTERM stop it at the next safe place, a second one at once. A closed terminal
+//! (SIGHUP) changes nothing.
+
+use anyhow::Context;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A flag that the first request to stop sets; the second ends the program at once.
+pub(crate) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    listen(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(crate::INTERRUPTED));
+        }
+        // The terminal may be gone.
+        let _ = writeln!(
+            std::io::stderr(),
+            "\nstopping at the next safe place; press Ctrl-C again to stop at once"
+        );
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(flag)
+}
+
+#[cfg(unix)]
+fn listen(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let wait = move || {
+        for signal in signals.forever() {
+            if signal != SIGHUP {
+                stop();
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(wait)?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn listen(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    Ok(ctrlc::set_handler(stop)?)
+}

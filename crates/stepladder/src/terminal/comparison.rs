@@ -1,0 +1,257 @@
+//! What `compare` shows: a table of the runs, what differs in their configuration, whether the first is beaten, and the
+//! curves; for a terminal, in Markdown, or as CSV.
+
+use super::{
+    Alignment, Output, Table, count, duration, p_value, points, points_interval, share_interval, sparkline,
+};
+use crate::commands::{AgainstFirst, RunComparison, RunFigures};
+use std::time::Duration;
+use stepladder_climb::Share;
+
+/// Longest value of a configuration that is shown; JSON has all of it.
+const VALUE_WIDTH: usize = 48;
+
+/// Shows a comparison.
+pub(crate) fn show_comparison(compared: &RunComparison, markdown: bool, output: &Output) {
+    let section = |title: &str, table: &Table| match markdown {
+        true => format!("## {title}\n\n{}", table.to_markdown()),
+        false => format!("{title}\n{table}"),
+    };
+    let mut sections = vec![section("Figures", &figures(&compared.runs))];
+    sections.push(match compared.differences.as_slice() {
+        [] => "Their configurations do not differ".to_string(),
+        _ => section("Differences in configuration", &differences(compared)),
+    });
+    sections.push(section(
+        "Test accuracy against the first run, in points",
+        &against(&compared.against_first),
+    ));
+    let reasons: Vec<String> = compared.against_first.iter().filter_map(not_paired).collect();
+    sections.push(reasons.join("\n"));
+    if compared.runs.iter().any(|run| !run.curves.loss.is_empty()) {
+        sections.push(section("Curves, by epoch", &curves(&compared.runs)));
+    }
+    let sections = sections.iter().map(|section| section.trim_end());
+    let sections: Vec<&str> = sections.filter(|section| !section.is_empty()).collect();
+    output.line(&sections.join("\n\n"));
+}
+
+/// Why a run was not compared photo by photo, and what that means.
+fn not_paired(against: &AgainstFirst) -> Option<String> {
+    let instead = match against.unpaired {
+        Some(_) => "not paired, and its interval is the wider for it",
+        None => "nothing to compare",
+    };
+    Some(format!("{}: {instead}", against.reason.as_ref()?))
+}
+
+fn figures(runs: &[RunFigures]) -> Table {
+    use Alignment::{Left, Right};
+    let mut table = Table::new([
+        ("run", Left),
+        ("rung", Left),
+        ("test %", Left),
+        ("validation %", Left),
+        ("training %", Left),
+        ("epochs", Right),
+        ("time", Right),
+        ("parameters", Right),
+    ]);
+    let part = |share: Option<Share>| {
+        share.map_or("-".to_string(), |share| {
+            share_interval(share.accuracy, share.interval)
+        })
+    };
+    for run in runs {
+        table.row([
+            run.run.clone(),
+            run.model.clone(),
+            part(run.test),
+            part(run.validation),
+            part(run.train),
+            run.epochs.to_string(),
+            duration(Duration::from_secs_f64(run.seconds.clamp(0.0, 1e9))),
+            count(run.parameters),
+        ]);
+    }
+    table
+}
+
+fn differences(compared: &RunComparison) -> Table {
+    use Alignment::Left;
+    let mut table = Table::new([("run", Left), ("value", Left), ("first", Left), ("here", Left)]);
+    let shown = |value: &Option<String>| match value {
+        None => "-".to_string(),
+        Some(value) if value.chars().count() <= VALUE_WIDTH => value.clone(),
+        Some(value) => value.chars().take(VALUE_WIDTH - 1).chain(['…']).collect(),
+    };
+    for difference in &compared.differences {
+        table.row([
+            difference.run.clone(),
+            difference.key.clone(),
+            shown(&difference.first),
+            shown(&difference.here),
+        ]);
+    }
+    table
+}
+
+fn against(comparisons: &[AgainstFirst]) -> Table {
+    use Alignment::{Left, Right};
+    let mut table = Table::new([
+        ("run", Left),
+        ("change", Right),
+        ("95% interval", Right),
+        ("p", Right),
+        ("verdict", Left),
+        ("photos that differ", Right),
+    ]);
+    for against in comparisons {
+        let row = match (&against.paired, &against.unpaired) {
+            (Some(paired), _) => [
+                points(paired.difference),
+                points_interval(paired.interval),
+                paired.p_value.map_or("-".to_string(), p_value),
+                paired.verdict.word().to_string(),
+                format!(
+                    "{:.0} of {}",
+                    paired.discordant * paired.photos as f64,
+                    paired.photos
+                ),
+            ],
+            (None, Some(unpaired)) => [
+                points(unpaired.difference),
+                points_interval(unpaired.interval),
+                "-".to_string(),
+                format!("{} (unpaired)", unpaired.verdict.word()),
+                "-".to_string(),
+            ],
+            (None, None) => ["-", "-", "-", "-", "-"].map(String::from),
+        };
+        table.row(std::iter::once(against.run.clone()).chain(row));
+    }
+    table
+}
+
+/// Small curves on one scale for all runs.
+fn curves(runs: &[RunFigures]) -> Table {
+    use Alignment::Left;
+    let losses = |run: &RunFigures| run.curves.loss.iter().copied().map(f64::from).collect::<Vec<_>>();
+    let accuracies = |run: &RunFigures| {
+        let values = run.curves.val_accuracy.iter();
+        values
+            .map(|value| value.map_or(f64::NAN, f64::from))
+            .collect::<Vec<_>>()
+    };
+    let (all_losses, all_accuracies) = (bounds(runs, losses), bounds(runs, accuracies));
+    let loss_head = format!("training loss, {:.2} to {:.2}", all_losses.0, all_losses.1);
+    let accuracy_head = format!(
+        "validation accuracy, {:.1}% to {:.1}%",
+        all_accuracies.0 * 100.0,
+        all_accuracies.1 * 100.0
+    );
+    let validated = all_accuracies.0.is_finite();
+    let mut heads = vec![("run", Left), (loss_head.as_str(), Left)];
+    if validated {
+        heads.push((accuracy_head.as_str(), Left));
+    }
+    let mut table = Table::new(heads);
+    for run in runs {
+        table.row([
+            run.run.clone(),
+            sparkline(&losses(run), all_losses.0, all_losses.1),
+            sparkline(&accuracies(run), all_accuracies.0, all_accuracies.1),
+        ]);
+    }
+    table
+}
+
+/// The least and the greatest finite value over all runs.
+fn bounds(runs: &[RunFigures], values: impl Fn(&RunFigures) -> Vec<f64>) -> (f64, f64) {
+    let finite = runs.iter().flat_map(values).filter(|value| value.is_finite());
+    finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    })
+}
+
+/// Prints the figures of the runs, each with its comparison to the first, as CSV.
+pub(crate) fn write_comparison_csv(compared: &RunComparison, output: &Output) -> anyhow::Result<()> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let mut head: Vec<String> = ["run", "rung", "seed", "size"].map(String::from).to_vec();
+    for part in ["test", "val", "train"] {
+        head.extend(["accuracy", "low", "high", "photos"].map(|figure| format!("{part}_{figure}")));
+    }
+    head.extend(["epochs", "seconds", "parameters"].map(String::from));
+    head.extend(
+        [
+            "change",
+            "change_low",
+            "change_high",
+            "p_value",
+            "verdict",
+            "paired",
+        ]
+        .map(String::from),
+    );
+    table.write_record(&head)?;
+    let against = std::iter::once(None).chain(compared.against_first.iter().map(Some));
+    for (run, against) in compared.runs.iter().zip(against) {
+        let mut row = vec![
+            run.run.clone(),
+            run.model.clone(),
+            run.seed.to_string(),
+            run.size.to_string(),
+        ];
+        for share in [run.test, run.validation, run.train] {
+            row.extend(share.map_or([const { String::new() }; 4], |share| {
+                let [low, high] = share.interval.map(|bound| bound.to_string());
+                [share.accuracy.to_string(), low, high, share.photos.to_string()]
+            }));
+        }
+        row.extend([
+            run.epochs.to_string(),
+            run.seconds.to_string(),
+            run.parameters.to_string(),
+        ]);
+        row.extend(change_cells(against));
+        table.write_record(&row)?;
+    }
+    let bytes = table.into_inner().map_err(|error| error.into_error())?;
+    output.line(String::from_utf8_lossy(&bytes).trim_end());
+    Ok(())
+}
+
+/// The last six columns of a run: empty for the first.
+fn change_cells(against: Option<&AgainstFirst>) -> [String; 6] {
+    let none = || [const { String::new() }; 6];
+    let Some(against) = against else {
+        return none();
+    };
+    let cells = |difference: f64, [low, high]: [f64; 2], p: Option<f64>, verdict: &str, paired: bool| {
+        [
+            difference.to_string(),
+            low.to_string(),
+            high.to_string(),
+            p.map_or(String::new(), |p| p.to_string()),
+            verdict.to_string(),
+            paired.to_string(),
+        ]
+    };
+    match (&against.paired, &against.unpaired) {
+        (Some(found), _) => cells(
+            found.difference,
+            found.interval,
+            found.p_value,
+            found.verdict.word(),
+            true,
+        ),
+        (None, Some(found)) => cells(
+            found.difference,
+            found.interval,
+            None,
+            found.verdict.word(),
+            false,
+        ),
+        (None, None) => none(),
+    }
+}
