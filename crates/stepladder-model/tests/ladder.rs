@@ -341,7 +341,9 @@ fn m20_is_m13s_network_with_augmentation_inside_and_the_90_10_split() {
     );
     assert_eq!(
         differences("m20", "m20-45-degrees"),
-        ["- layers.random_rotation.factor = [-0.45, 0.45]\n+ layers.random_rotation.factor = [-0.125, 0.125]"]
+        [
+            "- layers.random_rotation.factor = [-0.45, 0.45]\n+ layers.random_rotation.factor = [-0.125, 0.125]"
+        ]
     );
 }
 

@@ -3,9 +3,10 @@
 use super::{Remark, Subject};
 use crate::optimizer::OptimizerConfig;
 
-/// A learning rate this many times above or below the usual one is still a choice.
-const ABOVE: f32 = 10.0;
-const BELOW: f32 = 100.0;
+/// A learning rate this many times above or below the usual one is still a choice; a little more, because neither rate is
+/// exact in binary.
+const ABOVE: f32 = 10.01;
+const BELOW: f32 = 100.1;
 
 pub(super) fn learning_rate(subject: &Subject<'_>) -> Vec<Remark> {
     let optimizer = &subject.rung.optimizer;
@@ -16,9 +17,9 @@ pub(super) fn learning_rate(subject: &Subject<'_>) -> Vec<Remark> {
         OptimizerConfig::Sgd { momentum, .. } if *momentum > 0.0 => 0.01,
         OptimizerConfig::Sgd { .. } => 0.1,
     };
-    let (times, word) = if rate > usual * ABOVE {
+    let (times, word) = if rate / usual > ABOVE {
         (rate / usual, "above")
-    } else if rate < usual / BELOW {
+    } else if usual / rate > BELOW {
         (usual / rate, "below")
     } else {
         return Vec::new();
