@@ -79,13 +79,15 @@ def early_stopping(monitor: str, curve: list[float], **settings) -> dict:
     callback = keras.callbacks.EarlyStopping(monitor=monitor, mode=mode(monitor), **settings)
     best = watch(callback, curve, lambda _: jsonable(callback.best))
     stopped = callback.stopped_epoch if callback.model.stop_training else None
-    return {"monitor": monitor, **settings, "stopped": stopped, "best": best}
+    return {"monitor": monitor, **settings, "stopped": stopped, "best": best[-1]}
 
 
 def plateau(monitor: str, curve: list[float], **settings) -> dict:
     callback = keras.callbacks.ReduceLROnPlateau(monitor=monitor, mode=mode(monitor), **settings)
     rates = watch(callback, curve, lambda made: float(np.float32(made.optimizer.learning_rate)))
-    return {"monitor": monitor, **settings, "rates": rates}
+    before = [float(np.float32(RATE)), *rates]
+    falls = [{"epoch": epoch, "rate": rate} for epoch, rate in enumerate(rates) if rate != before[epoch]]
+    return {"monitor": monitor, **settings, "falls": falls}
 
 
 def product(**choices) -> list[dict]:
@@ -102,7 +104,7 @@ if __name__ == "__main__":
     reducing = product(
         monitor=["val_loss", "val_accuracy"],
         factor=[0.1, 0.5],
-        patience=[1, 2, 10],
+        patience=[1, 4],
         min_delta=[1e-4, 0.013],
         cooldown=[0, 3],
         min_lr=[0.0, 0.002],

@@ -142,8 +142,13 @@ impl RungCatalog {
         match suggest::nearest(name, self.names()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
-                let names = self.names().collect::<Vec<_>>().join(", ");
-                format!("there are {names}, and a rung of your own is named by its file, my.toml")
+                let ladder = self
+                    .names()
+                    .filter(|name| VARIANTS.iter().all(|variant| variant.name != *name));
+                let names = ladder.collect::<Vec<_>>().join(", ");
+                format!(
+                    "there are {names}, variants that `stepladder models` lists, and a rung of your own is named by its file, my.toml"
+                )
             }
         }
     }

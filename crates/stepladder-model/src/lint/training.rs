@@ -3,9 +3,10 @@
 use super::{Remark, Subject};
 use crate::optimizer::OptimizerConfig;
 
-/// A learning rate this many times above or below the usual one is still a choice.
-const ABOVE: f32 = 10.0;
-const BELOW: f32 = 100.0;
+/// A learning rate this many times above or below the usual one is still a choice; a little more, because neither rate is
+/// exact in binary.
+const ABOVE: f32 = 10.01;
+const BELOW: f32 = 100.1;
 
 pub(super) fn learning_rate(subject: &Subject<'_>) -> Vec<Remark> {
     let optimizer = &subject.rung.optimizer;
