@@ -17,11 +17,9 @@ pub(super) fn learning_rate(subject: &Subject<'_>) -> Vec<Remark> {
         OptimizerConfig::Sgd { momentum, .. } if *momentum > 0.0 => 0.01,
         OptimizerConfig::Sgd { .. } => 0.1,
     };
-    // In f32, 0.001 / 100 is a hair more than 1e-5: the bound itself must not be beyond it.
-    let beyond = |times: f32, bound: f32| times > bound * 1.0001;
-    let (times, word) = if beyond(rate / usual, ABOVE) {
+    let (times, word) = if rate / usual > ABOVE {
         (rate / usual, "above")
-    } else if beyond(usual / rate, BELOW) {
+    } else if usual / rate > BELOW {
         (usual / rate, "below")
     } else {
         return Vec::new();
