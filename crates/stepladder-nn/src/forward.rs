@@ -260,7 +260,7 @@ impl<'a> Walk<'a> {
             source => self.read(source),
         };
         let skip = epilogue.skip.map(|skip| self.read(skip).into_map().0);
-        let (x, shape) = x.into_map();
+        let (x, was_vector) = x.into_map();
         let norm = epilogue.norm.map(|node| {
             let left = match epilogue.input {
                 Source::Node(from) => self.statistics[from].take(),
@@ -276,7 +276,7 @@ impl<'a> Walk<'a> {
         if let (Some(node), Some(statistics)) = (epilogue.norm, statistics) {
             self.move_statistics(node, statistics);
         }
-        Value::from_map(y, shape)
+        Value::from_map(y, was_vector)
     }
 
     /// The batch normalization of `node`, on an input that left `statistics`.
