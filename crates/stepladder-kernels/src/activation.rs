@@ -106,7 +106,8 @@ impl Function for Swish {
 
     #[inline(always)]
     fn value<S: Simd>(self, s: S, x: S::F) -> S::F {
-        s.mul(x, math::sigmoid(s, x))
+        let e = math::exp(s, s.sub(s.splat(0.0), x));
+        s.quotient(x, s.add(s.splat(1.0), e))
     }
 
     #[inline(always)]

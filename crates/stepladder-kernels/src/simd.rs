@@ -110,9 +110,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     /// Square root.
     fn sqrt(self, a: Self::F) -> Self::F;
-    /// 1 / a, to 2 units in the last place.
-    fn recip(self, a: Self::F) -> Self::F {
-        self.div(self.splat(1.0), a)
+    /// a / b, to 3 units in the last place.
+    fn quotient(self, a: Self::F, b: Self::F) -> Self::F {
+        self.div(a, b)
     }
     /// a > b
     fn gt(self, a: Self::F, b: Self::F) -> Self::M;

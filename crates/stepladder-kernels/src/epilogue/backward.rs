@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     Affine, Epilogue, NormGradient,
-    tile::{Channels, SEGMENT, Source, only},
+    tile::{Case, Channels, Source, only, walk},
 };
 
 pub(super) struct Backward<'a, E> {
@@ -156,13 +156,20 @@ impl<E: Element, A: Function> Kernel for Sums<'_, E, A> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        walk!(self.source.shape, self, s);
+    }
+}
+
+impl<E: Element, A: Function> Sums<'_, E, A> {
+    #[inline(always)]
+    fn walk<S: Simd, C: Case>(self, s: S) {
         let shape = self.source.shape;
-        let step = shape.pool[1] * shape.channels;
+        let step = self.source.pool::<C>()[1] * shape.channels;
         for line in self.lines.clone() {
             let start = self.source.window(line, 0);
-            for from in (0..self.width).step_by(SEGMENT) {
+            for from in (0..self.width).step_by(C::SEGMENT) {
                 for first in (0..shape.channels).step_by(S::LANES) {
-                    let channels = self.source.channels(s, first);
+                    let channels = self.source.channels::<S, C>(s, first);
                     let n = channels.n;
                     // Safety: the line's windows are inside the input and the output gradient; the mean has a value, and
                     // the sums two, per channel; what is kept is as long as the output gradient, and its lines this item's.
@@ -171,12 +178,15 @@ impl<E: Element, A: Function> Kernel for Sums<'_, E, A> {
                         let sum_at = self.sums.as_mut_ptr().add(first);
                         let product_at = sum_at.add(shape.channels);
                         let (mut sum, mut product) = (s.load_first(sum_at, n), s.load_first(product_at, n));
-                        for x in from..(from + SEGMENT).min(self.width) {
+                        for x in from..(from + C::SEGMENT).min(self.width) {
                             let output = (line * self.width + x) * shape.channels + first;
                             let dy = E::load_first(s, self.output_gradient.as_ptr().add(output), n);
-                            let winner = self
-                                .source
-                                .winner(s, self.activation, &channels, start + x * step);
+                            let winner = self.source.winner::<S, A, C>(
+                                s,
+                                self.activation,
+                                &channels,
+                                start + x * step,
+                            );
                             let g = s.mul(dy, self.activation.slope(s, winner.z));
                             sum = s.add(sum, g);
                             product = s.mul_add(g, s.sub(winner.x, mean), product);
@@ -216,20 +226,27 @@ impl<E: Element, A: Function> Kernel for Gradients<'_, E, A> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        walk!(self.source.shape, self, s);
+    }
+}
+
+impl<E: Element, A: Function> Gradients<'_, E, A> {
+    #[inline(always)]
+    fn walk<S: Simd, C: Case>(self, s: S) {
         let shape = self.source.shape;
-        let [pool_height, pool_width] = shape.pool;
+        let [pool_height, pool_width] = self.source.pool::<C>();
         let height = shape.input[0] / pool_height;
         for line in self.lines.clone() {
             let start = self.source.window(line, 0);
-            for from in (0..self.width).step_by(SEGMENT) {
+            for from in (0..self.width).step_by(C::SEGMENT) {
                 for first in (0..shape.channels).step_by(S::LANES) {
-                    let channels = self.source.channels(s, first);
+                    let channels = self.source.channels::<S, C>(s, first);
                     let terms = self.terms(s, &channels);
-                    for x in from..(from + SEGMENT).min(self.width) {
+                    for x in from..(from + C::SEGMENT).min(self.width) {
                         let at = start + x * pool_width * shape.channels;
                         let output = (line * self.width + x) * shape.channels + first;
                         // Safety: the line's windows are this item's, inside the input and the output gradient.
-                        unsafe { self.window(s, &channels, &terms, at, output) };
+                        unsafe { self.window::<S, C>(s, &channels, &terms, at, output) };
                     }
                 }
             }
@@ -249,7 +266,7 @@ impl<E: Element, A: Function> Kernel for Gradients<'_, E, A> {
                 for x in columns {
                     let at = start + (row * shape.input[1] + x) * shape.channels;
                     for first in (0..shape.channels).step_by(S::LANES) {
-                        let channels = self.source.channels(s, first);
+                        let channels = self.source.channels::<S, C>(s, first);
                         let terms = self.terms(s, &channels);
                         // Safety: the pixel is inside the input and belongs to this item.
                         unsafe { self.write(s, &channels, &terms, at, s.splat(0.0)) };
@@ -290,7 +307,7 @@ impl<E: Element, A: Function> Gradients<'_, E, A> {
     ///
     /// They are a window of the input, and a vector of its pixel of the output, of this item.
     #[inline(always)]
-    unsafe fn window<S: Simd>(
+    unsafe fn window<S: Simd, C: Case>(
         &self,
         s: S,
         channels: &Channels<S>,
@@ -298,7 +315,8 @@ impl<E: Element, A: Function> Gradients<'_, E, A> {
         at: usize,
         output: usize,
     ) {
-        let pixels = self.source.shape.pool[0] * self.source.shape.pool[1];
+        let [height, width] = self.source.pool::<C>();
+        let pixels = height * width;
         let n = channels.n;
         // Safety: the caller's promise; what is kept is as long as the output.
         unsafe {
@@ -310,7 +328,7 @@ impl<E: Element, A: Function> Gradients<'_, E, A> {
                 ),
                 _ => {
                     let dy = E::load_first(s, self.output_gradient.as_ptr().add(output), n);
-                    let winner = self.source.winner(s, self.activation, channels, at);
+                    let winner = self.source.winner::<S, A, C>(s, self.activation, channels, at);
                     (s.mul(dy, self.activation.slope(s, winner.z)), winner.place)
                 }
             };
@@ -318,7 +336,7 @@ impl<E: Element, A: Function> Gradients<'_, E, A> {
                 return self.write(s, channels, terms, at, g);
             }
             for i in 0..pixels {
-                let at = at + self.source.offset(i);
+                let at = at + self.source.offset::<C>(i);
                 self.write(s, channels, terms, at, only(s, g, place, i));
             }
         }

@@ -8,7 +8,7 @@ use crate::{
 
 use super::{
     Affine, Epilogue,
-    tile::{SEGMENT, Source},
+    tile::{Case, Source, walk},
 };
 
 pub(super) struct Forward<'a, E> {
@@ -63,6 +63,13 @@ impl<E: Element, A: Function> Kernel for Rows<'_, E, A> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        walk!(self.source.shape, self, s);
+    }
+}
+
+impl<E: Element, A: Function> Rows<'_, E, A> {
+    #[inline(always)]
+    fn walk<S: Simd, C: Case>(self, s: S) {
         let Rows {
             source,
             activation,
@@ -71,16 +78,16 @@ impl<E: Element, A: Function> Kernel for Rows<'_, E, A> {
         } = self;
         let shape = source.shape;
         let width = shape.output()[1];
-        let step = shape.pool[1] * shape.channels;
+        let step = source.pool::<C>()[1] * shape.channels;
         for (line, output) in output.chunks_exact_mut(width * shape.channels).enumerate() {
             let start = source.window(first_line + line, 0);
-            for from in (0..width).step_by(SEGMENT) {
+            for from in (0..width).step_by(C::SEGMENT) {
                 for first in (0..shape.channels).step_by(S::LANES) {
-                    let channels = source.channels(s, first);
-                    for x in from..(from + SEGMENT).min(width) {
+                    let channels = source.channels::<S, C>(s, first);
+                    for x in from..(from + C::SEGMENT).min(width) {
                         // Safety: line and x are a pixel of the output, and so a window inside the input.
                         unsafe {
-                            let winner = source.winner(s, activation, &channels, start + x * step);
+                            let winner = source.winner::<S, A, C>(s, activation, &channels, start + x * step);
                             let y = activation.value(s, winner.z);
                             E::store_first(
                                 s,

@@ -7,9 +7,58 @@ use crate::{
 
 use super::{Affine, Epilogue};
 
-/// Output pixels that a vector of channels is walked over before the next: its constants stay in registers, and each pixel's
-/// channels are still read in order, so that the CPU fetches them ahead.
-pub(super) const SEGMENT: usize = 4;
+/// What the compiler may know of an epilogue. An inner loop that asks for it at each vector takes as long to ask as to compute.
+pub(super) trait Case {
+    /// Height and width of the pool's windows, if they are known.
+    const POOL: Option<[usize; 2]>;
+    /// Whether channels come in whole vectors.
+    const WHOLE: bool;
+    /// Output pixels that a vector of channels is walked over before the next. With more than one its constants, and the chains of
+    /// its sums, are used while they are at hand; with few, memory is still read in order, so that the CPU fetches ahead. A
+    /// pool's window already is four pixels.
+    const SEGMENT: usize;
+}
+
+/// No pooling, whole vectors.
+pub(super) struct Single;
+/// Windows of 2 x 2, whole vectors.
+pub(super) struct Square;
+/// Anything.
+pub(super) struct Any;
+
+impl Case for Single {
+    const POOL: Option<[usize; 2]> = Some([1, 1]);
+    const WHOLE: bool = true;
+    const SEGMENT: usize = 4;
+}
+
+impl Case for Square {
+    const POOL: Option<[usize; 2]> = Some([2, 2]);
+    const WHOLE: bool = true;
+    const SEGMENT: usize = 1;
+}
+
+impl Case for Any {
+    const POOL: Option<[usize; 2]> = None;
+    const WHOLE: bool = false;
+    const SEGMENT: usize = 4;
+}
+
+/// Calls `$kernel.walk::<S, Case>($s)` with the case of `$shape`.
+macro_rules! walk {
+    ($shape:expr, $kernel:expr, $s:expr) => {
+        match $shape.pool {
+            [1, 1] if $shape.channels % S::LANES == 0 => {
+                $kernel.walk::<S, $crate::epilogue::tile::Single>($s)
+            }
+            [2, 2] if $shape.channels % S::LANES == 0 => {
+                $kernel.walk::<S, $crate::epilogue::tile::Square>($s)
+            }
+            _ => $kernel.walk::<S, $crate::epilogue::tile::Any>($s),
+        }
+    };
+}
+pub(super) use walk;
 
 /// Where a window is, and what z is made of.
 #[derive(Clone, Copy)]
@@ -57,9 +106,19 @@ pub(super) struct Channels<S: Simd> {
 }
 
 impl<'a, E: Element> Source<'a, E> {
+    /// Height and width of a window.
     #[inline(always)]
-    pub(super) fn channels<S: Simd>(&self, s: S, first: usize) -> Channels<S> {
-        let n = (self.shape.channels - first).min(S::LANES);
+    pub(super) fn pool<C: Case>(&self) -> [usize; 2] {
+        C::POOL.unwrap_or(self.shape.pool)
+    }
+
+    #[inline(always)]
+    pub(super) fn channels<S: Simd, C: Case>(&self, s: S, first: usize) -> Channels<S> {
+        let n = if C::WHOLE {
+            S::LANES
+        } else {
+            (self.shape.channels - first).min(S::LANES)
+        };
         let (scale, shift) = match self.affine {
             // Safety: scale and shift have as many values as there are channels.
             Some(affine) => unsafe {
@@ -126,14 +185,14 @@ impl<'a, E: Element> Source<'a, E> {
     ///
     /// `at` starts a window inside the input.
     #[inline(always)]
-    pub(super) unsafe fn winner<S: Simd, A: Function>(
+    pub(super) unsafe fn winner<S: Simd, A: Function, C: Case>(
         &self,
         s: S,
         activation: A,
         channels: &Channels<S>,
         at: usize,
     ) -> Winner<S> {
-        let [height, width] = self.shape.pool;
+        let [height, width] = self.pool::<C>();
         // Safety: the caller's promise.
         let mut most = unsafe { self.pixel(s, channels, at, 0) };
         if height * width == 1 {
@@ -142,7 +201,7 @@ impl<'a, E: Element> Source<'a, E> {
         let mut least = most;
         for i in 1..height * width {
             // Safety: the caller's promise.
-            let pixel = unsafe { self.pixel(s, channels, at + self.offset(i), i) };
+            let pixel = unsafe { self.pixel(s, channels, at + self.offset::<C>(i), i) };
             most = most.or(s, s.gt(pixel.z, most.z), pixel);
             if !A::MONOTONE {
                 least = least.or(s, s.gt(least.z, pixel.z), pixel);
@@ -177,8 +236,8 @@ impl<'a, E: Element> Source<'a, E> {
 
     /// Where the window's pixel `i` is, from its start.
     #[inline(always)]
-    pub(super) fn offset(&self, i: usize) -> usize {
-        let width = self.shape.pool[1];
+    pub(super) fn offset<C: Case>(&self, i: usize) -> usize {
+        let [_, width] = self.pool::<C>();
         (i / width * self.shape.input[1] + i % width) * self.shape.channels
     }
 }

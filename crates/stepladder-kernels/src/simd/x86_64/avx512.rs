@@ -145,11 +145,12 @@ macro_rules! common {
         }
 
         #[inline(always)]
-        fn recip(self, a: __m512) -> __m512 {
-            // 14 bits, then one step of Newton: a third of a division's time.
+        fn quotient(self, a: __m512, b: __m512) -> __m512 {
+            // 1 / b to 14 bits, then one step of Newton: a third of a division's time.
             avx512!({
-                let x = _mm512_rcp14_ps(a);
-                _mm512_mul_ps(x, _mm512_fnmadd_ps(a, x, _mm512_set1_ps(2.0)))
+                let x = _mm512_rcp14_ps(b);
+                let x = _mm512_mul_ps(x, _mm512_fnmadd_ps(b, x, _mm512_set1_ps(2.0)));
+                _mm512_mul_ps(a, x)
             })
         }
 
