@@ -210,22 +210,32 @@ impl<E: Element> Kernel for Forward<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
+        let whole = self.shape.channels.is_multiple_of(S::LANES);
         // As many pixels as sums, columns and a weight fit in the registers.
-        match (self.shape.window.kernel[1], self.shape.window.stride[1]) {
-            (3, 1) => self.tiles::<S, 4, 3, 1, 6>(s),
-            (3, 2) => self.tiles::<S, 4, 3, 2, 9>(s),
-            (5, 1) => self.tiles::<S, 4, 5, 1, 8>(s),
-            (5, 2) => self.tiles::<S, 4, 5, 2, 11>(s),
-            _ => self.tiles::<S, 1, 0, 0, 0>(s),
+        match (whole, self.shape.window.kernel[1], self.shape.window.stride[1]) {
+            (true, 3, 1) => self.tiles::<S, true, 4, 3, 1, 6>(s),
+            (true, 3, 2) => self.tiles::<S, true, 4, 3, 2, 9>(s),
+            (false, 3, 1) => self.tiles::<S, false, 4, 3, 1, 6>(s),
+            (false, 3, 2) => self.tiles::<S, false, 4, 3, 2, 9>(s),
+            (_, 5, 1) => self.tiles::<S, false, 4, 5, 1, 8>(s),
+            (_, 5, 2) => self.tiles::<S, false, 4, 5, 2, 11>(s),
+            _ => self.tiles::<S, false, 1, 0, 0, 0>(s),
         }
     }
 }
 
 impl<E: Element> Forward<'_, E> {
     /// All rows, in tiles of `T` pixels. `K` and `STRIDE` are the horizontal kernel and stride, `COLUMNS` the columns that
-    /// a tile reads; `K` 0 stands for any.
+    /// a tile reads; `K` 0 stands for any. `WHOLE`: channels come in whole vectors.
     #[inline(always)]
-    fn tiles<S: Simd, const T: usize, const K: usize, const STRIDE: usize, const COLUMNS: usize>(
+    fn tiles<
+        S: Simd,
+        const WHOLE: bool,
+        const T: usize,
+        const K: usize,
+        const STRIDE: usize,
+        const COLUMNS: usize,
+    >(
         &mut self,
         s: S,
     ) {
@@ -241,7 +251,11 @@ impl<E: Element> Forward<'_, E> {
                 let count = T.min(width - x);
                 let at = (line * width + x) * channels;
                 for first in (0..channels).step_by(S::LANES) {
-                    let n = (channels - first).min(S::LANES);
+                    let n = if WHOLE {
+                        S::LANES
+                    } else {
+                        (channels - first).min(S::LANES)
+                    };
                     // Safety: `first + n` channels exist, and `count` pixels from `x` on.
                     unsafe {
                         let acc = if K == 0 {

@@ -39,6 +39,10 @@ pub(super) fn run<E: Element>(
     }
 }
 
+/// Windows of a row that a vector of channels is walked over before the next: the sums of a kernel's row are written to memory
+/// only so often, and all channels of these windows fit into the nearest cache.
+const SEGMENT: usize = 16;
+
 /// The terms of some output rows.
 struct Part<'a, E> {
     shape: &'a DepthwiseConv2d,
@@ -53,26 +57,48 @@ impl<E: Element> Kernel for Part<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        let channels = self.shape.channels;
-        for line in self.lines.clone() {
-            for first in (0..channels).step_by(S::LANES) {
-                let n = (channels - first).min(S::LANES);
-                // Safety: `first + n` channels exist, and the line is a row of the output.
-                unsafe {
-                    match (self.shape.window.kernel[1], self.shape.window.stride[1]) {
-                        (3, 1) => self.line::<S, 3, 1>(s, line, first, n),
-                        (3, 2) => self.line::<S, 3, 2>(s, line, first, n),
-                        (5, 1) => self.line::<S, 5, 1>(s, line, first, n),
-                        (5, 2) => self.line::<S, 5, 2>(s, line, first, n),
-                        _ => self.any_line(s, line, first, n),
-                    }
-                }
-            }
+        let whole = self.shape.channels.is_multiple_of(S::LANES);
+        match (whole, self.shape.window.kernel[1], self.shape.window.stride[1]) {
+            (true, 3, 1) => self.lines::<S, true, 3, 1>(s),
+            (true, 3, 2) => self.lines::<S, true, 3, 2>(s),
+            (false, 3, 1) => self.lines::<S, false, 3, 1>(s),
+            (false, 3, 2) => self.lines::<S, false, 3, 2>(s),
+            (_, 5, 1) => self.lines::<S, false, 5, 1>(s),
+            (_, 5, 2) => self.lines::<S, false, 5, 2>(s),
+            _ => self.lines::<S, false, 0, 0>(s),
         }
     }
 }
 
 impl<E: Element> Part<'_, E> {
+    /// All rows. `KW` and `STRIDE` are the horizontal kernel and stride, `KW` 0 stands for any. `WHOLE`: channels come in
+    /// whole vectors.
+    #[inline(always)]
+    fn lines<S: Simd, const WHOLE: bool, const KW: usize, const STRIDE: usize>(&mut self, s: S) {
+        let channels = self.shape.channels;
+        let width = self.shape.output()[1];
+        for line in self.lines.clone() {
+            for x in (0..width).step_by(SEGMENT) {
+                let windows = x..(x + SEGMENT).min(width);
+                for first in (0..channels).step_by(S::LANES) {
+                    let n = if WHOLE {
+                        S::LANES
+                    } else {
+                        (channels - first).min(S::LANES)
+                    };
+                    // Safety: `first + n` channels exist, the line is a row of the output, and the windows are in it.
+                    unsafe {
+                        if KW == 0 {
+                            self.any_windows(s, line, windows.clone(), first, n);
+                        } else {
+                            self.windows::<S, KW, STRIDE>(s, line, windows.clone(), first, n);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// Where the input row under row `ky` of the kernel starts, if it exists.
     #[inline(always)]
     fn input_row(&self, line: usize, ky: usize, first: usize) -> Option<*const E> {
@@ -88,52 +114,55 @@ impl<E: Element> Part<'_, E> {
         })
     }
 
-    /// One output row, a row of the kernel at a time: its sums and columns stay in registers, and each column is read once.
+    /// The vector of channels at column `ix` of `row`: zero where there is no such column.
     #[inline(always)]
-    unsafe fn line<S: Simd, const KW: usize, const STRIDE: usize>(
+    unsafe fn column<S: Simd>(&self, s: S, row: *const E, ix: usize, n: usize) -> S::F {
+        if ix < self.shape.input[1] {
+            // Safety: the caller promises a row with `n` channels; its columns are as many as was tested.
+            unsafe { E::load_first(s, row.add(ix * self.shape.channels), n) }
+        } else {
+            s.splat(0.0)
+        }
+    }
+
+    /// Some windows of an output row, a row of the kernel at a time: its sums and columns stay in registers, and each column is
+    /// read once.
+    #[inline(always)]
+    unsafe fn windows<S: Simd, const KW: usize, const STRIDE: usize>(
         &mut self,
         s: S,
         line: usize,
+        windows: std::ops::Range<usize>,
         first: usize,
         n: usize,
     ) {
         let channels = self.shape.channels;
-        let width = self.shape.input[1];
-        let windows = self.shape.output()[1];
+        let width = self.shape.output()[1];
         let before = self.shape.window.before[1];
-        // Safety: the caller promises line and channels; input rows exist, and columns are tested.
+        // Safety: the caller promises line, windows and channels; input rows exist, and columns are tested.
         unsafe {
-            let gradient = self
-                .output_gradient
-                .as_ptr()
-                .add(line * windows * channels + first);
+            let gradient = self.output_gradient.as_ptr().add(line * width * channels + first);
             for ky in 0..self.shape.window.kernel[0] {
                 let Some(row) = self.input_row(line, ky, first) else {
                     continue;
                 };
-                let column = |ix: usize| {
-                    if ix < width {
-                        E::load_first(s, row.add(ix * channels), n)
-                    } else {
-                        s.splat(0.0)
-                    }
-                };
                 let mut sums = [s.splat(0.0); KW];
                 let mut columns = [s.splat(0.0); KW];
                 // Before the first window, the columns are as if it had moved there by its stride.
+                let left = (windows.start * STRIDE).wrapping_sub(before + STRIDE);
                 unrolled!(KW, |kx| {
                     if kx >= STRIDE {
-                        columns[kx] = column((kx - STRIDE).wrapping_sub(before));
+                        columns[kx] = self.column(s, row, left.wrapping_add(kx), n);
                     }
                 });
-                for x in 0..windows {
+                for x in windows.clone() {
                     let g = E::load_first(s, gradient.add(x * channels), n);
                     let left = (x * STRIDE).wrapping_sub(before);
                     unrolled!(KW, |kx| {
                         columns[kx] = if kx + STRIDE < KW {
                             columns[kx + STRIDE]
                         } else {
-                            column(left.wrapping_add(kx))
+                            self.column(s, row, left.wrapping_add(kx), n)
                         };
                         sums[kx] = s.mul_add(columns[kx], g, sums[kx]);
                     });
@@ -146,25 +175,29 @@ impl<E: Element> Part<'_, E> {
         }
     }
 
-    /// One output row, of any window.
+    /// Some windows of an output row, whatever their shape.
     #[inline(always)]
-    unsafe fn any_line<S: Simd>(&mut self, s: S, line: usize, first: usize, n: usize) {
+    unsafe fn any_windows<S: Simd>(
+        &mut self,
+        s: S,
+        line: usize,
+        windows: std::ops::Range<usize>,
+        first: usize,
+        n: usize,
+    ) {
         let channels = self.shape.channels;
         let window = &self.shape.window;
-        let windows = self.shape.output()[1];
-        // Safety: as in `line`.
+        let width = self.shape.output()[1];
+        // Safety: as in `windows`.
         unsafe {
-            let gradient = self
-                .output_gradient
-                .as_ptr()
-                .add(line * windows * channels + first);
+            let gradient = self.output_gradient.as_ptr().add(line * width * channels + first);
             for ky in 0..window.kernel[0] {
                 let Some(row) = self.input_row(line, ky, first) else {
                     continue;
                 };
                 for kx in 0..window.kernel[1] {
                     let mut sum = s.splat(0.0);
-                    for x in 0..windows {
+                    for x in windows.clone() {
                         let ix = (x * window.stride[1] + kx).wrapping_sub(window.before[1]);
                         if ix < self.shape.input[1] {
                             let g = E::load_first(s, gradient.add(x * channels), n);
