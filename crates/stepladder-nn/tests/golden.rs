@@ -98,9 +98,9 @@ fn descent() -> OptimizerConfig {
 }
 
 /// Gradients of the loss, read off one step of plain gradient descent at rate 1.
-fn gradients(network: &Network, images: &[f32], labels: &[u32]) -> Vec<Array> {
+fn gradients(network: &Network, images: &[f32], labels: &[u32], device: Device) -> Vec<Array> {
     let before = filled(network);
-    let model = Model::from_arrays(network.clone(), before.clone(), Device::Cpu).unwrap();
+    let model = Model::from_arrays(network.clone(), before.clone(), device).unwrap();
     let mut trainer = Trainer::new(model, descent(), 0.0, 0);
     // At rate 1, value - gradient loses digits of a small gradient beside a large value; a large rate keeps them.
     const RATE: f32 = 1024.0;
@@ -118,7 +118,7 @@ fn gradients(network: &Network, images: &[f32], labels: &[u32]) -> Vec<Array> {
     before.iter().zip(&after).map(difference).collect()
 }
 
-fn check(name: &str) {
+fn check(name: &str, device: Device) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let json = std::fs::read_to_string(tests.join(format!("golden/{name}.json"))).unwrap();
     let golden: Golden = serde_json::from_str(&json).unwrap();
@@ -150,7 +150,7 @@ fn check(name: &str) {
         .flat_map(|node| &node.parameters)
         .map(|spec| spec.trainable)
         .collect();
-    let found = gradients(&network, &images, &labels);
+    let found = gradients(&network, &images, &labels, device);
     let found: Vec<&Array> = found
         .iter()
         .zip(&trainable)
@@ -162,7 +162,7 @@ fn check(name: &str) {
         digest.assert_close(gradient, "gradient of");
     }
 
-    let model = Model::from_arrays(network.clone(), filled(&network), Device::Cpu).unwrap();
+    let model = Model::from_arrays(network.clone(), filled(&network), device).unwrap();
     assert_logits_close(&model, &images, &golden, &golden.logits, "outputs at the start");
 
     let mut trainer = Trainer::new(model, rung.optimizer.clone(), 0.0, 0);
@@ -200,25 +200,50 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 
 #[test]
 fn baseline_agrees_with_keras() {
-    check("baseline");
+    check("baseline", Device::Cpu);
 }
 
 #[test]
 fn m5_agrees_with_keras() {
-    check("m5");
+    check("m5", Device::Cpu);
 }
 
 #[test]
 fn every_layer_with_adam_agrees_with_keras() {
-    check("every-layer");
+    check("every-layer", Device::Cpu);
 }
 
 #[test]
 fn every_layer_with_adamw_agrees_with_keras() {
-    check("every-layer-adamw");
+    check("every-layer-adamw", Device::Cpu);
 }
 
 #[test]
 fn every_layer_with_sgd_agrees_with_keras() {
-    check("every-layer-sgd");
+    check("every-layer-sgd", Device::Cpu);
+}
+
+/// The composed operations on a GPU, or on Mesa's lavapipe: one test, as they share the device.
+#[cfg(feature = "vulkan")]
+#[test]
+fn vulkan_agrees_with_keras() {
+    let catalog = RungCatalog::shipped();
+    let network = catalog.get("baseline").unwrap().network(16, 2).unwrap();
+    let answers = std::panic::catch_unwind(|| {
+        let model = Model::from_arrays(network.clone(), filled(&network), Device::Vulkan).unwrap();
+        model.predict(fill::images(1, 16, 2), 1)
+    });
+    if answers.is_err() {
+        eprintln!("skipped: no Vulkan device answers here");
+        return;
+    }
+    for name in [
+        "baseline",
+        "m5",
+        "every-layer",
+        "every-layer-adamw",
+        "every-layer-sgd",
+    ] {
+        check(name, Device::Vulkan);
+    }
 }
