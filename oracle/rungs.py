@@ -27,7 +27,7 @@ def load(name: str, folder: Path = RUNGS) -> dict:
     return whole
 
 
-def layer(spec: dict, defaults: dict, classes: int):
+def layer(spec: dict, defaults: dict, classes: int, dropout: bool):
     """The Keras layer of one entry of `layers`."""
     spec = {k: v for k, v in spec.items() if k not in ("name", "input", "inputs")}
     kind = spec.pop("layer")
@@ -41,13 +41,16 @@ def layer(spec: dict, defaults: dict, classes: int):
             spec.setdefault("pointwise_initializer", defaults["kernel_initializer"])
     if spec.get("units") == "classes":
         spec["units"] = classes
-    if kind == "Dropout":  # two generators never draw the same mask, so neither side drops anything
+    if kind == "Dropout" and not dropout:
         spec["rate"] = 0.0
     return getattr(kl, kind)(**spec)
 
 
-def network(rung: dict, size: int, classes: int) -> tuple[keras.Model, list]:
-    """The Keras model that gives logits, and its variables with Stepladder's names, in Stepladder's order."""
+def network(rung: dict, size: int, classes: int, dropout: bool = False) -> tuple[keras.Model, list]:
+    """The Keras model that gives logits, and its variables with Stepladder's names, in Stepladder's order.
+
+    Without `dropout` nothing is dropped: two generators never draw the same mask, so comparisons of one step do without.
+    """
     inputs = keras.Input((size, size, 3))
     named, count, variables, x = {}, {}, [], inputs
     entries = [e for e in rung["layers"] if not e["layer"].startswith("Random")]
@@ -60,7 +63,7 @@ def network(rung: dict, size: int, classes: int) -> tuple[keras.Model, list]:
         value = x if sources is None else [named[s] for s in sources]
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
-        made = layer(entry, rung.get("defaults", {}), classes)
+        made = layer(entry, rung.get("defaults", {}), classes, dropout)
         x = made(value)
         if "name" in entry:
             name = entry["name"]
