@@ -24,6 +24,13 @@ const CLASSES: usize = 60;
 const SAMPLES: usize = 300;
 const SAMPLE: usize = 12;
 
+/// Copies side by side in a frame of their own; a dozen samples in a row.
+const STYLE: &str = ".groups { display: flex; flex-wrap: wrap; gap: .75rem; margin: .75rem 0; }
+.groups > div { padding: .5rem; border: 1px solid var(--line); border-radius: .3rem; }
+.groups .gallery { display: flex; flex-wrap: wrap; margin: 0; }
+.groups li { width: 6.5rem; }
+#samples .gallery { grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); }";
+
 /// The page of an inspection. Reads the photos that it shows once more.
 pub fn page(
     dataset: &Dataset,
@@ -50,9 +57,10 @@ pub fn page(
             count(serious, "thing")
         ),
     };
-    let page = Page::new(Kind::File, format!("Inspection of {}", inspection.data))
+    let page = Page::new(Kind::File, format!("Inspection of {}", dataset.name))
         .lead(lead)
-        .section("overview", "Overview", overview(statistics))
+        .style(STYLE)
+        .section("overview", "Overview", overview(&inspection.data, statistics))
         .section("findings", "Findings", findings(inspection, &thumbnails))
         .section("classes", "Classes", classes(statistics))
         .section(
@@ -64,9 +72,10 @@ pub fn page(
     Ok(page.render())
 }
 
-fn overview(statistics: &Statistics) -> Markup {
+fn overview(data: &str, statistics: &Statistics) -> Markup {
     let size = |quartiles: &Quartiles| format!("{:.0} px", quartiles.median);
     html! {
+        p class="soft" { (data) }
         (figures([
             ("Photos", statistics.photos.to_string()),
             ("Classes", statistics.classes.len().to_string()),
@@ -100,9 +109,13 @@ fn finding_note(finding: &Finding, thumbnails: &Thumbnails) -> Markup {
             p { "What to do: " (finding.advice) "." }
             @if finding.kind == FindingKind::SetAside { (set_aside(finding)) }
             @else if together {
-                @for group in shown {
-                    (gallery(group.iter().take(MEMBERS).map(|member| thumbnails.figure(member))))
-                    @if group.len() > MEMBERS { p class="soft" { "and " (group.len() - MEMBERS) " more copies" } }
+                div class="groups" {
+                    @for group in shown {
+                        div {
+                            (gallery(group.iter().take(MEMBERS).map(|member| thumbnails.figure(member))))
+                            @if group.len() > MEMBERS { p class="soft" { "and " (group.len() - MEMBERS) " more copies" } }
+                        }
+                    }
                 }
             } @else if !shown.is_empty() {
                 (gallery(shown.iter().flatten().map(|member| thumbnails.figure(member))))
@@ -312,7 +325,12 @@ impl Thumbnails {
             member.note.as_deref(),
         ];
         let details: Vec<&str> = details.into_iter().flatten().collect();
-        let caption = html! { (member.file) @if !details.is_empty() { br; strong { (details.join(", ")) } } };
+        // The whole name is in the alternative text, and where the pointer rests.
+        let last = member.file.rsplit('/').next().unwrap_or(&member.file);
+        let caption = html! {
+            @if !details.is_empty() { strong { (details.join(", ")) } br; }
+            span title=(member.file) { (last) }
+        };
         self.picture(member.number, &member.file, caption)
     }
 

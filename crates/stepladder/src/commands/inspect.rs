@@ -8,9 +8,9 @@ use crate::signals::stop_on_signals;
 use crate::terminal::{Output, ProgressBar, quoted, show_inspection};
 use anyhow::{Context, ensure};
 use serde::Serialize;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use stepladder_classifier::write_atomically;
 use stepladder_data::{DataError, DataRequest, Dataset};
 use stepladder_inspection::{Inspection, Kept};
 
@@ -62,7 +62,7 @@ pub(crate) fn inspect(arguments: InspectArguments, output: &Output) -> anyhow::R
     show_inspection(output, &inspection);
     let html = arguments.html.map(|path| path.display().to_string());
     if let (Some(path), Some(page)) = (&html, page) {
-        write_whole(Path::new(path), true, |file| file.write_all(page.as_bytes()))?;
+        write_atomically(Path::new(path), page.as_bytes()).with_context(|| format!("cannot write {path}"))?;
         output.line(&format!("page        {path}"));
     }
     let fix = match &arguments.fix {
@@ -98,7 +98,9 @@ fn write_table(
     } else {
         b','
     };
-    write_whole(path, false, |file| kept.write(dataset, delimiter, file))?;
+    let mut rows = Vec::new();
+    kept.write(dataset, delimiter, &mut rows)?;
+    write_atomically(path, &rows).with_context(|| format!("cannot write {}", path.display()))?;
     let table = path.display().to_string();
     output.line(&format!(
         "table       {table}: {} photos kept, {} left out",
@@ -188,28 +190,4 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
             .iter()
             .any(|known| known.eq_ignore_ascii_case(extension))
     })
-}
-
-/// Writes a file whole or not at all.
-fn write_whole(
-    path: &Path,
-    replace: bool,
-    write: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>,
-) -> anyhow::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let written = (|| {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        write(file.as_file_mut())?;
-        file.as_file().sync_all()?;
-        let kept = if replace {
-            file.persist(path)
-        } else {
-            file.persist_noclobber(path)
-        };
-        kept.map(drop).map_err(|error| error.error)
-    })();
-    written.with_context(|| format!("cannot write {}", path.display()))
 }

@@ -75,11 +75,12 @@ fn show(output: &Output, finding: &Finding) {
     let word = if finding.serious { "warning" } else { "notice" };
     output.line(&format!("{word}: {}", finding.what));
     for group in finding.groups.iter().take(SHOWN) {
-        let mut names: Vec<String> = group.iter().take(MEMBERS).map(named).collect();
-        if group.len() > MEMBERS {
-            names.push(format!("and {} more", group.len() - MEMBERS));
-        }
-        output.line(&format!("    {}", names.join(" = ")));
+        let names: Vec<String> = group.iter().take(MEMBERS).map(named).collect();
+        let more = match group.len().saturating_sub(MEMBERS) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        output.line(&format!("    {}{more}", names.join(" = ")));
     }
     if finding.groups.len() > SHOWN {
         output.line(&format!("    and {} more", finding.groups.len() - SHOWN));

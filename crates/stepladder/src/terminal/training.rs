@@ -13,7 +13,7 @@ use stepladder_train::{
     Checkpoint, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary, TrainingRequest,
 };
 
-/// The share of the time spent waiting for photos from which on it is said.
+/// The share of the time spent waiting for photos from which on it is said, if it was more than a second.
 const WAITING: f64 = 0.02;
 
 /// A training on the terminal.
@@ -135,7 +135,7 @@ impl<'a> TrainingView<'a> {
             summary.epochs,
             summary.images_per_second
         ));
-        if summary.input_wait_fraction > WAITING {
+        if summary.input_wait_fraction > WAITING && summary.input_wait_fraction * summary.seconds > 1.0 {
             line(format!(
                 "{:<10}  {} of the time was spent waiting for photos: reading and augmenting them is slower than the network; more \
                  --threads, a faster disk under the cache (--cache), or less augmentation would help",
