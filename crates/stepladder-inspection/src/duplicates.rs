@@ -32,7 +32,7 @@ pub(crate) fn groups(photos: &[Option<([u8; 32], Option<Fingerprint>)>]) -> Vec<
             joined.join(earlier, number);
         } else if let Some(fingerprint) = fingerprint {
             numbers.push(number);
-            looks.push(fingerprint.clone());
+            looks.push(fingerprint);
         }
     }
     for (a, b) in copies(&looks) {

@@ -20,7 +20,7 @@ const ENOUGH: usize = 8;
 
 /// Pairs of photos that are copies of each other in some pose, as indices into `fingerprints`, the larger first. Of many copies of one
 /// photo, not all pairs are named, but enough to connect them.
-pub(crate) fn copies(fingerprints: &[Fingerprint]) -> Vec<(u32, u32)> {
+pub(crate) fn copies(fingerprints: &[&Fingerprint]) -> Vec<(u32, u32)> {
     let bands = Bands::new(fingerprints);
     (0..fingerprints.len())
         .into_par_iter()
@@ -37,7 +37,7 @@ struct Bands {
 }
 
 impl Bands {
-    fn new(fingerprints: &[Fingerprint]) -> Self {
+    fn new(fingerprints: &[&Fingerprint]) -> Self {
         // Narrower bands find more and cost more. Below 1,024 photos the cost does not matter.
         let width = (usize::BITS - fingerprints.len().leading_zeros()).clamp(10, 21);
         let sorted = (0..BITS / width)
@@ -53,8 +53,8 @@ impl Bands {
     }
 
     /// The copies of a photo among those before it.
-    fn copies_before(&self, fingerprints: &[Fingerprint], place: usize) -> Vec<(u32, u32)> {
-        let this = &fingerprints[place];
+    fn copies_before(&self, fingerprints: &[&Fingerprint], place: usize) -> Vec<(u32, u32)> {
+        let this = fingerprints[place];
         let mut found: Vec<(u32, u32)> = Vec::new();
         for pose in Pose::all() {
             let hash = this.hash_in(pose);
@@ -63,7 +63,7 @@ impl Bands {
                 let start = sorted.partition_point(|&(other, _)| other < key);
                 let end = start + sorted[start..].partition_point(|&other| other < (key, place as u32));
                 for &(_, other) in sorted[start..end].iter().rev().take(CROWD) {
-                    let that = &fingerprints[other as usize];
+                    let that = fingerprints[other as usize];
                     if (hash ^ that.hash()).count_ones() <= APART
                         && !found.contains(&(place as u32, other))
                         && this.is_copy(pose, that)

@@ -11,7 +11,7 @@ use stepladder_model::SplitFractions;
 /// A picture of a few waves that follow from `seed`, without symmetry.
 fn picture(seed: u32) -> RgbImage {
     let wave = |n: u32| {
-        f64::from(((seed + 1).wrapping_mul(2_654_435_761_u32.wrapping_add(n * 977))) >> 8 & 0xff) / 40.0
+        f64::from(((seed + 1).wrapping_mul(2_654_435_761_u32.wrapping_add(n * 977)) >> 8) & 0xff) / 40.0
     };
     RgbImage::from_fn(120, 90, |x, y| {
         let (x, y) = (f64::from(x) / 20.0, f64::from(y) / 20.0);
