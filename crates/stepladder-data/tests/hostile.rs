@@ -219,7 +219,7 @@ fn a_folder_without_permission_costs_that_folder() {
     place.write("set/b/2.png", png(9, 9, 2));
     place.write("set/closed/3.png", png(9, 9, 3));
     let closed = place.path("set/closed");
-    set_permissions(&closed, Permissions::from_mode(0)).expect("ours");
+    set_permissions(&closed, Permissions::from_mode(0o000)).expect("ours");
     let may_read = read_dir(&closed).is_ok();
     let dataset = open(place.path("set"));
     set_permissions(&closed, Permissions::from_mode(0o700)).expect("ours");

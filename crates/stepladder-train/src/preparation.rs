@@ -115,7 +115,12 @@ impl TrainingRequest {
         let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
         let split = self.split(&dataset, &store)?;
-        let concerns = concerns(&dataset, &store, &split);
+        let mut concerns = concerns(&dataset, &store, &split);
+        if self.group_duplicates && dataset.declares_parts() {
+            concerns.push(String::from(
+                "--group-duplicates changes nothing here, as the data declares its parts; `stepladder inspect` finds copies in several of them",
+            ));
+        }
         let network = self.rung.network(size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
