@@ -349,6 +349,7 @@ impl Climb<'_> {
         // One test part for all. What is left may be divided as each rung says.
         rung.split.test = self.photos.settings.test_fraction;
         TrainingRequest {
+            group_duplicates: false,
             rung,
             data: self.request.data.clone(),
             size: Some(self.photos.size(step)),

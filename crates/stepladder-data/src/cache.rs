@@ -95,9 +95,11 @@ pub(crate) fn create(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
-/// Gives a complete file its name, replacing an older one. It is on the disk before it has the name.
+/// Gives a complete file its name, replacing an older one.
+///
+/// It is not forced to the disk first, which can take longer than all the decoding. What a power cut may leave of it is noticed by the checksums of
+/// header, index and each photo, and it can be made again.
 pub(crate) fn publish(file: tempfile::NamedTempFile, path: &Path) -> io::Result<File> {
-    file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)
 }
 

@@ -12,11 +12,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
+use crate::color::ColorMode;
 use crate::error::PhotoError;
 use crate::names::printable;
 use crate::photo::RgbPhoto;
+
+pub(crate) use jpeg::components as jpeg_components;
 
 /// The largest file that is read, in bytes, compressed or not.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -45,6 +48,19 @@ pub(crate) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), PhotoError> {
     guarded(format, || match format {
         ImageFormat::Jpeg => jpeg::dimensions(bytes),
         _ => open(bytes, format).map(|decoder| decoder.dimensions()),
+    })
+}
+
+/// A decodable file's format, and how it stores colors.
+pub(crate) fn kind(bytes: &[u8]) -> Result<(&'static str, ColorMode), PhotoError> {
+    let format = recognize(bytes)?;
+    let name = name_of(format).unwrap_or("picture");
+    guarded(format, || {
+        let decoded = match format {
+            ImageFormat::Jpeg => ColorType::Rgb8,
+            _ => open(bytes, format)?.color_type(),
+        };
+        Ok((name, ColorMode::of(bytes, format, decoded)))
     })
 }
 

@@ -148,6 +148,11 @@ pub enum DataError {
         /// The test fraction.
         test: f32,
     },
+    /// A thread that makes batches panicked, which is a mistake of ours.
+    #[error(
+        "the thread that makes batches died, which is a mistake in Stepladder; please report what was printed above"
+    )]
+    LoaderDied,
     /// [`Progress::is_cancelled`](crate::Progress::is_cancelled) said so.
     #[error("cancelled")]
     Cancelled,

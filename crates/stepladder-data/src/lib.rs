@@ -9,6 +9,7 @@
 
 mod augment;
 mod cache;
+mod color;
 mod dataset;
 mod decode;
 mod error;
@@ -17,11 +18,13 @@ mod layout;
 mod loader;
 mod names;
 mod open;
+mod parallel;
 mod part;
 mod photo;
 mod positional;
 mod progress;
 mod random;
+mod scan;
 mod source;
 mod split;
 mod store;
@@ -29,6 +32,7 @@ mod survey;
 
 pub use augment::Augmentation;
 pub use cache::CacheConfig;
+pub use color::ColorMode;
 pub use dataset::{Dataset, Photo};
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode};
 pub use error::{DataError, PhotoError, Skipped};
@@ -39,5 +43,6 @@ pub use open::DataRequest;
 pub use part::Part;
 pub use photo::{RgbPhoto, prepare};
 pub use progress::{NoProgress, Progress};
+pub use scan::Scanned;
 pub use split::Split;
 pub use store::PhotoStore;

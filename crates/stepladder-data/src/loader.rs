@@ -237,7 +237,11 @@ impl Iterator for Epoch {
         let start = Instant::now();
         let batch = self.batches.as_ref()?.recv().ok();
         self.waited += start.elapsed();
-        batch
+        // The thread hangs up when it is done; an epoch must not end early because it died.
+        batch.or_else(|| {
+            let died = self.maker.take()?.join().is_err();
+            died.then_some(Err(DataError::LoaderDied))
+        })
     }
 }
 
@@ -248,5 +252,27 @@ impl Drop for Epoch {
         if let Some(maker) = self.maker.take() {
             let _ = maker.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_dies_is_an_error_and_no_early_end() {
+        let (sender, batches) = crossbeam_channel::bounded(1);
+        let maker = std::thread::spawn(move || {
+            drop(sender);
+            panic!("as if by a mistake in augmentation");
+        });
+        let mut epoch = Epoch {
+            batches: Some(batches),
+            maker: Some(maker),
+            refused: None,
+            waited: Duration::ZERO,
+        };
+        assert!(matches!(epoch.next(), Some(Err(DataError::LoaderDied))));
+        assert!(epoch.next().is_none());
     }
 }

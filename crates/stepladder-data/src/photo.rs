@@ -108,6 +108,12 @@ impl RgbPhoto {
         }
     }
 
+    /// The whole photo as `width` by `height` pixels, whatever its shape, antialiased (a triangle filter).
+    pub fn squeeze(&self, width: u32, height: u32) -> Self {
+        let whole = [0, 0, self.width, self.height];
+        self.resample(whole, [width.max(1), height.max(1)], FilterType::Bilinear)
+    }
+
     /// The central `width` by `height` pixels; where the rest is odd, the spare pixel is cut at the right and bottom.
     fn center(&self, width: u32, height: u32) -> Self {
         let (left, top) = (

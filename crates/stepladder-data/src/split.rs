@@ -40,6 +40,27 @@ impl Split {
         fractions: &SplitFractions,
         seed: u64,
     ) -> Result<Self, DataError> {
+        Self::grouped(dataset, store, fractions, seed, &[])
+    }
+
+    /// As [`new`](Self::new), where the photos of each of `groups` stay together: each goes where the group's smallest content hash goes. A
+    /// photo in no group goes its own way. Declared parts are not changed.
+    pub fn grouped(
+        dataset: &Dataset,
+        store: &PhotoStore,
+        fractions: &SplitFractions,
+        seed: u64,
+        groups: &[Vec<u32>],
+    ) -> Result<Self, DataError> {
+        let mut leaders: HashMap<u32, [u8; 32]> = HashMap::new();
+        for group in groups {
+            let leader = group.iter().filter_map(|&photo| store.content_hash(photo)).min();
+            leaders.extend(
+                leader
+                    .into_iter()
+                    .flat_map(|leader| group.iter().map(move |&photo| (photo, leader))),
+            );
+        }
         let &SplitFractions { validation, test } = fractions;
         let sane = |f: f32| (0.0..1.0).contains(&f);
         if !sane(validation) || !sane(test) || validation + test >= 1.0 {
@@ -54,7 +75,7 @@ impl Split {
             let part = if declared {
                 photo.part
             } else {
-                Some(part_of(&content, fractions, seed))
+                Some(part_of(leaders.get(&number).unwrap_or(&content), fractions, seed))
             };
             if let Some(part) = part {
                 split.part_mut(part).push(number);

@@ -182,7 +182,6 @@ fn every_archive_is_read_or_refused_in_words() {
         let opened = Dataset::open(&DataRequest::path(folder.join(name)));
         let refused = match name {
             "encrypted.zip" => Some("encrypted"),
-            "bzip2.zip" => Some("bzip2"),
             "lzma.zip" => Some("LZMA"),
             "truncated.zip" => Some("cut short"),
             "not_a_zip.zip" => Some("HTML"),
@@ -379,4 +378,61 @@ fn a_missing_class_folder_in_a_part_is_no_shift_of_labels() {
         Dataset::open(&swapped),
         Err(DataError::ClassWithoutTraining { .. })
     ));
+}
+
+/// What the docs say of each damaged file and archive is what happens. `STEPLADDER_UPDATE_DOCS=1` writes it anew.
+#[test]
+fn the_docs_say_what_becomes_of_each_file() {
+    let Some(folder) = reference("dirty/files") else {
+        return;
+    };
+    let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+    let mut table =
+        String::from("## Files\n\n| file | what it is | what becomes of it |\n| --- | --- | --- |\n");
+    for row in rows(&folder.join("../manifest.tsv")) {
+        let bytes = fs::read(folder.join(&row[0])).expect("listed in the manifest");
+        let outcome = match decode(&bytes) {
+            Ok(photo) => format!("read, {} x {}", photo.width(), photo.height()),
+            Err(reason) => format!("set aside: {reason}"),
+        };
+        let note = row[7].split(';').next().unwrap_or_default();
+        table += &format!("| `{}` | {} | {} |\n", row[0], cell(note), cell(&outcome));
+    }
+    table += "\n## Archives\n\n| archive | what it is | what becomes of it |\n| --- | --- | --- |\n";
+    let place = Place::new();
+    let zips = folder.join("../zips");
+    for row in rows(&zips.join("zips.tsv")) {
+        let path = zips.join(&row[0]);
+        let outcome = match Dataset::open(&DataRequest::path(&path)) {
+            Err(error) => format!(
+                "refused: {}",
+                error.to_string().replace(&*path.to_string_lossy(), &row[0])
+            ),
+            Ok(dataset) => {
+                let store = place.store(&dataset, 32);
+                let read = (0..store.len() as u32)
+                    .filter(|&photo| store.is_readable(photo))
+                    .count();
+                let mut skipped = dataset.skipped.iter().chain(store.skipped());
+                let aside = skipped.next().map_or(String::new(), |first| {
+                    format!(", {} set aside ({})", 1 + skipped.count(), first.reason)
+                });
+                format!("{read} photos of {} classes read{aside}", dataset.classes.len())
+            }
+        };
+        table += &format!("| `{}` | {} | {} |\n", row[0], cell(&row[3]), cell(&outcome));
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/damaged-files.md");
+    let text = fs::read_to_string(&path).expect("the docs are there");
+    let (head, _) = text.split_once("## Files\n").expect("the marker");
+    let now = format!("{head}{table}");
+    if std::env::var_os("STEPLADDER_UPDATE_DOCS").is_some_and(|value| value == "1") {
+        fs::write(&path, now).expect("writable");
+    } else {
+        assert!(
+            text == now,
+            "{} is out of date; set STEPLADDER_UPDATE_DOCS=1",
+            path.display()
+        );
+    }
 }

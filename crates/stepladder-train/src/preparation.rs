@@ -8,6 +8,7 @@ use stepladder_data::{
     Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, PhotoStore, Progress, Skipped,
     Split,
 };
+use stepladder_inspection::{concerns, near_groups};
 use stepladder_model::{Network, Rung, RungCatalog};
 use stepladder_nn::{Device, Precision};
 
@@ -25,6 +26,8 @@ pub struct TrainingRequest {
     pub seed: u64,
     /// Decides the split, so that trainings with several seeds have the same parts.
     pub split_seed: Option<u64>,
+    /// Whether nearly equal photos stay in one part of the split.
+    pub group_duplicates: bool,
     /// Where to compute.
     pub device: Device,
     /// How activations are stored.
@@ -58,6 +61,8 @@ pub struct Prepared {
     pub skipped: Vec<Skipped>,
     /// Classes left out because none of their photos could be read.
     pub dropped_classes: Vec<String>,
+    /// What the user should know of the data, a line each.
+    pub concerns: Vec<String>,
 }
 
 impl TrainingRequest {
@@ -85,6 +90,7 @@ impl TrainingRequest {
             size: Some(config.size),
             seed: config.seed,
             split_seed: Some(config.split_seed),
+            group_duplicates: config.group_duplicates,
             device: config.device.parse()?,
             precision: config.precision.parse()?,
             threads,
@@ -108,12 +114,13 @@ impl TrainingRequest {
         self.rung.network(size, dataset.classes.len())?;
         let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
-        let split = Split::new(
-            &dataset,
-            &store,
-            &self.rung.split,
-            self.split_seed.unwrap_or(self.seed),
-        )?;
+        let split = self.split(&dataset, &store)?;
+        let mut concerns = concerns(&dataset, &store, &split);
+        if self.group_duplicates && dataset.declares_parts() {
+            concerns.push(String::from(
+                "--group-duplicates changes nothing here, as the data declares its parts; `stepladder inspect` finds copies in several of them",
+            ));
+        }
         let network = self.rung.network(size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
@@ -126,7 +133,21 @@ impl TrainingRequest {
             size,
             skipped,
             dropped_classes,
+            concerns,
         })
+    }
+
+    fn split(&self, dataset: &Dataset, store: &PhotoStore) -> Result<Split, TrainError> {
+        let seed = self.split_seed.unwrap_or(self.seed);
+        // Parts that the data declares are taken as they are.
+        if !self.group_duplicates || dataset.declares_parts() {
+            return Ok(Split::new(dataset, store, &self.rung.split, seed)?);
+        }
+        let groups: Vec<Vec<u32>> = near_groups(store)?
+            .into_iter()
+            .map(|group| group.photos)
+            .collect();
+        Ok(Split::grouped(dataset, store, &self.rung.split, seed, &groups)?)
     }
 
     /// What the run writes down of this request.
@@ -140,6 +161,7 @@ impl TrainingRequest {
             learning_rate: self.rung.optimizer.learning_rate(),
             seed: self.seed,
             split_seed: self.split_seed.unwrap_or(self.seed),
+            group_duplicates: self.group_duplicates,
             device: self.device.to_string(),
             precision: self.precision.to_string(),
             threads: self.threads,

@@ -155,6 +155,9 @@ pub struct Config {
     pub seed: u64,
     /// The seed of the split.
     pub split_seed: u64,
+    /// Whether nearly equal photos stay in one part of the split.
+    #[serde(default)]
+    pub group_duplicates: bool,
     /// Where it computed.
     pub device: String,
     /// Number format of weights and activations.

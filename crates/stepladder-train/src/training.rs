@@ -186,6 +186,11 @@ fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> R
         then.split_seed.to_string(),
         now.split_seed.to_string(),
     );
+    compare(
+        "group duplicates",
+        then.group_duplicates.to_string(),
+        now.group_duplicates.to_string(),
+    );
     compare("device", then.device, now.device);
     compare("precision", then.precision, now.precision);
     if differences.is_empty() && read(&run.rung())? != request.rung.to_toml() {

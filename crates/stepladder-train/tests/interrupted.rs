@@ -81,6 +81,7 @@ impl Place {
             data: DataRequest::path(self.path("trees")),
             size: Some(16),
             seed: 5,
+            group_duplicates: false,
             split_seed: None,
             device: Device::Cpu,
             precision: Precision::F32,

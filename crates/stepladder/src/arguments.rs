@@ -1,5 +1,9 @@
 //! What a user can type. Nothing here decides anything: defaults that need thought are the commands' business.
 
+mod inspect;
+
+pub(crate) use inspect::InspectArguments;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,6 +23,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Look a data set over: duplicates, leaks, contradictory labels, damage, balance, and what to do
+    Inspect(InspectArguments),
     /// Train a model on photos and leave everything in a run directory
     Train(TrainArguments),
     /// Go on with a training that was stopped, killed or cut off, as if nothing had happened
@@ -94,6 +100,10 @@ pub(crate) struct TrainArguments {
     /// Begin a new run, even where an unfinished one with the same settings and photos could go on
     #[arg(long)]
     pub new: bool,
+
+    /// Keep nearly equal photos (encoded anew, resized, turned, mirrored) in one part of the split
+    #[arg(long)]
+    pub group_duplicates: bool,
 
     #[command(flatten)]
     pub checkpoints: CheckpointArguments,

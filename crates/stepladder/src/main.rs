@@ -42,6 +42,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
     match arguments.command {
+        Command::Inspect(arguments) => commands::inspect(arguments, output),
         Command::Train(arguments) => commands::train(arguments, output),
         Command::Resume(arguments) => commands::resume(arguments, output),
         Command::FindLr(arguments) => commands::find_lr(arguments, output),

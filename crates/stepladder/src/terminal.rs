@@ -5,6 +5,7 @@
 
 mod climb;
 mod comparison;
+mod inspection;
 mod ladder;
 mod numbers;
 mod output;
@@ -16,6 +17,7 @@ mod training;
 
 pub(crate) use climb::ClimbView;
 pub(crate) use comparison::{show_comparison, write_comparison_csv};
+pub(crate) use inspection::show_inspection;
 pub(crate) use ladder::show_climb;
 pub(crate) use numbers::{
     bytes, count, duration, interval, p_value, percent, points, points_interval, share_interval,

@@ -98,6 +98,12 @@ fn unsupported(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// Color channels, by the frame header: 1 for gray, 3, or 4 for CMYK.
+pub(crate) fn components(bytes: &[u8]) -> Option<u8> {
+    let (_, content) = segments(bytes).find(|(marker, _)| is_frame(*marker))?;
+    content.get(5).copied()
+}
+
 /// Start-of-frame markers; 0xc4, 0xc8 and 0xcc have other meanings (ITU-T T.81, table B.1).
 fn is_frame(marker: u8) -> bool {
     matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc)

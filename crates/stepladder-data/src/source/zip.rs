@@ -189,8 +189,13 @@ fn refusal(entry: &ZipFileEntry<'_>) -> Option<String> {
     }
     if !matches!(
         entry.compression(),
-        CompressionMethod::Stored | CompressionMethod::Deflated
+        CompressionMethod::Stored
+            | CompressionMethod::Deflated
+            | CompressionMethod::Deflate64
+            | CompressionMethod::Bzip2
+            | CompressionMethod::Zstd
     ) {
+        // LZMA and XZ name the size of their dictionary themselves, up to 4 GiB.
         let method = method_name(entry.compression());
         return Some(format!(
             "packed with {method}, which is not supported; pack the archive again with deflate"
@@ -227,10 +232,7 @@ fn method_name(method: CompressionMethod) -> String {
     // The numbers of APPNOTE.TXT, 4.4.5.
     #[allow(deprecated)]
     match method {
-        CompressionMethod::Unsupported(9) => String::from("deflate64"),
-        CompressionMethod::Unsupported(12) => String::from("bzip2"),
         CompressionMethod::Unsupported(14) => String::from("LZMA"),
-        CompressionMethod::Unsupported(93) => String::from("Zstandard"),
         CompressionMethod::Unsupported(95) => String::from("XZ"),
         CompressionMethod::Unsupported(99) => String::from("AES"),
         CompressionMethod::Unsupported(number) => format!("method {number}"),

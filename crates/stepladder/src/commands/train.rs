@@ -49,6 +49,7 @@ fn run(request: &TrainingRequest, new: bool, output: &Output) -> anyhow::Result<
     output.json(&Report {
         summary: &summary,
         lints: view.findings(),
+        concerns: view.concerns(),
     })?;
     Ok(match summary.outcome {
         Outcome::Interrupted => Ending::Interrupted,
@@ -56,12 +57,13 @@ fn run(request: &TrainingRequest, new: bool, output: &Output) -> anyhow::Result<
     })
 }
 
-/// The result for programs: `summary.json`, and what the lints said.
+/// The result for programs: `summary.json`, what the lints said, and what was found in the data.
 #[derive(Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
     lints: Vec<Finding>,
+    concerns: Vec<String>,
 }
 
 /// Trains and shows the way, but no result.
@@ -92,6 +94,7 @@ pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingReque
         size: arguments.size,
         seed: arguments.seed,
         split_seed: arguments.split_seed,
+        group_duplicates: arguments.group_duplicates,
         device: arguments.device,
         precision: arguments.precision.on(arguments.device),
         threads,

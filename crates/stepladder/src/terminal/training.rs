@@ -13,6 +13,9 @@ use stepladder_train::{
     Checkpoint, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary, TrainingRequest,
 };
 
+/// The share of the time spent waiting for photos from which on it is said, if it was more than a second.
+const WAITING: f64 = 0.02;
+
 /// A training on the terminal.
 pub(crate) struct TrainingView<'a> {
     output: &'a Output,
@@ -24,6 +27,8 @@ pub(crate) struct TrainingView<'a> {
     begun: AtomicBool,
     /// What the lints said of the rung.
     findings: Mutex<Vec<Finding>>,
+    /// What was found in the data.
+    concerns: Mutex<Vec<String>>,
 }
 
 impl<'a> TrainingView<'a> {
@@ -39,6 +44,7 @@ impl<'a> TrainingView<'a> {
             bar,
             started: Mutex::new(None),
             findings: Mutex::default(),
+            concerns: Mutex::default(),
             begun: AtomicBool::new(false),
         }
     }
@@ -57,6 +63,14 @@ impl<'a> TrainingView<'a> {
         self.findings
             .lock()
             .map(|findings| findings.clone())
+            .unwrap_or_default()
+    }
+
+    /// What was found in the data; empty before there was data.
+    pub fn concerns(&self) -> Vec<String> {
+        self.concerns
+            .lock()
+            .map(|concerns| concerns.clone())
             .unwrap_or_default()
     }
 
@@ -121,6 +135,14 @@ impl<'a> TrainingView<'a> {
             summary.epochs,
             summary.images_per_second
         ));
+        if summary.input_wait_fraction > WAITING && summary.input_wait_fraction * summary.seconds > 1.0 {
+            line(format!(
+                "{:<10}  {} of the time was spent waiting for photos: reading and augmenting them is slower than the network; more \
+                 --threads, a faster disk under the cache (--cache), or less augmentation would help",
+                "waiting",
+                percent(summary.input_wait_fraction)
+            ));
+        }
         line(format!("{:<10}  {}", "run", summary.run));
         line(String::new());
         line("Next:".to_string());
@@ -221,6 +243,12 @@ impl Observer for TrainingView<'_> {
             );
         }
         line("run", run.path().display().to_string());
+        for concern in &prepared.concerns {
+            self.bar.line(&format!("warning: {concern}"));
+        }
+        if let Ok(mut kept) = self.concerns.lock() {
+            kept.clone_from(&prepared.concerns);
+        }
         for finding in self.lint(prepared).iter().filter(|finding| !finding.silenced) {
             self.bar.line(&format!("warning: {finding}"));
         }
