@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use stepladder_nn::Device;
 
-pub(crate) use export::{ExportArguments, ExportFormat, ExportInput, QuantizeTo};
+pub(crate) use export::{ExportArguments, ExportFormat, ExportInput};
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
 #[derive(Debug, Parser)]

@@ -6,7 +6,7 @@ mod photos;
 use super::{model_file, on_threads, threads};
 use crate::Ending;
 use crate::arguments::{ExportArguments, ExportFormat};
-use crate::terminal::{Output, bytes};
+use crate::terminal::{Output, file_size};
 use anyhow::Context;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,7 @@ fn show_file(what: &str, file: &Path, description: &str, output: &Output) {
     output.line(&format!(
         "{what:12}{}: {}, {description}",
         file.display(),
-        bytes(size)
+        file_size(size)
     ));
 }
 
