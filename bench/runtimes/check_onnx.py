@@ -1,4 +1,5 @@
-"""Trains every rung for one epoch on the shipped photos, exports it, and compares ONNX Runtime and OpenVINO with `predict`.
+"""Trains every rung for one epoch on the shipped photos, exports it, and compares ONNX Runtime, OpenVINO and tract with
+`predict`.
 
 All 200 photos are cut to the model's size beforehand and saved as PNG, so that both sides see the same pixels. In f32 the class
 must be the same on each photo and probabilities within 1e-3, for both forms of the input. int8 is reported: how many photos
@@ -25,6 +26,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import openvino as ov
+import tract
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -79,6 +81,10 @@ def in_openvino(file: str, batch: np.ndarray) -> np.ndarray:
     return model(batch)[0]
 
 
+def in_tract(file: str, batch: np.ndarray) -> np.ndarray:
+    return tract.onnx().load(file).into_model().into_runnable().run([batch])[0].to_numpy()
+
+
 def differing(ours: np.ndarray, theirs: np.ndarray) -> int:
     """Photos with another class, ties left out."""
     rows = np.arange(len(ours))
@@ -118,6 +124,7 @@ def check(run: str, place: Path, names: list[str], batch: np.ndarray, timed: boo
         exported = ask("export", run, "--out", file, *options)
         inputs = floats(batch) if form == "float" else batch
         found = {"onnxruntime": in_onnxruntime(file, inputs), "openvino": in_openvino(file, inputs)}
+        found["tract"] = in_tract(file, inputs)
         for runtime, theirs in found.items():
             other, error = differing(ours, theirs), float(np.abs(ours - theirs).max())
             words.append(f"{form} {runtime} {other} {error:.1e}")
@@ -160,7 +167,8 @@ def main() -> None:
             good &= check(run, place, names, np.stack(photos), arguments.time)
     if not good:
         sys.exit(f"some exports differ in a class, or in a probability by more than {TOLERANCE}")
-    print(f"onnxruntime {ort.__version__} and openvino {ov.__version__} agree with predict within {TOLERANCE}")
+    versions = f"onnxruntime {ort.__version__}, openvino {ov.__version__} and tract {tract.version()}"
+    print(f"{versions} agree with predict within {TOLERANCE}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ pub enum CalibrationRange {
 
 impl Default for CalibrationRange {
     fn default() -> Self {
-        CalibrationRange::Percentile { outside: 1e-4 }
+        CalibrationRange::Percentile { outside: 1e-5 }
     }
 }
 
