@@ -17,14 +17,14 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 BENCH = Path(__file__).resolve().parent.parent
 NETWORKS = BENCH / "networks"
 OUT = BENCH.parent / "crates/stepladder-nn/tests/peers.json"
-sys.path.insert(0, str(BENCH.parent / "oracle"))
+sys.path[:0] = [str(BENCH.parent / "oracle"), str(BENCH.parent / "crates/stepladder-export/python")]
 
 import fill  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import rungs  # noqa: E402
 import torch  # noqa: E402
-from torch_network import Network, assign  # noqa: E402
+from stepladder_torch import Network, assign  # noqa: E402
 
 # An odd side, so that `same` pads differ at every stride.
 SIZE, BATCH, CLASSES = 61, 4, 5
@@ -38,9 +38,9 @@ def outputs(name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Keras' and PyTorch's logits of one network: in inference, and in training (statistics of the batch)."""
     rung = tomllib.loads((NETWORKS / f"{name}.toml").read_text())
     model, variables = rungs.network(rung, SIZE, CLASSES)
-    arrays = [fill.parameter(label, tuple(variable.shape)) for label, variable in variables]
-    for (_, variable), array in zip(variables, arrays):
-        variable.assign(array)
+    arrays = {name: fill.parameter(name, tuple(variable.shape)) for name, variable in variables}
+    for name, variable in variables:
+        variable.assign(arrays[name])
     images = fill.images(BATCH, SIZE, CLASSES)
     network = Network(rung, SIZE, CLASSES)
     assign(network, arrays)

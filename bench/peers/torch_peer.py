@@ -1,11 +1,14 @@
 """One PyTorch training: network, loss, Adam, and a batch that stays in memory. `step()` takes one training step."""
 
+import sys
 import tomllib
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-from torch_network import Network
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "crates/stepladder-export/python"))
+
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from stepladder_torch import Network  # noqa: E402
 
 # What a user of PyTorch can choose between. Each is tried as it is and behind torch.compile.
 FORMS = {

@@ -1,15 +1,14 @@
 //! A trained classifier as one object and one file.
 
 use crate::evaluation::Predictions;
-use crate::weights::{WeightsError, WeightsFile, read_arrays, write_arrays};
-use serde::{Deserialize, Serialize};
+use crate::header::{Calibration, FIRST_SEALED, FORMAT, Header, Preprocessing, TrainingRecord, Version};
+use crate::seal::{self, UNSEALED};
+use crate::temperature::Temperature;
+use crate::weights::{OpenedWeights, WeightsError, arrays, to_bytes, write_file};
 use std::path::{Path, PathBuf};
 use stepladder_data::{DataError, Loader, LoaderConfig, PhotoStore, RgbPhoto, prepare};
 use stepladder_model::{Rung, RungCatalog};
 use stepladder_nn::{Device, Model, ModelError, Precision, UnknownPrecision};
-
-/// The version of the file's header; a reader refuses newer ones by name.
-const FORMAT: u32 = 1;
 
 /// A network with its weights, and all that it takes to ask it about a photo.
 #[derive(Debug, Clone)]
@@ -17,54 +16,8 @@ pub struct Classifier {
     model: Model,
     rung: Rung,
     classes: Vec<String>,
-}
-
-/// How a photo becomes the network's input, in words and numbers that another program can follow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preprocessing {
-    /// Side of the square input, in pixels.
-    pub size: usize,
-    /// How the photo is scaled.
-    pub resize: String,
-    /// What is cut from it.
-    pub crop: String,
-    /// Order of the channels, which come last.
-    pub channels: String,
-    /// The values of black and white.
-    pub range: [u8; 2],
-}
-
-impl Preprocessing {
-    /// What [`stepladder_data::prepare`] does at `size`.
-    fn new(size: usize) -> Preprocessing {
-        Preprocessing {
-            size,
-            resize: "upright by EXIF; short side to size: Lanczos (3 lobes, antialiased) down, bilinear up"
-                .into(),
-            crop: "center".into(),
-            channels: "RGB".into(),
-            range: [0, 1],
-        }
-    }
-}
-
-/// The header of `model.safetensors`.
-#[derive(Debug, Serialize, Deserialize)]
-struct Header {
-    format: u32,
-    /// The version of Stepladder that wrote the file.
-    stepladder: String,
-    classes: Vec<String>,
-    preprocessing: Preprocessing,
-    /// The rung in full, as TOML.
-    rung: String,
-    /// How activations were stored in training, and are when predicting; files without it are f32.
-    #[serde(default = "f32_name")]
-    precision: String,
-}
-
-fn f32_name() -> String {
-    Precision::F32.to_string()
+    temperature: Option<Temperature>,
+    training: Option<TrainingRecord>,
 }
 
 /// Why a classifier cannot be loaded or saved.
@@ -81,7 +34,21 @@ pub enum ClassifierError {
         /// The version that wrote it.
         version: String,
     },
-    /// The header cannot be read or gives no network.
+    /// The header is well formed and cannot be right.
+    #[error("{}: damaged: {reason}; copy it again, or train again", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A byte of the file is not what was written.
+    #[error("{}: damaged: its content does not match its checksum; copy it again, or train again", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The rung in the header cannot be read or gives no network.
     #[error("{}: the rung inside the file is damaged: {reason}", path.display())]
     Rung {
         /// The file.
@@ -107,30 +74,80 @@ impl Classifier {
     /// If there are not as many names as outputs.
     pub fn new(model: Model, rung: Rung, classes: Vec<String>) -> Classifier {
         assert_eq!(model.network().classes, classes.len(), "one name for each output");
-        Classifier { model, rung, classes }
+        Classifier {
+            model,
+            rung,
+            classes,
+            temperature: None,
+            training: None,
+        }
     }
 
-    /// Reads a `model.safetensors`, which may come from anywhere: everything in it is checked.
+    /// The same classifier, with the record of its training.
+    pub fn with_training(self, training: TrainingRecord) -> Classifier {
+        Classifier {
+            training: Some(training),
+            ..self
+        }
+    }
+
+    /// The same classifier with its probabilities calibrated by `temperature`.
+    pub fn with_temperature(self, temperature: Option<Temperature>) -> Classifier {
+        Classifier { temperature, ..self }
+    }
+
+    /// The same classifier, computing at another precision than it was trained with.
+    pub fn with_precision(&self, precision: Precision) -> Classifier {
+        Classifier {
+            model: self.model.clone().with_precision(precision),
+            ..self.clone()
+        }
+    }
+
+    /// Reads a `model.safetensors` of this format or an older one. The file may come from anywhere: everything in it is
+    /// checked, and no more memory is taken than the network in it has a use for.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, is damaged, was written by a newer Stepladder, or holds another network's weights.
     pub fn load(path: &Path, device: Device) -> Result<Classifier, ClassifierError> {
-        let WeightsFile { document, arrays } = read_arrays::<Header>(path)?;
-        if document.format > FORMAT {
+        let opened = OpenedWeights::open(path)?;
+        let version: Version = opened.document()?;
+        if version.format > FORMAT {
             return Err(ClassifierError::Newer {
                 path: path.to_path_buf(),
-                version: document.stepladder,
+                version: version.stepladder,
             });
         }
+        let header: Header = opened.document()?;
+        header.check().map_err(|reason| ClassifierError::Header {
+            path: path.to_path_buf(),
+            reason,
+        })?;
         let damaged = |reason: String| ClassifierError::Rung {
             path: path.to_path_buf(),
             reason,
         };
-        let rung = Rung::from_toml(&document.rung, "rung", &RungCatalog::shipped());
+        let rung = Rung::from_toml(&header.rung, "rung", &RungCatalog::shipped());
         let rung = rung.map_err(|error| damaged(error.to_string()))?;
-        let network = rung.network(document.preprocessing.size, document.classes.len());
+        let network = rung.network(header.preprocessing.size, header.classes.len());
         let network = network.map_err(|error| damaged(error.to_string()))?;
-        let precision: Precision = document
-            .precision
-            .parse()
-            .map_err(|error: UnknownPrecision| damaged(error.to_string()))?;
+        let precision = header.precision.parse();
+        let precision = precision.map_err(|error: UnknownPrecision| damaged(error.to_string()))?;
+
+        let (found, expected) = (opened.data_bytes(), network.parameter_count().saturating_mul(4));
+        if found != expected {
+            let reason = format!("{found} bytes of weights where its network has {expected}");
+            return Err(WeightsError::damaged(path, reason).into());
+        }
+        let mut bytes = opened.read()?;
+        if version.format >= FIRST_SEALED && !seal::is_intact(&mut bytes) {
+            return Err(ClassifierError::Checksum {
+                path: path.to_path_buf(),
+            });
+        }
+        let arrays = arrays(path, &bytes)?;
+        drop(bytes);
         let model = Model::from_arrays(network, arrays, device).map_err(|source| ClassifierError::Model {
             path: path.to_path_buf(),
             source,
@@ -138,7 +155,9 @@ impl Classifier {
         Ok(Classifier {
             model: model.with_precision(precision),
             rung,
-            classes: document.classes,
+            temperature: header.temperature(),
+            classes: header.classes,
+            training: header.training,
         })
     }
 
@@ -147,12 +166,19 @@ impl Classifier {
         let header = Header {
             format: FORMAT,
             stepladder: env!("CARGO_PKG_VERSION").to_string(),
+            blake3: UNSEALED.to_string(),
             classes: self.classes.clone(),
-            preprocessing: Preprocessing::new(self.size()),
+            preprocessing: self.preprocessing(),
             rung: self.rung.to_toml(),
             precision: self.model.precision().to_string(),
+            calibration: self.temperature.map(|temperature| Calibration {
+                temperature: temperature.value(),
+            }),
+            training: self.training.clone(),
         };
-        Ok(write_arrays(path, &header, &self.model.to_arrays())?)
+        let mut bytes = to_bytes(path, &header, &self.model.to_arrays())?;
+        seal::seal(&mut bytes).expect("the header has a place for the sum");
+        Ok(write_file(path, &bytes)?)
     }
 
     /// Class names, in the order of the outputs.
@@ -165,6 +191,21 @@ impl Classifier {
         self.model.network().input[0]
     }
 
+    /// How a photo becomes the network's input.
+    pub fn preprocessing(&self) -> Preprocessing {
+        Preprocessing::new(self.size())
+    }
+
+    /// How probabilities become calibrated; `None` where they are not.
+    pub fn temperature(&self) -> Option<Temperature> {
+        self.temperature
+    }
+
+    /// The training that it comes from; `None` in files of format 1.
+    pub fn training(&self) -> Option<&TrainingRecord> {
+        self.training.as_ref()
+    }
+
     /// The rung that was trained.
     pub fn rung(&self) -> &Rung {
         &self.rung
@@ -175,7 +216,8 @@ impl Classifier {
         &self.model
     }
 
-    /// Probabilities of each class for each photo, in the order of [`Classifier::classes`].
+    /// Probabilities of each class for each photo, in the order of [`Classifier::classes`], as the network gives them: not
+    /// calibrated.
     pub fn predict(&self, photos: &[RgbPhoto]) -> Vec<Vec<f32>> {
         if photos.is_empty() {
             return Vec::new();

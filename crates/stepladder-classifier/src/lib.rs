@@ -7,9 +7,14 @@
 mod atomic;
 mod classifier;
 mod evaluation;
+mod header;
+mod seal;
+mod temperature;
 mod weights;
 
 pub use atomic::write_atomically;
-pub use classifier::{Classifier, ClassifierError, Preprocessing, classify};
+pub use classifier::{Classifier, ClassifierError, classify};
 pub use evaluation::{ClassFigures, Evaluation, PhotoPrediction, Predictions};
+pub use header::{Preprocessing, Score, TrainingRecord};
+pub use temperature::Temperature;
 pub use weights::{WeightsError, WeightsFile, read_arrays, write_arrays};

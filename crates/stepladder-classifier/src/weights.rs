@@ -2,10 +2,11 @@
 
 use crate::atomic::write_atomically;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use stepladder_nn::Array;
 
@@ -14,6 +15,9 @@ const KEY: &str = "stepladder";
 
 /// The largest file that is read, in bytes; no rung comes near.
 const LARGEST_FILE: u64 = 16 << 30;
+
+/// The longest header that is read, in bytes: 2048 layers and a thousand classes take less than one of them.
+const LONGEST_HEADER: u64 = 64 << 20;
 
 /// The content of a weights file.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +37,7 @@ pub enum WeightsError {
         /// The file.
         path: PathBuf,
         /// The refusal.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The bytes are no safetensors file, or a damaged one.
     #[error("{}: damaged or not a safetensors file ({reason}); copy it again, or train again", path.display())]
@@ -59,13 +63,47 @@ pub enum WeightsError {
     },
 }
 
+impl WeightsError {
+    pub(crate) fn damaged(path: &Path, reason: impl ToString) -> WeightsError {
+        WeightsError::Damaged {
+            path: path.to_path_buf(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn io(path: &Path, source: io::Error) -> WeightsError {
+        WeightsError::Io {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+}
+
 /// Writes `arrays` and `document` to `path` in one atomic step; equal content gives equal bytes.
 pub fn write_arrays<D: Serialize>(path: &Path, document: &D, arrays: &[Array]) -> Result<(), WeightsError> {
-    let damaged = |reason: String| WeightsError::Damaged {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let document = serde_json::to_string(document).map_err(|error| damaged(error.to_string()))?;
+    write_file(path, &to_bytes(path, document, arrays)?)
+}
+
+/// Reads the arrays and the document of a file that [`write_arrays`] wrote.
+///
+/// The file may be hostile: sizes are checked before memory is taken, and every value is f32 or refused.
+pub fn read_arrays<D: DeserializeOwned>(path: &Path) -> Result<WeightsFile<D>, WeightsError> {
+    let opened = OpenedWeights::open(path)?;
+    let document = opened.document()?;
+    let bytes = opened.read()?;
+    Ok(WeightsFile {
+        document,
+        arrays: arrays(path, &bytes)?,
+    })
+}
+
+/// The bytes of the file; `path` is for errors.
+pub(crate) fn to_bytes<D: Serialize>(
+    path: &Path,
+    document: &D,
+    arrays: &[Array],
+) -> Result<Vec<u8>, WeightsError> {
+    let document = serde_json::to_string(document).map_err(|error| WeightsError::damaged(path, error))?;
     let views = arrays.iter().map(|array| {
         // The format is little-endian, as is every machine that Rust and Burn's CPU back end meet in practice.
         let bytes: &[u8] = bytemuck::cast_slice(&array.values);
@@ -77,52 +115,100 @@ pub fn write_arrays<D: Serialize>(path: &Path, document: &D, arrays: &[Array]) -
     let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
     let header = HashMap::from([(KEY.to_string(), document)]);
     let bytes = views.and_then(|views| safetensors::serialize(views, Some(header)));
-    let bytes = bytes.map_err(|error| damaged(error.to_string()))?;
-    write_atomically(path, &bytes).map_err(|source| WeightsError::Io {
-        path: path.to_path_buf(),
-        source,
-    })
+    bytes.map_err(|error| WeightsError::damaged(path, error))
 }
 
-/// Reads the arrays and the document of a file that [`write_arrays`] wrote.
-///
-/// The file may be hostile: sizes are checked before memory is taken, and every value is f32 or refused.
-pub fn read_arrays<D: DeserializeOwned>(path: &Path) -> Result<WeightsFile<D>, WeightsError> {
-    let io = |source| WeightsError::Io {
-        path: path.to_path_buf(),
-        source,
-    };
-    let damaged = |reason: String| WeightsError::Damaged {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let mut file = std::fs::File::open(path).map_err(io)?;
-    let bytes = file.metadata().map_err(io)?.len();
-    if bytes > LARGEST_FILE {
-        return Err(WeightsError::TooLarge {
+/// Replaces the file in one step.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
+    write_atomically(path, bytes).map_err(|source| WeightsError::io(path, source))
+}
+
+/// A weights file of which only the header was read, so that its document can say how much there should be.
+pub(crate) struct OpenedWeights {
+    path: PathBuf,
+    file: File,
+    /// The length of the header in eight bytes, and the header.
+    head: Vec<u8>,
+    /// The document in the header, as JSON.
+    document: String,
+    /// Length of the whole file, in bytes.
+    length: u64,
+}
+
+/// As much of a safetensors header as holds the document.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "__metadata__")]
+    metadata: Option<HashMap<String, String>>,
+}
+
+impl OpenedWeights {
+    /// Opens a file and reads its header.
+    pub fn open(path: &Path) -> Result<OpenedWeights, WeightsError> {
+        let io = |source| WeightsError::io(path, source);
+        let mut file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        if length > LARGEST_FILE {
+            return Err(WeightsError::TooLarge {
+                path: path.to_path_buf(),
+                bytes: length,
+            });
+        }
+        let mut head = Vec::new();
+        file.by_ref().take(8).read_to_end(&mut head).map_err(io)?;
+        let size: [u8; 8] = head
+            .as_slice()
+            .try_into()
+            .map_err(|_| WeightsError::damaged(path, format!("{length} bytes are no header")))?;
+        let size = u64::from_le_bytes(size);
+        if size > LONGEST_HEADER || size > length - 8 {
+            let reason = format!("a header of {size} bytes in a file of {length}");
+            return Err(WeightsError::damaged(path, reason));
+        }
+        file.by_ref().take(size).read_to_end(&mut head).map_err(io)?;
+        let parsed: Head = serde_json::from_slice(head.get(8..).unwrap_or_default())
+            .map_err(|error| WeightsError::damaged(path, error))?;
+        let document = parsed.metadata.and_then(|mut metadata| metadata.remove(KEY));
+        let document = document.ok_or_else(|| WeightsError::Foreign {
             path: path.to_path_buf(),
-            bytes,
-        });
+        })?;
+        Ok(OpenedWeights {
+            path: path.to_path_buf(),
+            file,
+            head,
+            document,
+            length,
+        })
     }
-    let mut buffer = Vec::new();
-    file.by_ref()
-        .take(LARGEST_FILE)
-        .read_to_end(&mut buffer)
-        .map_err(io)?;
-    drop(file);
 
-    let (_, header) = SafeTensors::read_metadata(&buffer).map_err(|error| damaged(error.to_string()))?;
-    let document = header.metadata().as_ref().and_then(|header| header.get(KEY));
-    let document = document.ok_or_else(|| WeightsError::Foreign {
-        path: path.to_path_buf(),
-    })?;
-    let document = serde_json::from_str(document).map_err(|error| damaged(error.to_string()))?;
+    /// What the file says of itself, or as much of it as `D` asks for.
+    pub fn document<D: DeserializeOwned>(&self) -> Result<D, WeightsError> {
+        serde_json::from_str(&self.document).map_err(|error| WeightsError::damaged(&self.path, error))
+    }
 
-    let tensors = SafeTensors::deserialize(&buffer).map_err(|error| damaged(error.to_string()))?;
+    /// Bytes of the file behind its header.
+    pub fn data_bytes(&self) -> u64 {
+        self.length - self.head.len() as u64
+    }
+
+    /// The whole file.
+    pub fn read(self) -> Result<Vec<u8>, WeightsError> {
+        let (mut bytes, left) = (self.head, self.length);
+        let left = left - bytes.len() as u64;
+        let read = self.file.take(left).read_to_end(&mut bytes);
+        read.map_err(|source| WeightsError::io(&self.path, source))?;
+        Ok(bytes)
+    }
+}
+
+/// The arrays of a file, sorted by name.
+pub(crate) fn arrays(path: &Path, bytes: &[u8]) -> Result<Vec<Array>, WeightsError> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| WeightsError::damaged(path, error))?;
     let mut arrays = Vec::new();
     for (name, view) in tensors.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(damaged(format!("`{name}` is {:?}, not F32", view.dtype())));
+            let reason = format!("`{name}` is {:?}, not F32", view.dtype());
+            return Err(WeightsError::damaged(path, reason));
         }
         // The header's length shifts the data, which need not lie on a multiple of four.
         let values = view
@@ -133,7 +219,7 @@ pub fn read_arrays<D: DeserializeOwned>(path: &Path) -> Result<WeightsFile<D>, W
         arrays.push(Array::new(name, view.shape().to_vec(), values));
     }
     arrays.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(WeightsFile { document, arrays })
+    Ok(arrays)
 }
 
 #[cfg(test)]
@@ -176,6 +262,24 @@ mod tests {
             read_arrays::<Vec<String>>(&path),
             Err(WeightsError::Foreign { .. })
         ));
+    }
+
+    #[test]
+    fn a_header_that_claims_more_than_there_is_takes_no_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hostile.safetensors");
+        for claimed in [9, 1 << 30, u64::MAX] {
+            std::fs::write(&path, [claimed.to_le_bytes(), *b"{\"a\":1} "].concat()).unwrap();
+            let message = read_arrays::<Vec<String>>(&path).unwrap_err().to_string();
+            assert!(message.contains("a header of"), "{message}");
+        }
+        for short in [&b""[..], b"1234567"] {
+            std::fs::write(&path, short).unwrap();
+            assert!(matches!(
+                read_arrays::<Vec<String>>(&path),
+                Err(WeightsError::Damaged { .. })
+            ));
+        }
     }
 
     proptest! {

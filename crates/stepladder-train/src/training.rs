@@ -12,7 +12,7 @@ use crate::room::when_there_is_room;
 use crate::run_directory::{RunDirectory, RunPlace};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use stepladder_classifier::{Classifier, Evaluation, Predictions};
+use stepladder_classifier::{Classifier, Evaluation, Predictions, Score, TrainingRecord};
 use stepladder_data::Progress;
 use stepladder_nn::profile::{self, ProfileRow};
 
@@ -257,8 +257,6 @@ fn complete(
         request.rung.clone(),
         prepared.dataset.classes.clone(),
     );
-    when_there_is_room(observer, interrupt, || Ok(classifier.save(&run.model())?))?;
-
     let figures = match fitted.outcome {
         // Someone who stops a run does not want to wait for its figures; `evaluate` gives them at any time.
         Outcome::Interrupted => Figures::default(),
@@ -266,6 +264,8 @@ fn complete(
             measure(request, prepared, run, &classifier)
         })?,
     };
+    let classifier = classifier.with_training(record(request, prepared, &fitted, &figures));
+    when_there_is_room(observer, interrupt, || Ok(classifier.save(&run.model())?))?;
     let seconds = fitted.seconds + measuring.elapsed().as_secs_f64();
     let summary = summarize(request, prepared, run, &fitted, figures, seconds);
     when_there_is_room(observer, interrupt, || run.write_json(&run.summary(), &summary))?;
@@ -310,6 +310,31 @@ fn measure(
         validation: figures(&on(&split.validation)?),
         test: figures(&test),
     })
+}
+
+/// What the model file says of its training: nothing that depends on the machine, so that equal trainings give equal files.
+fn record(
+    request: &TrainingRequest,
+    prepared: &Prepared,
+    fitted: &Fitted,
+    figures: &Figures,
+) -> TrainingRecord {
+    let score = |evaluation: &Option<Evaluation>| {
+        evaluation.as_ref().map(|figures| Score {
+            right: figures.right(),
+            images: figures.images,
+        })
+    };
+    TrainingRecord {
+        data: prepared.dataset.name.clone(),
+        train_images: prepared.split.train.len(),
+        epochs: fitted.epochs,
+        exported_epoch: fitted.exported_epoch,
+        seed: request.seed,
+        split_seed: request.split_seed.unwrap_or(request.seed),
+        validation: score(&figures.validation),
+        test: score(&figures.test),
+    }
 }
 
 fn summarize(

@@ -1,13 +1,15 @@
 //! What a user can type. Nothing here decides anything: defaults that need thought are the commands' business.
 
+mod export;
 mod inspect;
-
-pub(crate) use inspect::InspectArguments;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 use stepladder_nn::Device;
+
+pub(crate) use export::{ExportArguments, ExportFormat, ExportInput};
+pub(crate) use inspect::InspectArguments;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
 #[derive(Debug, Parser)]
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Say what is on photos
     Predict(PredictArguments),
+    /// Write a trained model for other programs: ONNX, safetensors, Keras and PyTorch
+    Export(ExportArguments),
     /// Train rung after rung on the same photos, and say what each change was worth
     Climb(ClimbArguments),
     /// Compare runs: figures, differences in configuration, paired significance, curves

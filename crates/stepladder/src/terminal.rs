@@ -20,7 +20,7 @@ pub(crate) use comparison::{show_comparison, write_comparison_csv};
 pub(crate) use inspection::show_inspection;
 pub(crate) use ladder::show_climb;
 pub(crate) use numbers::{
-    bytes, count, duration, interval, p_value, percent, points, points_interval, share_interval,
+    bytes, count, duration, file_size, interval, p_value, percent, points, points_interval, share_interval,
 };
 pub(crate) use output::{Output, error, warn};
 pub(crate) use profile::profile_table;

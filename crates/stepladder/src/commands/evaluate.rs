@@ -6,6 +6,7 @@ use crate::arguments::{EvaluateArguments, PartName};
 use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, percent};
 use anyhow::Context;
 use serde_json::json;
+use std::path::Path;
 use stepladder_classifier::{Classifier, Evaluation};
 use stepladder_data::{DataRequest, Dataset, Part, Photo, PhotoStore, Split};
 use stepladder_train::{Config, RunDirectory};
@@ -16,7 +17,7 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow:
         let classifier = Classifier::load(&model_file(&arguments.run)?, arguments.device)?;
         let photos = match &arguments.data {
             Some(_) => other_photos(&arguments)?,
-            None => own_photos(&arguments)?,
+            None => own_photos(&arguments.run, arguments.part.unwrap_or(PartName::Test))?,
         };
         let cache = cache(&arguments.cache, threads)?;
         let store = PhotoStore::open_or_build(
@@ -54,19 +55,19 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow:
 }
 
 /// Photos to ask about.
-struct Photos {
-    dataset: Dataset,
-    asked: Vec<u32>,
-    part: &'static str,
+pub(super) struct Photos {
+    pub dataset: Dataset,
+    pub asked: Vec<u32>,
+    pub part: &'static str,
 }
 
 /// The photos of a part of the run's own data, as the run split it.
-fn own_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
-    let run = RunDirectory::open(&arguments.run);
+pub(super) fn own_photos(run: &Path, part: PartName) -> anyhow::Result<Photos> {
+    let run = RunDirectory::open(run);
     let config = std::fs::read(run.config()).with_context(|| {
         format!(
             "{} is not a run directory; say which photos with --data",
-            arguments.run.display()
+            run.path().display()
         )
     })?;
     let config: Config =
@@ -75,7 +76,7 @@ fn own_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
     let table = std::fs::File::open(run.split())
         .with_context(|| format!("{} is missing from the run", run.split().display()))?;
     let split = Split::read_tsv(&dataset, &run.split().display().to_string(), table)?;
-    let (asked, part) = match arguments.part.unwrap_or(PartName::Test) {
+    let (asked, part) = match part {
         PartName::Train => (split.train, "training part"),
         PartName::Val => (split.validation, "validation part"),
         PartName::Test => (split.test, "test part"),
@@ -117,7 +118,11 @@ fn other_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
 ///
 /// A class that the model does not know is an error if one of its photos is asked about. Without any, as when training left the class out because
 /// none of its photos could be read, it does not matter.
-fn labels_of(dataset: &Dataset, asked: &[u32], classifier: &Classifier) -> anyhow::Result<Vec<u32>> {
+pub(super) fn labels_of(
+    dataset: &Dataset,
+    asked: &[u32],
+    classifier: &Classifier,
+) -> anyhow::Result<Vec<u32>> {
     let output = |class: &String| classifier.classes().iter().position(|name| name == class);
     let outputs: Vec<Option<usize>> = dataset.classes.iter().map(output).collect();
     for &photo in asked {

@@ -64,6 +64,18 @@ pub(crate) fn bytes(n: u64) -> String {
     }
 }
 
+/// The length of a file: `1.6 KiB`, `0.3 MiB`.
+pub(crate) fn file_size(n: u64) -> String {
+    let kib = n as f64 / 1024.0;
+    if kib < 100.0 {
+        format!("{kib:.1} KiB")
+    } else if kib < 10240.0 {
+        format!("{:.1} MiB", kib / 1024.0)
+    } else {
+        bytes(n)
+    }
+}
+
 /// A span of time: `0:42`, `12:05`, `3:07:09`.
 pub(crate) fn duration(span: Duration) -> String {
     let seconds = span.as_secs_f64().round() as u64;
@@ -91,6 +103,10 @@ mod tests {
         assert_eq!(share_interval(0.8787, [0.831, 0.914]), "87.9 (83.1-91.4)");
         assert_eq!([0.0341, 0.0002, 1.0].map(p_value), ["0.034", "<0.001", "1.000"]);
         assert_eq!([3 << 20, 3 << 29].map(bytes), ["3 MiB", "1.5 GiB"]);
+        assert_eq!(
+            [1683, 334_000, 3 << 29].map(file_size),
+            ["1.6 KiB", "0.3 MiB", "1.5 GiB"]
+        );
         assert_eq!(
             [0.4, 42.0, 725.0, 11_229.0].map(|s| duration(Duration::from_secs_f64(s))),
             ["0:00", "0:42", "12:05", "3:07:09"]

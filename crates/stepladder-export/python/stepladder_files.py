@@ -1,0 +1,100 @@
+"""Reads the folder that `stepladder export --format keras` wrote. Needs numpy, and Python 3.11 for its TOML reader.
+
+weights.safetensors  every parameter, under Keras' names and in Keras' layouts
+rung.toml            the network, layer by layer, and its training
+model.json           classes, preprocessing, and if there are any, calibration and figures
+"""
+
+import json
+import re
+import struct
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass
+class Exported:
+    """What the folder holds."""
+
+    rung: dict
+    classes: list[str]
+    size: int
+    temperature: float
+    arrays: dict[str, np.ndarray]
+
+
+def read(folder: str | Path) -> Exported:
+    """Reads everything in `folder`."""
+    folder = Path(folder)
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    return Exported(
+        rung=tomllib.loads((folder / "rung.toml").read_text(encoding="utf-8")),
+        classes=model["classes"],
+        size=model["preprocessing"]["size"],
+        temperature=model.get("temperature", 1.0),
+        arrays=read_safetensors(folder / "weights.safetensors"),
+    )
+
+
+def read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """The F32 arrays of a safetensors file by name: eight bytes of length, a JSON header, and the values."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header, values = json.loads(content[8 : 8 + length]), content[8 + length :]
+    arrays = {}
+    for name, info in header.items():
+        if name == "__metadata__":
+            continue
+        assert info["dtype"] == "F32", f"{name} is {info['dtype']}"
+        begin, end = info["data_offsets"]
+        arrays[name] = np.frombuffer(values[begin:end], "<f4").reshape(info["shape"])
+    return arrays
+
+
+def prepare(image, size: int) -> np.ndarray:
+    """A photo, opened with Pillow, as the network's input: [size, size, 3], RGB from 0 to 1.
+
+    Upright by EXIF, short side to `size` (Lanczos down, bilinear up), central square. Pillow rounds some pixels to the
+    neighboring byte of what Stepladder has.
+    """
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image).convert("RGB")
+    short = min(image.size)
+    filter = Image.Resampling.LANCZOS if short > size else Image.Resampling.BILINEAR
+    if short != size:
+        image = image.resize([(side * size + short // 2) // short for side in image.size], filter)
+    left, top = [(side - size) // 2 for side in image.size]
+    return np.asarray(image.crop((left, top, left + size, top + size)), np.float32) / 255
+
+
+def entries(rung: dict) -> list[dict]:
+    """The layers that compute, each with a name and a list of inputs (`image`, or other layers' names).
+
+    A layer without a name has the one that Keras gives: its kind, numbered from the second on; a number that the rung has
+    given away is passed over. A layer without inputs takes the output of the one before it.
+    """
+    layers = [layer for layer in rung["layers"] if not layer["layer"].startswith("Random")]
+    given = {layer["name"] for layer in layers if "name" in layer}
+    count, before, made = {}, "image", []
+    for layer in layers:
+        entry = dict(layer)
+        if "name" not in entry:
+            kind = snake_case(entry["layer"])
+            number = count.get(kind, 0)
+            while (name := f"{kind}_{number}" if number else kind) in given:
+                number += 1
+            count[kind], entry["name"] = number + 1, name
+        entry["inputs"] = entry.get("inputs") or [entry.pop("input", before)]
+        before = entry["name"]
+        made.append(entry)
+    return made
+
+
+def snake_case(kind: str) -> str:
+    """`LeakyReLU` as `leaky_re_lu`, `Conv2D` as `conv2d`: Keras' own rule."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", kind)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -1,0 +1,253 @@
+"""Builds a Stepladder network in PyTorch, with Keras' meaning of its words.
+
+    import stepladder_torch
+    model = stepladder_torch.load("folder")      # photos [N, 3, size, size], RGB from 0 to 1, to probabilities [N, classes]
+
+`stepladder_files.prepare` makes a photo [size, size, 3] from a file; `.permute(2, 0, 1)` gives it PyTorch's layout.
+
+Where PyTorch's defaults differ from Keras', Keras wins: `same` puts the odd pad at bottom and right, batch normalization has
+epsilon 1e-3 and momentum 0.99 (PyTorch's 0.01), Flatten goes by H, W, C.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import stepladder_files
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+ACTIVATIONS = {
+    "relu": F.relu,
+    "leaky_relu": partial(F.leaky_relu, negative_slope=0.2),
+    "swish": F.silu,
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "elu": F.elu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "softmax": partial(F.softmax, dim=1),
+    "linear": None,
+    None: None,
+}
+
+
+def load(folder: str | Path) -> nn.Module:
+    """The trained model in `folder`, as `stepladder export --format keras` wrote it, ready for inference."""
+    exported = stepladder_files.read(folder)
+    network = Network(exported.rung, exported.size, len(exported.classes))
+    assign(network, exported.arrays)
+    return nn.Sequential(network, Probabilities(exported.temperature)).eval()
+
+
+class Probabilities(nn.Module):
+    """The softmax of logits, divided by a temperature."""
+
+    def __init__(self, temperature: float):
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, logits):
+        return F.softmax(logits / self.temperature, dim=1)
+
+
+def pair(value) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def activation(spec):
+    """The function of an `activation` key: a name, or a table with options."""
+    if isinstance(spec, dict):
+        options = dict(spec)
+        return partial(F.leaky_relu, **options) if options.pop("type") == "leaky_relu" else None
+    return ACTIVATIONS[spec]
+
+
+def same_padding(shape: tuple[int, int], kernel: tuple[int, int], strides: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Pads left, right, top, bottom that give ceil(side / stride) outputs, the odd one at the right and the bottom."""
+    totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(shape, kernel, strides)]
+    (top, bottom), (left, right) = [(t // 2, t - t // 2) for t in totals]
+    return left, right, top, bottom
+
+
+class Padded(nn.Module):
+    """A convolution or pool behind the pads that its own padding argument, symmetric, cannot express."""
+
+    def __init__(self, pads: tuple[int, int, int, int], fill: float, inner: nn.Module):
+        super().__init__()
+        self.pads, self.fill, self.inner = pads, fill, inner
+
+    def forward(self, x):
+        return self.inner(F.pad(x, self.pads, value=self.fill))
+
+
+class AveragePool(nn.Module):
+    """The mean over each window, of what is not padding."""
+
+    def __init__(self, pads: tuple[int, int, int, int], pool: nn.Module):
+        super().__init__()
+        self.pads, self.pool = pads, pool
+
+    def forward(self, x):
+        share = self.pool(F.pad(torch.ones_like(x[:1, :1]), self.pads))
+        return self.pool(F.pad(x, self.pads)) / share
+
+
+class Flatten(nn.Module):
+    """Flattens in the order H, W, C."""
+
+    def forward(self, x):
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class Add(nn.Module):
+    """The sum of its inputs."""
+
+    def forward(self, first, *others):
+        for other in others:
+            first = first + other
+        return first
+
+
+class Network(nn.Module):
+    """The rung's layers as a graph, from photos [N, 3, size, size] to logits [N, classes]."""
+
+    def __init__(self, rung: dict, size: int, classes: int):
+        super().__init__()
+        self.layers, self.activations, self.wiring, self.names = nn.ModuleList(), [], [], []
+        index, shapes, shape = {"image": -1}, [], (3, size, size)
+        entries = stepladder_files.entries(rung)
+        for i, entry in enumerate(entries):
+            spec = dict(entry)
+            kind, name = spec.pop("layer"), spec.pop("name")
+            sources = [index[source] for source in spec.pop("inputs")]
+            shape = shapes[sources[0]] if sources[0] >= 0 else (3, size, size)
+            function = activation(spec.pop("activation", None))
+            if i == len(entries) - 1:  # the loss works from logits
+                assert entry["activation"] == "softmax"
+                function = None
+            elif kind == "LeakyReLU":
+                function = partial(F.leaky_relu, negative_slope=spec.get("negative_slope", 0.3))
+            layer, shape = build(kind, spec, shape, classes)
+            self.layers.append(layer)
+            self.activations.append(function)
+            self.wiring.append(sources)
+            self.names.append(name)
+            shapes.append(shape)
+            index[name] = i
+        # The last use of each output, so that nothing is held longer than it is needed.
+        self.last_use = {s: i for i, sources in enumerate(self.wiring) for s in sources}
+
+    def forward(self, x):
+        values = {-1: x}
+        for i, (layer, function, sources) in enumerate(zip(self.layers, self.activations, self.wiring)):
+            inputs = [values[s] for s in sources]
+            for s in sources:
+                if self.last_use[s] == i:
+                    values.pop(s, None)
+            x = layer(*inputs)
+            values[i] = x if function is None else function(x)
+        return values[len(self.layers) - 1]
+
+
+def build(kind: str, spec: dict, shape: tuple, classes: int) -> tuple[nn.Module, tuple]:
+    """The module of one entry of `layers`, without its activation, and the shape [C, H, W] or [features] it gives."""
+    bias = spec.get("use_bias", True)
+    if kind == "Conv2D":
+        return convolution(spec, shape, spec["filters"], 1, bias)
+    if kind == "DepthwiseConv2D":
+        return convolution(spec, shape, shape[0] * spec.get("depth_multiplier", 1), shape[0], bias)
+    if kind == "SeparableConv2D":
+        depthwise, middle = convolution(spec, shape, shape[0] * spec.get("depth_multiplier", 1), shape[0], False)
+        pointwise, shape = convolution({"kernel_size": 1}, middle, spec["filters"], 1, bias)
+        return nn.Sequential(depthwise, pointwise), shape
+    if kind in ("MaxPooling2D", "AveragePooling2D"):
+        return pool(kind, spec, shape)
+    if kind == "BatchNormalization":
+        norm = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
+        return norm(shape[0], eps=spec.get("epsilon", 1e-3), momentum=1.0 - spec.get("momentum", 0.99)), shape
+    if kind == "Dense":
+        units = classes if spec["units"] == "classes" else spec["units"]
+        return nn.Linear(shape[0], units, bias=bias), (units,)
+    if kind == "GlobalAveragePooling2D":
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), (shape[0],)
+    if kind == "Flatten":
+        return (Flatten(), (int(np.prod(shape)),)) if len(shape) == 3 else (nn.Identity(), shape)
+    if kind == "Dropout":
+        return nn.Dropout(spec["rate"]), shape
+    if kind in ("Activation", "LeakyReLU"):
+        return nn.Identity(), shape
+    if kind == "Add":
+        return Add(), shape
+    raise ValueError(f"no PyTorch form of {kind} is written down in stepladder_torch.py")
+
+
+def convolution(spec: dict, shape: tuple, filters: int, groups: int, bias: bool) -> tuple[nn.Module, tuple]:
+    kernel, strides = pair(spec["kernel_size"]), pair(spec.get("strides", 1))
+    pads, sides = placed(spec, shape, kernel, strides)
+
+    def conv(padding):
+        return nn.Conv2d(shape[0], filters, kernel, strides, padding, groups=groups, bias=bias)
+
+    return padded(conv, pads, 0.0), (filters, *sides)
+
+
+def pool(kind: str, spec: dict, shape: tuple) -> tuple[nn.Module, tuple]:
+    kernel = pair(spec.get("pool_size", 2))
+    strides = pair(spec.get("strides", kernel))
+    pads, sides = placed(spec, shape, kernel, strides)
+    if kind == "MaxPooling2D":
+        made = padded(lambda padding: nn.MaxPool2d(kernel, strides, padding), pads, float("-inf"))
+    else:
+        made = nn.AvgPool2d(kernel, strides)
+        made = AveragePool(pads, made) if any(pads) else made
+    return made, (shape[0], *sides)
+
+
+def placed(spec: dict, shape: tuple, kernel: tuple[int, int], strides: tuple[int, int]) -> tuple[tuple, list[int]]:
+    """Pads left, right, top, bottom of a window, and the height and width of its output."""
+    if spec.get("padding", "valid") == "valid":
+        return (0, 0, 0, 0), [(n - k) // s + 1 for n, k, s in zip(shape[1:], kernel, strides)]
+    return same_padding(shape[1:], kernel, strides), [-(-n // s) for n, s in zip(shape[1:], strides)]
+
+
+def padded(make, pads: tuple[int, int, int, int], fill: float) -> nn.Module:
+    """A convolution or pool, made by `make(padding)`, behind pads of its own only where they are not symmetric."""
+    left, right, top, bottom = pads
+    if left == right and top == bottom:
+        return make((top, left))
+    return Padded(pads, fill, make(0))
+
+
+def assign(network: Network, arrays: dict[str, np.ndarray]) -> None:
+    """Fills the network with arrays by Keras' names, in Keras' layouts."""
+    left = dict(arrays)
+
+    def put(parameter, name: str, permute: tuple = ()) -> None:
+        array = torch.from_numpy(np.array(left.pop(name)))
+        parameter.data.copy_(array.permute(permute) if permute else array)
+
+    for name, layer in zip(network.names, network.layers):
+        modules = [module for module in layer.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+        for position, module in enumerate(modules):
+            kernel = ["depthwise_kernel", "pointwise_kernel"][position] if len(modules) == 2 else "kernel"
+            if isinstance(module, nn.Linear):
+                put(module.weight, f"{name}/kernel", (1, 0))
+            elif module.groups > 1 or kernel == "depthwise_kernel":  # H, W, C, M to C x M, 1, H, W
+                array = left.pop(f"{name}/{kernel}")
+                height, width, channels, multiplier = array.shape
+                array = array.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
+                module.weight.data.copy_(torch.from_numpy(array))
+            else:  # HWIO to OIHW
+                put(module.weight, f"{name}/{kernel}", (3, 2, 0, 1))
+            if module.bias is not None:
+                put(module.bias, f"{name}/bias")
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            # Without gamma or beta, PyTorch's stay at one and zero, where they start.
+            for parameter, key in [(layer.weight, "gamma"), (layer.bias, "beta")]:
+                if f"{name}/{key}" in left:
+                    put(parameter, f"{name}/{key}")
+            put(layer.running_mean, f"{name}/moving_mean")
+            put(layer.running_var, f"{name}/moving_variance")
+    assert not left, f"more arrays than parameters: {', '.join(left)}"

@@ -1,0 +1,98 @@
+//! The export for Python against what Keras and PyTorch made of it (`bench/check-loader`), byte for byte and in its
+//! probabilities. With `STEPLADDER_UPDATE_GOLDEN=1` the folder is written anew, and `bench/check-loader` has to follow.
+
+mod support;
+
+use safetensors::SafeTensors;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use stepladder_classifier::{Classifier, Temperature};
+use stepladder_export::{PYTHON_FILES, write_python, write_weights};
+use stepladder_model::{Rung, RungCatalog};
+use support::{CLASSES, fill};
+
+/// What Python needs beside the scripts.
+const FILES: [&str; 3] = ["model.json", "rung.toml", "weights.safetensors"];
+
+#[derive(Deserialize)]
+struct Golden {
+    batch: usize,
+    probabilities: Vec<f32>,
+}
+
+fn every_layer() -> Classifier {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stepladder-nn/tests/rungs/every-layer.toml");
+    let rung = Rung::from_path(&file, &RungCatalog::shipped()).unwrap();
+    support::classifier(&rung, 29).with_temperature(Temperature::new(1.25))
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+#[test]
+fn the_folder_is_the_one_that_keras_and_pytorch_agreed_on() {
+    let classifier = every_layer();
+    if std::env::var_os("STEPLADDER_UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        let folder = golden("every-layer");
+        write_python(&classifier, &folder).unwrap();
+        for (script, _) in PYTHON_FILES {
+            std::fs::remove_file(folder.join(script)).unwrap();
+        }
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("new/keras");
+    write_python(&classifier, &folder).unwrap();
+    for file in FILES {
+        let expected = std::fs::read(golden("every-layer").join(file)).unwrap();
+        assert!(
+            std::fs::read(folder.join(file)).unwrap() == expected,
+            "{file} has changed"
+        );
+    }
+    for (script, text) in PYTHON_FILES {
+        assert_eq!(std::fs::read_to_string(folder.join(script)).unwrap(), text);
+    }
+
+    let golden: Golden = serde_json::from_slice(&std::fs::read(golden("every-layer.json")).unwrap()).unwrap();
+    let found = classifier
+        .model()
+        .predict(fill::images(golden.batch, 29, CLASSES), golden.batch);
+    let rows = found
+        .chunks_exact(CLASSES)
+        .zip(golden.probabilities.chunks_exact(CLASSES));
+    for (row, expected) in rows {
+        let row = classifier.temperature().unwrap().apply(row);
+        for (probability, expected) in row.iter().zip(expected) {
+            assert!(
+                (probability - expected).abs() < 1e-5,
+                "{row:?}, Python has {expected:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn plain_weights_are_the_parameters() {
+    let classifier = every_layer();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weights.safetensors");
+    write_weights(&classifier, &file).unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let arrays = classifier.model().to_arrays();
+    assert_eq!(tensors.len(), arrays.len());
+    for array in arrays {
+        let tensor = tensors.tensor(&array.name).unwrap();
+        assert_eq!(tensor.shape(), array.shape);
+        let values: Vec<u8> = array
+            .values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        assert_eq!(tensor.data(), values);
+    }
+}

@@ -1,0 +1,62 @@
+//! Classifiers with made-up weights and photos of noise, the same on every machine, and what rten makes of them.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+#[path = "../../../stepladder-nn/tests/fill/mod.rs"]
+pub mod fill;
+
+use stepladder_classifier::Classifier;
+use stepladder_data::RgbPhoto;
+use stepladder_export::{OnnxOptions, Runtime, Verification, Verifier, to_onnx};
+use stepladder_model::{Rung, RungCatalog};
+use stepladder_nn::{Array, Device, Model};
+
+/// Classes of every classifier here.
+pub const CLASSES: usize = 5;
+
+/// A classifier with weights of a plausible scale, and statistics of batch normalization away from 0 and 1.
+pub fn classifier(rung: &Rung, size: usize) -> Classifier {
+    let network = rung.network(size, CLASSES).unwrap();
+    let specs = network.nodes.iter().flat_map(|node| &node.parameters);
+    let arrays = specs.map(|spec| {
+        let values = fill::parameter(&spec.name, &spec.shape);
+        Array::new(&spec.name, spec.shape.clone(), values)
+    });
+    let arrays = arrays.collect();
+    let model = Model::from_arrays(network, arrays, Device::Cpu).unwrap();
+    let classes = (0..CLASSES).map(|class| format!("class {class}")).collect();
+    Classifier::new(model, rung.clone(), classes)
+}
+
+/// A rung of these layers.
+pub fn rung(layers: &str, size: usize) -> Rung {
+    let toml = format!(
+        "name = \"made-up\"\nchange = \"For a test\"\nlayers = [{layers}]\n[input]\nsize = {size}\n\
+         [training]\nepochs = 1\n[optimizer]\ntype = \"adam\"\n"
+    );
+    Rung::from_toml(&toml, "made-up.toml", &RungCatalog::shipped()).unwrap()
+}
+
+/// Squares of noise.
+pub fn photos(count: usize, size: usize) -> Vec<RgbPhoto> {
+    let values = fill::images(count, size, CLASSES);
+    let photos = values.chunks_exact(size * size * 3).map(|values| {
+        let pixels = values.iter().map(|value| (value * 255.0).round() as u8).collect();
+        RgbPhoto::new(size as u32, size as u32, pixels).unwrap()
+    });
+    photos.collect()
+}
+
+/// What rten makes of an export, beside the classifier's answers; photos go in batches of 3, so that the last is another size.
+pub fn verified(classifier: &Classifier, options: &OnnxOptions, count: usize) -> Verification {
+    let onnx = to_onnx(classifier, options).unwrap();
+    let runtime = Runtime::load(onnx, options.input, 2).unwrap();
+    let mut verifier = Verifier::new(classifier, &runtime);
+    for photos in photos(count, classifier.size()).chunks(3) {
+        let answers = verifier.ask(photos).unwrap();
+        for row in answers.theirs {
+            assert_eq!(row.len(), CLASSES);
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{row:?}");
+        }
+    }
+    verifier.verification()
+}
