@@ -1,6 +1,8 @@
 //! A trained classifier as one object and one file.
 
 use crate::evaluation::Predictions;
+use crate::predictor::Predictor;
+use crate::temperature::Temperature;
 use crate::weights::{WeightsError, WeightsFile, read_arrays, write_arrays};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ pub struct Classifier {
     model: Model,
     rung: Rung,
     classes: Vec<String>,
+    temperature: Option<Temperature>,
 }
 
 /// How a photo becomes the network's input, in words and numbers that another program can follow.
@@ -61,6 +64,16 @@ struct Header {
     /// How activations were stored in training, and are when predicting; files without it are f32.
     #[serde(default = "f32_name")]
     precision: String,
+    /// How probabilities become calibrated; absent where there were no validation photos to fit it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calibration: Option<Calibration>,
+}
+
+/// How probabilities become calibrated.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Calibration {
+    /// What the logits are divided by.
+    temperature: f64,
 }
 
 fn f32_name() -> String {
@@ -89,6 +102,14 @@ pub enum ClassifierError {
         /// What is wrong.
         reason: String,
     },
+    /// The calibration is no number above zero.
+    #[error("{}: the calibration inside the file is damaged: temperature {temperature} is not above 0; copy it again, or train again", path.display())]
+    Temperature {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        temperature: f64,
+    },
     /// The arrays are not the network's parameters.
     #[error("{}: {source}", path.display())]
     Model {
@@ -107,7 +128,17 @@ impl Classifier {
     /// If there are not as many names as outputs.
     pub fn new(model: Model, rung: Rung, classes: Vec<String>) -> Classifier {
         assert_eq!(model.network().classes, classes.len(), "one name for each output");
-        Classifier { model, rung, classes }
+        Classifier {
+            model,
+            rung,
+            classes,
+            temperature: None,
+        }
+    }
+
+    /// The same classifier with its probabilities calibrated by `temperature`, which [`Classifier::predictor`] applies.
+    pub fn with_temperature(self, temperature: Option<Temperature>) -> Classifier {
+        Classifier { temperature, ..self }
     }
 
     /// Reads a `model.safetensors`, which may come from anywhere: everything in it is checked.
@@ -135,10 +166,20 @@ impl Classifier {
             path: path.to_path_buf(),
             source,
         })?;
+        let temperature = match document.calibration {
+            Some(Calibration { temperature }) => {
+                Some(Temperature::new(temperature).ok_or(ClassifierError::Temperature {
+                    path: path.to_path_buf(),
+                    temperature,
+                })?)
+            }
+            None => None,
+        };
         Ok(Classifier {
             model: model.with_precision(precision),
             rung,
             classes: document.classes,
+            temperature,
         })
     }
 
@@ -151,6 +192,9 @@ impl Classifier {
             preprocessing: Preprocessing::new(self.size()),
             rung: self.rung.to_toml(),
             precision: self.model.precision().to_string(),
+            calibration: self.temperature.map(|temperature| Calibration {
+                temperature: temperature.value(),
+            }),
         };
         Ok(write_arrays(path, &header, &self.model.to_arrays())?)
     }
@@ -175,7 +219,18 @@ impl Classifier {
         &self.model
     }
 
-    /// Probabilities of each class for each photo, in the order of [`Classifier::classes`].
+    /// How probabilities become calibrated; `None` where they are not.
+    pub fn temperature(&self) -> Option<Temperature> {
+        self.temperature
+    }
+
+    /// The classifier made ready to answer: faster than the model itself, and calibrated.
+    pub fn predictor(&self) -> Predictor {
+        Predictor::new(self)
+    }
+
+    /// Probabilities of each class for each photo, in the order of [`Classifier::classes`], as the network gives them: not
+    /// calibrated.
     pub fn predict(&self, photos: &[RgbPhoto]) -> Vec<Vec<f32>> {
         if photos.is_empty() {
             return Vec::new();

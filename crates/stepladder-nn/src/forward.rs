@@ -1,5 +1,9 @@
 //! One pass of a batch of photos through a network: the steps of its plan, in terms of [`crate::ops`].
 
+mod last_map;
+
+pub(crate) use last_map::{Mapped, through_last_map};
+
 use crate::ops::{self, Norm, NormStatistics, Tail, Window, WithStatistics};
 use crate::plan::{Epilogue, Plan, Step};
 use crate::precision::Precision;
@@ -13,6 +17,9 @@ use stepladder_model::{Activation, BatchNormalization, Layer, Network, Node, Sou
 pub(crate) enum Mode {
     /// Moving statistics, no dropout.
     Inference,
+    /// The same with gradients. Kernels take a recorded batch norm to be one of training, whose statistics have gradients of
+    /// their own, so that Burn's operations compute it here.
+    Explanation,
     /// Statistics of the batch, dropout with masks drawn from this seed and step.
     Training { seed: u64, step: u64 },
 }
@@ -222,7 +229,7 @@ impl<'a> Walk<'a> {
             Layer::GlobalAveragePooling2D => Value::Vector(ops::global_average_pool(x.map())),
             Layer::Flatten => Value::Vector(x.rows()),
             Layer::Dropout(layer) => match self.mode {
-                Mode::Inference => x,
+                Mode::Inference | Mode::Explanation => x,
                 Mode::Training { seed, step } => {
                     let key = Stream::new(seed, &format!("dropout {index}"), step).key();
                     match x {
@@ -272,7 +279,10 @@ impl<'a> Walk<'a> {
             activation: epilogue.activation,
             pool: epilogue.pool,
         };
-        let (y, statistics) = ops::epilogue(x, norm, skip, tail);
+        let (y, statistics) = match self.mode {
+            Mode::Explanation if norm.is_some() => ops::composed_epilogue(x, norm, skip, tail),
+            _ => ops::epilogue(x, norm, skip, tail),
+        };
         if let (Some(node), Some(statistics)) = (epilogue.norm, statistics) {
             self.move_statistics(node, statistics);
         }
@@ -301,7 +311,7 @@ impl<'a> Walk<'a> {
             epsilon: layer.epsilon,
             statistics: match self.mode {
                 Mode::Training { .. } => NormStatistics::Batch(statistics),
-                Mode::Inference => {
+                Mode::Inference | Mode::Explanation => {
                     NormStatistics::Moving([values[moving].clone(), values[moving + 1].clone()])
                 }
             },

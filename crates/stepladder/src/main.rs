@@ -47,6 +47,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
         Command::FindLr(arguments) => commands::find_lr(arguments, output),
         Command::Evaluate(arguments) => commands::evaluate(arguments, output),
         Command::Predict(arguments) => commands::predict(arguments, output),
+        Command::Serve(arguments) => commands::serve(arguments, output),
         Command::Climb(arguments) => commands::climb(arguments, output),
         Command::Compare(arguments) => commands::compare(arguments, output),
         Command::Models(arguments) => commands::models(arguments, output),
