@@ -1,10 +1,12 @@
-//! Batch normalization folded into the layer before it, for inference.
+//! A network made ready for inference: batch normalization folded into the layer before it, and weights packed.
 //!
 //! With moving statistics, y = gamma (x - mean) / sqrt(variance + epsilon) + beta is one factor and one shift for each
 //! channel. Where x comes from a layer with weights that nobody else reads, its weights and bias take them, and the
 //! normalization is gone from the network.
 
 use crate::array::Array;
+use crate::ops::{self, Packed};
+use crate::precision::Precision;
 use stepladder_model::{
     Activation, BatchNormalization, Initializer, Layer, Network, Node, ParameterSpec, Source,
 };
@@ -44,6 +46,35 @@ pub(crate) fn fold(network: &Network, arrays: Vec<Array>) -> (Network, Vec<Array
         augmentation: network.augmentation.clone(),
     };
     (network, parameters.into_iter().flatten().collect())
+}
+
+/// For each of `arrays`, the parameters in the order of the network's nodes: packed for activations of `precision` where it is
+/// the kernel of a convolution or of a dense layer.
+pub(crate) fn packed(network: &Network, arrays: &[Array], precision: Precision) -> Vec<Option<Packed>> {
+    let mut arrays = arrays.iter();
+    let mut packed = Vec::new();
+    for (index, node) in network.nodes.iter().enumerate() {
+        let kernel = match node.layer {
+            Layer::Conv2D(_) | Layer::Dense(_) => Some(0),
+            Layer::SeparableConv2D(_) => Some(1),
+            _ => None,
+        };
+        // The last layer is f32 at any precision.
+        let precision = if index + 1 == network.nodes.len() {
+            Precision::F32
+        } else {
+            precision
+        };
+        for (position, array) in arrays.by_ref().take(node.parameters.len()).enumerate() {
+            let shape = match *array.shape.as_slice() {
+                [height, width, from, to] => [height, width, from, to],
+                [from, to] => [1, 1, from, to],
+                _ => [0; 4],
+            };
+            packed.push((kernel == Some(position)).then(|| ops::pack(shape, &array.values, precision)));
+        }
+    }
+    packed
 }
 
 /// The node that the batch normalization at `index` can be folded into.

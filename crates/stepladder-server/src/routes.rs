@@ -4,7 +4,7 @@ use crate::answer::{PhotoAnswer, Predictions};
 use crate::guard::guard;
 use crate::metrics::Gauges;
 use crate::models::Loaded;
-use crate::page;
+use crate::page::page;
 use crate::queue::Job;
 use crate::refusal::Refusal;
 use crate::request::{Options, Sent, SentPhotos};
@@ -24,9 +24,7 @@ use tokio::task::JoinSet;
 /// The whole service.
 pub(crate) fn routes(app: Arc<App>) -> Router {
     Router::new()
-        .route("/", get(page::html))
-        .route("/page.css", get(page::css))
-        .route("/page.js", get(page::script))
+        .route("/", get(page))
         .route("/v1/predict", post(predict))
         .route("/v1/models", get(models))
         .route("/healthz", get(health))

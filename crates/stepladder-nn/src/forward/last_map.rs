@@ -27,7 +27,7 @@ pub(crate) fn through_last_map(
     visit: impl FnOnce(Tensor<4>) -> Tensor<4>,
 ) -> Option<Mapped> {
     let (last, node) = last_map(network, plan)?;
-    let mut walk = Walk::new(network, plan, parameters, images, Mode::Inference);
+    let mut walk = Walk::new(network, plan, parameters.into(), images, Mode::Inference);
     plan.steps[..last].iter().for_each(|step| walk.step(step));
     let pool = match &plan.steps[last] {
         Step::Epilogue(epilogue) => {
