@@ -9,6 +9,7 @@ mod find_lr;
 mod models;
 mod new_rung;
 mod predict;
+mod serve;
 mod train;
 
 pub(crate) use bench::bench;
@@ -20,6 +21,7 @@ pub(crate) use find_lr::find_lr;
 pub(crate) use models::models;
 use new_rung::new_rung;
 pub(crate) use predict::predict;
+pub(crate) use serve::serve;
 pub(crate) use train::{resume, train};
 
 use crate::arguments::{CacheArguments, DataArguments};
