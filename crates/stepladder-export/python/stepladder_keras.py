@@ -7,7 +7,6 @@
 `stepladder_files.prepare` makes such a photo from a file.
 """
 
-import re
 from pathlib import Path
 
 import keras
@@ -66,9 +65,7 @@ def layer(spec: dict, defaults: dict, classes: int, name: str) -> kl.Layer:
         spec["units"] = classes
     if isinstance(spec.get("activation"), dict):
         spec["activation"] = function(spec["activation"])
-    if re.fullmatch(r"[A-Za-z0-9_.\-]+", name):  # Keras takes no other names
-        spec["name"] = name
-    return getattr(kl, kind)(**spec)
+    return getattr(kl, kind)(name=name, **spec)
 
 
 def function(spec: dict):

@@ -79,7 +79,7 @@ fn temperature(classifier: &Classifier) -> Option<f64> {
     (temperature != 1.0).then_some(temperature)
 }
 
-/// A model in f32 for photos as floats, and the names of the values that its operations give, before any quantization.
+/// A model in f32 for photos as bytes, and the names of the values that its operations give, before any quantization.
 pub(crate) fn observable(classifier: &Classifier) -> (Vec<u8>, Graph, Vec<String>) {
     let graph = lower(classifier.model().network(), classifier.model().to_arrays());
     let (builder, names) = emit(&graph, temperature(classifier), InputForm::Uint8Nhwc, None);

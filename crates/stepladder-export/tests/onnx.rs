@@ -50,10 +50,10 @@ fn every_layer_gives_the_same_probabilities() {
 #[test]
 fn unusual_networks_give_the_same_probabilities() {
     for layers in [
-        // A softmax of its own, dropout between a layer and its normalization, normalization of vectors, names that look
-        // like parts of others.
+        // A softmax of its own, dropout between a layer and its normalization, normalization of vectors, names that the
+        // model has for itself.
         r#"{ layer = "Conv2D", filters = 4, kernel_size = 3, strides = [1, 2], name = "a", activation = "relu" },
-           { layer = "BatchNormalization", scale = false, name = "a/relu" }, { layer = "Flatten", name = "a/kernel" },
+           { layer = "BatchNormalization", scale = false, name = "probabilities" }, { layer = "Flatten", name = "preprocessing" },
            { layer = "Dense", units = 8, use_bias = false }, { layer = "Dropout", rate = 0.5 },
            { layer = "BatchNormalization", center = false }, { layer = "Activation", activation = "gelu" },
            { layer = "BatchNormalization" }, { layer = "Dense", units = "classes" },

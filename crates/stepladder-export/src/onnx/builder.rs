@@ -50,7 +50,7 @@ impl Attribute {
 /// An ONNX graph in the making.
 pub(super) struct Builder {
     graph: GraphProto,
-    /// Names given so far. A rung may name a layer like a part of another.
+    /// Names given so far. A rung may name a layer as the model names its output.
     names: HashSet<String>,
 }
 

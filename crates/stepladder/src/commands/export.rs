@@ -75,7 +75,7 @@ fn place(arguments: &ExportArguments, model: &Path, name: &str) -> anyhow::Resul
             false => {
                 let stem = model.file_stem().unwrap_or_default().to_string_lossy();
                 match name.split_once('.') {
-                    Some((name, ending)) if name == "model" => format!("{stem}.{ending}"),
+                    Some(("model", ending)) => format!("{stem}.{ending}"),
                     _ => format!("{stem}-{name}"),
                 }
             }
