@@ -32,7 +32,11 @@ fn check(rung: &Rung, size: usize, left: usize) {
     let expected = model.predict(images.clone(), PHOTOS);
     let found = folded.predict(images, PHOTOS);
     for (found, expected) in found.iter().zip(&expected) {
-        assert!((found - expected).abs() < 1e-5, "{}: {found} instead of {expected}", rung.name);
+        assert!(
+            (found - expected).abs() < 1e-5,
+            "{}: {found} instead of {expected}",
+            rung.name
+        );
     }
 }
 
