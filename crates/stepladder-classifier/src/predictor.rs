@@ -119,16 +119,16 @@ mod tests {
 
     fn classifier() -> Classifier {
         let rung = RungCatalog::shipped().get("m10").unwrap();
-        let network = rung.network(16, 3).unwrap();
+        let network = rung.network(32, 3).unwrap();
         let names = ["a", "b", "c"].map(String::from).to_vec();
         Classifier::new(Model::new(network, 5, Device::Cpu), rung, names)
     }
 
     /// Two photos: a ramp, and a ramp the other way.
     fn ramps() -> Vec<f32> {
-        let ramp = |x: usize| [x as f32 / 16.0, 0.5, 0.25];
+        let ramp = |x: usize| [x as f32 / 32.0, 0.5, 0.25];
         let photo =
-            |mirror: bool| (0..256).flat_map(move |i| ramp(if mirror { 15 - i % 16 } else { i % 16 }));
+            |mirror: bool| (0..1024).flat_map(move |i| ramp(if mirror { 31 - i % 32 } else { i % 32 }));
         photo(false).chain(photo(true)).collect()
     }
 
