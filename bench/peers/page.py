@@ -18,10 +18,11 @@ def look(browser, url: str, photos: list[str], scheme: str, width: int, picture:
     page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
     page.on("request", lambda r: None if r.url.startswith((url, "blob:", "data:")) else wrong.append(f"asks {r.url}"))
     page.goto(url)
-    page.wait_for_function("document.getElementById('model').options.length > 0")
+    page.locator("#model option").first.wait_for(state="attached")
     page.set_input_files("#files", photos)
-    answered = "[...document.querySelectorAll('.answer')].every((answer) => answer.querySelector('tbody tr'))"
-    page.wait_for_function(answered, timeout=30_000)
+    # The page's policy forbids the evaluation that Playwright's own waiting for a function needs.
+    for number in range(len(photos)):
+        page.locator(".answer").nth(number).locator("tbody tr").first.wait_for(timeout=30_000)
     page.wait_for_timeout(500)
     if page.locator(".answer").count() != len(photos):
         wrong.append(f"{page.locator('.answer').count()} answers for {len(photos)} photos")

@@ -99,7 +99,8 @@ impl Predictor {
     fn mirrored(&self, images: &[f32]) -> Vec<f32> {
         let row = self.size() * 3;
         let rows = images.chunks_exact(row);
-        rows.flat_map(|row| row.rchunks_exact(3).flatten().copied()).collect()
+        rows.flat_map(|row| row.rchunks_exact(3).flatten().copied())
+            .collect()
     }
 }
 
@@ -118,15 +119,16 @@ mod tests {
 
     fn classifier() -> Classifier {
         let rung = RungCatalog::shipped().get("m10").unwrap();
-        let network = rung.network(16, 3).unwrap();
+        let network = rung.network(32, 3).unwrap();
         let names = ["a", "b", "c"].map(String::from).to_vec();
         Classifier::new(Model::new(network, 5, Device::Cpu), rung, names)
     }
 
     /// Two photos: a ramp, and a ramp the other way.
     fn ramps() -> Vec<f32> {
-        let ramp = |x: usize| [x as f32 / 16.0, 0.5, 0.25];
-        let photo = |mirror: bool| (0..256).flat_map(move |i| ramp(if mirror { 15 - i % 16 } else { i % 16 }));
+        let ramp = |x: usize| [x as f32 / 32.0, 0.5, 0.25];
+        let photo =
+            |mirror: bool| (0..1024).flat_map(move |i| ramp(if mirror { 31 - i % 32 } else { i % 32 }));
         photo(false).chain(photo(true)).collect()
     }
 
@@ -134,9 +136,8 @@ mod tests {
     fn an_answer_is_the_models_own_at_the_temperature() {
         let classifier = classifier();
         let raw = classifier.model().predict(ramps(), 2);
-        let close = |found: &[f32], expected: &[f32]| {
-            found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5)
-        };
+        let close =
+            |found: &[f32], expected: &[f32]| found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5);
         let plain = Predictor::new(&classifier).predict(ramps());
         assert!(close(&plain.concat(), &raw));
         let temperature = Temperature::new(2.0);

@@ -301,10 +301,16 @@ fn photos_in_a_zip_are_found_whatever_it_is_called() {
     );
     let (files, skipped) = find_photos(&path).expect("a zip");
     let shown = path.to_string_lossy();
-    assert_eq!(names(&files), [format!("{shown}/b/two.png"), format!("{shown}/one.png")]);
+    assert_eq!(
+        names(&files),
+        [format!("{shown}/b/two.png"), format!("{shown}/one.png")]
+    );
     assert_eq!(skipped.len(), 1, "{skipped:?}");
     assert_eq!(files[0].read().expect("a good photo").width(), 8);
     assert!(files[1].read().is_err(), "cut short");
     let damaged = place.write("cut.zip", b"PK\x03\x04 and no more");
-    assert!(matches!(find_photos(&damaged), Err(DataError::DamagedArchive { .. })));
+    assert!(matches!(
+        find_photos(&damaged),
+        Err(DataError::DamagedArchive { .. })
+    ));
 }

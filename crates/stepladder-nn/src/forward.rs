@@ -135,13 +135,7 @@ impl Parameters<'_> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(
-        network: &'a Network,
-        plan: &Plan,
-        values: Values<'a>,
-        images: Tensor<4>,
-        mode: Mode,
-    ) -> Walk<'a> {
+    fn new(network: &'a Network, plan: &Plan, values: Values<'a>, images: Tensor<4>, mode: Mode) -> Walk<'a> {
         let count = network.nodes.len();
         let mut first = 0;
         let own = network.nodes.iter().map(|node| {
@@ -217,7 +211,13 @@ impl<'a> Walk<'a> {
         match &node.layer {
             Layer::Conv2D(layer) => {
                 let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
-                let y = ops::conv2d(x.map(), parameters.weights(0), parameters.bias(1), window, statistics);
+                let y = ops::conv2d(
+                    x.map(),
+                    parameters.weights(0),
+                    parameters.bias(1),
+                    window,
+                    statistics,
+                );
                 Value::Map(self.keep(index, y)).activated(activation)
             }
             Layer::DepthwiseConv2D(layer) => {
@@ -230,7 +230,13 @@ impl<'a> Walk<'a> {
                 let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
                 let pointwise = Window::new([1, 1], [1, 1], layer.padding);
                 let (y, _) = ops::depthwise_conv2d(x.map(), parameters.get(0), None, window, false);
-                let y = ops::conv2d(y, parameters.weights(1), parameters.bias(2), pointwise, statistics);
+                let y = ops::conv2d(
+                    y,
+                    parameters.weights(1),
+                    parameters.bias(2),
+                    pointwise,
+                    statistics,
+                );
                 Value::Map(self.keep(index, y)).activated(activation)
             }
             Layer::Dense(_) => {

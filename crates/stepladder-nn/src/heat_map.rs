@@ -52,7 +52,9 @@ impl MapGradient {
         }
         let heat = self.map.chunks_exact(self.channels).map(|place| {
             let features = place.iter().zip(&weights);
-            let sum: f64 = features.map(|(feature, weight)| f64::from(*feature) * weight).sum();
+            let sum: f64 = features
+                .map(|(feature, weight)| f64::from(*feature) * weight)
+                .sum();
             sum.max(0.0)
         });
         let heat: Vec<f64> = heat.collect();
@@ -77,7 +79,8 @@ impl Model {
     /// If `image` is not that long, or `class` is no class.
     pub fn map_gradient(&self, image: Vec<f32>, class: usize) -> Option<MapGradient> {
         // A leaf, so that gradients end here.
-        let (mapped, score) = self.score_through(image, class, |map| map.inner().autodiff().require_grad())?;
+        let (mapped, score) =
+            self.score_through(image, class, |map| map.inner().autodiff().require_grad())?;
         let [_, height, width, channels] = mapped.map.dims();
         let gradient = mapped.map.grad(&score.backward());
         // A map that the score does not depend on has no gradient.

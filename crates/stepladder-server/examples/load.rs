@@ -4,7 +4,7 @@
 //! Each connection sends the photo, waits for the answer, and sends it again. What is counted is every request that was begun
 //! before the time was over. Refuses any address but the loopback interface's.
 
-use std::io::{BufRead, BufReader, Error, Read, Write};
+use std::io::{BufRead, BufReader, Error, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -48,11 +48,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     let elapsed = start.elapsed().as_secs_f64();
     times.sort();
-    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
+    let at = |share: f64| {
+        times
+            .get((times.len() as f64 * share) as usize)
+            .copied()
+            .unwrap_or_default()
+    };
     let mebibytes = |bytes: Option<&u64>| bytes.map_or(0, |bytes| bytes >> 20);
-    println!("requests    {} in {elapsed:.1} s, {:.0} a second", times.len(), times.len() as f64 / elapsed);
+    println!(
+        "requests    {} in {elapsed:.1} s, {:.0} a second",
+        times.len(),
+        times.len() as f64 / elapsed
+    );
     println!("errors      {} {errors:?}", errors.len());
-    println!("p50 {:.1?}  p90 {:.1?}  p99 {:.1?}  most {:.1?}", at(0.5), at(0.9), at(0.99), at(1.0 - 1e-9));
+    println!(
+        "p50 {:.1?}  p90 {:.1?}  p99 {:.1?}  most {:.1?}",
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(1.0 - 1e-9)
+    );
     // The first seconds fill the buffers.
     println!(
         "memory      {} MiB after 5 s, {} MiB at the end, {} MiB at most",
@@ -60,7 +75,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         mebibytes(memory.last()),
         mebibytes(memory.iter().max())
     );
-    if errors.is_empty() { Ok(()) } else { Err("some requests failed".into()) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err("some requests failed".into())
+    }
 }
 
 /// Asks until the time is over, and gives the time of each answer.
@@ -74,7 +93,10 @@ fn client(address: SocketAddr, request: &[u8], over: &AtomicBool) -> Result<Vec<
         stream.write_all(request)?;
         let (status, body) = answer(&mut answers)?;
         if status != 200 {
-            return Err(Error::other(format!("{status}: {}", String::from_utf8_lossy(&body))));
+            return Err(Error::other(format!(
+                "{status}: {}",
+                String::from_utf8_lossy(&body)
+            )));
         }
         times.push(start.elapsed());
     }
@@ -106,9 +128,13 @@ fn answer(from: &mut impl BufRead) -> Result<(u16, Vec<u8>), Error> {
 /// The memory that the server says it holds.
 fn resident_bytes(address: SocketAddr) -> Option<u64> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .ok()?;
     let (_, body) = answer(&mut BufReader::new(stream)).ok()?;
     let text = String::from_utf8(body).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("process_resident_memory_bytes "))?;
     line.parse().ok()
 }

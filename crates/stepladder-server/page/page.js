@@ -132,7 +132,7 @@ function show(answer, photo) {
     return row;
   });
   answer.querySelector("tbody").replaceChildren(...rows);
-  if (photo.heat) warm(answer.querySelector(".warm"), photo.heat, best);
+  if (photo.heat) warm(answer.querySelector(".warm"), photo.heat);
 }
 
 // The central square, as the network sees it; browsers turn photos upright by themselves.
@@ -151,13 +151,12 @@ async function draw(file, canvas) {
   }
 }
 
-// The heat map over the photo: clear where nothing speaks for the class, then blue, yellow, red.
+// The heat map over the photo: clear where nothing speaks for the class, then yellow, then red.
 function warm(canvas, heat) {
   const small = new OffscreenCanvas(heat.width, heat.height);
   const pixels = new ImageData(heat.width, heat.height);
   heat.values.forEach((value, at) => {
-    const color = [255 * Math.min(1, 2 * value), 255 * (1 - Math.abs(2 * value - 1)), 255 * Math.max(0, 1 - 2 * value), 255 * Math.min(1, 1.6 * value)];
-    pixels.data.set(color, 4 * at);
+    pixels.data.set([255, 220 * (1 - value), 0, 255 * Math.min(1, 2 * value)], 4 * at);
   });
   small.getContext("2d").putImageData(pixels, 0, 0);
   canvas.width = canvas.height = SIDE;

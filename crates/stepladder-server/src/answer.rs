@@ -75,7 +75,11 @@ impl PhotoAnswer {
                 height: heat.height,
                 width: heat.width,
                 // Three digits are more than a picture shows.
-                values: heat.values.iter().map(|value| (value * 1000.0).round() / 1000.0).collect(),
+                values: heat
+                    .values
+                    .iter()
+                    .map(|value| (value * 1000.0).round() / 1000.0)
+                    .collect(),
             }),
         }
     }

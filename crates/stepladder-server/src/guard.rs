@@ -42,7 +42,8 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    app.metrics.request(path, response.status().as_u16(), start.elapsed());
+    app.metrics
+        .request(path, response.status().as_u16(), start.elapsed());
     response
 }
 
@@ -94,8 +95,14 @@ fn is_loopback_name(host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether the origin is the server itself.
@@ -107,14 +114,19 @@ fn is_own(origin: &HeaderValue, host: &str) -> bool {
 
 /// Whether the headers carry the token. Takes as long for a wrong one, whatever is wrong with it.
 fn carries(headers: &HeaderMap, token: &str) -> bool {
-    let sent = headers.get(header::AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);
+    let sent = headers
+        .get(header::AUTHORIZATION)
+        .map_or(&[][..], HeaderValue::as_bytes);
     let Some((scheme, sent)) = sent.split_at_checked("Bearer ".len()) else {
         return false;
     };
     let token = token.as_bytes();
-    let difference = token.iter().enumerate().fold(sent.len() ^ token.len(), |difference, (at, byte)| {
-        difference | usize::from(byte ^ sent.get(at).copied().unwrap_or_default())
-    });
+    let difference = token
+        .iter()
+        .enumerate()
+        .fold(sent.len() ^ token.len(), |difference, (at, byte)| {
+            difference | usize::from(byte ^ sent.get(at).copied().unwrap_or_default())
+        });
     scheme.eq_ignore_ascii_case(b"Bearer ") && difference == 0
 }
 
@@ -122,10 +134,15 @@ fn preflight() -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type",
+        ),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
     response
 }
@@ -136,10 +153,25 @@ mod tests {
 
     #[test]
     fn this_machine_has_few_names() {
-        for own in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.8.8.8", "[::1]:8080", "[::1]"] {
+        for own in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "127.8.8.8",
+            "[::1]:8080",
+            "[::1]",
+        ] {
             assert!(is_loopback_name(own), "{own}");
         }
-        for other in ["evil.example", "evil.example:8080", "localhost.evil.example", "10.0.0.1", "", ":80", "127.0.0.1.nip.io"] {
+        for other in [
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "",
+            ":80",
+            "127.0.0.1.nip.io",
+        ] {
             assert!(!is_loopback_name(other), "{other}");
         }
     }
@@ -159,7 +191,15 @@ mod tests {
             carries(&headers, "secret")
         };
         assert!(believed("Bearer secret") && believed("bearer secret"));
-        for wrong in ["", "Bearer", "Bearer ", "Bearer secre", "Bearer secrets", "Basic secret", "Bearer Secret"] {
+        for wrong in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer secre",
+            "Bearer secrets",
+            "Basic secret",
+            "Bearer Secret",
+        ] {
             assert!(!believed(wrong), "{wrong}");
         }
     }

@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Upper bounds of the buckets of a request's time, in seconds.
-const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
 
 /// Upper bounds of the buckets of a batch's size, in photos.
 const PHOTOS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
@@ -74,7 +76,12 @@ impl Metrics {
     /// Everything as text.
     pub fn text(&self, gauges: &Gauges) -> String {
         let mut text = String::new();
-        head(&mut text, "stepladder_requests_total", "counter", "Answered requests");
+        head(
+            &mut text,
+            "stepladder_requests_total",
+            "counter",
+            "Answered requests",
+        );
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         for ((path, status), count) in requests.iter() {
             let _ = writeln!(
@@ -103,7 +110,12 @@ impl Metrics {
             "Photos that are decoded, computed or waiting",
             gauges.queued as u64,
         );
-        single("stepladder_connections", "gauge", "Open connections", gauges.connections as u64);
+        single(
+            "stepladder_connections",
+            "gauge",
+            "Open connections",
+            gauges.connections as u64,
+        );
         single(
             "stepladder_model_reloads_total",
             "counter",
@@ -147,7 +159,10 @@ impl Histogram {
         }
         below += self.counts[self.bounds.len()].load(Ordering::Relaxed);
         let sum = self.sum.load(Ordering::Relaxed) as f64 / 1e6;
-        let _ = writeln!(text, "{name}_bucket{{le=\"+Inf\"}} {below}\n{name}_sum {sum}\n{name}_count {below}");
+        let _ = writeln!(
+            text,
+            "{name}_bucket{{le=\"+Inf\"}} {below}\n{name}_sum {sum}\n{name}_count {below}"
+        );
     }
 }
 
@@ -191,7 +206,10 @@ mod tests {
             "stepladder_batch_photos_count 5",
             "stepladder_queued_photos 7",
         ] {
-            assert!(text.lines().any(|found| found == line), "{line} is missing from\n{text}");
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line} is missing from\n{text}"
+            );
         }
     }
 }

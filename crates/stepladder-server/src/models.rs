@@ -109,7 +109,10 @@ impl Models {
 
     /// What is served now, in the order in which it was given.
     pub fn info(&self) -> Vec<ModelInfo> {
-        self.slots.iter().map(|slot| slot.current().info.clone()).collect()
+        self.slots
+            .iter()
+            .map(|slot| slot.current().info.clone())
+            .collect()
     }
 
     /// The model of that name, or the first.
@@ -202,7 +205,10 @@ fn name_of(file: &Path) -> String {
         Some(stem) if stem != "model" => Some(stem),
         _ => whole.parent().and_then(Path::file_name),
     };
-    named.map_or_else(|| String::from("model"), |name| name.to_string_lossy().into_owned())
+    named.map_or_else(
+        || String::from("model"),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// `name`, or it with the first number from 2 that is not taken.
@@ -219,7 +225,10 @@ mod tests {
 
     #[test]
     fn names_are_those_of_runs_and_never_shared() {
-        assert_eq!(name_of(Path::new("runs/flowers5-m13-1/model.safetensors")), "flowers5-m13-1");
+        assert_eq!(
+            name_of(Path::new("runs/flowers5-m13-1/model.safetensors")),
+            "flowers5-m13-1"
+        );
         assert_eq!(name_of(Path::new("roses.safetensors")), "roses");
         let mut taken = HashSet::new();
         let names = ["a", "a", "b", "a"].map(|name| unused(name, &mut taken));

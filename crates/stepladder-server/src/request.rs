@@ -130,7 +130,9 @@ impl SentPhotos {
                 bytes: body,
             }],
             Form::Json => json(&body)?,
-            Form::Multipart => multipart(Request::from_parts(parts, Body::from(body)), app.config.photos).await?,
+            Form::Multipart => {
+                multipart(Request::from_parts(parts, Body::from(body)), app.config.photos).await?
+            }
         };
         if photos.is_empty() {
             return Err(Refusal::bad("no_photos", "there is no photo in the request"));
@@ -149,7 +151,12 @@ impl Form {
             return Ok(Form::Picture);
         };
         let kind = kind.to_str().unwrap_or_default();
-        let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = kind
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         match essence.as_str() {
             "application/json" => Ok(Form::Json),
             "multipart/form-data" => Ok(Form::Multipart),
@@ -180,7 +187,10 @@ fn json(body: &[u8]) -> Result<Vec<Sent>, Refusal> {
                     name,
                     bytes: bytes.into(),
                 }),
-                Err(error) => Err(Refusal::bad("bad_base64", format!("{name}: its data is no base64: {error}"))),
+                Err(error) => Err(Refusal::bad(
+                    "bad_base64",
+                    format!("{name}: its data is no base64: {error}"),
+                )),
             }
         })
         .collect()
@@ -217,7 +227,10 @@ fn too_many(most: usize) -> Refusal {
 /// What the photo at `index` is called: as the client says, safe to print and not too long.
 fn name_of(name: Option<&str>, index: usize) -> String {
     match name.filter(|name| !name.is_empty()) {
-        Some(name) => stepladder_data::printable(name).chars().take(LONGEST_NAME).collect(),
+        Some(name) => stepladder_data::printable(name)
+            .chars()
+            .take(LONGEST_NAME)
+            .collect(),
         None => format!("photo {}", index + 1),
     }
 }
@@ -227,7 +240,9 @@ mod tests {
     use super::*;
 
     fn options(query: &str) -> Result<Options, Refusal> {
-        let request = Request::get(format!("/v1/predict?{query}")).body(Body::empty()).unwrap();
+        let request = Request::get(format!("/v1/predict?{query}"))
+            .body(Body::empty())
+            .unwrap();
         Options::of(&request)
     }
 
@@ -235,17 +250,35 @@ mod tests {
     fn options_are_read_or_refused() {
         let read = options("model=a%20b&top=3&tta=true&unsure=0.6&heat=true").unwrap();
         assert_eq!(read.model.as_deref(), Some("a b"));
-        assert_eq!((read.top, read.tta, read.unsure, read.heat), (Some(3), true, Some(0.6), true));
-        for wrong in ["top=0", "top=-1", "top=x", "unsure=2", "unsure=NaN", "tta=maybe", "unknown=1"] {
+        assert_eq!(
+            (read.top, read.tta, read.unsure, read.heat),
+            (Some(3), true, Some(0.6), true)
+        );
+        for wrong in [
+            "top=0",
+            "top=-1",
+            "top=x",
+            "unsure=2",
+            "unsure=NaN",
+            "tta=maybe",
+            "unknown=1",
+        ] {
             let refusal = options(wrong).unwrap_err();
-            assert_eq!((refusal.status.as_u16(), refusal.code), (400, "bad_query"), "{wrong}");
+            assert_eq!(
+                (refusal.status.as_u16(), refusal.code),
+                (400, "bad_query"),
+                "{wrong}"
+            );
         }
     }
 
     #[test]
     fn kinds_of_bodies_are_told_by_their_type() {
         let form = |kind: &str| {
-            let request = Request::post("/").header("content-type", kind).body(Body::empty()).unwrap();
+            let request = Request::post("/")
+                .header("content-type", kind)
+                .body(Body::empty())
+                .unwrap();
             Form::of(&request).map_err(|refusal| refusal.status.as_u16())
         };
         assert_eq!(form("image/jpeg"), Ok(Form::Picture));
@@ -257,9 +290,15 @@ mod tests {
     #[test]
     fn json_is_photos_or_says_what_is_wrong() {
         let photos = json(br#"{"photos":[{"data":"aGk="},{"name":"b\u001b","data":""}]}"#).unwrap();
-        assert_eq!((photos[0].name.as_str(), photos[0].bytes.as_ref()), ("photo 1", b"hi".as_slice()));
+        assert_eq!(
+            (photos[0].name.as_str(), photos[0].bytes.as_ref()),
+            ("photo 1", b"hi".as_slice())
+        );
         assert_eq!(photos[1].name, "b\\u{1b}");
         assert_eq!(json(b"{}").unwrap_err().code, "bad_json");
-        assert_eq!(json(br#"{"photos":[{"data":"*"}]}"#).unwrap_err().code, "bad_base64");
+        assert_eq!(
+            json(br#"{"photos":[{"data":"*"}]}"#).unwrap_err().code,
+            "bad_base64"
+        );
     }
 }

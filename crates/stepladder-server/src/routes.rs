@@ -90,12 +90,7 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Refusal> {
 }
 
 /// The answer about one photo.
-async fn ask(
-    app: &App,
-    model: &Arc<Loaded>,
-    photo: Sent,
-    options: &Options,
-) -> Result<PhotoAnswer, Refusal> {
+async fn ask(app: &App, model: &Arc<Loaded>, photo: Sent, options: &Options) -> Result<PhotoAnswer, Refusal> {
     let Sent { name, bytes } = photo;
     let (reply, prepared) = oneshot::channel();
     let (to, pixels) = (Arc::clone(model), app.config.pixels);
@@ -151,7 +146,11 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         queued: app.queue.taken(),
         connections: app.connections(),
     });
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        text,
+    )
+        .into_response()
 }
 
 /// The OpenAPI document, with this version.

@@ -74,7 +74,10 @@ impl App {
 
     /// Whether pages of this origin may ask.
     pub fn allows_origin(&self, origin: &HeaderValue) -> bool {
-        self.config.origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes())
+        self.config
+            .origins
+            .iter()
+            .any(|allowed| allowed.as_bytes() == origin.as_bytes())
     }
 }
 
@@ -109,7 +112,12 @@ impl Server {
             .build();
         let pool = Arc::new(pool.map_err(|error| threads(error.to_string()))?);
         let metrics = Arc::new(Metrics::new());
-        let started = Queue::start(config.queue, config.batch, Arc::clone(&pool), Arc::clone(&metrics));
+        let started = Queue::start(
+            config.queue,
+            config.batch,
+            Arc::clone(&pool),
+            Arc::clone(&metrics),
+        );
         let (queue, worker) = started.map_err(|error| threads(error.to_string()))?;
         let app = Arc::new(App {
             bodies: Arc::new(Semaphore::new(config.bodies_bytes / ROOM_UNIT)),
@@ -121,7 +129,11 @@ impl Server {
             metrics,
             config,
         });
-        Ok(Server { app, listener, worker })
+        Ok(Server {
+            app,
+            listener,
+            worker,
+        })
     }
 
     /// Where it listens.
@@ -131,7 +143,11 @@ impl Server {
 
     /// Answers requests until `stop` is ready. Requests that were begun by then are answered, within the configured grace;
     /// what happens on the way is told to `notice`.
-    pub async fn serve(self, stop: impl Future<Output = ()>, notice: impl Fn(Notice) + Send + Sync + 'static) {
+    pub async fn serve(
+        self,
+        stop: impl Future<Output = ()>,
+        notice: impl Fn(Notice) + Send + Sync + 'static,
+    ) {
         let reloading = tokio::spawn(reload(Arc::clone(&self.app), notice));
         let service = routes(Arc::clone(&self.app));
         accept(self.listener, service, &self.app, stop).await;

@@ -24,7 +24,10 @@ fn assert_answers(answer: &Value, expected: &[f32]) {
         let found = found["probability"].as_f64().unwrap();
         assert!((found - f64::from(*probability)).abs() < 1e-5, "{answer}");
     }
-    let ranks: Vec<f64> = classes.iter().map(|class| class["probability"].as_f64().unwrap()).collect();
+    let ranks: Vec<f64> = classes
+        .iter()
+        .map(|class| class["probability"].as_f64().unwrap())
+        .collect();
     assert!(ranks.is_sorted_by(|a, b| a >= b));
     assert_eq!(answer["class"], classes[0]["class"]);
     assert_eq!(answer["probability"], classes[0]["probability"]);
@@ -34,12 +37,18 @@ fn assert_answers(answer: &Value, expected: &[f32]) {
 fn form(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     for (name, bytes) in parts {
-        body.extend(format!("--edge\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"{name}\"\r\n\r\n").as_bytes());
+        body.extend(
+            format!("--edge\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"{name}\"\r\n\r\n")
+                .as_bytes(),
+        );
         body.extend(*bytes);
         body.extend(b"\r\n");
     }
     body.extend(b"--edge--\r\n");
-    (String::from("Content-Type: multipart/form-data; boundary=edge"), body)
+    (
+        String::from("Content-Type: multipart/form-data; boundary=edge"),
+        body,
+    )
 }
 
 #[test]
@@ -53,15 +62,26 @@ fn a_picture_a_form_and_json_have_the_same_answers() {
     assert_answers(&alone["photos"][0], &expected(&a, false));
 
     let (kind, body) = form(&[("a.png", &a), ("b.png", &b)]);
-    let both = server.request("POST /v1/predict HTTP/1.1", &[&kind], &body).json();
-    assert_eq!([&both["photos"][0]["name"], &both["photos"][1]["name"]], ["a.png", "b.png"]);
+    let both = server
+        .request("POST /v1/predict HTTP/1.1", &[&kind], &body)
+        .json();
+    assert_eq!(
+        [&both["photos"][0]["name"], &both["photos"][1]["name"]],
+        ["a.png", "b.png"]
+    );
     assert_answers(&both["photos"][0], &expected(&a, false));
     assert_answers(&both["photos"][1], &expected(&b, false));
 
-    let body = json!({ "photos": [{ "data": STANDARD.encode(&b) }, { "name": "a", "data": STANDARD.encode(&a) }] });
+    let body =
+        json!({ "photos": [{ "data": STANDARD.encode(&b) }, { "name": "a", "data": STANDARD.encode(&a) }] });
     let kind = "Content-Type: application/json";
-    let both = server.request("POST /v1/predict HTTP/1.1", &[kind], body.to_string().as_bytes()).json();
-    assert_eq!([&both["photos"][0]["name"], &both["photos"][1]["name"]], ["photo 1", "a"]);
+    let both = server
+        .request("POST /v1/predict HTTP/1.1", &[kind], body.to_string().as_bytes())
+        .json();
+    assert_eq!(
+        [&both["photos"][0]["name"], &both["photos"][1]["name"]],
+        ["photo 1", "a"]
+    );
     assert_answers(&both["photos"][0], &expected(&b, false));
 }
 
@@ -72,7 +92,10 @@ fn options_change_the_answer() {
     let top = server.predict("?top=1", &picture).json();
     assert_eq!(top["photos"][0]["classes"].as_array().unwrap().len(), 1);
     assert_eq!(top["photos"][0]["heat"], Value::Null);
-    assert_answers(&server.predict("?tta=true", &picture).json()["photos"][0], &expected(&picture, true));
+    assert_answers(
+        &server.predict("?tta=true", &picture).json()["photos"][0],
+        &expected(&picture, true),
+    );
     let unsure = server.predict("?unsure=1&model=flowers", &picture).json();
     assert_eq!(unsure["photos"][0]["class"], Value::Null);
     assert!(unsure["photos"][0]["probability"].as_f64().unwrap() < 1.0);
@@ -82,7 +105,11 @@ fn options_change_the_answer() {
         values.len() as u64,
         heat["height"].as_u64().unwrap() * heat["width"].as_u64().unwrap()
     );
-    assert!(values.iter().all(|value| (0.0..=1.0).contains(&value.as_f64().unwrap())));
+    assert!(
+        values
+            .iter()
+            .all(|value| (0.0..=1.0).contains(&value.as_f64().unwrap()))
+    );
 }
 
 #[test]
@@ -111,7 +138,10 @@ fn models_health_metrics_and_the_document() {
     let metrics = server.get("/metrics");
     assert!(metrics.header("content-type").unwrap().starts_with("text/plain"));
     let text = metrics.text();
-    assert!(text.contains("stepladder_requests_total{path=\"/v1/predict\",status=\"200\"} 1\n"), "{text}");
+    assert!(
+        text.contains("stepladder_requests_total{path=\"/v1/predict\",status=\"200\"} 1\n"),
+        "{text}"
+    );
     assert!(text.contains("stepladder_batch_photos_count 1\n"), "{text}");
     let document = server.get("/openapi.json").json();
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
@@ -127,7 +157,10 @@ fn the_page_needs_nothing_from_elsewhere() {
     let server = Running::start();
     let page = server.get("/");
     assert_eq!(page.status, 200);
-    assert_eq!(page.header("content-security-policy"), Some("frame-ancestors 'none'"));
+    assert_eq!(
+        page.header("content-security-policy"),
+        Some("frame-ancestors 'none'")
+    );
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
     let text = page.text();
     assert!(text.contains("default-src 'none'") && text.contains("connect-src 'self'"));
@@ -144,7 +177,11 @@ fn with_a_token_only_those_who_know_it_ask() {
     });
     for path in ["/v1/models", "/metrics", "/v1/predict"] {
         let reply = server.get(path);
-        assert_eq!((reply.status, reply.code().as_str()), (401, "unauthorized"), "{path}");
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (401, "unauthorized"),
+            "{path}"
+        );
         assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
     }
     let wrong = server.request("GET /v1/models HTTP/1.1", &["Authorization: Bearer secreT"], b"");
@@ -169,13 +206,25 @@ fn only_allowed_origins_may_ask() {
     };
     let allowed = from("https://example.org", "GET /v1/models HTTP/1.1");
     assert_eq!(allowed.status, 200);
-    assert_eq!(allowed.header("access-control-allow-origin"), Some("https://example.org"));
+    assert_eq!(
+        allowed.header("access-control-allow-origin"),
+        Some("https://example.org")
+    );
     let preflight = from("https://example.org", "OPTIONS /v1/predict HTTP/1.1");
     assert_eq!(preflight.status, 204);
-    assert!(preflight.header("access-control-allow-headers").unwrap().contains("authorization"));
+    assert!(
+        preflight
+            .header("access-control-allow-headers")
+            .unwrap()
+            .contains("authorization")
+    );
     for other in ["https://evil.example", "null", "https://example.org.evil.example"] {
         let refused = from(other, "GET /v1/models HTTP/1.1");
-        assert_eq!((refused.status, refused.code().as_str()), (403, "wrong_origin"), "{other}");
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (403, "wrong_origin"),
+            "{other}"
+        );
         assert_eq!(refused.header("access-control-allow-origin"), None);
         assert_eq!(from(other, "OPTIONS /v1/predict HTTP/1.1").status, 403);
     }

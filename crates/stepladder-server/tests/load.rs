@@ -21,7 +21,10 @@ fn wait_until(what: &str, done: impl Fn() -> bool) {
 /// The value of a metric without labels.
 fn metric(server: &Running, name: &str) -> f64 {
     let text = server.get("/metrics").text();
-    let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(&format!("{name} ")))
+        .unwrap();
     line.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
@@ -43,7 +46,9 @@ fn many_at_once_share_the_network() {
     let batches = metric(&server, "stepladder_batch_photos_count");
     assert_eq!(photos, 161.0);
     assert!(batches < photos, "{batches} batches of {photos} photos");
-    wait_until("the queue is empty", || metric(&server, "stepladder_queued_photos") == 0.0);
+    wait_until("the queue is empty", || {
+        metric(&server, "stepladder_queued_photos") == 0.0
+    });
 }
 
 #[test]
@@ -84,17 +89,23 @@ fn a_newer_model_takes_over_and_a_damaged_one_does_not() {
     let server = Running::start();
     let before = server.predict("", &png(1)).text();
     classifier(2).save(&server.model_file()).unwrap();
-    wait_until("the newer model answers", || server.predict("", &png(1)).text() != before);
+    wait_until("the newer model answers", || {
+        server.predict("", &png(1)).text() != before
+    });
     assert_eq!(server.get("/v1/models").json()["models"][0]["reloads"], 1);
     let after = server.predict("", &png(1)).text();
     std::fs::write(server.model_file(), b"no model").unwrap();
     wait_until("the damage is noticed", || {
         let notices = server.notices.lock().unwrap();
-        notices.iter().any(|notice| matches!(notice, Notice::NotReloaded { .. }))
+        notices
+            .iter()
+            .any(|notice| matches!(notice, Notice::NotReloaded { .. }))
     });
     assert_eq!(server.predict("", &png(1)).text(), after);
     classifier(1).save(&server.model_file()).unwrap();
-    wait_until("the first model is back", || server.predict("", &png(1)).text() == before);
+    wait_until("the first model is back", || {
+        server.predict("", &png(1)).text() == before
+    });
     assert_eq!(metric(&server, "stepladder_model_reloads_total"), 2.0);
     assert_eq!(metric(&server, "stepladder_failed_model_reloads_total"), 1.0);
 }
@@ -108,7 +119,11 @@ fn the_end_loses_no_request() {
         for client in 0..24_u8 {
             let (begun, answered) = (&begun, &answered);
             scope.spawn(move || {
-                let bytes = request("POST /v1/predict HTTP/1.1", &["Content-Type: image/png"], &png(client));
+                let bytes = request(
+                    "POST /v1/predict HTTP/1.1",
+                    &["Content-Type: image/png"],
+                    &png(client),
+                );
                 let mut stream = TcpStream::connect(address).unwrap();
                 stream.write_all(&bytes).unwrap();
                 begun.fetch_add(1, Ordering::SeqCst);

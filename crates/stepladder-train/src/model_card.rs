@@ -54,7 +54,10 @@ fn heading(figures: &CardFigures<'_>) -> String {
     let network = &prepared.network;
     let epochs = match fitted.exported_epoch {
         Some(exported) if exported != fitted.epochs => {
-            format!("{} epochs, of which the weights of epoch {exported} were kept", fitted.epochs)
+            format!(
+                "{} epochs, of which the weights of epoch {exported} were kept",
+                fitted.epochs
+            )
         }
         _ => format!("{} epochs", fitted.epochs),
     };
@@ -100,14 +103,19 @@ fn data(figures: &CardFigures<'_>) -> String {
     text += "| class | training | validation | test |\n| --- | ---: | ---: | ---: |\n";
     let count = |part: Part, class: usize| {
         let photos = split.part(part).iter();
-        photos.filter(|photo| prepared.labels[**photo as usize] as usize == class).count()
+        photos
+            .filter(|photo| prepared.labels[**photo as usize] as usize == class)
+            .count()
     };
     for (class, name) in prepared.dataset.classes.iter().enumerate() {
         let [train, validation, test] = Part::ALL.map(|part| count(part, class));
         let _ = writeln!(text, "| {} | {train} | {validation} | {test} |", escaped(name));
     }
     let hash = blake3::hash(content_table(prepared).as_bytes());
-    let _ = writeln!(text, "\nBLAKE3 of `content.tsv`, which lists every photo with its own: `{hash}`.");
+    let _ = writeln!(
+        text,
+        "\nBLAKE3 of `content.tsv`, which lists every photo with its own: `{hash}`."
+    );
     text
 }
 
@@ -138,7 +146,9 @@ fn accuracy(figures: &CardFigures<'_>) -> String {
         (None, Some(_)) => {
             "There was no test part. The validation part chose the epoch that was kept, so that its figure is a little too good.\n"
         }
-        (None, None) => "There was neither a test nor a validation part: how good the model is on other photos is not known.\n",
+        (None, None) => {
+            "There was neither a test nor a validation part: how good the model is on other photos is not known.\n"
+        }
     };
     text
 }
@@ -189,7 +199,11 @@ fn weakest(evaluation: &Evaluation) -> Vec<usize> {
     let mut classes: Vec<usize> = (0..evaluation.classes.len())
         .filter(|class| recall(class).is_some_and(|recall| recall < evaluation.accuracy))
         .collect();
-    classes.sort_by(|a, b| recall(a).partial_cmp(&recall(b)).unwrap_or(std::cmp::Ordering::Equal));
+    classes.sort_by(|a, b| {
+        recall(a)
+            .partial_cmp(&recall(b))
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
     classes.truncate(WEAKEST);
     classes
 }
@@ -197,8 +211,12 @@ fn weakest(evaluation: &Evaluation) -> Vec<usize> {
 /// How a class is missed, as an item of a list.
 fn weakness(evaluation: &Evaluation, class: usize) -> String {
     let row = &evaluation.confusion[class];
-    let ClassFigures { class: name, images, .. } = &evaluation.classes[class];
-    let mut others: Vec<usize> = (0..row.len()).filter(|other| *other != class && row[*other] > 0).collect();
+    let ClassFigures {
+        class: name, images, ..
+    } = &evaluation.classes[class];
+    let mut others: Vec<usize> = (0..row.len())
+        .filter(|other| *other != class && row[*other] > 0)
+        .collect();
     // Stable, so that of equals the earlier class comes first.
     others.sort_by_key(|other| std::cmp::Reverse(row[*other]));
     let called: Vec<String> = others
@@ -256,7 +274,9 @@ fn limits(figures: &CardFigures<'_>) -> String {
 }
 
 fn again(figures: &CardFigures<'_>) -> String {
-    let CardFigures { request, prepared, .. } = figures;
+    let CardFigures {
+        request, prepared, ..
+    } = figures;
     let named = |path: &Path| {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         quoted(&stepladder_data::printable(&name))

@@ -16,7 +16,7 @@
 //! #     pub fn run() -> Result<(tempfile::TempDir, PathBuf, PathBuf), Box<dyn std::error::Error>> {
 //! #         let folder = tempfile::tempdir()?;
 //! #         let rung = stepladder_model::RungCatalog::shipped().get("m10")?;
-//! #         let model = stepladder_nn::Model::new(rung.network(16, 3)?, 0, stepladder_nn::Device::Cpu);
+//! #         let model = stepladder_nn::Model::new(rung.network(32, 3)?, 0, stepladder_nn::Device::Cpu);
 //! #         let classes = ["daisy", "roses", "tulips"].map(String::from).to_vec();
 //! #         let classifier = stepladder_classifier::Classifier::new(model, rung, classes);
 //! #         classifier.save(&folder.path().join("model.safetensors"))?;
@@ -105,7 +105,10 @@ impl Classifier {
 
     /// What is on each photo. All of them go through the network at once: some thirty are a good number.
     pub fn predict_photos(&self, photos: &[RgbPhoto]) -> Vec<Answer> {
-        let images = photos.iter().flat_map(|photo| self.predictor.prepare(photo)).collect();
+        let images = photos
+            .iter()
+            .flat_map(|photo| self.predictor.prepare(photo))
+            .collect();
         let answers = self.predictor.predict(images).into_iter();
         answers.map(|probabilities| self.answer(probabilities)).collect()
     }
@@ -121,7 +124,9 @@ impl Classifier {
         let names = self.classes();
         let ranked = ranked(&probabilities).into_iter();
         Answer {
-            ranked: ranked.map(|class| (names[class].clone(), probabilities[class])).collect(),
+            ranked: ranked
+                .map(|class| (names[class].clone(), probabilities[class]))
+                .collect(),
         }
     }
 }
@@ -146,6 +151,8 @@ impl Answer {
 
     /// Every class with its probability, the most probable first.
     pub fn ranked(&self) -> impl Iterator<Item = (&str, f32)> {
-        self.ranked.iter().map(|(class, probability)| (class.as_str(), *probability))
+        self.ranked
+            .iter()
+            .map(|(class, probability)| (class.as_str(), *probability))
     }
 }

@@ -26,7 +26,10 @@ fn trained() -> &'static (Vec<u8>, String) {
     TRAINED.get_or_init(|| {
         let place = Workplace::new();
         place.json(&[TRAIN.as_slice(), &["--threads", "1"]].concat());
-        (place.bytes("run/model.safetensors"), place.read("run/MODEL_CARD.md"))
+        (
+            place.bytes("run/model.safetensors"),
+            place.read("run/MODEL_CARD.md"),
+        )
     })
 }
 
@@ -58,7 +61,10 @@ fn files(answer: &Value) -> Vec<&str> {
 fn folders_patterns_and_lists_name_the_same_photos() {
     let place = place();
     let folder = place.json(&["predict", "model.safetensors", "photos"]);
-    assert_eq!(files(&folder), ["photos/a.png", "photos/b.png", "photos/more/c.png"]);
+    assert_eq!(
+        files(&folder),
+        ["photos/a.png", "photos/b.png", "photos/more/c.png"]
+    );
     let pattern = place.json(&["predict", "model.safetensors", "photos/**/*.png", "--batch", "2"]);
     assert_eq!(pattern["photos"], folder["photos"]);
     let mut listed = place
@@ -67,7 +73,12 @@ fn folders_patterns_and_lists_name_the_same_photos() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    listed.stdin.take().unwrap().write_all(b"photos/a.png\nphotos/b.png\r\n\nphotos/more\n").unwrap();
+    listed
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"photos/a.png\nphotos/b.png\r\n\nphotos/more\n")
+        .unwrap();
     let listed = last_line(&listed.wait_with_output().unwrap());
     assert_eq!(listed["photos"], folder["photos"]);
 }
@@ -87,7 +98,14 @@ fn a_zip_is_read_in_place() {
 fn what_cannot_be_used_is_named_and_the_rest_is_done() {
     let place = place();
     std::fs::write(place.path("photos/bad.jpg"), b"<html>").unwrap();
-    let arguments = ["predict", "model.safetensors", "photos", "absent.jpg", "no/*.jpg", "--json"];
+    let arguments = [
+        "predict",
+        "model.safetensors",
+        "photos",
+        "absent.jpg",
+        "no/*.jpg",
+        "--json",
+    ];
     let output = place.run(&arguments);
     assert_eq!(output.status.code(), Some(1));
     let answer = last_line(&output);
@@ -101,7 +119,11 @@ fn what_cannot_be_used_is_named_and_the_rest_is_done() {
     assert_eq!(failed, ["absent.jpg", "no/*.jpg", "photos/bad.jpg"]);
     let said = String::from_utf8(output.stderr).unwrap();
     for file in failed {
-        assert_eq!(said.lines().filter(|line| line.contains(file)).count(), 1, "{said}");
+        assert_eq!(
+            said.lines().filter(|line| line.contains(file)).count(),
+            1,
+            "{said}"
+        );
     }
 }
 
@@ -109,7 +131,14 @@ fn what_cannot_be_used_is_named_and_the_rest_is_done() {
 fn below_the_threshold_it_is_unsure() {
     let place = place();
     let shown = |threshold: &str| {
-        let output = place.run(&["predict", "model.safetensors", "photos", "--unsure", threshold, "--csv"]);
+        let output = place.run(&[
+            "predict",
+            "model.safetensors",
+            "photos",
+            "--unsure",
+            threshold,
+            "--csv",
+        ]);
         assert!(output.status.success());
         String::from_utf8(output.stdout).unwrap()
     };
@@ -121,13 +150,36 @@ fn below_the_threshold_it_is_unsure() {
     );
     assert!(lines.clone().count() == 3 && lines.all(|line| line.split(',').nth(1) == Some("unsure")));
     assert!(!shown("0").contains("unsure"));
-    let table = place.run(&["predict", "model.safetensors", "photos", "--unsure", "1", "--top", "3"]);
+    let table = place.run(&[
+        "predict",
+        "model.safetensors",
+        "photos",
+        "--unsure",
+        "1",
+        "--top",
+        "3",
+    ]);
     let table = String::from_utf8(table.stdout).unwrap();
-    assert!(table.contains("unsure (") && table.lines().count() == 4, "{table}");
-    let json = place.json(&["predict", "model.safetensors", "photos", "--unsure", "1", "--top", "3"]);
+    assert!(
+        table.contains("unsure (") && table.lines().count() == 4,
+        "{table}"
+    );
+    let json = place.json(&[
+        "predict",
+        "model.safetensors",
+        "photos",
+        "--unsure",
+        "1",
+        "--top",
+        "3",
+    ]);
     assert_eq!(json["photos"][0]["class"], Value::Null);
     assert_eq!(json["photos"][0]["top"].as_array().unwrap().len(), 3);
-    assert!(place.error(&["predict", "model.safetensors", "photos", "--unsure", "7"]).contains("--unsure 7"));
+    assert!(
+        place
+            .error(&["predict", "model.safetensors", "photos", "--unsure", "7"])
+            .contains("--unsure 7")
+    );
 }
 
 #[test]
@@ -137,11 +189,20 @@ fn with_mirror_images_a_photo_and_its_mirror_image_have_one_answer() {
     photo.save(place.path("one.png")).unwrap();
     photo.fliph().save(place.path("other.png")).unwrap();
     let ask = |more: &[&str]| {
-        let answer = place.json(&[["predict", "model.safetensors", "one.png", "other.png"].as_slice(), more].concat());
+        let answer = place.json(
+            &[
+                ["predict", "model.safetensors", "one.png", "other.png"].as_slice(),
+                more,
+            ]
+            .concat(),
+        );
         [0, 1].map(|photo| answer["photos"][photo]["probability"].as_f64().unwrap())
     };
     let [one, other] = ask(&[]);
-    assert!((one - other).abs() > 1e-4, "the model tells left from right: {one}, {other}");
+    assert!(
+        (one - other).abs() > 1e-4,
+        "the model tells left from right: {one}, {other}"
+    );
     let [one, other] = ask(&["--tta"]);
     assert!((one - other).abs() < 1e-5, "{one}, {other}");
 }
@@ -155,7 +216,13 @@ fn training_calibrates_and_leaves_a_card_that_does_not_depend_on_threads_or_plac
     place.json(&again);
     assert!(&place.bytes("somewhere/else/model.safetensors") == model);
     assert_eq!(&place.read("somewhere/else/MODEL_CARD.md"), card);
-    for said in ["small\\_flowers5", "| daisy |", "95% interval", "## Limits", "--model rung.toml --size 32 --seed 0"] {
+    for said in [
+        "small\\_flowers5",
+        "| daisy |",
+        "95% interval",
+        "## Limits",
+        "--model rung.toml --size 32 --seed 0",
+    ] {
         assert!(card.contains(said), "{said} is missing from\n{card}");
     }
     std::fs::write(place.path("photo.png"), png(1)).unwrap();

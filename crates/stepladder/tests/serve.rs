@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 /// A network that has learned nothing.
 fn model(place: &Workplace) {
     let rung = stepladder_model::RungCatalog::shipped().get("m10").unwrap();
-    let network = rung.network(16, 2).unwrap();
+    let network = rung.network(32, 2).unwrap();
     let model = stepladder_nn::Model::new(network, 0, stepladder_nn::Device::Cpu);
     let classes = ["cat", "dog"].map(String::from).to_vec();
     let classifier = stepladder_classifier::Classifier::new(model, rung, classes);
@@ -31,7 +31,11 @@ fn status(url: &str, path: &str) -> String {
 
 /// The server, and the line that it prints once it listens.
 fn start(place: &Workplace, more: &[&str]) -> (Child, Value) {
-    let arguments = [["serve", "pets.safetensors", "--port", "0", "--json"].as_slice(), more].concat();
+    let arguments = [
+        ["serve", "pets.safetensors", "--port", "0", "--json"].as_slice(),
+        more,
+    ]
+    .concat();
     let mut server = place
         .command(&arguments)
         .stdout(Stdio::piped())
@@ -39,7 +43,9 @@ fn start(place: &Workplace, more: &[&str]) -> (Child, Value) {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     (server, serde_json::from_str(&line).unwrap())
 }
 
@@ -52,12 +58,18 @@ fn it_answers_where_it_says_and_ends_when_told() {
     let url = started["url"].as_str().unwrap();
     assert_eq!(status(url, "/healthz"), "200");
     assert_eq!(status(url, "/v1/models"), "200");
-    let killed = Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
+    let killed = Command::new("kill")
+        .args(["-TERM", &server.id().to_string()])
+        .status()
+        .unwrap();
     assert!(killed.success());
     let output = server.wait_with_output().unwrap();
     assert!(output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("every request that had begun was answered"), "{said}");
+    assert!(
+        said.contains("every request that had begun was answered"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -72,7 +84,9 @@ fn the_token_may_come_from_the_environment() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     let started: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(status(started["url"].as_str().unwrap(), "/v1/models"), "401");
     server.kill().unwrap();
@@ -83,11 +97,19 @@ fn the_token_may_come_from_the_environment() {
 fn what_cannot_be_served_is_said() {
     let place = Workplace::new();
     model(&place);
-    assert!(place.error(&["serve", "absent"]).contains("absent does not exist"));
+    assert!(
+        place
+            .error(&["serve", "absent"])
+            .contains("absent does not exist")
+    );
     let message = place.error(&["serve", "pets.safetensors", "--cors", "example.org"]);
     assert!(message.contains("--cors example.org is no origin"), "{message}");
     let message = place.error(&["serve", "pets.safetensors", "--token", "two words"]);
     assert!(message.contains("visible ASCII"), "{message}");
     std::fs::write(place.path("bad.safetensors"), b"no model").unwrap();
-    assert!(place.error(&["serve", "bad.safetensors"]).contains("bad.safetensors"));
+    assert!(
+        place
+            .error(&["serve", "bad.safetensors"])
+            .contains("bad.safetensors")
+    );
 }

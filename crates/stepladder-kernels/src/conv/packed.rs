@@ -72,7 +72,12 @@ impl Conv2d {
     ) {
         assert_eq!(input.len(), self.input_len(), "input of {self:?}");
         assert_eq!(output.len(), self.output_len(), "output of {self:?}");
-        let packed_for = (weights.kernel, weights.in_channels, weights.out_channels, weights.bf16);
+        let packed_for = (
+            weights.kernel,
+            weights.in_channels,
+            weights.out_channels,
+            weights.bf16,
+        );
         assert_eq!(
             packed_for,
             (self.window.kernel, self.in_channels, self.out_channels, E::BF16),
@@ -84,7 +89,8 @@ impl Conv2d {
                 .grid(self)
                 .multiply(context, &folded.rows, &weights.words, output, extras);
         } else {
-            self.forward_grid().multiply(context, input, &weights.words, output, extras);
+            self.forward_grid()
+                .multiply(context, input, &weights.words, output, extras);
         }
     }
 }

@@ -21,7 +21,9 @@ fn model(layers: &str) -> Model {
 }
 
 fn image() -> Vec<f32> {
-    (0..12 * 12 * 3).map(|i| ((i * 37) % 101) as f32 / 100.0).collect()
+    (0..12 * 12 * 3)
+        .map(|i| ((i * 37) % 101) as f32 / 100.0)
+        .collect()
 }
 
 #[test]
@@ -38,7 +40,11 @@ fn the_gradient_is_that_of_differences() {
         { layer = "Dense", units = "classes", activation = "softmax" },"#,
     );
     let found = model.map_gradient(image(), 1).unwrap();
-    assert_eq!([found.height, found.width, found.channels], [10, 10, 4], "before the pooling");
+    assert_eq!(
+        [found.height, found.width, found.channels],
+        [10, 10, 4],
+        "before the pooling"
+    );
     let score = |change: &dyn Fn(&mut [f32])| {
         let visit = |map: Tensor<4>| {
             let mut values = to_host(map.clone().inner());
@@ -81,14 +87,22 @@ fn under_an_average_the_gradient_is_the_weights_over_the_places() {
     let kernel = &arrays.iter().find(|a| a.name == "dense/kernel").unwrap().values;
     for (at, gradient) in found.gradient.iter().enumerate() {
         let expected = kernel[at % 4 * 3 + 2] / 144.0;
-        assert!((gradient - expected).abs() < 1e-6, "{gradient} instead of {expected}");
+        assert!(
+            (gradient - expected).abs() < 1e-6,
+            "{gradient} instead of {expected}"
+        );
     }
     // So Grad-CAM is here what Zhou et al. 2016 called a class activation map.
     let heat = found.heat_map();
     let sums: Vec<f32> = found
         .map
         .chunks_exact(4)
-        .map(|place| (0..4).map(|c| place[c] * kernel[c * 3 + 2] / 144.0).sum::<f32>().max(0.0))
+        .map(|place| {
+            (0..4)
+                .map(|c| place[c] * kernel[c * 3 + 2] / 144.0)
+                .sum::<f32>()
+                .max(0.0)
+        })
         .collect();
     let greatest = sums.iter().copied().fold(0.0, f32::max);
     assert!(greatest > 0.0);

@@ -15,7 +15,7 @@ use stepladder_server::{Models, Notice, Server, ServerConfig};
 use tokio::sync::oneshot;
 
 /// Side of the model's input.
-pub const SIZE: usize = 16;
+pub const SIZE: usize = 32;
 
 pub const CLASSES: [&str; 3] = ["daisy", "roses", "tulips"];
 
@@ -84,7 +84,9 @@ impl Running {
                 let stop = async {
                     let _ = stopped.await;
                 };
-                server.serve(stop, move |notice| noted.lock().unwrap().push(notice)).await;
+                server
+                    .serve(stop, move |notice| noted.lock().unwrap().push(notice))
+                    .await;
             });
         });
         Running {

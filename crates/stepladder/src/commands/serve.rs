@@ -16,7 +16,11 @@ const TOKEN_VARIABLE: &str = "STEPLADDER_TOKEN";
 const IO_THREADS: usize = 2;
 
 pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Result<Ending> {
-    let files: Vec<PathBuf> = arguments.models.iter().map(|run| model_file(run)).collect::<Result<_, _>>()?;
+    let files: Vec<PathBuf> = arguments
+        .models
+        .iter()
+        .map(|run| model_file(run))
+        .collect::<Result<_, _>>()?;
     let config = config(&arguments)?;
     let models = Models::load(&files, arguments.device)?;
     let served = models.info();
@@ -74,9 +78,14 @@ fn config(arguments: &ServeArguments) -> anyhow::Result<ServerConfig> {
             "--cors {origin} is no origin; write scheme and host alone, e.g. https://example.org"
         );
     }
-    let token = arguments.token.clone().or_else(|| std::env::var(TOKEN_VARIABLE).ok());
+    let token = arguments
+        .token
+        .clone()
+        .or_else(|| std::env::var(TOKEN_VARIABLE).ok());
     anyhow::ensure!(
-        token.as_ref().is_none_or(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())),
+        token
+            .as_ref()
+            .is_none_or(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())),
         "the token must be of visible ASCII characters, without spaces; choose another --token or {TOKEN_VARIABLE}"
     );
     let usual = ServerConfig::default();
@@ -100,14 +109,18 @@ fn config(arguments: &ServeArguments) -> anyhow::Result<ServerConfig> {
 /// Whether a text is an origin as browsers send it: scheme, host, perhaps a port, and no path.
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("http://").or(text.strip_prefix("https://"));
-    host.is_some_and(|host| !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'))
+    host.is_some_and(|host| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
+    })
 }
 
 fn tell(notice: Notice) {
     match notice {
         Notice::Reloaded { model } => note(&format!("{model}: a newer model answers from now on")),
         Notice::NotReloaded { model, reason } => {
-            warn(&format!("{model}: the newer model cannot be used, and the one before goes on: {reason}"));
+            warn(&format!(
+                "{model}: the newer model cannot be used, and the one before goes on: {reason}"
+            ));
         }
     }
 }
@@ -131,7 +144,13 @@ mod tests {
     #[test]
     fn origins_have_no_path() {
         assert!(is_origin("https://example.org") && is_origin("http://localhost:3000"));
-        for wrong in ["example.org", "https://", "https://example.org/", "*", "https://a b"] {
+        for wrong in [
+            "example.org",
+            "https://",
+            "https://example.org/",
+            "*",
+            "https://a b",
+        ] {
             assert!(!is_origin(wrong), "{wrong}");
         }
     }

@@ -14,7 +14,9 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, bf16};
 use std::sync::Arc;
-use stepladder_kernels::{Conv2d, Dense, DepthwiseConv2d, PackedWeights, Statistics, Window, channel_statistics};
+use stepladder_kernels::{
+    Conv2d, Dense, DepthwiseConv2d, PackedWeights, Statistics, Window, channel_statistics,
+};
 
 /// An operation with weights.
 #[derive(Debug, Clone)]

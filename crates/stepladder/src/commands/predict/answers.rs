@@ -48,7 +48,12 @@ impl<'a> Answers<'a> {
         };
         if answers.form.csv {
             let classes = classifier.classes().iter().map(|class| format!("p({class})"));
-            answers.csv_line(["file", "class", "probability"].map(String::from).into_iter().chain(classes))?;
+            answers.csv_line(
+                ["file", "class", "probability"]
+                    .map(String::from)
+                    .into_iter()
+                    .chain(classes),
+            )?;
         }
         Ok(answers)
     }
@@ -59,7 +64,11 @@ impl<'a> Answers<'a> {
         let classes = self.classifier.classes();
         let best = probabilities[ranked[0]];
         let sure = self.form.unsure.is_none_or(|least| best >= least);
-        let class = if sure { classes[ranked[0]].as_str() } else { "unsure" };
+        let class = if sure {
+            classes[ranked[0]].as_str()
+        } else {
+            "unsure"
+        };
         self.answered += 1;
         if self.form.csv {
             let figures = std::iter::once(&best).chain(probabilities).map(f32::to_string);
@@ -67,9 +76,10 @@ impl<'a> Answers<'a> {
             return Ok(());
         }
         if self.output.is_json() {
-            let top = ranked.iter().take(self.form.top).map(|&class| {
-                json!({ "class": classes[class], "probability": probabilities[class] })
-            });
+            let top = ranked
+                .iter()
+                .take(self.form.top)
+                .map(|&class| json!({ "class": classes[class], "probability": probabilities[class] }));
             self.photos.push(json!({
                 "file": name,
                 "class": sure.then_some(class),
@@ -78,15 +88,19 @@ impl<'a> Answers<'a> {
                 "probabilities": probabilities,
             }));
         }
-        let shown = ranked.iter().take(self.form.top).enumerate().flat_map(|(rank, &class)| {
-            let name = &classes[class];
-            let cell = if rank == 0 && !sure {
-                format!("unsure ({name}?)")
-            } else {
-                name.clone()
-            };
-            [cell, percent(f64::from(probabilities[class]))]
-        });
+        let shown = ranked
+            .iter()
+            .take(self.form.top)
+            .enumerate()
+            .flat_map(|(rank, &class)| {
+                let name = &classes[class];
+                let cell = if rank == 0 && !sure {
+                    format!("unsure ({name}?)")
+                } else {
+                    name.clone()
+                };
+                [cell, percent(f64::from(probabilities[class]))]
+            });
         self.table.row(std::iter::once(name.to_string()).chain(shown));
         Ok(())
     }
@@ -95,7 +109,8 @@ impl<'a> Answers<'a> {
     fn csv_line(&self, cells: impl Iterator<Item = String>) -> anyhow::Result<()> {
         let mut line = csv::Writer::from_writer(Vec::new());
         line.write_record(cells)?;
-        let line = String::from_utf8(line.into_inner()?)?;
+        let line = line.into_inner().map_err(|error| error.into_error())?;
+        let line = String::from_utf8(line)?;
         self.output.line(line.trim_end_matches('\n'));
         Ok(())
     }

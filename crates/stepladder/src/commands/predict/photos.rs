@@ -54,7 +54,10 @@ impl Found {
             Ok((mut photos, set_aside)) => {
                 self.photos.append(&mut photos);
                 for Skipped { name, reason } in set_aside {
-                    warn(&format!("{}/{name}: {reason}", printable(&path.to_string_lossy())));
+                    warn(&format!(
+                        "{}/{name}: {reason}",
+                        printable(&path.to_string_lossy())
+                    ));
                 }
             }
             Err(error) => self.failed.push(Failure {
@@ -66,8 +69,7 @@ impl Found {
 
     /// Adds what a pattern matches, sorted.
     fn add_all(&mut self, pattern: &str) -> anyhow::Result<()> {
-        let matches = glob::glob(pattern)
-            .with_context(|| format!("{} is no pattern", printable(pattern)))?;
+        let matches = glob::glob(pattern).with_context(|| format!("{} is no pattern", printable(pattern)))?;
         let before = self.photos.len() + self.failed.len();
         for path in matches {
             match path {
@@ -112,7 +114,9 @@ fn list(input: impl Read) -> anyhow::Result<Vec<PathBuf>> {
         LONGEST_LIST >> 20
     );
     let end = if text.contains(&0) { 0 } else { b'\n' };
-    let lines = text.split(|byte| *byte == end).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let lines = text
+        .split(|byte| *byte == end)
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     Ok(lines.filter(|line| !line.is_empty()).map(path_of).collect())
 }
 
@@ -134,8 +138,14 @@ mod tests {
     #[test]
     fn a_list_has_a_path_a_line_or_ends_them_in_zeros() {
         let paths = |text: &str| list(text.as_bytes()).unwrap();
-        assert_eq!(paths("a b.jpg\r\n\nc.jpg"), [Path::new("a b.jpg"), Path::new("c.jpg")]);
-        assert_eq!(paths("a\nb.jpg\0c.jpg\0"), [Path::new("a\nb.jpg"), Path::new("c.jpg")]);
+        assert_eq!(
+            paths("a b.jpg\r\n\nc.jpg"),
+            [Path::new("a b.jpg"), Path::new("c.jpg")]
+        );
+        assert_eq!(
+            paths("a\nb.jpg\0c.jpg\0"),
+            [Path::new("a\nb.jpg"), Path::new("c.jpg")]
+        );
         assert!(paths("").is_empty());
     }
 
