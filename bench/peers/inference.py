@@ -22,7 +22,7 @@ import torch
 from contestants import Case, Mode, Stepladder
 from machine import allowed_cores, cpu_name, pin
 from report import speed, table
-from torch_network import Network
+from torch_peer import Network
 
 NETWORKS = [("conv-bn-swish", 64), ("conv-bn-swish", 128), ("resnet18", 128), ("mobilenet-like", 128), ("vgg-like", 64)]
 BATCHES = [1, 32]
