@@ -57,6 +57,8 @@ fn a_model_file_alone_is_checked_on_the_shipped_photos() {
     assert_eq!(result["file"], "mine.onnx");
     assert_eq!(result["trial"]["on"], "photos that Stepladder ships");
     assert_eq!(result["trial"]["photos"], 64);
+    let message = place.error(&["export", "mine.safetensors"]);
+    assert!(message.contains("mine.onnx is there already"), "{message}");
     let message = place.error(&["export", "mine.safetensors", "--quantize", "int8"]);
     assert!(message.contains("give the run's directory"), "{message}");
 }

@@ -13,7 +13,7 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_enum, default_value_t = ExportFormat::Onnx)]
     pub format: ExportFormat,
 
-    /// The file to write, which must not be there; for keras, the folder [default: beside the model]
+    /// The file to write, which must not be there; for keras, the folder [default: in the run, or beside the file]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
 

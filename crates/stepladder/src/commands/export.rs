@@ -66,31 +66,30 @@ pub(crate) fn export(arguments: ExportArguments, output: &Output) -> anyhow::Res
     })
 }
 
-/// Where the export goes. What is there already is replaced only if it is an earlier export at the usual place.
+/// Where the export goes. What is there already is replaced only if it is an earlier export at its place in the run.
 fn place(arguments: &ExportArguments, model: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    let Some(path) = &arguments.out else {
-        return Ok(model.with_file_name(match arguments.run.is_dir() {
-            true => name.to_string(),
-            // Beside a file of any name, a name after it.
-            false => {
-                let stem = model.file_stem().unwrap_or_default().to_string_lossy();
-                match name.split_once('.') {
-                    Some(("model", ending)) => format!("{stem}.{ending}"),
-                    _ => format!("{stem}-{name}"),
-                }
-            }
-        }));
+    let path = match &arguments.out {
+        Some(path) => path.clone(),
+        None if arguments.run.is_dir() => return Ok(model.with_file_name(name)),
+        // Beside a file of any name, a name after it.
+        None => {
+            let stem = model.file_stem().unwrap_or_default().to_string_lossy();
+            model.with_file_name(match name.split_once('.') {
+                Some(("model", ending)) => format!("{stem}.{ending}"),
+                _ => format!("{stem}-{name}"),
+            })
+        }
     };
     let is_free = !path.exists() || path.read_dir().is_ok_and(|mut entries| entries.next().is_none());
     anyhow::ensure!(
         is_free,
-        "{} is there already; choose another --out, or remove it",
+        "{} is there already; choose another place with --out, or remove it",
         path.display()
     );
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     }
-    Ok(path.clone())
+    Ok(path)
 }
 
 /// `weights     runs/x/weights.safetensors: 0.3 MiB, what it is`.
