@@ -268,11 +268,11 @@ fn complete(
         true => when_there_is_room(observer, interrupt, || measure(prepared, run, &ask, &validation))?,
         false => Figures::default(),
     };
-    let complete = classifier
+    let whole = classifier
         .clone()
         .with_temperature(temperature)
         .with_training(record(request, prepared, &fitted, &figures));
-    when_there_is_room(observer, interrupt, || Ok(complete.save(&run.model())?))?;
+    when_there_is_room(observer, interrupt, || Ok(whole.save(&run.model())?))?;
     if measured {
         let card = model_card(&CardFigures {
             request,
