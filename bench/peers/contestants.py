@@ -97,20 +97,22 @@ class Peer:
 
 
 class Stepladder:
-    """Our own program, built from this checkout, started anew for each round."""
+    """Our own program, built from this checkout unless one is given, started anew for each round."""
 
-    def __init__(self, mode: Mode):
-        subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "stepladder"], cwd=ROOT, check=True)
-        target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        self.program = target / "release/stepladder"
+    def __init__(self, mode: Mode, program: Path | None = None):
+        if program is None:
+            subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "stepladder"], cwd=ROOT, check=True)
+            target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+            program = target / "release/stepladder"
+        self.program = program
         self.mode = mode
         version = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=True)
         self.version = version.stdout.strip().replace("stepladder", "Stepladder")
 
-    def measure(self, case: Case, seconds: float) -> dict:
+    def measure(self, case: Case, seconds: float, part: str = "training") -> dict:
         arguments = ["--model", case.file, "--size", case.size, "--batch", case.batch]
         arguments += ["--threads", self.mode.threads, "--precision", "f32" if self.mode.f32 else "auto"]
-        arguments += ["--measure", "training", "--seconds", seconds, "--json"]
+        arguments += ["--measure", part, "--seconds", seconds, "--json"]
         capped = {"STEPLADDER_ISA": "avx2"} if self.mode.avx2 else {}
         done = subprocess.run(
             [self.program, "bench", *map(str, arguments)],
@@ -124,7 +126,7 @@ class Stepladder:
         result = json.loads(done.stdout.splitlines()[-1])
         environment = result["environment"]
         return {
-            "images_per_second": result["training"]["images_per_second"],
+            "images_per_second": result[part]["images_per_second"],
             "peak_memory_bytes": result["peak_memory_bytes"] or 0,
             "variant": f"{environment['precision']}, {environment['instruction_set']}",
         }

@@ -2,6 +2,7 @@
 
 use crate::evaluation::Predictions;
 use crate::header::{Calibration, FIRST_SEALED, FORMAT, Header, Preprocessing, TrainingRecord, Version};
+use crate::predictor::Predictor;
 use crate::seal::{self, UNSEALED};
 use crate::temperature::Temperature;
 use crate::weights::{OpenedWeights, WeightsError, arrays, to_bytes, write_file};
@@ -91,7 +92,7 @@ impl Classifier {
         }
     }
 
-    /// The same classifier with its probabilities calibrated by `temperature`.
+    /// The same classifier with its probabilities calibrated by `temperature`, which [`Classifier::predictor`] applies.
     pub fn with_temperature(self, temperature: Option<Temperature>) -> Classifier {
         Classifier { temperature, ..self }
     }
@@ -214,6 +215,11 @@ impl Classifier {
     /// The network with its parameters.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// The classifier made ready to answer: faster than the model itself, and calibrated.
+    pub fn predictor(&self) -> Predictor {
+        Predictor::new(self)
     }
 
     /// Probabilities of each class for each photo, in the order of [`Classifier::classes`], as the network gives them: not

@@ -1,5 +1,6 @@
 //! A trained classifier: [`Classifier`] is a network with its weights, class names and preprocessing, stored in one
-//! file, `model.safetensors`, which needs nothing beside it. [`Evaluation`] measures what it does on labelled photos.
+//! file, `model.safetensors`, which needs nothing beside it. [`Evaluation`] measures what it does on labelled photos, and a
+//! [`Predictor`] is it made ready to answer: folded, and calibrated by a [`Temperature`].
 //!
 //! The files that hold weights ([`read_arrays`], [`write_arrays`]) and the way that files are replaced ([`write_atomically`]) live here too, because
 //! training writes its checkpoints with them.
@@ -8,6 +9,7 @@ mod atomic;
 mod classifier;
 mod evaluation;
 mod header;
+mod predictor;
 mod seal;
 mod temperature;
 mod weights;
@@ -16,5 +18,6 @@ pub use atomic::write_atomically;
 pub use classifier::{Classifier, ClassifierError, classify};
 pub use evaluation::{ClassFigures, Evaluation, PhotoPrediction, Predictions};
 pub use header::{Preprocessing, Score, TrainingRecord};
+pub use predictor::{Predictor, ranked};
 pub use temperature::Temperature;
 pub use weights::{WeightsError, WeightsFile, read_arrays, write_arrays};

@@ -43,7 +43,7 @@ pub fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
 
 /// Width and height from the header, before the picture is turned upright, without decoding the pixels. `bytes` may be the
 /// file's beginning only.
-pub(crate) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), PhotoError> {
+pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), PhotoError> {
     let format = recognize(bytes)?;
     guarded(format, || match format {
         ImageFormat::Jpeg => jpeg::dimensions(bytes),

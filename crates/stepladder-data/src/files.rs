@@ -1,37 +1,94 @@
-//! Single photos, without classes: what a user names for prediction.
+//! Single photos, without classes: what a user names for prediction, as files, in folders and in zips.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::decode;
 use crate::error::{DataError, PhotoError, Skipped};
+use crate::names::printable;
 use crate::photo::RgbPhoto;
 use crate::source::folder::FolderSource;
 use crate::source::read_all;
+use crate::source::zip::ZipSource;
+use crate::source::{EntryReader, Found};
 
-/// The files below a folder that could be photos, sorted, and those set aside with reasons; or `path` itself where it is a
-/// file. None of them is opened.
-pub fn find_photos(path: &Path) -> Result<(Vec<PathBuf>, Vec<Skipped>), DataError> {
-    let metadata = std::fs::metadata(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    if !metadata.is_dir() {
-        return Ok((vec![path.to_owned()], Vec::new()));
-    }
-    let (source, found) = FolderSource::list(path)?;
-    // Joined anew, so that the paths read as the user wrote the folder.
-    let files = found
-        .entries
-        .iter()
-        .filter_map(|entry| source.relative_path(entry))
-        .map(|file| path.join(file));
-    Ok((files.collect(), found.skipped))
+/// A file that could be a photo, wherever it lies. It is not opened before it is read.
+#[derive(Debug, Clone)]
+pub struct PhotoFile {
+    name: String,
+    place: Place,
 }
 
-/// Reads and decodes one photo.
-pub fn read_photo(path: &Path) -> Result<RgbPhoto, PhotoError> {
-    let file = File::open(path)?;
-    let len = file.metadata()?.len();
-    decode(&read_all(file, len)?)
+#[derive(Debug, Clone)]
+enum Place {
+    File(PathBuf),
+    Zip(Arc<ZipSource>, u32),
+}
+
+impl PhotoFile {
+    /// The file at `path`, which need not exist: reading it says so.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Self {
+            name: printable(&path.to_string_lossy()).into_owned(),
+            place: Place::File(path),
+        }
+    }
+
+    /// Its path as the user wrote it, or below the folder or zip that the user wrote; safe to print.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads and decodes it.
+    pub fn read(&self) -> Result<RgbPhoto, PhotoError> {
+        match &self.place {
+            Place::File(path) => {
+                let file = File::open(path)?;
+                let len = file.metadata()?.len();
+                decode(&read_all(file, len)?)
+            }
+            Place::Zip(archive, entry) => archive.as_ref().read(*entry)?.decode(),
+        }
+    }
+}
+
+/// The photos that `path` stands for: the files below a folder that could be photos, or those in a zip, sorted by name, and
+/// those set aside with reasons; any other file is itself a photo. Of a zip the directory is read, of another file the
+/// first bytes.
+pub fn find_photos(path: &Path) -> Result<(Vec<PhotoFile>, Vec<Skipped>), DataError> {
+    let io = |source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if std::fs::metadata(path).map_err(io)?.is_dir() {
+        let (source, found) = FolderSource::list(path)?;
+        // Joined anew, so that the paths read as the user wrote the folder.
+        let files = found
+            .entries
+            .iter()
+            .filter_map(|entry| source.relative_path(entry))
+            .map(|file| PhotoFile::at(path.join(file)));
+        return Ok((files.collect(), found.skipped));
+    }
+    if !is_zip(path).map_err(io)? {
+        return Ok((vec![PhotoFile::at(path)], Vec::new()));
+    }
+    let archive = Arc::new(ZipSource::open(path)?);
+    let Found { entries, skipped } = archive.list();
+    let photo = |(name, number): (String, u32)| PhotoFile {
+        name: format!("{}/{name}", archive.name()),
+        place: Place::Zip(Arc::clone(&archive), number),
+    };
+    let entries = entries.into_iter().map(|entry| (entry.name, entry.number));
+    Ok((entries.map(photo).collect(), skipped))
+}
+
+/// Whether a file begins as a zip does, an empty one included.
+fn is_zip(path: &Path) -> io::Result<bool> {
+    let mut head = Vec::new();
+    File::open(path)?.take(4).read_to_end(&mut head)?;
+    Ok(matches!(head.as_slice(), b"PK\x03\x04" | b"PK\x05\x06"))
 }

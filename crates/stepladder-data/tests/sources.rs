@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Place, listing, open, png, reason, two_classes, zip_of};
-use stepladder_data::{DataError, DataRequest, Dataset, Photo, find_photos, read_photo};
+use stepladder_data::{DataError, DataRequest, Dataset, Photo, PhotoFile, find_photos};
 
 #[test]
 fn a_zip_with_junk_and_strays() {
@@ -263,6 +263,11 @@ fn classes_without_a_readable_photo_are_dropped() {
     assert_eq!(reasons[1], ("c/4.png", "empty file"));
 }
 
+/// The names of what was found.
+fn names(files: &[PhotoFile]) -> Vec<&str> {
+    files.iter().map(PhotoFile::name).collect()
+}
+
 #[test]
 fn photos_named_one_by_one() {
     let place = Place::new();
@@ -270,15 +275,42 @@ fn photos_named_one_by_one() {
     place.write("set/two.jpg", b"<html>");
     place.write("set/notes.txt", b"x");
     let (files, skipped) = find_photos(&place.path("set")).expect("a folder");
-    assert_eq!(files, [one.clone(), place.path("set/two.jpg")]);
+    let two = place.path("set/two.jpg");
+    assert_eq!(names(&files), [one.to_string_lossy(), two.to_string_lossy()]);
     assert_eq!(skipped.len(), 1);
-    assert_eq!(find_photos(&one).expect("a file").0, std::slice::from_ref(&one));
+    let (alone, _) = find_photos(&one).expect("a file");
+    assert_eq!(names(&alone), [one.to_string_lossy()]);
+    assert_eq!(alone[0].read().expect("a good photo").width(), 8);
+    assert!(files[1].read().expect_err("a page").to_string().contains("HTML"));
     assert!(find_photos(&place.path("gone")).is_err());
-    assert_eq!(read_photo(&one).expect("a good photo").width(), 8);
-    assert!(
-        read_photo(&files[1])
-            .expect_err("a page")
-            .to_string()
-            .contains("HTML")
+    assert!(PhotoFile::at(place.path("gone")).read().is_err());
+}
+
+#[test]
+fn photos_in_a_zip_are_found_whatever_it_is_called() {
+    let place = Place::new();
+    let photo = png(8, 6, 1);
+    let path = place.write(
+        "photos.bin",
+        zip_of([
+            ("b/two.png", photo.as_slice()),
+            ("one.png", &photo[..photo.len() / 2]),
+            ("../out.png", &photo),
+            ("__MACOSX/x.png", &photo),
+        ]),
     );
+    let (files, skipped) = find_photos(&path).expect("a zip");
+    let shown = path.to_string_lossy();
+    assert_eq!(
+        names(&files),
+        [format!("{shown}/b/two.png"), format!("{shown}/one.png")]
+    );
+    assert_eq!(skipped.len(), 1, "{skipped:?}");
+    assert_eq!(files[0].read().expect("a good photo").width(), 8);
+    assert!(files[1].read().is_err(), "cut short");
+    let damaged = place.write("cut.zip", b"PK\x03\x04 and no more");
+    assert!(matches!(
+        find_photos(&damaged),
+        Err(DataError::DamagedArchive { .. })
+    ));
 }

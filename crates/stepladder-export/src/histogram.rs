@@ -34,29 +34,33 @@ impl Histogram {
         let ascending: Vec<usize> = finite(NEGATIVE).rev().chain(finite(0)).collect();
         let total: u64 = ascending.iter().map(|&bucket| self.counts[bucket]).sum();
         let left_out = (total as f64 * outside) as u64;
+        let lowest = self.first(ascending.iter(), left_out);
+        let highest = self.first(ascending.iter().rev(), left_out);
+        let is_negative = |bucket: usize| bucket & NEGATIVE != 0;
         [
-            self.end(ascending.iter(), left_out),
-            self.end(ascending.iter().rev(), left_out),
+            lowest.map_or(0.0, |bucket| edge(bucket, is_negative(bucket))),
+            highest.map_or(0.0, |bucket| edge(bucket, !is_negative(bucket))),
         ]
     }
 
-    /// The edge of the first of `buckets` with more than `left_out` values up to it.
-    fn end<'a>(&self, mut buckets: impl Iterator<Item = &'a usize>, left_out: u64) -> f32 {
+    /// The first of `buckets` with more than `left_out` values up to it.
+    fn first<'a>(&self, mut buckets: impl Iterator<Item = &'a usize>, left_out: u64) -> Option<usize> {
         let mut seen = 0;
         let found = buckets.find(|&&bucket| {
             seen += self.counts[bucket];
             seen > left_out
         });
-        found.map_or(0.0, |&bucket| far_edge(bucket))
+        found.copied()
     }
 }
 
-/// The end of a bucket that is farther from zero; zero's own is zero.
-fn far_edge(bucket: usize) -> f32 {
+/// The end of a bucket that is farther from zero, or nearer to it. Zero's own is zero at both ends.
+fn edge(bucket: usize, farther: bool) -> f32 {
     if bucket & !NEGATIVE == 0 {
         return 0.0;
     }
-    f32::from_bits((bucket as u32) << 16 | 0xffff)
+    let rest = if farther { 0xffff } else { 0 };
+    f32::from_bits((bucket as u32) << 16 | rest)
 }
 
 #[cfg(test)]

@@ -333,15 +333,21 @@ mod tests {
     fn batch_normalization_goes_into_the_weights_before_it() {
         let graph = lowered(
             r#"{ layer = "Conv2D", filters = 2, kernel_size = 1 }, { layer = "Dropout", rate = 0.5 },
-               { layer = "BatchNormalization", epsilon = 0.0 }, { layer = "Activation", activation = "relu" }"#,
+               { layer = "BatchNormalization" }, { layer = "Activation", activation = "relu" }"#,
         );
         assert_eq!(names(&graph), [&["conv2d", "activation"], &HEAD[..]].concat());
         let Kind::Convolution(layer) = &graph.ops[0].kind else {
             panic!("{:?}", graph.ops[0])
         };
-        // gamma 1, 2; beta 1, 2; mean 1, 2; variance 1, 2: the factors are 1 and sqrt(2).
-        let root = 2.0_f32.sqrt();
-        assert_eq!(layer.weight, [1.0, 3.0, 5.0, 2.0 * root, 4.0 * root, 6.0 * root]);
+        // gamma 1, 2; beta 1, 2; mean 1, 2; variance 1, 2, and epsilon.
+        let factors = [1.0 / 1.001_f64.sqrt(), 2.0 / 2.001_f64.sqrt()];
+        let kernel = [[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]];
+        let expected = kernel
+            .iter()
+            .zip(factors)
+            .flat_map(|(row, factor)| row.map(|w| (w * factor) as f32));
+        assert_eq!(layer.weight, expected.collect::<Vec<f32>>());
+        // The bias is the mean, so that beta remains.
         assert_eq!(layer.bias, [1.0, 2.0]);
     }
 

@@ -7,12 +7,14 @@
 mod fold;
 mod grid;
 mod pack;
+mod packed;
 mod tile;
 mod weight_gradient;
 
 use crate::{context::Context, simd::Element, window::Window};
 pub(crate) use grid::finish_statistics;
 use grid::{Extras, Grid, Tap};
+pub use packed::PackedWeights;
 
 /// Shapes of a convolution: input `(batch, height, width, in_channels)`, weights as Keras has them
 /// `(kernel height, kernel width, in_channels, out_channels)`, output `(batch, windows, windows, out_channels)`.
@@ -85,25 +87,13 @@ impl Conv2d {
         output: &mut [E],
         statistics: Option<Statistics<'_>>,
     ) {
-        assert_eq!(input.len(), self.input_len(), "input of {self:?}");
-        assert_eq!(weights.len(), self.weights_len(), "weights of {self:?}");
-        assert_eq!(output.len(), self.output_len(), "output of {self:?}");
+        let packed = self.pack::<E>(context, weights);
         let extras = Extras {
             bias,
             statistics,
             accumulate: false,
         };
-        if fold::pays(self) {
-            let folded = fold::fold(context, self, input);
-            let packed = pack::pack::<E>(context, &folded.pack_plan(), weights);
-            folded
-                .grid(self)
-                .multiply(context, &folded.rows, &packed, output, extras);
-        } else {
-            let packed = pack::pack::<E>(context, &self.forward_plan(), weights);
-            self.forward_grid()
-                .multiply(context, input, &packed, output, extras);
-        }
+        self.multiply(context, input, &packed, output, extras);
     }
 
     /// `input_gradient` = the gradient of the loss by the input, from `output_gradient`, that by the output. With

@@ -1,6 +1,11 @@
 //! Dense layers: a matrix product per batch, which is a convolution of one-pixel maps.
 
-use crate::{context::Context, conv::Conv2d, simd::Element, window::Window};
+use crate::{
+    context::Context,
+    conv::{Conv2d, PackedWeights},
+    simd::Element,
+    window::Window,
+};
 
 /// Shapes of a dense layer: input `(batch, inputs)`, weights as Keras has them `(inputs, outputs)`, output
 /// `(batch, outputs)`.
@@ -45,6 +50,31 @@ impl Dense {
         output: &mut [E],
     ) {
         self.conv().forward(context, input, weights, bias, output, None);
+    }
+
+    /// As [`Conv2d::pack`].
+    ///
+    /// # Panics
+    ///
+    /// The slice's length is not that of the shape.
+    pub fn pack<E: Element>(&self, context: &Context, weights: &[f32]) -> PackedWeights {
+        self.conv().pack::<E>(context, weights)
+    }
+
+    /// [`Dense::forward`] by weights that [`Dense::pack`] made; the same, bit for bit.
+    ///
+    /// # Panics
+    ///
+    /// As [`Conv2d::forward_packed`].
+    pub fn forward_packed<E: Element>(
+        &self,
+        context: &Context,
+        input: &[E],
+        weights: &PackedWeights,
+        bias: Option<&[f32]>,
+        output: &mut [E],
+    ) {
+        self.conv().forward_packed(context, input, weights, bias, output);
     }
 
     /// `input_gradient` = the gradient of the loss by the input, from that by the output; with `accumulate`, added to what

@@ -38,7 +38,7 @@ pub mod peak;
 pub use activation::Activation;
 pub use buffer::{Buffer, BufferPool, Plain};
 pub use context::{Context, ContextError};
-pub use conv::{Conv2d, Statistics};
+pub use conv::{Conv2d, PackedWeights, Statistics};
 pub use dense::Dense;
 pub use depthwise::DepthwiseConv2d;
 pub use epilogue::{Affine, Epilogue, NormGradient};

@@ -37,6 +37,14 @@ fn check_forward<E: Element>(conv: &Conv2d, seed: u64) {
             Some(statistics),
         );
         assert_sums("forward", &context, &output, &expected);
+        let packed = conv.pack::<E>(&context, &weights);
+        let mut again = vec![E::from_f32(f32::NAN); conv.output_len()];
+        conv.forward_packed(&context, &input, &packed, Some(&bias), &mut again);
+        assert!(
+            output.iter().zip(&again).all(|(a, b)| a.to_f32() == b.to_f32()),
+            "packed weights on {}",
+            context.isa()
+        );
         for c in 0..conv.out_channels {
             let values: Vec<f64> = expected
                 .iter()

@@ -1,6 +1,10 @@
 //! One pass of a batch of photos through a network: the steps of its plan, in terms of [`crate::ops`].
 
-use crate::ops::{self, Norm, NormStatistics, Tail, Window, WithStatistics};
+mod last_map;
+
+pub(crate) use last_map::{Mapped, through_last_map};
+
+use crate::ops::{self, Norm, NormStatistics, Packed, Tail, Weights, Window, WithStatistics};
 use crate::plan::{Epilogue, Plan, Step};
 use crate::precision::Precision;
 use crate::profile;
@@ -13,6 +17,9 @@ use stepladder_model::{Activation, BatchNormalization, Layer, Network, Node, Sou
 pub(crate) enum Mode {
     /// Moving statistics, no dropout.
     Inference,
+    /// The same with gradients. Kernels take a recorded batch norm to be one of training, whose statistics have gradients of
+    /// their own, so that Burn's operations compute it here.
+    Explanation,
     /// Statistics of the batch, dropout with masks drawn from this seed and step.
     Training { seed: u64, step: u64 },
 }
@@ -37,19 +44,17 @@ enum Value {
 /// Runs `images` `[N, H, W, 3]` through `network`, whose plan is `plan`. Activations are stored as `images` are, but the last
 /// layer is f32.
 ///
-/// `parameters` holds the flat values of every parameter, in the order of the network's nodes.
-///
 /// # Panics
 ///
 /// If the images or parameters are not of the network's shapes: [`Network`]'s construction has checked the rest.
 pub(crate) fn forward(
     network: &Network,
     plan: &Plan,
-    parameters: &[Tensor<1>],
+    values: Values<'_>,
     images: Tensor<4>,
     mode: Mode,
 ) -> Pass {
-    let mut pass = Walk::new(network, plan, parameters, images, mode);
+    let mut pass = Walk::new(network, plan, values, images, mode);
     for step in &plan.steps {
         pass.step(step);
     }
@@ -76,11 +81,30 @@ struct Walk<'a> {
     moved: Vec<(usize, Tensor<1>)>,
 }
 
+/// What a pass computes with: the flat values of every parameter, in the order of the network's nodes, and, where that was
+/// done beforehand, some of them packed.
+#[derive(Clone, Copy)]
+pub(crate) struct Values<'a> {
+    pub parameters: &'a [Tensor<1>],
+    /// One for each parameter, or none at all.
+    pub packed: &'a [Option<Packed>],
+}
+
+impl<'a> From<&'a [Tensor<1>]> for Values<'a> {
+    fn from(parameters: &'a [Tensor<1>]) -> Values<'a> {
+        Values {
+            parameters,
+            packed: &[],
+        }
+    }
+}
+
 /// The parameters of one node, by position, in their own shapes.
 #[derive(Clone, Copy)]
 struct Parameters<'a> {
     node: &'a Node,
     values: &'a [Tensor<1>],
+    packed: &'a [Option<Packed>],
     /// The index of the first among all parameters.
     first: usize,
 }
@@ -96,6 +120,14 @@ impl Parameters<'_> {
         self.values[position].clone().reshape(shape)
     }
 
+    /// The weights at `position`, packed if they were.
+    fn weights<const D: usize>(self, position: usize) -> Weights<D> {
+        Weights {
+            values: self.get(position),
+            packed: self.packed.get(position).cloned().flatten(),
+        }
+    }
+
     /// The bias at `position`, where the layer has one.
     fn bias(self, position: usize) -> Option<Tensor<1>> {
         self.values.get(position).cloned()
@@ -103,13 +135,7 @@ impl Parameters<'_> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(
-        network: &'a Network,
-        plan: &Plan,
-        parameters: &'a [Tensor<1>],
-        images: Tensor<4>,
-        mode: Mode,
-    ) -> Walk<'a> {
+    fn new(network: &'a Network, plan: &Plan, values: Values<'a>, images: Tensor<4>, mode: Mode) -> Walk<'a> {
         let count = network.nodes.len();
         let mut first = 0;
         let own = network.nodes.iter().map(|node| {
@@ -117,7 +143,8 @@ impl<'a> Walk<'a> {
             first += node.parameters.len();
             Parameters {
                 node,
-                values: &parameters[from..first],
+                values: &values.parameters[from..first],
+                packed: values.packed.get(from..first).unwrap_or_default(),
                 first: from,
             }
         });
@@ -184,7 +211,13 @@ impl<'a> Walk<'a> {
         match &node.layer {
             Layer::Conv2D(layer) => {
                 let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
-                let y = ops::conv2d(x.map(), parameters.get(0), parameters.bias(1), window, statistics);
+                let y = ops::conv2d(
+                    x.map(),
+                    parameters.weights(0),
+                    parameters.bias(1),
+                    window,
+                    statistics,
+                );
                 Value::Map(self.keep(index, y)).activated(activation)
             }
             Layer::DepthwiseConv2D(layer) => {
@@ -197,7 +230,13 @@ impl<'a> Walk<'a> {
                 let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
                 let pointwise = Window::new([1, 1], [1, 1], layer.padding);
                 let (y, _) = ops::depthwise_conv2d(x.map(), parameters.get(0), None, window, false);
-                let y = ops::conv2d(y, parameters.get(1), parameters.bias(2), pointwise, statistics);
+                let y = ops::conv2d(
+                    y,
+                    parameters.weights(1),
+                    parameters.bias(2),
+                    pointwise,
+                    statistics,
+                );
                 Value::Map(self.keep(index, y)).activated(activation)
             }
             Layer::Dense(_) => {
@@ -207,7 +246,7 @@ impl<'a> Walk<'a> {
                 } else {
                     x
                 };
-                let y = ops::dense(x, parameters.get(0), parameters.bias(1), statistics);
+                let y = ops::dense(x, parameters.weights(0), parameters.bias(1), statistics);
                 Value::Vector(self.keep(index, y)).activated(activation)
             }
             Layer::Activation(_) | Layer::LeakyReLU(_) => x.activated(activation),
@@ -222,7 +261,7 @@ impl<'a> Walk<'a> {
             Layer::GlobalAveragePooling2D => Value::Vector(ops::global_average_pool(x.map())),
             Layer::Flatten => Value::Vector(x.rows()),
             Layer::Dropout(layer) => match self.mode {
-                Mode::Inference => x,
+                Mode::Inference | Mode::Explanation => x,
                 Mode::Training { seed, step } => {
                     let key = Stream::new(seed, &format!("dropout {index}"), step).key();
                     match x {
@@ -272,7 +311,10 @@ impl<'a> Walk<'a> {
             activation: epilogue.activation,
             pool: epilogue.pool,
         };
-        let (y, statistics) = ops::epilogue(x, norm, skip, tail);
+        let (y, statistics) = match self.mode {
+            Mode::Explanation if norm.is_some() => ops::composed_epilogue(x, norm, skip, tail),
+            _ => ops::epilogue(x, norm, skip, tail),
+        };
         if let (Some(node), Some(statistics)) = (epilogue.norm, statistics) {
             self.move_statistics(node, statistics);
         }
@@ -301,7 +343,7 @@ impl<'a> Walk<'a> {
             epsilon: layer.epsilon,
             statistics: match self.mode {
                 Mode::Training { .. } => NormStatistics::Batch(statistics),
-                Mode::Inference => {
+                Mode::Inference | Mode::Explanation => {
                     NormStatistics::Moving([values[moving].clone(), values[moving + 1].clone()])
                 }
             },

@@ -8,7 +8,9 @@
 
 mod array;
 mod device;
+mod fold;
 mod forward;
+mod heat_map;
 mod initializer;
 mod model;
 mod ops;
@@ -21,6 +23,7 @@ mod trainer;
 
 pub use array::Array;
 pub use device::{Device, DeviceError};
+pub use heat_map::{HeatMap, MapGradient};
 pub use initializer::initial_values;
 pub use model::{Model, ModelError};
 pub use optimizer::OptimizerState;

@@ -2,12 +2,14 @@
 
 use crate::array::{Array, Stored};
 use crate::device::Device;
-use crate::forward::{Mode, forward};
+use crate::fold::{fold, packed};
+use crate::forward::{Mode, Values, forward};
 use crate::initializer::initial_values;
-use crate::ops;
+use crate::ops::{self, Packed};
 use crate::plan::Plan;
 use crate::precision::Precision;
 use burn::tensor::{Tensor, TensorData, activation};
+use std::sync::Arc;
 use stepladder_model::{Network, ParameterSpec};
 
 /// A network and the values of its parameters, on a device.
@@ -19,6 +21,8 @@ pub struct Model {
     precision: Precision,
     /// Flat values in the order of the network's nodes, without gradients.
     parameters: Vec<Tensor<1>>,
+    /// The same packed for activations of `precision`, where there is a packed form; empty but for inference.
+    packed: Arc<[Option<Packed>]>,
 }
 
 /// Why stored arrays do not fit a network.
@@ -60,6 +64,7 @@ impl Model {
             device,
             precision: Precision::F32,
             parameters,
+            packed: Arc::default(),
         }
     }
 
@@ -74,7 +79,15 @@ impl Model {
 
     /// The same model with activations of this precision; f32 unless asked for. Parameters are f32 in both.
     pub fn with_precision(self, precision: Precision) -> Model {
-        Model { precision, ..self }
+        let packed = match self.precision == precision {
+            true => self.packed,
+            false => Arc::default(),
+        };
+        Model {
+            precision,
+            packed,
+            ..self
+        }
     }
 
     /// How activations are stored.
@@ -100,6 +113,26 @@ impl Model {
             .collect()
     }
 
+    /// The same model for inference alone: every batch normalization that follows a layer with weights is folded into it, and
+    /// on the CPU, weights are packed as kernels read them, which takes their memory once more. Probabilities are the same but
+    /// for rounding, and come sooner.
+    pub fn folded(&self) -> Model {
+        let (network, arrays) = fold(&self.network, self.to_arrays());
+        let packed = match self.device {
+            Device::Cpu => packed(&network, &arrays, self.precision),
+            #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
+            _ => Vec::new(),
+        };
+        let parameters = arrays
+            .into_iter()
+            .map(|array| flat(array.values, self.device))
+            .collect();
+        Model {
+            packed: packed.into(),
+            ..Model::assemble(network, self.device, parameters).with_precision(self.precision)
+        }
+    }
+
     /// Class probabilities of `photos` images: `[photos, classes]`, row-major.
     ///
     /// `images` holds RGB values in [0, 1], `[photos, H, W, 3]`, of the network's input size.
@@ -112,7 +145,10 @@ impl Model {
         let pass = forward(
             &self.network,
             &self.plan,
-            &self.parameters,
+            Values {
+                parameters: &self.parameters,
+                packed: &self.packed,
+            },
             images,
             Mode::Inference,
         );

@@ -15,11 +15,11 @@ mod pooling;
 mod storage;
 
 pub(crate) use activation::activation;
-pub(crate) use convolution::{Window, WithStatistics, conv2d, depthwise_conv2d};
+pub(crate) use convolution::{Weights, Window, WithStatistics, conv2d, depthwise_conv2d};
 pub(crate) use dense::dense;
 pub(crate) use dropout::dropout;
-pub(crate) use epilogue::{Norm, NormStatistics, Tail, epilogue};
-pub(crate) use extension::{check_environment, instruction_set, squared_norm, update};
+pub(crate) use epilogue::{Norm, NormStatistics, Tail, composed_epilogue, epilogue};
+pub(crate) use extension::{Packed, check_environment, instruction_set, pack, squared_norm, update};
 pub(crate) use loss::cross_entropy;
 pub(crate) use pooling::{average_pool, global_average_pool, max_pool};
 pub(crate) use storage::{convert, fork};

@@ -66,7 +66,13 @@ impl Trainer {
             step: self.optimizer.iterations(),
         };
         let images = self.model.images(images, labels.len()).autodiff();
-        let pass = forward(self.model.network(), self.model.plan(), &tracked, images, mode);
+        let pass = forward(
+            self.model.network(),
+            self.model.plan(),
+            tracked.as_slice().into(),
+            images,
+            mode,
+        );
         let loss = ops::cross_entropy(pass.logits.clone(), labels, self.label_smoothing);
         let mut gradients = loss.backward();
 

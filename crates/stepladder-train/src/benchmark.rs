@@ -166,6 +166,8 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
     if asked(BenchmarkPart::Inference)
         && let Some(model) = &model
     {
+        // As `predict` and `serve` ask it.
+        let model = model.folded();
         let pass = |images| {
             black_box(model.predict(images, batch));
         };

@@ -15,6 +15,7 @@ mod error;
 mod fit;
 mod log;
 mod meter;
+mod model_card;
 mod plateau;
 mod preparation;
 mod rate_curve;

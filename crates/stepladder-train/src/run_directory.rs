@@ -174,6 +174,16 @@ impl RunDirectory {
         self.write(&path, table)
     }
 
+    /// What a reader should know of the model.
+    pub fn model_card(&self) -> PathBuf {
+        self.path.join("MODEL_CARD.md")
+    }
+
+    /// Writes what a reader should know of the model.
+    pub(crate) fn write_model_card(&self, card: &str) -> Result<(), TrainError> {
+        self.write(&self.model_card(), card)
+    }
+
     /// Writes the content of each photo.
     pub(crate) fn write_content(&self, table: &str) -> Result<(), TrainError> {
         self.write(&self.content(), table)

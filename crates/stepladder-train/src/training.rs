@@ -6,13 +6,14 @@ use crate::content::{changes, content_table};
 use crate::environment::{describe, peak_memory_bytes};
 use crate::error::TrainError;
 use crate::fit::{Fitted, fit};
+use crate::model_card::{CardFigures, model_card};
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::records::{Config, Environment, EpochRecord, Outcome, StepRecord, Summary};
 use crate::room::when_there_is_room;
 use crate::run_directory::{RunDirectory, RunPlace};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use stepladder_classifier::{Classifier, Evaluation, Predictions, Score, TrainingRecord};
+use stepladder_classifier::{Classifier, Evaluation, Predictions, Score, Temperature, TrainingRecord};
 use stepladder_data::Progress;
 use stepladder_nn::profile::{self, ProfileRow};
 
@@ -257,15 +258,38 @@ fn complete(
         request.rung.clone(),
         prepared.dataset.classes.clone(),
     );
-    let figures = match fitted.outcome {
-        // Someone who stops a run does not want to wait for its figures; `evaluate` gives them at any time.
-        Outcome::Interrupted => Figures::default(),
-        Outcome::Finished | Outcome::StoppedEarly => when_there_is_room(observer, interrupt, || {
-            measure(request, prepared, run, &classifier)
-        })?,
+    // Someone who stops a run does not want to wait for its figures; `evaluate` gives them at any time.
+    let measured = fitted.outcome != Outcome::Interrupted;
+    let ask = |photos: &[u32]| -> Result<Predictions, TrainError> {
+        let Prepared { store, labels, .. } = prepared;
+        Ok(classifier.classify(store, labels, photos, request.rung.training.batch_size)?)
     };
-    let classifier = classifier.with_training(record(request, prepared, &fitted, &figures));
-    when_there_is_room(observer, interrupt, || Ok(classifier.save(&run.model())?))?;
+    let validation = match measured {
+        true => ask(&prepared.split.validation)?,
+        false => Predictions::new(prepared.dataset.classes.len()),
+    };
+    let temperature = Temperature::fit(&validation);
+    let figures = match measured {
+        true => when_there_is_room(observer, interrupt, || measure(prepared, run, &ask, &validation))?,
+        false => Figures::default(),
+    };
+    let whole = classifier
+        .clone()
+        .with_temperature(temperature)
+        .with_training(record(request, prepared, &fitted, &figures));
+    when_there_is_room(observer, interrupt, || Ok(whole.save(&run.model())?))?;
+    if measured {
+        let card = model_card(&CardFigures {
+            request,
+            prepared,
+            fitted: &fitted,
+            train: figures.train.as_ref(),
+            validation: figures.validation.as_ref(),
+            test: figures.test.as_ref(),
+            temperature,
+        });
+        when_there_is_room(observer, interrupt, || run.write_model_card(&card))?;
+    }
     let seconds = fitted.seconds + measuring.elapsed().as_secs_f64();
     let summary = summarize(request, prepared, run, &fitted, figures, seconds);
     when_there_is_room(observer, interrupt, || run.write_json(&run.summary(), &summary))?;
@@ -284,30 +308,23 @@ struct Figures {
     test: Option<Evaluation>,
 }
 
-/// Asks the exported model about every part, and writes what it made of each test photo.
+/// Asks the exported model about every part but the validation part, whose answers are there, and writes what it made of each
+/// test photo.
 fn measure(
-    request: &TrainingRequest,
     prepared: &Prepared,
     run: &RunDirectory,
-    classifier: &Classifier,
+    ask: &dyn Fn(&[u32]) -> Result<Predictions, TrainError>,
+    validation: &Predictions,
 ) -> Result<Figures, TrainError> {
-    let Prepared {
-        store,
-        labels,
-        split,
-        dataset,
-        ..
-    } = prepared;
-    let batch_size = request.rung.training.batch_size;
-    let on = |photos: &[u32]| classifier.classify(store, labels, photos, batch_size);
+    let Prepared { split, dataset, .. } = prepared;
     let figures = |predictions: &Predictions| predictions.evaluate(&dataset.classes);
-    let test = on(&split.test)?;
+    let test = ask(&split.test)?;
     if !split.test.is_empty() {
         run.write_predictions(&test, dataset)?;
     }
     Ok(Figures {
-        train: figures(&on(&split.train)?),
-        validation: figures(&on(&split.validation)?),
+        train: figures(&ask(&split.train)?),
+        validation: figures(validation),
         test: figures(&test),
     })
 }

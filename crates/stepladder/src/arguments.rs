@@ -2,6 +2,7 @@
 
 mod export;
 mod inspect;
+mod serve;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use stepladder_nn::Device;
 
 pub(crate) use export::{ExportArguments, ExportFormat, ExportInput};
 pub(crate) use inspect::InspectArguments;
+pub(crate) use serve::ServeArguments;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
 #[derive(Debug, Parser)]
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Predict(PredictArguments),
     /// Write a trained model for other programs: ONNX, safetensors, Keras and PyTorch
     Export(ExportArguments),
+    /// Answer about photos over HTTP, with a page to try it in a browser
+    Serve(ServeArguments),
     /// Train rung after rung on the same photos, and say what each change was worth
     Climb(ClimbArguments),
     /// Compare runs: figures, differences in configuration, paired significance, curves
@@ -271,13 +275,25 @@ pub(crate) struct PredictArguments {
     /// A run directory, or a model.safetensors
     pub run: PathBuf,
 
-    /// Photos, or folders of photos
+    /// Photos, folders, zips, or patterns in quotes ('photos/**/*.jpg'); - reads a list of them, one a line
     #[arg(required = true, value_name = "PHOTO")]
     pub photos: Vec<PathBuf>,
 
     /// Classes to show for each photo
     #[arg(long, default_value_t = 2, value_name = "K")]
     pub top: usize,
+
+    /// Print CSV: a line for each photo as soon as it is known
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+
+    /// Ask about each photo's mirror image too, and average; takes twice as long
+    #[arg(long)]
+    pub tta: bool,
+
+    /// Say "unsure" instead of a class whose probability is below this, e.g. 0.6
+    #[arg(long, value_name = "PROBABILITY")]
+    pub unsure: Option<f32>,
 
     /// Photos per pass
     #[arg(long, default_value_t = 32)]

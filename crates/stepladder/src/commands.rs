@@ -10,6 +10,7 @@ mod inspect;
 mod models;
 mod new_rung;
 mod predict;
+mod serve;
 mod train;
 
 pub(crate) use bench::bench;
@@ -22,6 +23,7 @@ pub(crate) use inspect::inspect;
 pub(crate) use models::models;
 use new_rung::new_rung;
 pub(crate) use predict::predict;
+pub(crate) use serve::serve;
 pub(crate) use train::{resume, train};
 
 use crate::arguments::{CacheArguments, DataArguments};

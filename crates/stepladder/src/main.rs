@@ -49,6 +49,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
         Command::Evaluate(arguments) => commands::evaluate(arguments, output),
         Command::Predict(arguments) => commands::predict(arguments, output),
         Command::Export(arguments) => commands::export(arguments, output),
+        Command::Serve(arguments) => commands::serve(arguments, output),
         Command::Climb(arguments) => commands::climb(arguments, output),
         Command::Compare(arguments) => commands::compare(arguments, output),
         Command::Models(arguments) => commands::models(arguments, output),

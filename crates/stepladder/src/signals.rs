@@ -1,4 +1,4 @@
-//! What the system tells a training: Ctrl-C and SIGTERM stop it at the next safe place, a second one at once. A closed terminal
+//! What the system tells a training or a server: Ctrl-C and SIGTERM stop it at the next safe place, a second one at once. A closed terminal
 //! (SIGHUP) changes nothing.
 
 use anyhow::Context;
@@ -9,7 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A flag that the first request to stop sets; the second ends the program at once.
 pub(crate) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&flag);
+    let set = Arc::clone(&flag);
+    on_stop(move || set.store(true, Ordering::Relaxed))?;
+    Ok(flag)
+}
+
+/// Calls `stop` at the first request to stop; the second ends the program at once.
+pub(crate) fn on_stop(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    let seen = AtomicBool::new(false);
     listen(move || {
         if seen.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(crate::INTERRUPTED));
@@ -19,9 +26,9 @@ pub(crate) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
             std::io::stderr(),
             "\nstopping at the next safe place; press Ctrl-C again to stop at once"
         );
+        stop();
     })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(flag)
+    .context("cannot listen for Ctrl-C")
 }
 
 #[cfg(unix)]

@@ -22,7 +22,7 @@ pub(crate) use ladder::show_climb;
 pub(crate) use numbers::{
     bytes, count, duration, file_size, interval, p_value, percent, points, points_interval, share_interval,
 };
-pub(crate) use output::{Output, error, warn};
+pub(crate) use output::{Output, error, progress_line as note, warn};
 pub(crate) use profile::profile_table;
 pub(crate) use progress::ProgressBar;
 pub(crate) use sparkline::sparkline;

@@ -203,7 +203,7 @@ mod tests {
     fn a_range_from_zero_keeps_every_byte_for_what_is_positive() {
         assert_eq!(Affine::of([0.0, 1.0]), Affine::IMAGE);
         assert_eq!(Affine::of([-1.0, 0.0]).zero_point, 255);
-        assert_eq!(Affine::of([-2.0, 2.0]).zero_point, 128);
+        assert_eq!(Affine::of([-2.0, 3.0]).zero_point, 102);
         assert_eq!(Affine::of([0.0, 0.0]).zero_point, 0);
         let extreme = Affine::of([f32::MIN, f32::MAX]);
         assert!(extreme.scale.is_finite(), "{extreme:?}");

@@ -59,18 +59,19 @@ pub(super) fn fold<E: Element>(context: &Context, conv: &Conv2d, input: &[E]) ->
     }
 }
 
-impl<E: Element> Folded<E> {
-    /// How the weights are packed: a row of the kernel is one tap.
-    pub(super) fn pack_plan(&self) -> pack::Plan {
-        pack::Plan {
-            taps: (0..self.kernel_height).collect(),
-            reduced: self.channels,
-            filters: self.filters,
-            tap_stride: self.channels * self.filters,
-            transposed: false,
-        }
+/// How the weights are packed: a row of the kernel is one tap.
+pub(super) fn pack_plan(conv: &Conv2d) -> pack::Plan {
+    let channels = conv.window.kernel[1] * conv.in_channels;
+    pack::Plan {
+        taps: (0..conv.window.kernel[0]).collect(),
+        reduced: channels,
+        filters: conv.out_channels,
+        tap_stride: channels * conv.out_channels,
+        transposed: false,
     }
+}
 
+impl<E: Element> Folded<E> {
     /// The forward product on [`Folded::rows`].
     pub(super) fn grid(&self, conv: &Conv2d) -> Grid {
         let [height, width] = conv.output();

@@ -1,6 +1,6 @@
 //! Convolutions, full and depthwise.
 
-use super::extension::{self, LinearKind};
+use super::extension::{self, LinearKind, Packed};
 use super::padding::pad_of_axis;
 use super::{to_nchw, to_nhwc};
 use burn::tensor::Tensor;
@@ -49,6 +49,19 @@ impl Window {
     }
 }
 
+/// Weights of a layer; and the same packed, where that was done beforehand.
+#[derive(Debug, Clone)]
+pub(crate) struct Weights<const D: usize> {
+    pub values: Tensor<D>,
+    pub packed: Option<Packed>,
+}
+
+impl<const D: usize> From<Tensor<D>> for Weights<D> {
+    fn from(values: Tensor<D>) -> Weights<D> {
+        Weights { values, packed: None }
+    }
+}
+
 /// A linear operation's output, and its mean and variance per channel where they were wanted and come for free.
 pub(crate) type WithStatistics<const D: usize> = (Tensor<D>, Option<[Tensor<1>; 2]>);
 
@@ -56,16 +69,17 @@ pub(crate) type WithStatistics<const D: usize> = (Tensor<D>, Option<[Tensor<1>; 
 /// `[N, H', W', filters]`. With `statistics`, a batch norm follows.
 pub(crate) fn conv2d(
     x: Tensor<4>,
-    kernel: Tensor<4>,
+    kernel: impl Into<Weights<4>>,
     bias: Option<Tensor<1>>,
     window: Window,
     statistics: bool,
 ) -> WithStatistics<4> {
+    let kernel = kernel.into();
     if !extension::serve(&x) {
-        return (composed_conv2d(x, kernel, bias, window), None);
+        return (composed_conv2d(x, kernel.values, bias, window), None);
     }
     let [batch, height, width, in_channels] = x.dims();
-    let [_, _, _, out_channels] = kernel.dims();
+    let [_, _, _, out_channels] = kernel.values.dims();
     let kind = LinearKind::Conv2d(Conv2d {
         batch,
         input: [height, width],
@@ -114,7 +128,7 @@ pub(crate) fn depthwise_conv2d(
         channels,
         window: window.on(height, width),
     });
-    extension::linear(x, kernel, bias, kind, statistics)
+    extension::linear(x, kernel.into(), bias, kind, statistics)
 }
 
 /// [`depthwise_conv2d`] by Burn's own operations.

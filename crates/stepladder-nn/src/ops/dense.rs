@@ -1,6 +1,6 @@
 //! Dense layers.
 
-use super::convolution::WithStatistics;
+use super::convolution::{Weights, WithStatistics};
 use super::extension::{self, LinearKind};
 use burn::tensor::Tensor;
 use stepladder_kernels::Dense;
@@ -9,15 +9,16 @@ use stepladder_kernels::Dense;
 /// With `statistics`, a batch norm follows.
 pub(crate) fn dense(
     x: Tensor<2>,
-    kernel: Tensor<2>,
+    kernel: impl Into<Weights<2>>,
     bias: Option<Tensor<1>>,
     statistics: bool,
 ) -> WithStatistics<2> {
+    let kernel = kernel.into();
     if !extension::serve(&x) {
-        return (composed_dense(x, kernel, bias), None);
+        return (composed_dense(x, kernel.values, bias), None);
     }
     let [batch, inputs] = x.dims();
-    let [_, outputs] = kernel.dims();
+    let [_, outputs] = kernel.values.dims();
     let kind = LinearKind::Dense(Dense {
         batch,
         inputs,

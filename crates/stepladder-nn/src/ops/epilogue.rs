@@ -87,7 +87,7 @@ fn kernel_activation(activation: Activation) -> KernelActivation {
 }
 
 /// [`epilogue`] by Burn's own operations.
-pub(super) fn composed_epilogue(
+pub(crate) fn composed_epilogue(
     x: Tensor<4>,
     norm: Option<Norm>,
     skip: Option<Tensor<4>>,

@@ -19,11 +19,13 @@ mod update;
 pub(super) use elementwise::Dropout;
 pub(super) use epilogue::Finish;
 pub(super) use linear::{Linear, LinearKind};
+pub(crate) use linear::{Packed, pack};
 pub(super) use loss::Targets;
 pub(super) use pooling::Pooling;
 
 pub(crate) use flex::{check_environment, context, instruction_set};
 
+use super::convolution::Weights;
 use crate::precision::Precision;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
@@ -225,7 +227,7 @@ pub(super) fn none<const D: usize>() -> Tensor<D> {
 /// [`KernelOps::linear`] on tensors that [`serve`] holds for; `OUT` is the rank of the operation's output.
 pub(super) fn linear<const D: usize, const K: usize, const OUT: usize>(
     input: Tensor<D>,
-    weights: Tensor<K>,
+    weights: Weights<K>,
     bias: Option<Tensor<1>>,
     kind: LinearKind,
     statistics: bool,
@@ -234,10 +236,12 @@ pub(super) fn linear<const D: usize, const K: usize, const OUT: usize>(
         kind,
         has_bias: bias.is_some(),
         statistics,
+        // Packed weights are inference's, which wants no statistics.
+        packed: weights.packed.filter(|_| !statistics),
     };
     let (output, mean, variance) = Dispatch::linear(
         input.into_dispatch(),
-        weights.into_dispatch(),
+        weights.values.into_dispatch(),
         bias.unwrap_or_else(none).into_dispatch(),
         operation,
     );

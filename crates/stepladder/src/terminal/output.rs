@@ -15,6 +15,11 @@ impl Output {
         Output { json }
     }
 
+    /// Whether stdout is for the JSON object alone.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Whether a bar may be drawn: on a terminal only.
     pub fn draws_progress(&self) -> bool {
         std::io::stderr().is_terminal()

@@ -45,6 +45,11 @@ impl ProgressBar {
         self.bar.set_position(done);
     }
 
+    /// Does something that writes to stderr above the bar.
+    pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
+    }
+
     /// Takes the bar off the screen.
     pub fn clear(&self) {
         self.bar.finish_and_clear();

@@ -5,17 +5,21 @@
 
 use super::flex::{Storage, context, filled, in_order, nothing, values, with_storage};
 use super::record::{Tracked, constant, record};
+use crate::precision::Precision;
 use crate::profile::{self, Work};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::Shape;
-use stepladder_kernels::{Conv2d, Dense, DepthwiseConv2d, Statistics, channel_statistics};
+use burn::tensor::{Shape, bf16};
+use std::sync::Arc;
+use stepladder_kernels::{
+    Conv2d, Dense, DepthwiseConv2d, PackedWeights, Statistics, Window, channel_statistics,
+};
 
 /// An operation with weights.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Linear {
     /// What it computes.
     pub kind: LinearKind,
@@ -23,6 +27,27 @@ pub(crate) struct Linear {
     pub has_bias: bool,
     /// Whether the output's mean and variance, per channel, are wanted.
     pub statistics: bool,
+    /// The weights packed beforehand, for inference.
+    pub packed: Option<Packed>,
+}
+
+/// Weights of a convolution or a dense layer, packed once for many passes.
+pub(crate) type Packed = Arc<PackedWeights>;
+
+/// Packs `weights` `[kh, kw, C, filters]`, or `[1, 1, inputs, units]`, for inputs that are stored at `precision`.
+pub(crate) fn pack(shape: [usize; 4], weights: &[f32], precision: Precision) -> Packed {
+    let [height, width, in_channels, out_channels] = shape;
+    let conv = Conv2d {
+        batch: 1,
+        input: [height, width],
+        in_channels,
+        out_channels,
+        window: Window::valid([height, width], [1, 1]),
+    };
+    Arc::new(match precision {
+        Precision::F32 => conv.pack::<f32>(context(), weights),
+        Precision::Bf16 => conv.pack::<bf16>(context(), weights),
+    })
 }
 
 /// What an operation with weights computes, and all of its shapes.
@@ -82,11 +107,11 @@ pub(super) fn forward(
     bias: &FlexTensor,
 ) -> (FlexTensor, FlexTensor, FlexTensor) {
     let (input, weights, bias) = (in_order(input), in_order(weights), in_order(bias));
-    with_storage!(&input, E => forward_as::<E>(operation, &input, &weights, &bias))
+    with_storage!(&input, E => forward_as::<E>(&operation, &input, &weights, &bias))
 }
 
 fn forward_as<E: Storage>(
-    operation: Linear,
+    operation: &Linear,
     input: &FlexTensor,
     weights: &FlexTensor,
     bias: &FlexTensor,
@@ -104,10 +129,16 @@ fn forward_as<E: Storage>(
     });
     let output = profile::timed(operation.kind.work("forward", bytes), || {
         filled::<E>(shape, |y| match operation.kind {
-            LinearKind::Conv2d(conv) => conv.forward(context(), x, w, b, y, statistics),
+            LinearKind::Conv2d(conv) => match &operation.packed {
+                Some(packed) => conv.forward_packed(context(), x, packed, b, y),
+                None => conv.forward(context(), x, w, b, y, statistics),
+            },
             LinearKind::DepthwiseConv2d(conv) => conv.forward(context(), x, w, b, y, statistics),
             LinearKind::Dense(dense) => {
-                dense.forward(context(), x, w, b, y);
+                match &operation.packed {
+                    Some(packed) => dense.forward_packed(context(), x, packed, b, y),
+                    None => dense.forward(context(), x, w, b, y),
+                }
                 if let Some(statistics) = statistics {
                     channel_statistics(context(), y, channels, statistics);
                 }
@@ -123,7 +154,7 @@ fn forward_as<E: Storage>(
 
 /// The gradient of the loss by the input, of shape `shape`, from that by the output.
 fn input_gradient<E: Storage>(
-    operation: Linear,
+    operation: &Linear,
     shape: Shape,
     weights: &FlexTensor,
     output_gradient: &FlexTensor,
@@ -141,7 +172,7 @@ fn input_gradient<E: Storage>(
 
 /// The gradients of the loss by the weights, of shape `shape`, and by the bias where there is one.
 fn weight_gradient<E: Storage>(
-    operation: Linear,
+    operation: &Linear,
     shape: Shape,
     input: &FlexTensor,
     output_gradient: &FlexTensor,
@@ -184,7 +215,7 @@ impl Backward<Flex, 3> for LinearBackward {
         if let Some(parent) = of_input {
             let shape = input.shape();
             let gradient = with_storage!(&input, E => {
-                input_gradient::<E>(operation, shape, &weights, &output_gradient)
+                input_gradient::<E>(&operation, shape, &weights, &output_gradient)
             });
             gradients.register::<Flex>(parent.id, gradient);
         }
@@ -192,7 +223,7 @@ impl Backward<Flex, 3> for LinearBackward {
             return;
         }
         let (weight_gradient, bias_gradient) = with_storage!(&input, E => {
-            weight_gradient::<E>(operation, weights.shape(), &input, &output_gradient)
+            weight_gradient::<E>(&operation, weights.shape(), &input, &output_gradient)
         });
         if let Some(parent) = of_weights {
             gradients.register::<Flex>(parent.id, weight_gradient);
@@ -215,7 +246,7 @@ pub(super) fn tracked<C: CheckpointStrategy>(
     let (weights, weights_node) = weights.into_parts();
     let (bias, bias_node) = bias.into_parts();
     let (input, weights) = (in_order(&input), in_order(&weights));
-    let (output, mean, variance) = forward(operation, &input, &weights, &bias);
+    let (output, mean, variance) = forward(operation.clone(), &input, &weights, &bias);
     let parents = [input_node, weights_node, bias_node];
     let state = (operation, profile::layer(), input, weights);
     (

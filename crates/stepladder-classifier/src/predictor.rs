@@ -1,0 +1,165 @@
+//! A classifier made ready to be asked: batch normalization folded, probabilities calibrated, the mirror image asked too if
+//! one likes. The command line, the server and the library all answer through it.
+
+use crate::classifier::Classifier;
+use crate::temperature::Temperature;
+use stepladder_data::{RgbPhoto, prepare};
+use stepladder_nn::{HeatMap, Model};
+
+/// Answers about photos.
+#[derive(Debug, Clone)]
+pub struct Predictor {
+    model: Model,
+    classes: Vec<String>,
+    temperature: Option<Temperature>,
+    flips: bool,
+}
+
+impl Predictor {
+    pub(crate) fn new(classifier: &Classifier) -> Predictor {
+        Predictor {
+            model: classifier.model().folded(),
+            classes: classifier.classes().to_vec(),
+            temperature: classifier.temperature(),
+            flips: false,
+        }
+    }
+
+    /// The same, but each answer is the mean over the photo and its mirror image, left to right; it takes twice as long.
+    pub fn with_flips(self, flips: bool) -> Predictor {
+        Predictor { flips, ..self }
+    }
+
+    /// Class names, in the order of the probabilities.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Side of the square that the network sees, in pixels.
+    pub fn size(&self) -> usize {
+        self.model.network().input[0]
+    }
+
+    /// Values of one photo as the network sees it.
+    pub fn image_len(&self) -> usize {
+        self.model.network().input.iter().product()
+    }
+
+    /// The photo as the network sees it: the central square, `[size, size, 3]`, RGB in [0, 1].
+    pub fn prepare(&self, photo: &RgbPhoto) -> Vec<f32> {
+        prepare(photo, self.size())
+    }
+
+    /// Probabilities of each class for each of `images`, which [`Predictor::prepare`] made and which lie one after the other;
+    /// calibrated, where the classifier is.
+    ///
+    /// # Panics
+    ///
+    /// If `images` is no whole number of photos.
+    pub fn predict(&self, mut images: Vec<f32>) -> Vec<Vec<f32>> {
+        assert!(images.len().is_multiple_of(self.image_len()), "whole photos");
+        let photos = images.len() / self.image_len();
+        if photos == 0 {
+            return Vec::new();
+        }
+        if self.flips {
+            let mirrored = self.mirrored(&images);
+            images.extend(mirrored);
+        }
+        let asked = images.len() / self.image_len();
+        let probabilities = self.model.predict(images, asked);
+        let classes = self.classes.len();
+        let (photos, mirrored) = probabilities.split_at(photos * classes);
+        let rows = photos.chunks_exact(classes).enumerate();
+        rows.map(|(photo, row)| {
+            let mut row = row.to_vec();
+            if self.flips {
+                let other = &mirrored[photo * classes..][..classes];
+                for (probability, other) in row.iter_mut().zip(other) {
+                    *probability = (*probability + other) / 2.0;
+                }
+            }
+            self.temperature
+                .map_or_else(|| row.clone(), |temperature| temperature.apply(&row))
+        })
+        .collect()
+    }
+
+    /// Which parts of `image`, which [`Predictor::prepare`] made, speak for the class of this index; `None` where no layer of the
+    /// network makes a map.
+    ///
+    /// # Panics
+    ///
+    /// If `image` is not one photo, or `class` is no class.
+    pub fn heat_map(&self, image: Vec<f32>, class: usize) -> Option<HeatMap> {
+        self.model.heat_map(image, class)
+    }
+
+    /// Each photo mirrored left to right.
+    fn mirrored(&self, images: &[f32]) -> Vec<f32> {
+        let row = self.size() * 3;
+        let rows = images.chunks_exact(row);
+        rows.flat_map(|row| row.rchunks_exact(3).flatten().copied())
+            .collect()
+    }
+}
+
+/// The classes of `probabilities`, the most probable first; of equals, the earlier.
+pub fn ranked(probabilities: &[f32]) -> Vec<usize> {
+    let mut classes: Vec<usize> = (0..probabilities.len()).collect();
+    classes.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+    classes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepladder_model::RungCatalog;
+    use stepladder_nn::Device;
+
+    fn classifier() -> Classifier {
+        let rung = RungCatalog::shipped().get("m10").unwrap();
+        let network = rung.network(32, 3).unwrap();
+        let names = ["a", "b", "c"].map(String::from).to_vec();
+        Classifier::new(Model::new(network, 5, Device::Cpu), rung, names)
+    }
+
+    /// Two photos: a ramp, and a ramp the other way.
+    fn ramps() -> Vec<f32> {
+        let ramp = |x: usize| [x as f32 / 32.0, 0.5, 0.25];
+        let photo =
+            |mirror: bool| (0..1024).flat_map(move |i| ramp(if mirror { 31 - i % 32 } else { i % 32 }));
+        photo(false).chain(photo(true)).collect()
+    }
+
+    #[test]
+    fn an_answer_is_the_models_own_at_the_temperature() {
+        let classifier = classifier();
+        let raw = classifier.model().predict(ramps(), 2);
+        let close =
+            |found: &[f32], expected: &[f32]| found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5);
+        let plain = Predictor::new(&classifier).predict(ramps());
+        assert!(close(&plain.concat(), &raw));
+        let temperature = Temperature::new(2.0);
+        let calibrated = Predictor::new(&classifier.clone().with_temperature(temperature)).predict(ramps());
+        assert!(close(&calibrated[1], &temperature.unwrap().apply(&raw[3..])));
+        assert!(Predictor::new(&classifier).predict(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn with_flips_a_photo_and_its_mirror_image_have_one_answer() {
+        let plain = Predictor::new(&classifier());
+        let [one, other] = plain.predict(ramps()).try_into().unwrap();
+        assert!(one != other);
+        let [flipped, mirrored] = plain.with_flips(true).predict(ramps()).try_into().unwrap();
+        for class in 0..3 {
+            assert!((flipped[class] - (one[class] + other[class]) / 2.0).abs() < 1e-6);
+            assert!((flipped[class] - mirrored[class]).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn ranks_go_by_probability_then_by_order() {
+        assert_eq!(ranked(&[0.2, 0.5, 0.2, 0.1]), [1, 0, 2, 3]);
+    }
+}

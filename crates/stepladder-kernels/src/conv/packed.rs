@@ -1,0 +1,96 @@
+//! Weights packed once for many forward passes. Packing reads and writes every weight, which for one photo through a layer with
+//! many weights takes as long as the product itself.
+
+use super::{
+    Conv2d, fold,
+    grid::Extras,
+    pack::{self, Plan},
+};
+use crate::{buffer::Buffer, context::Context, simd::Element};
+
+/// The weights of a convolution or a dense layer as the forward product reads them, for activations of one type.
+#[derive(Debug)]
+pub struct PackedWeights {
+    words: Buffer<u32>,
+    kernel: [usize; 2],
+    in_channels: usize,
+    out_channels: usize,
+    bf16: bool,
+}
+
+impl Conv2d {
+    /// `weights` for [`Conv2d::forward_packed`] with activations of `E`, on any number of photos of any size.
+    ///
+    /// # Panics
+    ///
+    /// The slice's length is not that of the shape.
+    pub fn pack<E: Element>(&self, context: &Context, weights: &[f32]) -> PackedWeights {
+        assert_eq!(weights.len(), self.weights_len(), "weights of {self:?}");
+        let plan: Plan = if fold::pays(self) {
+            fold::pack_plan(self)
+        } else {
+            self.forward_plan()
+        };
+        PackedWeights {
+            words: pack::pack::<E>(context, &plan, weights),
+            kernel: self.window.kernel,
+            in_channels: self.in_channels,
+            out_channels: self.out_channels,
+            bf16: E::BF16,
+        }
+    }
+
+    /// [`Conv2d::forward`] without statistics, by weights that [`Conv2d::pack`] made. The result is the same, bit for bit.
+    ///
+    /// # Panics
+    ///
+    /// A slice's length is not that of the shape, or the weights were packed for another layer, type or instruction set.
+    pub fn forward_packed<E: Element>(
+        &self,
+        context: &Context,
+        input: &[E],
+        weights: &PackedWeights,
+        bias: Option<&[f32]>,
+        output: &mut [E],
+    ) {
+        let extras = Extras {
+            bias,
+            statistics: None,
+            accumulate: false,
+        };
+        self.multiply(context, input, weights, output, extras);
+    }
+
+    /// The forward product.
+    pub(super) fn multiply<E: Element>(
+        &self,
+        context: &Context,
+        input: &[E],
+        weights: &PackedWeights,
+        output: &mut [E],
+        extras: Extras<'_>,
+    ) {
+        assert_eq!(input.len(), self.input_len(), "input of {self:?}");
+        assert_eq!(output.len(), self.output_len(), "output of {self:?}");
+        let packed_for = (
+            weights.kernel,
+            weights.in_channels,
+            weights.out_channels,
+            weights.bf16,
+        );
+        assert_eq!(
+            packed_for,
+            (self.window.kernel, self.in_channels, self.out_channels, E::BF16),
+            "packed weights of {self:?}"
+        );
+        if fold::pays(self) {
+            let folded = fold::fold(context, self, input);
+            folded
+                .grid(self)
+                .multiply(context, &folded.rows, &weights.words, output, extras);
+        } else {
+            self.forward_grid()
+                .multiply(context, input, &weights.words, output, extras);
+        }
+    }
+}

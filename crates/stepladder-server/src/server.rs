@@ -1,0 +1,185 @@
+//! The server as a whole: bound to its address, then serving until it is told to stop.
+
+use crate::config::ServerConfig;
+use crate::connections::accept;
+use crate::metrics::Metrics;
+use crate::models::{Models, Reload};
+use crate::queue::Queue;
+use crate::request::ROOM_UNIT;
+use crate::routes::routes;
+use axum::http::HeaderValue;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address is taken, or none of this machine's.
+    #[error("cannot listen on {address}: {source}; choose another with --port or --host")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's refusal.
+        source: std::io::Error,
+    },
+    /// The system refuses threads.
+    #[error("cannot start {threads} threads: {reason}; give a smaller --threads")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// The refusal.
+        reason: String,
+    },
+}
+
+/// Something that whoever runs the server should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A newer model file answers from now on.
+    Reloaded {
+        /// The model's name.
+        model: String,
+    },
+    /// A newer model file cannot be loaded, and the one before goes on.
+    NotReloaded {
+        /// The model's name.
+        model: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What every request can reach.
+pub(crate) struct App {
+    pub config: ServerConfig,
+    pub address: SocketAddr,
+    pub models: Models,
+    pub queue: Queue,
+    pub pool: Arc<rayon::ThreadPool>,
+    pub metrics: Arc<Metrics>,
+    /// Bytes of bodies, in units of [`ROOM_UNIT`].
+    pub bodies: Arc<Semaphore>,
+    /// Places for connections.
+    pub sockets: Arc<Semaphore>,
+}
+
+impl App {
+    /// Open connections.
+    pub fn connections(&self) -> usize {
+        self.config.connections - self.sockets.available_permits()
+    }
+
+    /// Whether pages of this origin may ask.
+    pub fn allows_origin(&self, origin: &HeaderValue) -> bool {
+        self.config
+            .origins
+            .iter()
+            .any(|allowed| allowed.as_bytes() == origin.as_bytes())
+    }
+}
+
+/// A server that listens.
+pub struct Server {
+    app: Arc<App>,
+    listener: TcpListener,
+    worker: JoinHandle<()>,
+}
+
+impl Server {
+    /// Listens on the configured address. Requests are answered once [`Server::serve`] runs.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be listened on, or threads cannot be started.
+    pub async fn bind(config: ServerConfig, models: Models) -> Result<Server, ServerError> {
+        let wanted = SocketAddr::new(config.host, config.port);
+        let listen = |source| ServerError::Listen {
+            address: wanted,
+            source,
+        };
+        let listener = TcpListener::bind(wanted).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let threads = |reason: String| ServerError::Threads {
+            threads: config.threads,
+            reason,
+        };
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(config.threads)
+            .thread_name(|number| format!("compute-{number}"))
+            .build();
+        let pool = Arc::new(pool.map_err(|error| threads(error.to_string()))?);
+        let metrics = Arc::new(Metrics::new());
+        let started = Queue::start(
+            config.queue,
+            config.batch,
+            Arc::clone(&pool),
+            Arc::clone(&metrics),
+        );
+        let (queue, worker) = started.map_err(|error| threads(error.to_string()))?;
+        let app = Arc::new(App {
+            bodies: Arc::new(Semaphore::new(config.bodies_bytes / ROOM_UNIT)),
+            sockets: Arc::new(Semaphore::new(config.connections)),
+            address,
+            models,
+            queue,
+            pool,
+            metrics,
+            config,
+        });
+        Ok(Server {
+            app,
+            listener,
+            worker,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.app.address
+    }
+
+    /// Answers requests until `stop` is ready. Requests that were begun by then are answered, within the configured grace;
+    /// what happens on the way is told to `notice`.
+    pub async fn serve(
+        self,
+        stop: impl Future<Output = ()>,
+        notice: impl Fn(Notice) + Send + Sync + 'static,
+    ) {
+        let reloading = tokio::spawn(reload(Arc::clone(&self.app), notice));
+        let service = routes(Arc::clone(&self.app));
+        accept(self.listener, service, &self.app, stop).await;
+        reloading.abort();
+        let _ = reloading.await;
+        // The last holder of the queue ends its thread, unless a request is stuck beyond its grace.
+        if let Ok(app) = Arc::try_unwrap(self.app).map_err(drop) {
+            drop(app);
+            let worker = self.worker;
+            let _ = tokio::task::spawn_blocking(move || worker.join()).await;
+        }
+    }
+}
+
+/// Looks for newer model files now and then.
+async fn reload(app: Arc<App>, notice: impl Fn(Notice) + Send + Sync + 'static) {
+    let notice = Arc::new(notice);
+    loop {
+        tokio::time::sleep(app.config.reload_every).await;
+        let (models, told) = (Arc::clone(&app), Arc::clone(&notice));
+        let refreshed = tokio::task::spawn_blocking(move || {
+            for reload in models.models.refresh() {
+                models.metrics.reload(matches!(reload, Reload::Done(_)));
+                told(match reload {
+                    Reload::Done(model) => Notice::Reloaded { model },
+                    Reload::Failed(model, error) => Notice::NotReloaded {
+                        model,
+                        reason: error.to_string(),
+                    },
+                });
+            }
+        });
+        let _ = refreshed.await;
+    }
+}

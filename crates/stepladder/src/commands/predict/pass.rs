@@ -1,0 +1,80 @@
+//! Many photos through a model with all cores busy: while one share of them is computed, the next is read and decoded.
+
+use rayon::prelude::*;
+use stepladder_classifier::Predictor;
+use stepladder_data::{PhotoError, PhotoFile};
+
+/// What the decoded photos of a share may take, in bytes: two shares are in memory at any time.
+const SHARE_BYTES: usize = 64 << 20;
+
+/// The most batches in a share.
+const MOST_BATCHES: usize = 8;
+
+/// A way through photos, share by share.
+pub(super) struct Pass<'a> {
+    predictor: &'a Predictor,
+    batch: usize,
+    share: usize,
+}
+
+/// A photo ready for the network, or the reason why not.
+type Prepared = Result<Vec<f32>, PhotoError>;
+
+/// What the model says of a photo.
+type Answer = Result<Vec<f32>, PhotoError>;
+
+impl<'a> Pass<'a> {
+    /// `batch` photos go through the network at once.
+    pub fn new(predictor: &'a Predictor, batch: usize) -> Pass<'a> {
+        let batch = batch.max(1);
+        let bytes = predictor.image_len() * size_of::<f32>();
+        let batches = (SHARE_BYTES / (bytes * batch)).clamp(1, MOST_BATCHES);
+        Pass {
+            predictor,
+            batch,
+            share: batch * batches,
+        }
+    }
+
+    /// Asks about each photo, and gives the answers to `tell` in the photos' order.
+    pub fn run(
+        &self,
+        photos: &[PhotoFile],
+        mut tell: impl FnMut(&PhotoFile, Answer) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut shares = photos.chunks(self.share);
+        let mut here = shares.next().map(|photos| (photos, self.read(photos)));
+        while let Some((photos, prepared)) = here.take() {
+            let next = shares.next();
+            let (answers, read) = rayon::join(
+                || self.ask(prepared),
+                || next.map(|photos| (photos, self.read(photos))),
+            );
+            here = read;
+            for (photo, answer) in photos.iter().zip(answers) {
+                tell(photo, answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, photos: &[PhotoFile]) -> Vec<Prepared> {
+        photos
+            .par_iter()
+            .with_max_len(1)
+            .map(|photo| Ok(self.predictor.prepare(&photo.read()?)))
+            .collect()
+    }
+
+    fn ask(&self, prepared: Vec<Prepared>) -> Vec<Answer> {
+        let mut images = Vec::new();
+        let mut places = Vec::new();
+        for photo in prepared {
+            places.push(photo.map(|image| images.push(image)));
+        }
+        let batches = images.chunks(self.batch);
+        let mut answers = batches.flat_map(|batch| self.predictor.predict(batch.concat()));
+        let answer = |place: Result<(), PhotoError>| place.map(|()| answers.next().unwrap_or_default());
+        places.into_iter().map(answer).collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! `stepladder serve`: answers about photos over HTTP, until Ctrl-C.
+
+use super::{model_file, threads};
+use crate::Ending;
+use crate::arguments::ServeArguments;
+use crate::terminal::{Output, note, warn};
+use anyhow::Context;
+use serde_json::json;
+use std::path::PathBuf;
+use stepladder_server::{Models, Notice, Server, ServerConfig};
+
+/// Where the token may be given without showing in the list of processes.
+const TOKEN_VARIABLE: &str = "STEPLADDER_TOKEN";
+
+/// Threads that read requests and write answers; decoding and computing have others.
+const IO_THREADS: usize = 2;
+
+pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Result<Ending> {
+    let files: Vec<PathBuf> = arguments
+        .models
+        .iter()
+        .map(|run| model_file(run))
+        .collect::<Result<_, _>>()?;
+    let config = config(&arguments)?;
+    let models = Models::load(&files, arguments.device)?;
+    let served = models.info();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(IO_THREADS)
+        .enable_all()
+        .build();
+    let runtime = runtime.context("cannot start the threads that read requests")?;
+    runtime.block_on(async {
+        if !config.host.is_loopback() && config.token.is_none() {
+            warn(&format!(
+                "everybody who reaches {} can ask, and nothing is encrypted; give a --token, and put a proxy with TLS in front",
+                config.host
+            ));
+        }
+        let server = Server::bind(config, models).await?;
+        let url = format!("http://{}", server.address());
+        for model in &served {
+            output.line(&format!(
+                "model       {}: {}, {} classes, {} px",
+                model.name,
+                model.rung,
+                model.classes.len(),
+                model.size
+            ));
+        }
+        output.line(&format!("serving     {url}"));
+        output.line("");
+        output.line("Try it in a browser, or:");
+        output.hint(&format!("curl --data-binary @PHOTO.jpg -H 'Content-Type: image/jpeg' {url}/v1/predict"));
+        output.json(&json!({ "url": url, "models": served }))?;
+        server.serve(stopped()?, tell).await;
+        note("stopped; every request that had begun was answered");
+        Ok(Ending::Done)
+    })
+}
+
+fn config(arguments: &ServeArguments) -> anyhow::Result<ServerConfig> {
+    for (flag, value) in [
+        ("--batch", arguments.batch),
+        ("--queue", arguments.queue),
+        ("--max-body", arguments.max_body),
+        ("--max-pixels", arguments.max_pixels as usize),
+    ] {
+        anyhow::ensure!(value > 0, "{flag} 0 accepts nothing; give 1 or more");
+    }
+    anyhow::ensure!(
+        arguments.max_body <= 1024,
+        "--max-body {} is more than 1024 MiB; send photos one by one",
+        arguments.max_body
+    );
+    for origin in &arguments.cors {
+        anyhow::ensure!(
+            is_origin(origin),
+            "--cors {origin} is no origin; write scheme and host alone, e.g. https://example.org"
+        );
+    }
+    let token = arguments
+        .token
+        .clone()
+        .or_else(|| std::env::var(TOKEN_VARIABLE).ok());
+    anyhow::ensure!(
+        token
+            .as_ref()
+            .is_none_or(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())),
+        "the token must be of visible ASCII characters, without spaces; choose another --token or {TOKEN_VARIABLE}"
+    );
+    let usual = ServerConfig::default();
+    let body_bytes = arguments.max_body << 20;
+    Ok(ServerConfig {
+        host: arguments.host,
+        port: arguments.port,
+        token,
+        origins: arguments.cors.clone(),
+        threads: threads(arguments.threads)?,
+        batch: arguments.batch,
+        queue: arguments.queue,
+        body_bytes,
+        bodies_bytes: usual.bodies_bytes.max(2 * body_bytes),
+        pixels: arguments.max_pixels * 1_000_000,
+        photos: usual.photos.min(arguments.queue),
+        ..usual
+    })
+}
+
+/// Whether a text is an origin as browsers send it: scheme, host, perhaps a port, and no path.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("http://").or(text.strip_prefix("https://"));
+    host.is_some_and(|host| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
+    })
+}
+
+fn tell(notice: Notice) {
+    match notice {
+        Notice::Reloaded { model } => note(&format!("{model}: a newer model answers from now on")),
+        Notice::NotReloaded { model, reason } => {
+            warn(&format!(
+                "{model}: the newer model cannot be used, and the one before goes on: {reason}"
+            ));
+        }
+    }
+}
+
+/// Ready at the first Ctrl-C or SIGTERM; the second ends the program at once.
+fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    crate::signals::on_stop(move || {
+        // Whoever waited may have stopped for another reason.
+        let _ = sender.send(());
+    })?;
+    Ok(async move {
+        receiver.recv().await;
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_have_no_path() {
+        assert!(is_origin("https://example.org") && is_origin("http://localhost:3000"));
+        for wrong in [
+            "example.org",
+            "https://",
+            "https://example.org/",
+            "*",
+            "https://a b",
+        ] {
+            assert!(!is_origin(wrong), "{wrong}");
+        }
+    }
+}

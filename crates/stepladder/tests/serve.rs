@@ -1,0 +1,115 @@
+//! Serving as a user starts it: the address it prints answers, and SIGTERM ends it without an error.
+#![cfg(unix)]
+
+mod command;
+
+use command::Workplace;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+/// A network that has learned nothing.
+fn model(place: &Workplace) {
+    let rung = stepladder_model::RungCatalog::shipped().get("m10").unwrap();
+    let network = rung.network(32, 2).unwrap();
+    let model = stepladder_nn::Model::new(network, 0, stepladder_nn::Device::Cpu);
+    let classes = ["cat", "dog"].map(String::from).to_vec();
+    let classifier = stepladder_classifier::Classifier::new(model, rung, classes);
+    classifier.save(&place.path("pets.safetensors")).unwrap();
+}
+
+fn status(url: &str, path: &str) -> String {
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().to_string()
+}
+
+/// The server, and the line that it prints once it listens.
+fn start(place: &Workplace, more: &[&str]) -> (Child, Value) {
+    let arguments = [
+        ["serve", "pets.safetensors", "--port", "0", "--json"].as_slice(),
+        more,
+    ]
+    .concat();
+    let mut server = place
+        .command(&arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    (server, serde_json::from_str(&line).unwrap())
+}
+
+#[test]
+fn it_answers_where_it_says_and_ends_when_told() {
+    let place = Workplace::new();
+    model(&place);
+    let (server, started) = start(&place, &[]);
+    assert_eq!(started["models"][0]["name"], "pets");
+    let url = started["url"].as_str().unwrap();
+    assert_eq!(status(url, "/healthz"), "200");
+    assert_eq!(status(url, "/v1/models"), "200");
+    let killed = Command::new("kill")
+        .args(["-TERM", &server.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let output = server.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("every request that had begun was answered"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_token_may_come_from_the_environment() {
+    let place = Workplace::new();
+    model(&place);
+    let mut server = place
+        .command(&["serve", "pets.safetensors", "--port", "0", "--json"])
+        .env("STEPLADDER_TOKEN", "secret")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let started: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(status(started["url"].as_str().unwrap(), "/v1/models"), "401");
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn what_cannot_be_served_is_said() {
+    let place = Workplace::new();
+    model(&place);
+    assert!(
+        place
+            .error(&["serve", "absent"])
+            .contains("absent does not exist")
+    );
+    let message = place.error(&["serve", "pets.safetensors", "--cors", "example.org"]);
+    assert!(message.contains("--cors example.org is no origin"), "{message}");
+    let message = place.error(&["serve", "pets.safetensors", "--token", "two words"]);
+    assert!(message.contains("visible ASCII"), "{message}");
+    std::fs::write(place.path("bad.safetensors"), b"no model").unwrap();
+    assert!(
+        place
+            .error(&["serve", "bad.safetensors"])
+            .contains("bad.safetensors")
+    );
+}
