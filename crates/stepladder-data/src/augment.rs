@@ -13,6 +13,8 @@ mod golden;
 mod layers;
 mod resample;
 
+use std::cell::RefCell;
+
 use stepladder_model::{ImageDataGenerator, Layer};
 
 use crate::error::DataError;
@@ -20,7 +22,12 @@ use crate::photo::{RgbPhoto, to_unit};
 use crate::random::Stream;
 
 use layers::RandomLayer;
-use resample::pixels;
+use resample::{Pixel, pack};
+
+thread_local! {
+    /// The photo at work, unpacked. It is 16 bytes a pixel, and taking so much from the system for each photo costs more than filling it.
+    static SOURCE: RefCell<Vec<Pixel>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What is done to training photos. [`Augmentation::none`] leaves them as they are.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,18 +66,20 @@ impl Augmentation {
             return;
         }
         let size = photo.width() as usize;
-        let mut source = pixels(photo.pixels());
-        if let Some(config) = &self.generator {
-            let draw = generator::Draw::new(config, size, random);
-            generator::apply(config, &draw, &source, size, out);
-            if !self.layers.is_empty() {
-                source = pixels(out);
+        SOURCE.with_borrow_mut(|source| {
+            pack(photo.pixels(), source);
+            if let Some(config) = &self.generator {
+                let draw = generator::Draw::new(config, size, random);
+                generator::apply(config, &draw, source, size, out);
+                if !self.layers.is_empty() {
+                    pack(out, source);
+                }
             }
-        }
-        if !self.layers.is_empty() {
-            let draws: Vec<_> = self.layers.iter().map(|layer| layer.draw(random)).collect();
-            layers::apply(&draws, &source, size, out);
-        }
+            if !self.layers.is_empty() {
+                let draws: Vec<_> = self.layers.iter().map(|layer| layer.draw(random)).collect();
+                layers::apply(&draws, source, size, out);
+            }
+        });
         for value in out {
             *value /= 255.0;
         }

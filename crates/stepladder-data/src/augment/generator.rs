@@ -98,6 +98,47 @@ pub(crate) fn apply(
         // The picture passes through 8 bits before and after, as it does through Pillow, which cuts fractions off.
         let factor = factor as f32;
         out.iter_mut()
-            .for_each(|v| *v = f32::from((f32::from(*v as u8) * factor) as u8));
+            .for_each(|v| *v = whole_level(whole_level(*v) * factor));
+    }
+}
+
+/// What `f32::from(value as u8)` gives, in steps that vector units have: clipped to 0..=255, fractions cut off, 0 where it is no number.
+fn whole_level(value: f32) -> f32 {
+    /// 2^23: from here on, an `f32` has no fraction, so that adding it rounds.
+    const NO_FRACTION: f32 = 8_388_608.0;
+    let value = if value > 0.0 { value } else { 0.0 };
+    let value = if value < 255.0 { value } else { 255.0 };
+    let near = (value + NO_FRACTION) - NO_FRACTION;
+    near - f32::from(u8::from(near > value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_level;
+
+    #[test]
+    fn levels_are_those_of_a_conversion_to_a_byte() {
+        let odd = [
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            -0.0,
+            -3.5,
+            255.4,
+            256.0,
+            1e30,
+        ];
+        for value in (0..26_000).map(|i| i as f32 / 100.0).chain(odd) {
+            assert_eq!(whole_level(value), f32::from(value as u8), "{value}");
+        }
+        for level in 0..=255_u16 {
+            for value in [
+                f32::from(level).next_down(),
+                f32::from(level),
+                f32::from(level).next_up(),
+            ] {
+                assert_eq!(whole_level(value), f32::from(value as u8), "{value}");
+            }
+        }
     }
 }
