@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Look a data set over: duplicates, leaks, contradictory labels, damage, balance, and what to do
+    /// Look a data set over: duplicates, leaks, contradictory labels, damage, imbalance
     Inspect(InspectArguments),
     /// Train a model on photos and leave everything in a run directory
     Train(TrainArguments),

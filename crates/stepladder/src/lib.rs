@@ -22,7 +22,8 @@
 //! #         classifier.save(&folder.path().join("model.safetensors"))?;
 //! #         let photo = folder.path().join("tulips.png");
 //! #         image::RgbImage::from_pixel(20, 30, image::Rgb([90, 90, 90])).save(&photo)?;
-//! #         Ok((folder.path().to_path_buf(), folder.path().to_path_buf(), photo))
+//! #         let run = folder.path().to_path_buf();
+//! #         Ok((folder, run, photo))
 //! #     }
 //! # }
 //! ```

@@ -54,7 +54,7 @@ pub(super) fn run<S: Simd, E: Element>(
     let ranges = ITEMS.min(chunks);
     let weights = gradient.len();
     let mut sums = context.buffers().take::<f32>(ranges * weights);
-    let shared = Shared::new(&mut *sums);
+    let shared = Shared::new(&mut sums);
     let isa = context.isa();
     context.for_each(ranges, |range| {
         let first = range * chunks / ranges * chunk;
