@@ -58,7 +58,7 @@ impl PhotoAnswer {
         let Answered { probabilities, heat } = answered;
         let ranked = ranked(&probabilities);
         let probability = probabilities[ranked[0]];
-        let sure = options.unsure.is_none_or(|least| probability >= least);
+        let sure = options.unsure.is_none_or(|least| f64::from(probability) >= least);
         let names = &model.info.classes;
         let shown = ranked.iter().take(options.top.unwrap_or(usize::MAX));
         PhotoAnswer::Known {

@@ -23,8 +23,8 @@ pub(crate) struct Options {
     /// Whether to ask about mirror images too.
     #[serde(default)]
     pub tta: bool,
-    /// The least probability that is an answer.
-    pub unsure: Option<f32>,
+    /// The least probability that is an answer; with all digits that were sent, for f32 would round one just above 1 to 1.
+    pub unsure: Option<f64>,
     /// Whether to send heat maps.
     #[serde(default)]
     pub heat: bool,
@@ -259,6 +259,7 @@ mod tests {
             "top=-1",
             "top=x",
             "unsure=2",
+            "unsure=1.0000000000000002",
             "unsure=NaN",
             "tta=maybe",
             "unknown=1",
