@@ -12,6 +12,9 @@ use serde::Deserialize;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
+/// The greatest number of classes that `top` may ask for, as the OpenAPI document says.
+const MOST_CLASSES: usize = 1_000_000;
+
 /// The options of a prediction.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,8 +38,8 @@ impl Options {
     pub fn of(request: &Request) -> Result<Options, Refusal> {
         let Query(options) = Query::<Options>::try_from_uri(request.uri())
             .map_err(|error| Refusal::bad("bad_query", error.body_text()))?;
-        if options.top == Some(0) {
-            return Err(Refusal::bad("bad_query", "top is 0; give 1 or more"));
+        if options.top.is_some_and(|top| !(1..=MOST_CLASSES).contains(&top)) {
+            return Err(Refusal::bad("bad_query", "top is not a number from 1 to 1000000"));
         }
         match options.unsure {
             Some(least) if !(0.0..=1.0).contains(&least) => Err(Refusal::bad(
@@ -256,6 +259,7 @@ mod tests {
         );
         for wrong in [
             "top=0",
+            "top=1000001",
             "top=-1",
             "top=x",
             "unsure=2",
