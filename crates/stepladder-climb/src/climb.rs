@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use stepladder_data::DataError;
 use stepladder_model::{Rung, shipped};
-use stepladder_train::{Observer, Outcome, RecordedRun, RunPlace, TrainError, TrainingRequest, train};
+use stepladder_train::{Controls, Observer, Outcome, RecordedRun, RunPlace, TrainError, TrainingRequest, train};
 
 /// Told what happens while it happens: as an [`Observer`] of each training, and of the climb as a whole.
 pub trait ClimbObserver: Observer {
@@ -360,6 +360,7 @@ impl Climb<'_> {
             threads: self.request.threads,
             place,
             cache: self.request.cache.clone(),
+            controls: Controls::default(),
         }
     }
 

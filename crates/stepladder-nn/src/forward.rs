@@ -13,8 +13,16 @@ use stepladder_model::{Activation, BatchNormalization, Layer, Network, Node, Sou
 pub(crate) enum Mode {
     /// Moving statistics, no dropout.
     Inference,
-    /// Statistics of the batch, dropout with masks drawn from this seed and step.
-    Training { seed: u64, step: u64 },
+    /// Statistics of the batch, dropout with masks drawn from this seed and step, and from the number of the batch's piece.
+    Training { seed: u64, step: u64, piece: usize },
+    /// Statistics of the batch, no dropout.
+    BatchStatistics,
+}
+
+impl Mode {
+    fn uses_the_batch(self) -> bool {
+        !matches!(self, Mode::Inference)
+    }
 }
 
 /// The outcome of a pass.
@@ -49,9 +57,29 @@ pub(crate) fn forward(
     images: Tensor<4>,
     mode: Mode,
 ) -> Pass {
+    forward_watched(network, plan, parameters, images, mode, &mut |_, _| {})
+}
+
+/// As [`forward`], telling `watch` of each node's value as it is computed: the index of the node, and the value `[N, ..]`
+/// with all but its first dimension in the second, channels innermost.
+pub(crate) fn forward_watched(
+    network: &Network,
+    plan: &Plan,
+    parameters: &[Tensor<1>],
+    images: Tensor<4>,
+    mode: Mode,
+    watch: &mut dyn FnMut(usize, &dyn Fn() -> Tensor<2>),
+) -> Pass {
     let mut pass = Walk::new(network, plan, parameters, images, mode);
     for step in &plan.steps {
         pass.step(step);
+        let index = match step {
+            Step::Node { index, .. } => *index,
+            Step::Epilogue(epilogue) => epilogue.output,
+        };
+        if let Some(value) = &pass.values[index] {
+            watch(index, &|| value.clone().rows());
+        }
     }
     match pass.values.pop().flatten() {
         Some(Value::Vector(logits)) => Pass {
@@ -141,7 +169,7 @@ impl<'a> Walk<'a> {
                 bare,
             } => {
                 let _layer = profile::Layer::of(*index).enter();
-                let wanted = *statistics && matches!(self.mode, Mode::Training { .. });
+                let wanted = *statistics && self.mode.uses_the_batch();
                 let value = self.node(*index, wanted, *bare);
                 self.values[*index] = Some(value);
             }
@@ -222,9 +250,13 @@ impl<'a> Walk<'a> {
             Layer::GlobalAveragePooling2D => Value::Vector(ops::global_average_pool(x.map())),
             Layer::Flatten => Value::Vector(x.rows()),
             Layer::Dropout(layer) => match self.mode {
-                Mode::Inference => x,
-                Mode::Training { seed, step } => {
-                    let key = Stream::new(seed, &format!("dropout {index}"), step).key();
+                Mode::Inference | Mode::BatchStatistics => x,
+                Mode::Training { seed, step, piece } => {
+                    let purpose = match piece {
+                        0 => format!("dropout {index}"),
+                        piece => format!("dropout {index} of piece {piece}"),
+                    };
+                    let key = Stream::new(seed, &purpose, step).key();
                     match x {
                         Value::Map(x) => Value::Map(ops::dropout(x, layer.rate, key)),
                         Value::Vector(x) => Value::Vector(ops::dropout(x, layer.rate, key)),
@@ -300,7 +332,7 @@ impl<'a> Walk<'a> {
             },
             epsilon: layer.epsilon,
             statistics: match self.mode {
-                Mode::Training { .. } => NormStatistics::Batch(statistics),
+                Mode::Training { .. } | Mode::BatchStatistics => NormStatistics::Batch(statistics),
                 Mode::Inference => {
                     NormStatistics::Moving([values[moving].clone(), values[moving + 1].clone()])
                 }

@@ -7,9 +7,11 @@
 //! Layout is channels-last (NHWC) everywhere, and parameters have Keras' shapes.
 
 mod array;
+mod average;
 mod device;
 mod forward;
 mod initializer;
+mod inspection;
 mod model;
 mod ops;
 mod optimizer;
@@ -17,12 +19,15 @@ mod plan;
 mod precision;
 pub mod profile;
 mod random;
+mod targets;
 mod trainer;
 
 pub use array::Array;
 pub use device::{Device, DeviceError};
 pub use initializer::initial_values;
+pub use inspection::{Inspection, LayerScale};
 pub use model::{Model, ModelError};
 pub use optimizer::OptimizerState;
 pub use precision::{Precision, UnknownPrecision};
+pub use targets::Targets;
 pub use trainer::{StepOutcome, Trainer, argmax};

@@ -7,9 +7,12 @@
 
 mod benchmark;
 mod bits;
+mod budget;
 mod checkpoint;
 mod checkpoints;
+mod class_weights;
 mod content;
+mod controls;
 mod environment;
 mod error;
 mod fit;
@@ -25,12 +28,15 @@ mod room;
 mod run_directory;
 mod schedule;
 mod training;
+mod watch;
 
 pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
 };
 pub use checkpoint::Checkpoint;
+pub use controls::{Controls, Decided, OnStuck};
 pub use error::TrainError;
+pub use fit::Rescue;
 pub use meter::{Clock, Mean};
 pub use plateau::{PlateauState, StoppingState};
 pub use preparation::{Prepared, TrainingRequest};
@@ -41,3 +47,4 @@ pub use records::{Config, DataRecord, Environment, EpochRecord, Outcome, StepRec
 pub use run_directory::{RunDirectory, RunPlace};
 pub use schedule::learning_rate;
 pub use training::{Observer, train, train_or_resume};
+pub use watch::{Cause, Diagnosis, Watch};

@@ -2,7 +2,9 @@
 
 use crate::Checkpoint;
 use crate::checkpoints::{newest, remove_checkpoints};
+use crate::budget::steps_within;
 use crate::content::{changes, content_table};
+use crate::controls::{Decided, OnStuck};
 use crate::environment::{describe, peak_memory_bytes};
 use crate::error::TrainError;
 use crate::fit::{Fitted, fit};
@@ -10,8 +12,10 @@ use crate::preparation::{Prepared, TrainingRequest};
 use crate::records::{Config, Environment, EpochRecord, Outcome, StepRecord, Summary};
 use crate::room::when_there_is_room;
 use crate::run_directory::{RunDirectory, RunPlace};
+use crate::watch::Diagnosis;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 use stepladder_classifier::{Classifier, Evaluation, Predictions};
 use stepladder_data::Progress;
 use stepladder_nn::profile::{self, ProfileRow};
@@ -28,6 +32,8 @@ pub trait Observer: Sync {
     fn epoch(&self, record: &EpochRecord, epochs: usize);
     /// An earlier training is taken up at `place`; after [`Observer::prepared`], before the first step.
     fn resumed(&self, _place: &Checkpoint) {}
+    /// The watch found something.
+    fn diagnosed(&self, _found: &Diagnosis) {}
     /// Something that the user should know.
     fn note(&self, _message: &str) {}
     /// Training is over, and the environment asked for its time by layer and pass.
@@ -116,6 +122,8 @@ fn begin(
 ) -> Result<Summary, TrainError> {
     let run = RunDirectory::create(&request.place, &prepared.dataset.name, &request.rung.name)?;
     let _lock = run.lock()?;
+    observer.prepared(prepared, &run);
+    let decided = decide(request, prepared, observer, interrupt)?;
     when_there_is_room(observer, interrupt, || {
         run.write_rung(&request.rung.to_toml())?;
         run.write_environment(&describe(request.device, request.precision, request.threads))?;
@@ -123,10 +131,31 @@ fn begin(
         run.write_content(&content_table(prepared))?;
         run.write_skipped(&prepared.skipped)?;
         // The last: a run that has it has all of the above.
-        run.write_json(&run.config(), &request.config(prepared))
+        run.write_json(&run.config(), &request.config(prepared, decided))
     })?;
-    observer.prepared(prepared, &run);
-    complete(request, prepared, &run, observer, interrupt)
+    complete(request, prepared, &run, decided, observer, interrupt)
+}
+
+/// What depends on this machine, decided before the first step.
+fn decide(
+    request: &TrainingRequest,
+    prepared: &Prepared,
+    observer: &dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<Decided, TrainError> {
+    let began = Instant::now();
+    let mut decided = Decided::default();
+    if let Some(budget) = request.controls.budget {
+        let at_once = decided.photos_at_once;
+        let steps = steps_within(budget, began, request, prepared, at_once, interrupt)?;
+        let batches = prepared.split.train.len().div_ceil(request.rung.training.batch_size);
+        observer.note(&format!(
+            "the time is enough for about {steps} steps, {:.1} epochs; the schedule runs over them",
+            steps as f64 / batches.max(1) as f64
+        ));
+        decided.steps = Some(steps);
+    }
+    Ok(decided)
 }
 
 /// A run that was begun before.
@@ -144,7 +173,8 @@ fn go_on(
     let _lock = run.lock()?;
     observer.prepared(prepared, &run);
     note_another_machine(request, &run, observer)?;
-    complete(request, prepared, &run, observer, interrupt)
+    let config: Config = run.read_json(&run.config())?;
+    complete(request, prepared, &run, config.decided, observer, interrupt)
 }
 
 /// The summary of a run that came to its end.
@@ -164,7 +194,8 @@ fn finished(run: &RunDirectory) -> Result<Option<Summary>, TrainError> {
 /// An error unless `run` is of this request and these photos.
 fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> Result<(), TrainError> {
     let read = |path: &Path| std::fs::read_to_string(path).map_err(|source| TrainError::read(path, source));
-    let (then, now): (Config, Config) = (run.read_json(&run.config())?, request.config(prepared));
+    let then: Config = run.read_json(&run.config())?;
+    let now = request.config(prepared, then.decided);
     let mut differences = Vec::new();
     let mut compare = |what: &str, then: String, now: String| {
         if then != now {
@@ -188,6 +219,10 @@ fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> R
     );
     compare("device", then.device, now.device);
     compare("precision", then.precision, now.precision);
+    let budget = |seconds: Option<f64>| seconds.map_or("none".to_string(), |s| format!("of {s} s"));
+    compare("budget", budget(then.budget_seconds), budget(now.budget_seconds));
+    let on_stuck = |on_stuck: OnStuck| format!("{on_stuck:?}").to_lowercase();
+    compare("on-stuck", on_stuck(then.on_stuck), on_stuck(now.on_stuck));
     if differences.is_empty() && read(&run.rung())? != request.rung.to_toml() {
         differences.push("another rung.toml".to_string());
     }
@@ -238,15 +273,16 @@ fn complete(
     request: &TrainingRequest,
     prepared: &Prepared,
     run: &RunDirectory,
+    decided: Decided,
     observer: &dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Summary, TrainError> {
     let restored = newest(run, observer)?;
-    let fitted = fit(request, prepared, run, restored, observer, interrupt)?;
+    let fitted = fit(request, prepared, run, decided, restored, observer, interrupt)?;
     if let Some(rows) = profile::report(&prepared.network) {
         observer.profiled(&rows);
     }
-    let measuring = std::time::Instant::now();
+    let measuring = Instant::now();
     let classifier = Classifier::new(
         fitted.model.clone(),
         request.rung.clone(),
@@ -257,8 +293,9 @@ fn complete(
     let figures = match fitted.outcome {
         // Someone who stops a run does not want to wait for its figures; `evaluate` gives them at any time.
         Outcome::Interrupted => Figures::default(),
-        Outcome::Finished | Outcome::StoppedEarly => when_there_is_room(observer, interrupt, || {
-            measure(request, prepared, run, &classifier)
+        Outcome::Finished | Outcome::StoppedEarly | Outcome::Stuck => when_there_is_room(observer, interrupt, || {
+            let at_once = request.answers_at_once(decided.photos_at_once);
+            measure(prepared, run, &classifier, at_once)
         })?,
     };
     let seconds = fitted.seconds + measuring.elapsed().as_secs_f64();
@@ -281,10 +318,10 @@ struct Figures {
 
 /// Asks the exported model about every part, and writes what it made of each test photo.
 fn measure(
-    request: &TrainingRequest,
     prepared: &Prepared,
     run: &RunDirectory,
     classifier: &Classifier,
+    at_once: usize,
 ) -> Result<Figures, TrainError> {
     let Prepared {
         store,
@@ -293,8 +330,7 @@ fn measure(
         dataset,
         ..
     } = prepared;
-    let batch_size = request.rung.training.batch_size;
-    let on = |photos: &[u32]| classifier.classify(store, labels, photos, batch_size);
+    let on = |photos: &[u32]| classifier.classify(store, labels, photos, at_once);
     let figures = |predictions: &Predictions| predictions.evaluate(&dataset.classes);
     let test = on(&split.test)?;
     if !split.test.is_empty() {

@@ -8,7 +8,7 @@ use stepladder_data::{CacheConfig, DataRequest, NoProgress, Progress};
 use stepladder_model::{Rung, RungCatalog};
 use stepladder_nn::{Device, Precision};
 use stepladder_train::{
-    EpochRecord, Observer, Outcome, Prepared, RunDirectory, RunPlace, StepRecord, Summary, TrainError,
+    Controls, EpochRecord, Observer, Outcome, Prepared, RunDirectory, RunPlace, StepRecord, Summary, TrainError,
     TrainingRequest, train, train_or_resume,
 };
 
@@ -88,6 +88,7 @@ impl Place {
             place: RunPlace::Exactly(self.path(run)),
             cache: CacheConfig::new(self.path("cache")),
             checkpoint_every: Duration::ZERO,
+            controls: Controls::default(),
         }
     }
 

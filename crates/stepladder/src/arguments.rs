@@ -1,5 +1,9 @@
 //! What a user can type. Nothing here decides anything: defaults that need thought are the commands' business.
 
+mod controls;
+
+pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,9 +55,9 @@ pub(crate) struct TrainArguments {
     #[arg(long, default_value = "baseline")]
     pub model: String,
 
-    /// Most epochs [default: the rung's]
+    /// Most epochs, or auto: as many as still help [default: the rung's]
     #[arg(long)]
-    pub epochs: Option<usize>,
+    pub epochs: Option<Epochs>,
 
     /// Photos per step [default: the rung's]
     #[arg(long)]
@@ -94,6 +98,9 @@ pub(crate) struct TrainArguments {
     /// Begin a new run, even where an unfinished one with the same settings and photos could go on
     #[arg(long)]
     pub new: bool,
+
+    #[command(flatten)]
+    pub controls: ControlArguments,
 
     #[command(flatten)]
     pub checkpoints: CheckpointArguments,

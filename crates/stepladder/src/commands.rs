@@ -3,6 +3,7 @@
 mod bench;
 mod climb;
 mod compare;
+mod controls;
 mod evaluate;
 mod find_lr;
 mod models;
