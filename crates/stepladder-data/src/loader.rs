@@ -210,7 +210,8 @@ impl Shared {
             photos: photos.to_vec(),
         };
         let LoaderConfig { mixing, seed, .. } = self.config;
-        self.pool.install(|| mixing.apply(&mut batch, size, seed, epoch, index));
+        self.pool
+            .install(|| mixing.apply(&mut batch, size, seed, epoch, index));
         Ok(batch)
     }
 

@@ -181,8 +181,14 @@ mod tests {
             top: drawn[2],
             bottom: drawn[3],
         };
-        let blends = golden.mixup.iter().map(|case| (case, case.drawn.iter().map(blend).collect::<Vec<_>>()));
-        let cuts = golden.cutmix.iter().map(|case| (case, case.drawn.iter().map(cut).collect::<Vec<_>>()));
+        let blends = golden
+            .mixup
+            .iter()
+            .map(|case| (case, case.drawn.iter().map(blend).collect::<Vec<_>>()));
+        let cuts = golden
+            .cutmix
+            .iter()
+            .map(|case| (case, case.drawn.iter().map(cut).collect::<Vec<_>>()));
         let mut cases = 0;
         for (case, mixes) in blends.chain(cuts) {
             let mut found = batch(golden.images.clone(), golden.labels.clone());
@@ -196,7 +202,10 @@ mod tests {
                 targets[row * golden.classes + second as usize] += 1.0 - share;
             }
             for (found, expected) in targets.iter().zip(&case.targets) {
-                assert!((found - expected).abs() < 1e-5, "{found} where Keras has {expected}");
+                assert!(
+                    (found - expected).abs() < 1e-5,
+                    "{found} where Keras has {expected}"
+                );
             }
             cases += 1;
         }
@@ -210,7 +219,9 @@ mod tests {
             cutmix_alpha: 1.0,
         };
         let mixed = |seed, epoch, index| {
-            let images = (0..6 * SIZE * SIZE * 3).map(|i| (i % 251) as f32 / 251.0).collect();
+            let images = (0..6 * SIZE * SIZE * 3)
+                .map(|i| (i % 251) as f32 / 251.0)
+                .collect();
             let mut batch = batch(images, vec![0, 1, 2, 0, 1, 2]);
             mixing.apply(&mut batch, SIZE, seed, epoch, index);
             batch
@@ -229,11 +240,20 @@ mod tests {
         let mut random = Stream::new(Purpose::Mixing, 0, 0, 0);
         for _ in 0..1000 {
             let mix = cut(SIZE, 1.0, &mut random);
-            let Mix::Cut { left, right, top, bottom } = mix else {
+            let Mix::Cut {
+                left,
+                right,
+                top,
+                bottom,
+            } = mix
+            else {
                 panic!("a cut")
             };
             assert!(left >= 0.0 && top >= 0.0 && right <= 8.001 && bottom <= 8.001);
-            assert!(((right - left) - (bottom - top)).abs() < 1e-4, "the photo's proportions");
+            assert!(
+                ((right - left) - (bottom - top)).abs() < 1e-4,
+                "the photo's proportions"
+            );
             assert!((0.0..=1.0).contains(&mix.share(SIZE)));
         }
     }

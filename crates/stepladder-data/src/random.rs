@@ -116,7 +116,10 @@ mod tests {
             let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64;
             let expected = 1.0 / (4.0 * (2.0 * alpha + 1.0));
             assert!((mean - 0.5).abs() < 0.015, "alpha {alpha}: mean {mean}");
-            assert!((variance / expected - 1.0).abs() < 0.05, "alpha {alpha}: {variance} of {expected}");
+            assert!(
+                (variance / expected - 1.0).abs() < 0.05,
+                "alpha {alpha}: {variance} of {expected}"
+            );
         }
     }
 

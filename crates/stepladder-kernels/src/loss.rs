@@ -55,7 +55,10 @@ pub fn cross_entropy<E: Element>(
     let Targets { labels, .. } = targets;
     assert_eq!(logits.len(), labels.len() * classes, "{classes} logits a label");
     let of_rows = [targets.mixed.len(), targets.weights.len()];
-    assert!(of_rows.iter().all(|&n| n == 0 || n == labels.len()), "one a label, or none");
+    assert!(
+        of_rows.iter().all(|&n| n == 0 || n == labels.len()),
+        "one a label, or none"
+    );
     assert_eq!(losses.len(), labels.len(), "one loss a label");
     if let Some(gradient) = &gradient {
         assert_eq!(gradient.len(), logits.len(), "gradient of the logits");
@@ -161,7 +164,13 @@ mod tests {
             f64::from(losses[0] + losses[1]) / 2.0
         };
         let mut gradient = [0.0_f32; 6];
-        cross_entropy(&logits, 3, plain(&[2, 0], 0.1), &mut [0.0; 2], Some(&mut gradient));
+        cross_entropy(
+            &logits,
+            3,
+            plain(&[2, 0], 0.1),
+            &mut [0.0; 2],
+            Some(&mut gradient),
+        );
         for i in 0..6 {
             let [mut above, mut below] = [logits; 2];
             above[i] += 1e-2;

@@ -51,3 +51,42 @@ impl Average {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::TensorData;
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    struct Golden {
+        averages: Vec<Case>,
+    }
+
+    #[derive(Deserialize)]
+    struct Case {
+        momentum: f32,
+        values: Vec<Vec<f32>>,
+        averages: Vec<Vec<f32>>,
+    }
+
+    #[test]
+    fn averages_are_those_of_keras() {
+        let golden: Golden = serde_json::from_str(include_str!("../tests/golden/training.json")).unwrap();
+        for case in golden.averages {
+            let mut average = Average::new(case.momentum);
+            for (values, expected) in case.values.iter().zip(&case.averages) {
+                let value = TensorData::new(values.clone(), [values.len()]);
+                let value = Tensor::<1>::from_data(value, &Device::flex());
+                average.observe(std::iter::once(&value));
+                let found: Vec<f32> = average.values()[0].clone().into_data().try_to_vec().unwrap();
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!((found - expected).abs() < 1e-6, "{found}, Keras has {expected}");
+                }
+                // What was observed stays as it was.
+                let kept: Vec<f32> = value.into_data().try_to_vec().unwrap();
+                assert_eq!(&kept, values);
+            }
+        }
+    }
+}

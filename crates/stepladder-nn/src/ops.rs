@@ -19,7 +19,9 @@ pub(crate) use convolution::{Window, WithStatistics, conv2d, depthwise_conv2d};
 pub(crate) use dense::dense;
 pub(crate) use dropout::dropout;
 pub(crate) use epilogue::{Norm, NormStatistics, Tail, epilogue};
-pub(crate) use extension::{check_environment, instruction_set, moving_average, squared_norm, update};
+pub(crate) use extension::{
+    buffers, check_environment, instruction_set, moving_average, squared_norm, update,
+};
 pub(crate) use loss::cross_entropy;
 pub(crate) use pooling::{average_pool, global_average_pool, max_pool};
 pub(crate) use storage::{convert, fork};

@@ -96,12 +96,7 @@ impl Trainer {
     /// # Panics
     ///
     /// If `images` is not of the network's input size times the number of labels, or a label is not a class.
-    pub fn step(
-        &mut self,
-        images: Vec<f32>,
-        targets: impl Into<Targets>,
-        learning_rate: f32,
-    ) -> StepOutcome {
+    pub fn step(&mut self, images: Vec<f32>, targets: impl Into<Targets>, learning_rate: f32) -> StepOutcome {
         let targets = targets.into();
         let photos = targets.labels.len();
         let pieces = photos.div_ceil(self.at_once).max(1);
@@ -236,8 +231,7 @@ impl Trainer {
         let names = self.optimizer.slot_names();
         let mut stored = Stored::new(state.slots);
         // Before the first step there are no moments yet.
-        let trainable =
-            || specs(self.model.network()).filter(|spec| spec.trainable && state.iterations > 0);
+        let trainable = || specs(self.model.network()).filter(|spec| spec.trainable && state.iterations > 0);
         let mut take = |moment: &str, spec: &ParameterSpec| {
             let values = stored.take(&format!("{moment}/{}", spec.name), &spec.shape)?;
             Ok::<_, ModelError>(flat(values, device))
@@ -248,8 +242,7 @@ impl Trainer {
             slots.push(of_one?);
         }
         if let Some(average) = &mut self.average {
-            let averages: Result<Vec<_>, _> =
-                trainable().map(|spec| take(Average::NAME, spec)).collect();
+            let averages: Result<Vec<_>, _> = trainable().map(|spec| take(Average::NAME, spec)).collect();
             average.restore(averages?);
         }
         stored.finish()?;

@@ -127,7 +127,10 @@ impl<'scope, 'env> Writer<'scope, 'env> {
         let from = from.iter().flat_map(|place| {
             // The best weights were the same at the last epoch's end: only the end of an epoch finds better ones.
             let anchor = place.anchor.filter(|anchor| *anchor != place.step);
-            anchor.into_iter().chain([place.step]).map(|step| (step, place.best_epoch))
+            anchor
+                .into_iter()
+                .chain([place.step])
+                .map(|step| (step, place.best_epoch))
         });
         let kept = from.map(|(step, best)| (checkpoint_path(run, step), best));
         Writer {
@@ -158,7 +161,11 @@ impl<'scope, 'env> Writer<'scope, 'env> {
         let path = checkpoint_path(self.run, job.snapshot.place.step);
         self.kept.retain(|(kept, _)| *kept != path);
         self.kept.push((path.clone(), job.snapshot.place.best_epoch));
-        let anchor = job.snapshot.place.anchor.map(|step| checkpoint_path(self.run, step));
+        let anchor = job
+            .snapshot
+            .place
+            .anchor
+            .map(|step| checkpoint_path(self.run, step));
         let mut surplus = self.kept.len().saturating_sub(KEPT);
         self.kept.retain(|(kept, _)| {
             let goes = surplus > 0 && anchor.as_ref() != Some(kept);

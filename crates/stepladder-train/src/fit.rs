@@ -73,7 +73,9 @@ pub(crate) fn fit(
     let from = restored.as_ref().map(|restored| restored.snapshot.place.clone());
     std::thread::scope(|scope| {
         let writer = Writer::new(scope, run, observer, interrupt, from);
-        let fit = Fit::new(request, prepared, run, decided, restored, observer, interrupt, writer)?;
+        let fit = Fit::new(
+            request, prepared, run, decided, restored, observer, interrupt, writer,
+        )?;
         fit.run()
     })
 }

@@ -3,6 +3,7 @@
 use crate::class_weights::factors;
 use crate::controls::{Controls, Decided};
 use crate::error::TrainError;
+use crate::memory::prefetch_bytes;
 use crate::records::{Config, DataRecord};
 use crate::run_directory::{RunDirectory, RunPlace};
 use std::time::Duration;
@@ -192,6 +193,7 @@ impl TrainingRequest {
                 cutmix_alpha: self.rung.training.cutmix_alpha,
             },
             threads: self.threads,
+            prefetch_bytes: prefetch_bytes(self),
             ..LoaderConfig::new(self.rung.training.batch_size, prepared.size)
         };
         Ok(Loader::new(

@@ -1,13 +1,14 @@
 //! The whole job: prepare, fit, measure, write down; in a new run, or in one that was begun before.
 
 use crate::Checkpoint;
-use crate::checkpoints::{newest, remove_checkpoints};
 use crate::budget::steps_within;
+use crate::checkpoints::{newest, remove_checkpoints};
 use crate::content::{changes, content_table};
 use crate::controls::{Decided, OnStuck};
 use crate::environment::{describe, peak_memory_bytes};
 use crate::error::TrainError;
 use crate::fit::{Fitted, fit};
+use crate::memory::{MemoryPlan, free_bytes};
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::records::{Config, Environment, EpochRecord, Outcome, StepRecord, Summary};
 use crate::room::when_there_is_room;
@@ -18,6 +19,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use stepladder_classifier::{Classifier, Evaluation, Predictions};
 use stepladder_data::Progress;
+use stepladder_model::{Layer, Node};
 use stepladder_nn::profile::{self, ProfileRow};
 
 /// Told what happens while it happens; the command line draws it.
@@ -144,11 +146,18 @@ fn decide(
     interrupt: &AtomicBool,
 ) -> Result<Decided, TrainError> {
     let began = Instant::now();
-    let mut decided = Decided::default();
+    let mut decided = Decided {
+        steps: None,
+        photos_at_once: photos_at_once(request, prepared, observer),
+    };
     if let Some(budget) = request.controls.budget {
         let at_once = decided.photos_at_once;
         let steps = steps_within(budget, began, request, prepared, at_once, interrupt)?;
-        let batches = prepared.split.train.len().div_ceil(request.rung.training.batch_size);
+        let batches = prepared
+            .split
+            .train
+            .len()
+            .div_ceil(request.rung.training.batch_size);
         observer.note(&format!(
             "the time is enough for about {steps} steps, {:.1} epochs; the schedule runs over them",
             steps as f64 / batches.max(1) as f64
@@ -156,6 +165,37 @@ fn decide(
         decided.steps = Some(steps);
     }
     Ok(decided)
+}
+
+/// The most photos that fit through the network together, where a batch does not.
+fn photos_at_once(request: &TrainingRequest, prepared: &Prepared, observer: &dyn Observer) -> Option<usize> {
+    // Only the CPU's memory is planned.
+    request.device.instruction_set()?;
+    let free = request.controls.memory.or_else(free_bytes)?;
+    let photos = prepared.split.train.len();
+    let batch = request.rung.training.batch_size.min(photos);
+    let whole = MemoryPlan::new(request, &prepared.network, photos, batch);
+    if whole.takes() <= free {
+        return None;
+    }
+    let plan = MemoryPlan::fitting(request, &prepared.network, photos, free);
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    let normalizes = |node: &Node| matches!(node.layer, Layer::BatchNormalization(_));
+    let meaning = match prepared.network.nodes.iter().any(normalizes) {
+        true => "each piece is normalized by itself, as with a smaller batch",
+        false => "the result is the same but for rounding",
+    };
+    observer.note(&format!(
+        "a batch of {batch} would take {:.1} GiB, and {:.1} are free: it goes through in pieces of {}, {:.1} GiB; {meaning}",
+        gib(whole.takes()),
+        gib(free),
+        plan.photos_at_once,
+        gib(plan.takes())
+    ));
+    if plan.takes() > free {
+        observer.note("even one photo at a time may not fit; take a smaller --size or another rung");
+    }
+    Some(plan.photos_at_once)
 }
 
 /// A run that was begun before.
@@ -293,10 +333,12 @@ fn complete(
     let figures = match fitted.outcome {
         // Someone who stops a run does not want to wait for its figures; `evaluate` gives them at any time.
         Outcome::Interrupted => Figures::default(),
-        Outcome::Finished | Outcome::StoppedEarly | Outcome::Stuck => when_there_is_room(observer, interrupt, || {
-            let at_once = request.answers_at_once(decided.photos_at_once);
-            measure(prepared, run, &classifier, at_once)
-        })?,
+        Outcome::Finished | Outcome::StoppedEarly | Outcome::Stuck => {
+            when_there_is_room(observer, interrupt, || {
+                let at_once = request.answers_at_once(decided.photos_at_once);
+                measure(prepared, run, &classifier, at_once)
+            })?
+        }
     };
     let seconds = fitted.seconds + measuring.elapsed().as_secs_f64();
     let summary = summarize(request, prepared, run, &fitted, figures, seconds);

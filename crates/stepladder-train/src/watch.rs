@@ -98,7 +98,14 @@ pub struct Diagnosis {
 
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; {} [{}]", self.place(), self.seen, self.remedy, self.cause)
+        write!(
+            f,
+            "{}: {}; {} [{}]",
+            self.place(),
+            self.seen,
+            self.remedy,
+            self.cause
+        )
     }
 }
 

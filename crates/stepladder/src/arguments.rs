@@ -1,8 +1,10 @@
 //! What a user can type. Nothing here decides anything: defaults that need thought are the commands' business.
 
 mod controls;
+mod plan;
 
 pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
+pub(crate) use plan::PlanArguments;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     Train(TrainArguments),
     /// Go on with a training that was stopped, killed or cut off, as if nothing had happened
     Resume(ResumeArguments),
+    /// Say what a training would take: memory, time, disk
+    Plan(PlanArguments),
     /// Find a learning rate: try rising rates on a copy and see where the loss falls
     FindLr(FindLrArguments),
     /// Measure a trained model: accuracy, precision, recall, F1, confusion matrix

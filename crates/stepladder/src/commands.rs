@@ -8,6 +8,7 @@ mod evaluate;
 mod find_lr;
 mod models;
 mod new_rung;
+mod plan;
 mod predict;
 mod train;
 
@@ -18,6 +19,7 @@ pub(crate) use evaluate::evaluate;
 pub(crate) use find_lr::find_lr;
 pub(crate) use models::models;
 use new_rung::new_rung;
+pub(crate) use plan::plan;
 pub(crate) use predict::predict;
 pub(crate) use train::{resume, train};
 

@@ -5,7 +5,9 @@ mod class_weights;
 use super::reader::{Range, Reader};
 use super::value::Table;
 use crate::error::RungError;
-use crate::training::{ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training};
+use crate::training::{
+    ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
+};
 
 /// Most epochs, and most epochs of patience.
 const EPOCH_LIMIT: usize = 1_000_000;
@@ -23,8 +25,7 @@ pub(super) fn read_training(table: &Table) -> Result<Training, RungError> {
         "cutmix_alpha",
     ];
     let reader = Reader::new(table, "[training]", keys)?;
-    let alpha =
-        |key: &'static str| reader.or(key, 0.0, |field| field.number(Range::NOT_NEGATIVE));
+    let alpha = |key: &'static str| reader.or(key, 0.0, |field| field.number(Range::NOT_NEGATIVE));
     Ok(Training {
         epochs: reader.required("epochs", "epochs = 30", |field| field.count(1, EPOCH_LIMIT))?,
         batch_size: reader.or("batch_size", 32, |field| field.count(1, BATCH_LIMIT))?,

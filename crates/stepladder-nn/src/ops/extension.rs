@@ -22,7 +22,7 @@ pub(super) use linear::{Linear, LinearKind};
 pub(super) use loss::LossTargets;
 pub(super) use pooling::Pooling;
 
-pub(crate) use flex::{check_environment, context, instruction_set};
+pub(crate) use flex::{buffers, check_environment, context, instruction_set};
 
 use crate::precision::Precision;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;

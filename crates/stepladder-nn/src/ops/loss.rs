@@ -13,12 +13,7 @@ use burn::tensor::{Tensor, TensorData, activation};
 /// # Panics
 ///
 /// If a label is not below the number of classes, or there are not N labels.
-pub(crate) fn cross_entropy(
-    logits: Tensor<2>,
-    targets: &Targets,
-    smoothing: f32,
-    batch: usize,
-) -> Tensor<1> {
+pub(crate) fn cross_entropy(logits: Tensor<2>, targets: &Targets, smoothing: f32, batch: usize) -> Tensor<1> {
     let rows = targets.labels.len();
     assert_eq!(logits.dims()[0], rows, "one label for each row of logits");
     if !extension::serve(&logits) {
@@ -54,4 +49,51 @@ pub(super) fn composed_cross_entropy(
     }
     let shares = Tensor::<2>::from_data(TensorData::new(shares, [rows, classes]), &logits.device());
     -(shares * activation::log_softmax(logits, 1)).sum() / batch as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    struct Golden {
+        losses: Vec<Case>,
+    }
+
+    #[derive(Deserialize)]
+    struct Case {
+        smoothing: f32,
+        logits: Vec<f32>,
+        labels: Vec<u32>,
+        mixed: Vec<(u32, f32)>,
+        weights: Vec<f32>,
+        loss: f32,
+    }
+
+    #[test]
+    fn losses_are_those_of_keras() {
+        let golden: Golden = serde_json::from_str(include_str!("../../tests/golden/training.json")).unwrap();
+        assert_eq!(golden.losses.len(), 8);
+        for case in golden.losses {
+            let rows = case.labels.len();
+            let classes = case.logits.len() / rows;
+            let logits = TensorData::new(case.logits, [rows, classes]);
+            let logits = Tensor::<2>::from_data(logits, &Device::flex());
+            let targets = Targets {
+                labels: case.labels,
+                mixed: case.mixed,
+                weights: case.weights,
+            };
+            for function in [cross_entropy, composed_cross_entropy] {
+                let found: f32 = function(logits.clone(), &targets, case.smoothing, rows).into_scalar();
+                assert!(
+                    (found - case.loss).abs() < 1e-5,
+                    "{found}, Keras has {}",
+                    case.loss
+                );
+            }
+        }
+    }
 }

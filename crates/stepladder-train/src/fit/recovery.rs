@@ -50,7 +50,9 @@ impl Fit<'_, '_> {
         photos: &[u32],
     ) -> Result<(), TrainError> {
         let layer = self.first_layer_off_the_numbers(photos)?;
-        let names = photos.iter().map(|&photo| &self.prepared.dataset.photos[photo as usize].name);
+        let names = photos
+            .iter()
+            .map(|&photo| &self.prepared.dataset.photos[photo as usize].name);
         let mut names: Vec<&str> = names.map(|name| &**name).collect();
         let more = names.len().saturating_sub(3);
         names.truncate(3);
@@ -94,7 +96,10 @@ impl Fit<'_, '_> {
         let (step, epoch) = (self.place.step, self.place.epoch + 1);
         let again = self.place.rescue.rolled_back;
         let remedy = match again {
-            true => format!("this was the second time; give a lower learning rate, e.g. --lr {}", rate * LOWER),
+            true => format!(
+                "this was the second time; give a lower learning rate, e.g. --lr {}",
+                rate * LOWER
+            ),
             false => format!(
                 "training goes back to the start of epoch {epoch} and on at {} of the learning rate",
                 LOWER

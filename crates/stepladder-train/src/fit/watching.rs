@@ -105,11 +105,12 @@ impl Fit<'_, '_> {
     }
 
     /// The layer whose values are the first that are no numbers, for the batch that comes next.
-    pub(super) fn first_layer_off_the_numbers(
-        &self,
-        photos: &[u32],
-    ) -> Result<Option<String>, TrainError> {
-        let Some(batch) = self.loader.epoch_from(self.place.epoch as u64, self.place.batch).next() else {
+    pub(super) fn first_layer_off_the_numbers(&self, photos: &[u32]) -> Result<Option<String>, TrainError> {
+        let Some(batch) = self
+            .loader
+            .epoch_from(self.place.epoch as u64, self.place.batch)
+            .next()
+        else {
             return Ok(None);
         };
         let batch = batch?;
@@ -142,7 +143,10 @@ impl Fit<'_, '_> {
             recent.loss()
         );
         let reason = self.reason()?;
-        let (mut layer, mut remedy) = (None, "try a tenth of the learning rate, or add BatchNormalization".to_string());
+        let (mut layer, mut remedy) = (
+            None,
+            "try a tenth of the learning rate, or add BatchNormalization".to_string(),
+        );
         if let Some(reason) = reason {
             seen += &format!(" ({}: {})", reason.cause, reason.seen);
             (layer, remedy) = (reason.layer, reason.remedy);
@@ -184,11 +188,7 @@ impl Fit<'_, '_> {
 
     /// Where validation is far behind and there are batch normalizations: whether the same training photos are told apart with
     /// their own statistics and not with the moving ones.
-    fn ask_in_both_modes(
-        &mut self,
-        mean: Mean,
-        validation: Option<&Evaluation>,
-    ) -> Result<(), TrainError> {
+    fn ask_in_both_modes(&mut self, mean: Mean, validation: Option<&Evaluation>) -> Result<(), TrainError> {
         let normalizes = |layer: &Layer| matches!(layer, Layer::BatchNormalization(_));
         let nodes = &self.prepared.network.nodes;
         let Some(validation) = validation.filter(|_| nodes.iter().any(|node| normalizes(&node.layer))) else {
@@ -211,7 +211,8 @@ impl Fit<'_, '_> {
             let greatest: Vec<u32> = self.prepared.targets(&batch).greatest().collect();
             let right = |probabilities: Vec<f32>| {
                 let rows = probabilities.chunks_exact(self.classes()).zip(&greatest);
-                rows.filter(|(row, label)| argmax(row) == **label as usize).count()
+                rows.filter(|(row, label)| argmax(row) == **label as usize)
+                    .count()
             };
             by_moving += right(model.predict(batch.images.clone(), photos));
             by_batch += right(model.predict_by_batch_statistics(batch.images, photos));
@@ -265,8 +266,11 @@ impl Fit<'_, '_> {
         let recent = &self.place.watch.recent;
         Training {
             classes: self.classes(),
-            greatest_share: self.greatest_share(),
-            hardships: hardships.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect(),
+            hardships: hardships
+                .into_iter()
+                .filter(|(has, _)| *has)
+                .map(|(_, name)| name)
+                .collect(),
             rate: self.place.rate,
             rate_falls: rung.schedule != Schedule::Constant || rung.reduce_lr_on_plateau.is_some(),
             first_loss: recent.first_loss(),

@@ -64,8 +64,6 @@ impl EpochSeen {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Training {
     pub classes: usize,
-    /// The share of the largest class.
-    pub greatest_share: f64,
     /// What makes training photos harder than others: augmentation, dropout, mixing. In words.
     pub hardships: Vec<&'static str>,
     /// The learning rate now.
@@ -122,7 +120,10 @@ impl Training {
             return None;
         }
         let falls = f64::from(before.loss - last.loss) > LEAST_FALL * f64::from(before.loss);
-        let best = epochs.iter().map(|epoch| epoch.val_loss).fold(f32::INFINITY, f32::min);
+        let best = epochs
+            .iter()
+            .map(|epoch| epoch.val_loss)
+            .fold(f32::INFINITY, f32::min);
         if falls && last.val_loss <= best {
             let seen = format!(
                 "the last epoch was still better than all before: training loss {:.3} after {:.3}, validation {:.3}",
@@ -221,13 +222,16 @@ impl Training {
             let seen = format!(
                 "the training loss has stayed between {least:.3} and {greatest:.3} for {FLAT} epochs"
             );
-            let remedy = "let the rate fall: --schedule cosine, or [reduce_lr_on_plateau] in the rung".to_string();
+            let remedy =
+                "let the rate fall: --schedule cosine, or [reduce_lr_on_plateau] in the rung".to_string();
             self.diagnosis(Cause::Plateau, epochs.len(), seen, remedy)
         })
     }
 
     fn validation_above_training(&self, epochs: &[EpochSeen]) -> Option<Diagnosis> {
-        let last = epochs.last().filter(|last| epochs.len() >= 2 && last.has_validation())?;
+        let last = epochs
+            .last()
+            .filter(|last| epochs.len() >= 2 && last.has_validation())?;
         let [_, high] = last.gap();
         (high < 0.0).then(|| {
             let ahead = EpochSeen::accuracy(last.val) - EpochSeen::accuracy(last.train);
@@ -256,7 +260,6 @@ mod tests {
     fn training() -> Training {
         Training {
             classes: 5,
-            greatest_share: 0.25,
             rate: 0.001,
             first_loss: Some(1.6),
             last_loss: 1.0,

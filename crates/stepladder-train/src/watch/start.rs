@@ -178,7 +178,11 @@ mod tests {
         assert_eq!(causes(&healthy()), []);
         let mut exploding = healthy();
         exploding.layers[1].rms = 12.0;
-        assert_eq!(causes(&exploding), [], "values may grow where the loss is that of guessing");
+        assert_eq!(
+            causes(&exploding),
+            [],
+            "values may grow where the loss is that of guessing"
+        );
         exploding.loss = 6.0;
         assert_eq!(causes(&exploding), [Cause::ExplodingActivations]);
         let mut faint = healthy();

@@ -18,10 +18,7 @@ const AUTO: [(&str, &str); 6] = [
 ];
 
 /// The values that the options set, in order. `rung` is what they are set in, other overrides applied.
-pub(super) fn values(
-    arguments: &TrainArguments,
-    rung: &Rung,
-) -> anyhow::Result<Vec<(String, String)>> {
+pub(super) fn values(arguments: &TrainArguments, rung: &Rung) -> anyhow::Result<Vec<(String, String)>> {
     let controls = &arguments.controls;
     let mut values: Vec<(String, String)> = Vec::new();
     let mut set = |key: &str, value: String| values.push((key.to_string(), value));
@@ -52,7 +49,10 @@ pub(super) fn values(
                 constant,
                 "--epochs auto needs a rate that does not know its end; add --schedule constant, or give a number of epochs or a --budget"
             );
-            let watched = rung.early_stopping.as_ref().map_or("val_loss", |s| s.monitor.name());
+            let watched = rung
+                .early_stopping
+                .as_ref()
+                .map_or("val_loss", |s| s.monitor.name());
             set("early_stopping.monitor", watched.to_string());
             for (key, value) in AUTO {
                 set(key, value.to_string());
@@ -78,9 +78,18 @@ pub(super) fn values(
     let numbers = [
         ("training.batch_size", arguments.batch.map(|n| n.to_string())),
         ("optimizer.learning_rate", arguments.lr.map(|n| n.to_string())),
-        ("optimizer.weight_decay", controls.weight_decay.map(|n| n.to_string())),
-        ("optimizer.global_clipnorm", controls.clip_norm.map(|n| n.to_string())),
-        ("training.label_smoothing", controls.label_smoothing.map(|n| n.to_string())),
+        (
+            "optimizer.weight_decay",
+            controls.weight_decay.map(|n| n.to_string()),
+        ),
+        (
+            "optimizer.global_clipnorm",
+            controls.clip_norm.map(|n| n.to_string()),
+        ),
+        (
+            "training.label_smoothing",
+            controls.label_smoothing.map(|n| n.to_string()),
+        ),
         ("optimizer.use_ema", controls.ema.map(|_| "true".to_string())),
         ("optimizer.ema_momentum", controls.ema.map(|n| n.to_string())),
         ("training.mixup_alpha", controls.mixup.map(|n| n.to_string())),
@@ -151,13 +160,20 @@ fn from_file(path: &Path) -> anyhow::Result<Vec<(String, f32)>> {
     /// A table of classes is no longer than this.
     const LONGEST: u64 = 1 << 20;
     let length = std::fs::metadata(path)?.len();
-    anyhow::ensure!(length <= LONGEST, "{} is longer than 1 MiB and no table of class weights", path.display());
+    anyhow::ensure!(
+        length <= LONGEST,
+        "{} is longer than 1 MiB and no table of class weights",
+        path.display()
+    );
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let delimiter = if text.contains('\t') { '\t' } else { ',' };
     let mut found = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let (name, weight) = line.rsplit_once(delimiter).with_context(|| {
-            format!("{}: {line} is no class and a weight; write daisy,2", path.display())
+            format!(
+                "{}: {line} is no class and a weight; write daisy,2",
+                path.display()
+            )
         })?;
         // The head of the table.
         if found.is_empty() && name.trim() == "class" && weight.trim() == "weight" {
@@ -165,12 +181,20 @@ fn from_file(path: &Path) -> anyhow::Result<Vec<(String, f32)>> {
         }
         found.push((name.trim().trim_matches('"').to_string(), number(weight)?));
     }
-    anyhow::ensure!(!found.is_empty(), "{} names no class; write lines like daisy,2", path.display());
+    anyhow::ensure!(
+        !found.is_empty(),
+        "{} names no class; write lines like daisy,2",
+        path.display()
+    );
     Ok(found)
 }
 
 fn number(text: &str) -> anyhow::Result<f32> {
-    let number = text.trim().parse::<f32>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    let number = text
+        .trim()
+        .parse::<f32>()
+        .ok()
+        .filter(|n| n.is_finite() && *n >= 0.0);
     number.with_context(|| format!("--class-weights: {} is no number of 0 or more", text.trim()))
 }
 

@@ -10,7 +10,8 @@ use stepladder_data::Progress;
 use stepladder_model::{Finding, lint};
 use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{
-    Checkpoint, Diagnosis, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary, TrainingRequest,
+    Checkpoint, Diagnosis, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary,
+    TrainingRequest,
 };
 
 /// A training on the terminal.

@@ -1,8 +1,8 @@
 //! Softmax cross-entropy.
 
 use super::flex::{filled, in_order, values};
-use crate::targets::Targets;
 use super::record::{Tracked, record};
+use crate::targets::Targets;
 use burn::backend::Flex;
 use burn::backend::TensorMetadata;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
