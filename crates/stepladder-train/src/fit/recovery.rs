@@ -97,7 +97,7 @@ impl Fit<'_, '_> {
         let again = self.place.rescue.rolled_back;
         let remedy = match again {
             true => format!(
-                "this was the second time; give a lower learning rate, e.g. --lr {}",
+                "this was the second time; give a lower learning rate, e.g. --lr {:.0e}",
                 rate * LOWER
             ),
             false => format!(

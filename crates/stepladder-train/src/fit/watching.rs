@@ -271,7 +271,7 @@ impl Fit<'_, '_> {
                 .filter(|(has, _)| *has)
                 .map(|(_, name)| name)
                 .collect(),
-            rate: self.place.rate,
+            rate: rung.optimizer.learning_rate() * self.place.rescue.rate_factor,
             rate_falls: rung.schedule != Schedule::Constant || rung.reduce_lr_on_plateau.is_some(),
             first_loss: recent.first_loss(),
             last_loss: recent.loss(),

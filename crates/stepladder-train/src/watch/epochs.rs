@@ -26,6 +26,9 @@ const LEARNED: f64 = 0.98;
 /// What the loss falls, at least, in an epoch that goes well at its start.
 const LEAST_FALL: f64 = 0.02;
 
+/// Steps before which a rate cannot be called too low.
+const FEW_STEPS: u64 = 128;
+
 /// What the loss may rise above that of guessing, and above its beginning, before a rate counts as too high.
 const RISE_OF_LOSS: f64 = 1.1;
 
@@ -66,7 +69,7 @@ pub(crate) struct Training {
     pub classes: usize,
     /// What makes training photos harder than others: augmentation, dropout, mixing. In words.
     pub hardships: Vec<&'static str>,
-    /// The learning rate now.
+    /// The highest learning rate.
     pub rate: f32,
     /// Whether something lowers the rate by itself.
     pub rate_falls: bool,
@@ -155,7 +158,7 @@ impl Training {
                 self.guessing()
             );
             let remedy = format!(
-                "the learning rate is too high: try --lr {}, or stepladder find-lr",
+                "the learning rate is too high: try --lr {:.0e}, or stepladder find-lr",
                 self.rate / 10.0
             );
             self.diagnosis(Cause::RateTooHigh, epochs.len(), seen, remedy)
@@ -166,14 +169,16 @@ impl Training {
         let first = self.first_loss?;
         let still = (1.0 - self.last_loss / first).abs() < LEAST_FALL;
         // One answer for all photos has other causes.
-        let slow = epochs.len() == 2 && still && !self.is_above_chance && self.constancy < 0.9;
+        let is_time = epochs.len() >= 2 && self.step >= FEW_STEPS;
+        let slow = is_time && still && !self.is_above_chance && self.constancy < 0.9;
         slow.then(|| {
             let seen = format!(
-                "two epochs moved the loss from {first:.3} to {:.3} and no further",
+                "{} epochs moved the loss from {first:.3} to {:.3} and no further",
+                epochs.len(),
                 self.last_loss
             );
             let remedy = format!(
-                "the learning rate is too low: try --lr {}, or stepladder find-lr",
+                "the learning rate is too low: try --lr {:.0e}, or stepladder find-lr",
                 self.rate * 10.0
             );
             self.diagnosis(Cause::RateTooLow, epochs.len(), seen, remedy)
@@ -261,6 +266,7 @@ mod tests {
         Training {
             classes: 5,
             rate: 0.001,
+            step: FEW_STEPS,
             first_loss: Some(1.6),
             last_loss: 1.0,
             constancy: 0.4,
