@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use stepladder_model::{
-    Activation, BatchNormalization, Clipping, Conv2D, DeckFigures, Defaults, Dense, DepthwiseConv2D,
-    DepthwiseFanIn, Dropout, EarlyStopping, FillMode, FlipMode, ImageDataGenerator, Initializer, Input,
-    Layer, LayerSpec, LeakyReLU, Monitor, OptimizerConfig, Padding, Place, Pooling2D, RandomBrightness,
-    RandomFlip, RandomRotation, RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung, RungCatalog,
-    Schedule, SeparableConv2D, SplitFractions, Training, Units, diff, lints,
+    Activation, BatchNormalization, ClassWeights, Clipping, Conv2D, DeckFigures, Defaults, Dense,
+    DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, FillMode, FlipMode, ImageDataGenerator,
+    Initializer, Input, Layer, LayerSpec, LeakyReLU, Monitor, OptimizerConfig, Padding, Place, Pooling2D,
+    RandomBrightness, RandomFlip, RandomRotation, RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung,
+    RungCatalog, Schedule, SeparableConv2D, SplitFractions, Training, Units, diff, lints,
 };
 
 fn positive() -> impl Strategy<Value = f32> {

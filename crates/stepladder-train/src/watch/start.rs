@@ -22,11 +22,10 @@ const DEAD: f32 = 0.9;
 pub(crate) fn at_the_start(inspection: &Inspection, classes: usize) -> Vec<Diagnosis> {
     let mut found = Vec::new();
     found.extend(explosion(inspection, classes));
-    found.extend(vanished_values(inspection));
-    found.extend(dead_units(inspection));
-    // Where values vanish, so do gradients: one cause is enough.
+    // Where units are dead, values vanish, and where values vanish, so do gradients: one cause is enough.
+    let rules: [fn(&Inspection) -> Option<Diagnosis>; 3] = [dead_units, vanished_values, vanished_gradients];
     if found.is_empty() {
-        found.extend(vanished_gradients(inspection));
+        found.extend(rules.iter().find_map(|rule| rule(inspection)));
     }
     found
 }
