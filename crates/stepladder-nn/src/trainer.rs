@@ -104,8 +104,11 @@ impl Trainer {
         let mut predicted = Vec::with_capacity(photos);
         let mut gradients: Vec<Tensor<1>> = Vec::new();
         let mut images = Some(images);
+        let mut end = 0;
         for piece in 0..pieces {
-            let (start, end) = (piece * photos / pieces, (piece + 1) * photos / pieces);
+            // The larger pieces first: their buffers then serve the smaller ones.
+            let start = end;
+            end += photos / pieces + usize::from(piece < photos % pieces);
             let of_piece = match &images {
                 Some(all) if pieces > 1 => {
                     let photo = all.len() / photos.max(1);

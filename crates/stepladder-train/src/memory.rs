@@ -19,6 +19,9 @@ const PREFETCH_SHARE: u64 = 16;
 /// What is not planned byte by byte (threads' stacks, the allocator's gaps), as a share of the rest.
 const SLACK: f64 = 0.03;
 
+/// The part of the free memory that a plan may fill where a batch is cut into pieces: plans are right to a tenth.
+const FILLED: f64 = 0.85;
+
 /// Memory of a training, in bytes: each line is held at the peak.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MemoryPlan {
@@ -119,6 +122,7 @@ impl MemoryPlan {
         if whole.takes() <= free {
             return whole;
         }
+        let free = (free as f64 * FILLED) as u64;
         // Pieces are found by halving: what a plan takes grows with the photos at once.
         let (mut too_few, mut enough) = (1, batch);
         while enough - too_few > 1 {

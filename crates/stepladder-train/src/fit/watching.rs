@@ -11,7 +11,7 @@ use stepladder_classifier::Evaluation;
 use stepladder_comparison::independent_interval;
 use stepladder_data::Batch;
 use stepladder_model::{Layer, Schedule};
-use stepladder_nn::{StepOutcome, Targets, argmax};
+use stepladder_nn::{StepOutcome, Targets, argmax, release_kernel_bytes};
 
 /// Photos that an inspection looks at.
 const FEW: usize = 8;
@@ -36,6 +36,8 @@ impl Fit<'_, '_> {
         }
         let (images, targets) = few(batch, targets);
         let inspection = self.trainer.inspect(images, targets);
+        // Buffers for a few photos serve no batch, and would be held beside those of all steps.
+        release_kernel_bytes();
         for found in at_the_start(&inspection, self.classes()) {
             self.note_diagnosis(found)?;
         }
@@ -183,7 +185,9 @@ impl Fit<'_, '_> {
         let batch = batch?;
         let targets = self.prepared.targets(&batch);
         let (images, targets) = few(&batch, &targets);
-        Ok(why_stuck(&self.trainer.inspect(images, targets), self.classes()))
+        let inspection = self.trainer.inspect(images, targets);
+        release_kernel_bytes();
+        Ok(why_stuck(&inspection, self.classes()))
     }
 
     /// Where validation is far behind and there are batch normalizations: whether the same training photos are told apart with
