@@ -5,6 +5,7 @@ use crate::ops::convolution::{self, Window};
 use crate::ops::epilogue::{self, Norm, NormStatistics, Tail};
 use crate::ops::{convert, dense, dropout, fork, loss, pooling};
 use crate::precision::Precision;
+use crate::targets::Targets;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use proptest::prelude::*;
 use stepladder_model::{Activation, Padding};
