@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn each_fault_has_its_name_and_health_has_none() {
-        assert_eq!(causes(&healthy()), []);
+        assert!(causes(&healthy()).is_empty());
         let mut exploding = healthy();
         exploding.layers[1].rms = 12.0;
         assert_eq!(
@@ -203,6 +203,6 @@ mod tests {
             logit_spread: 1.0,
             layers: Vec::new(),
         };
-        assert_eq!(causes(&empty), []);
+        assert!(causes(&empty).is_empty());
     }
 }
