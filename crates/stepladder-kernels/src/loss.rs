@@ -81,7 +81,7 @@ pub fn cross_entropy<E: Element>(
             if k == label {
                 target += share * (1.0 - smoothing);
             }
-            if k == second && second != label {
+            if k == second {
                 target += (1.0 - share) * (1.0 - smoothing);
             }
             if target > 0.0 {

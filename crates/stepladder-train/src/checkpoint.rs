@@ -58,6 +58,7 @@ pub struct Checkpoint {
     /// Time of the epoch in progress.
     pub epoch_clock: Clock,
     /// Seconds from the first step, over all sittings.
+    #[serde(with = "crate::bits")]
     pub seconds: f64,
 }
 

@@ -46,7 +46,8 @@ fn key_text(key: &str) -> String {
     if !key.is_empty() && key.chars().all(bare) {
         key.to_owned()
     } else {
-        toml::Value::String(key.to_owned()).to_string()
+        // A text may be written over several lines, and a key may not.
+        format!("\"{}\"", key.replace('\\', r"\\").replace('"', r#"\""#))
     }
 }
 
