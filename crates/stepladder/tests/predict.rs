@@ -150,7 +150,7 @@ fn below_the_threshold_it_is_unsure() {
     );
     assert!(lines.clone().count() == 3 && lines.all(|line| line.split(',').nth(1) == Some("unsure")));
     assert!(!shown("0").contains("unsure"));
-    let table = place.run(&[
+    let unsure = [
         "predict",
         "model.safetensors",
         "photos",
@@ -158,21 +158,14 @@ fn below_the_threshold_it_is_unsure() {
         "1",
         "--top",
         "3",
-    ]);
+    ];
+    let table = place.run(&unsure);
     let table = String::from_utf8(table.stdout).unwrap();
     assert!(
         table.contains("unsure (") && table.lines().count() == 4,
         "{table}"
     );
-    let json = place.json(&[
-        "predict",
-        "model.safetensors",
-        "photos",
-        "--unsure",
-        "1",
-        "--top",
-        "3",
-    ]);
+    let json = place.json(&unsure);
     assert_eq!(json["photos"][0]["class"], Value::Null);
     assert_eq!(json["photos"][0]["top"].as_array().unwrap().len(), 3);
     assert!(

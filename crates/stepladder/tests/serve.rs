@@ -36,12 +36,12 @@ fn start(place: &Workplace, more: &[&str]) -> (Child, Value) {
         more,
     ]
     .concat();
-    let mut server = place
-        .command(&arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    started(place.command(&arguments).stderr(Stdio::piped()))
+}
+
+/// The server that `command` starts, and the line that it prints once it listens.
+fn started(command: &mut Command) -> (Child, Value) {
+    let mut server = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.take().unwrap())
         .read_line(&mut line)
@@ -76,19 +76,9 @@ fn it_answers_where_it_says_and_ends_when_told() {
 fn the_token_may_come_from_the_environment() {
     let place = Workplace::new();
     model(&place);
-    let mut server = place
-        .command(&["serve", "pets.safetensors", "--port", "0", "--json"])
-        .env("STEPLADDER_TOKEN", "secret")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let started: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(status(started["url"].as_str().unwrap(), "/v1/models"), "401");
+    let mut command = place.command(&["serve", "pets.safetensors", "--port", "0", "--json"]);
+    let (mut server, line) = started(command.env("STEPLADDER_TOKEN", "secret").stderr(Stdio::null()));
+    assert_eq!(status(line["url"].as_str().unwrap(), "/v1/models"), "401");
     server.kill().unwrap();
     server.wait().unwrap();
 }
