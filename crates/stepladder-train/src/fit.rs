@@ -137,7 +137,8 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             if let Some(ended) = self.place.ended {
                 break ended;
             }
-            if self.place.step >= self.steps_in_all() {
+            // The last step may have been taken by a sitting that was stopped before the end of its epoch.
+            if self.place.step >= self.steps_in_all() && self.place.batch == 0 {
                 break Outcome::Finished;
             }
             if let EpochOutcome::Interrupted = self.epoch()? {
