@@ -8,8 +8,9 @@ use stepladder_data::{Dataset, Part, PhotoStore, Split};
 use crate::finding::{FEW, VERY_UNEVEN};
 use crate::words::count;
 
-/// One line for each thing that matters, with what answers it; empty where all is well.
-pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split) -> Vec<String> {
+/// One line for each thing that matters, with what answers it; empty where all is well. Classes that are `weighed` by the training
+/// may be uneven.
+pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split, weighed: bool) -> Vec<String> {
     let mut parts: BTreeMap<[u8; 32], Seen> = BTreeMap::new();
     for (place, part) in Part::ALL.into_iter().enumerate() {
         for &number in split.part(part) {
@@ -71,7 +72,7 @@ pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split) -> Vec<Str
         ));
     }
     let ratio = many as f64 / few.max(1) as f64;
-    if ratio >= VERY_UNEVEN {
+    if ratio >= VERY_UNEVEN && !weighed {
         concerns.push(format!(
             "class {} has {ratio:.0} times as many photos as {}; --class-weights balanced weighs them evenly",
             dataset.classes[most], dataset.classes[least]

@@ -222,7 +222,7 @@ fn leaks_between_parts_and_between_archives_are_found() {
         test: 0.1,
     };
     let split = Split::new(&dataset, &store, &fractions, 0).expect("declared");
-    let said = concerns(&dataset, &store, &split);
+    let said = concerns(&dataset, &store, &split, false);
     assert!(said[0].contains("1 photo in more than one part"), "{said:?}");
     assert!(said[1].contains("class a has 6 photos to train on"), "{said:?}");
 }

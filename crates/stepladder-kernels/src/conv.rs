@@ -10,13 +10,13 @@ mod pack;
 mod packed;
 mod tile;
 mod weight_gradient;
+mod workspace;
 
 use crate::{context::Context, simd::Element, window::Window};
-pub(crate) use fold::is_folded;
 pub(crate) use grid::finish_statistics;
 use grid::{Extras, Grid, Tap};
 pub use packed::PackedWeights;
-pub(crate) use weight_gradient::{ITEMS as SUMS_ITEMS, PACKED_BYTES, SUMS_BYTES, SUMS_BYTES_MOST};
+pub use workspace::Workspace;
 
 /// Shapes of a convolution: input `(batch, height, width, in_channels)`, weights as Keras has them
 /// `(kernel height, kernel width, in_channels, out_channels)`, output `(batch, windows, windows, out_channels)`.
@@ -168,9 +168,7 @@ impl Conv2d {
         );
         if fold::pays(self) {
             let folded = fold::fold(context, self, input);
-            folded
-                .reduction(self)
-                .run(context, &folded.rows, output_gradient, weight_gradient);
+            fold::reduction(self).run(context, &folded.rows, output_gradient, weight_gradient);
         } else {
             self.reduction()
                 .run(context, input, output_gradient, weight_gradient);

@@ -2,7 +2,8 @@
 
 use crate::{
     context::Context,
-    conv::{Conv2d, PackedWeights},
+    conv::{Conv2d, PackedWeights, Workspace},
+    isa::Isa,
     simd::Element,
     window::Window,
 };
@@ -34,6 +35,11 @@ impl Dense {
     /// Multiply-adds of the forward pass for the whole batch.
     pub fn multiply_adds(&self) -> u64 {
         self.conv().multiply_adds()
+    }
+
+    /// As [`Conv2d::workspace`].
+    pub fn workspace<E: Element>(&self, isa: Isa, threads: usize) -> Workspace {
+        self.conv().workspace::<E>(isa, threads)
     }
 
     /// `output` = `input` by `weights`, plus `bias` (`outputs` values).

@@ -8,7 +8,7 @@ mod weight_gradient;
 
 use crate::{
     context::{Context, Shared},
-    conv::{Statistics, finish_statistics},
+    conv::{Statistics, Workspace, finish_statistics},
     simd::{Element, Kernel, Simd, unrolled},
     window::Window,
 };
@@ -60,6 +60,14 @@ impl DepthwiseConv2d {
     /// Multiply-adds of the forward pass for the whole batch.
     pub fn multiply_adds(&self) -> u64 {
         (self.output_len() * self.window.kernel[0] * self.window.kernel[1]) as u64
+    }
+
+    /// What the passes take from the buffers beside operands and results.
+    pub fn workspace(&self) -> Workspace {
+        Workspace {
+            weight_gradient: vec![weight_gradient::sums_bytes(self)],
+            ..Workspace::default()
+        }
     }
 
     /// `output` = convolution of `input` by `weights`, plus `bias` (`channels` values), and the output's statistics where

@@ -34,12 +34,11 @@ mod window;
 pub mod loss;
 pub mod optimizer;
 pub mod peak;
-pub mod workspace;
 
 pub use activation::Activation;
 pub use buffer::{Buffer, BufferPool, Plain, size_class};
 pub use context::{Context, ContextError};
-pub use conv::{Conv2d, PackedWeights, Statistics};
+pub use conv::{Conv2d, PackedWeights, Statistics, Workspace};
 pub use dense::Dense;
 pub use depthwise::DepthwiseConv2d;
 pub use epilogue::{Affine, Epilogue, NormGradient};

@@ -41,12 +41,21 @@ fn planned_and_held(name: &str, precision: Precision, at_once: usize) -> (f64, f
 }
 
 #[test]
-#[ignore = "the plan of the kernels' buffers is up to 1.8 times too large for small batches"]
 fn buffers_hold_what_was_planned() {
     let rungs = shipped().iter().chain(variants());
-    let mut wrong = Vec::new();
+    let (mut wrong, mut known) = (Vec::new(), Vec::new());
     let mut compared = 0;
     for rung in rungs {
+        let found = RungCatalog::shipped().get(rung.name).unwrap();
+        let shape = (
+            found.network(SIZE, CLASSES).unwrap().nodes,
+            found.optimizer.name(),
+        );
+        // Rungs that differ in their rate or augmentation take the same.
+        if known.contains(&shape) {
+            continue;
+        }
+        known.push(shape);
         for (precision, at_once) in [
             (Precision::F32, BATCH),
             (Precision::Bf16, BATCH),
@@ -65,6 +74,6 @@ fn buffers_hold_what_was_planned() {
             compared += 1;
         }
     }
-    assert!(compared >= 60, "{compared} comparisons");
+    assert!(compared >= 36, "{compared} comparisons");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

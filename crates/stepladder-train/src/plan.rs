@@ -1,6 +1,6 @@
 //! What a training would take, before it is paid for: memory by what it is for and by layer, arithmetic, time by a few real steps, disk.
 
-use crate::budget::measure;
+use crate::budget::{Speeds, measure};
 use crate::error::TrainError;
 use crate::memory::{MemoryPlan, free_bytes};
 use crate::preparation::{Prepared, TrainingRequest};
@@ -27,21 +27,22 @@ pub struct TrainingPlan {
     pub free_bytes: Option<u64>,
     /// Whether it fits.
     pub fits: bool,
-    /// Seconds of a step, by a few real ones.
-    pub step_seconds: f64,
+    /// Seconds of a step, by a few real ones; null where none was taken, and so the other times.
+    pub step_seconds: Option<f64>,
     /// Steps of an epoch.
     pub steps_per_epoch: usize,
     /// Seconds of an epoch with its validation.
-    pub epoch_seconds: f64,
+    pub epoch_seconds: Option<f64>,
     /// Most epochs.
     pub epochs: usize,
     /// Seconds of all of them and of the figures at the end; early stopping may end sooner.
-    pub seconds: f64,
+    pub seconds: Option<f64>,
     /// Bytes of a finished run, and the most while it is trained.
     pub disk_bytes: [u64; 2],
 }
 
-/// Plans the training of `request`, and takes a few of its steps on a copy, within about `longest`.
+/// Plans the training of `request`, and takes a few of its steps on a copy, within about `longest`; none where that is zero, or
+/// where they do not fit.
 pub fn plan(
     request: &TrainingRequest,
     prepared: &Prepared,
@@ -56,11 +57,15 @@ pub fn plan(
     let memory = MemoryPlan::fitting(request, network, photos, free);
     let batch_size = request.rung.training.batch_size;
     let in_pieces = (memory.photos_at_once < batch_size.min(photos)).then_some(memory.photos_at_once);
-    let speeds = measure(request, prepared, in_pieces, longest, interrupt)?;
+    let fits = memory.takes() <= free;
+    let speeds = match fits && !longest.is_zero() {
+        true => Some(measure(request, prepared, in_pieces, longest, interrupt)?),
+        false => None,
+    };
     let steps_per_epoch = photos.div_ceil(batch_size);
-    let validation = split.validation.len() as f64 * speeds.answer;
-    let epoch_seconds = steps_per_epoch as f64 * speeds.step + validation;
     let epochs = request.rung.training.epochs;
+    let epoch =
+        |speeds: Speeds| steps_per_epoch as f64 * speeds.step + split.validation.len() as f64 * speeds.answer;
     let all = (photos + split.validation.len() + split.test.len()) as f64;
     let state = memory.weights + memory.optimizer + memory.averages;
     // The model, the best and the last weights; while training, three checkpoints and two bests.
@@ -71,14 +76,14 @@ pub fn plan(
         batch_size,
         parameters: network.trainable_parameter_count(),
         multiply_adds: network.multiply_adds(),
-        fits: memory.takes() <= free,
+        fits,
         memory,
         free_bytes,
-        step_seconds: speeds.step,
+        step_seconds: speeds.map(|speeds| speeds.step),
         steps_per_epoch,
-        epoch_seconds,
+        epoch_seconds: speeds.map(epoch),
         epochs,
-        seconds: epoch_seconds * epochs as f64 + all * speeds.answer,
+        seconds: speeds.map(|speeds| epoch(speeds) * epochs as f64 + all * speeds.answer),
         disk_bytes,
     })
 }

@@ -12,7 +12,7 @@ use stepladder_data::{
     Progress, Skipped, Split,
 };
 use stepladder_inspection::{concerns, near_groups};
-use stepladder_model::{Network, Rung, RungCatalog};
+use stepladder_model::{ClassWeights, Network, Rung, RungCatalog};
 use stepladder_nn::{Device, Model, Precision, Targets, Trainer};
 
 /// What to train, on what, and where to put it.
@@ -127,7 +127,8 @@ impl TrainingRequest {
         let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
         let split = self.split(&dataset, &store)?;
-        let mut concerns = concerns(&dataset, &store, &split);
+        let weighed = self.rung.training.class_weights != ClassWeights::None;
+        let mut concerns = concerns(&dataset, &store, &split, weighed);
         if self.group_duplicates && dataset.declares_parts() {
             concerns.push(String::from(
                 "--group-duplicates changes nothing here, as the data declares its parts; `stepladder inspect` finds copies in several of them",

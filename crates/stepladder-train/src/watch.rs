@@ -33,8 +33,10 @@ pub enum Cause {
     NotANumber,
     /// Training gets better and validation worse.
     Overfitting,
-    /// Not even the training photos are learned, or not yet.
+    /// Not even the training photos are learned.
     Underfitting,
+    /// The last epoch was still better than those before.
+    StillImproving,
     /// Nothing changes any more.
     Plateau,
     /// Steps so large that the loss grows.
@@ -59,6 +61,7 @@ impl Cause {
             Cause::NotANumber => "not-a-number",
             Cause::Overfitting => "overfitting",
             Cause::Underfitting => "underfitting",
+            Cause::StillImproving => "still-improving",
             Cause::Plateau => "plateau",
             Cause::RateTooHigh => "rate-too-high",
             Cause::RateTooLow => "rate-too-low",
@@ -67,9 +70,9 @@ impl Cause {
         }
     }
 
-    /// Whether it calls for nothing: it only explains figures that may surprise.
+    /// Whether it is no trouble: it explains figures that may surprise, or says that there is more to be had.
     pub fn is_note(self) -> bool {
-        matches!(self, Cause::ValidationAboveTraining)
+        matches!(self, Cause::ValidationAboveTraining | Cause::StillImproving)
     }
 }
 
@@ -88,6 +91,9 @@ pub struct Diagnosis {
     pub epoch: usize,
     /// Steps that had been taken.
     pub step: u64,
+    /// The epoch in which it began, from 1, where that is an earlier one.
+    #[serde(default)]
+    pub since: Option<usize>,
     /// The layer where it shows, if it is one.
     pub layer: Option<String>,
     /// What was seen, with figures.

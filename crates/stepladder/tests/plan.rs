@@ -22,17 +22,27 @@ fn arguments<'a>(command: &'a str, rung: &'a str) -> Vec<&'a str> {
     ]
 }
 
-/// Planned and measured bytes.
-fn planned_and_measured(place: &Workplace, rung: &str) -> (f64, f64) {
-    let bytes = |value: &Value| value.as_u64().unwrap() as f64;
+/// What a rung takes, by its plan, in the order of `PARTS`.
+fn planned(place: &Workplace, rung: &str) -> (u64, Vec<u64>) {
+    const PARTS: [&str; 8] = [
+        "weights",
+        "gradients",
+        "optimizer",
+        "averages",
+        "activations",
+        "workspace",
+        "loader",
+        "checkpoints",
+    ];
     let plan = place.json(&[&arguments("plan", rung)[..], &["--seconds", "0"]].concat());
-    let out = format!("run-{rung}");
-    let run = place.json(&[&arguments("train", rung)[..], &["--out", &out]].concat());
-    (bytes(&plan["memory"]["total"]), bytes(&run["peak_memory_bytes"]))
+    assert!(plan["step_seconds"].is_null(), "{plan}");
+    let bytes = |part: &str| plan["memory"][part].as_u64().unwrap();
+    (bytes("total"), PARTS.map(bytes).to_vec())
 }
 
+/// At 64 pixels, where an epoch of the shipped photos is a few seconds even for the deepest. Rungs whose plans are equal in every
+/// part are measured once.
 #[test]
-#[ignore = "takes minutes, and plans are not yet within a tenth for every rung"]
 fn every_rung_takes_what_its_plan_says() {
     let place = Workplace::new();
     let listed = place.json(&["models"]);
@@ -43,15 +53,23 @@ fn every_rung_takes_what_its_plan_says() {
         }
     }
     assert!(names.len() >= 14, "{names:?}");
-    let mut wrong = Vec::new();
+    let (mut wrong, mut known) = (Vec::new(), Vec::new());
     for name in &names {
-        let (planned, measured) = planned_and_measured(&place, name);
-        let ratio = planned / measured;
-        eprintln!("{name}: {planned:.0} planned, {measured:.0} measured: {ratio:.3}");
+        let (total, parts) = planned(&place, name);
+        if known.contains(&parts) {
+            continue;
+        }
+        known.push(parts);
+        let out = format!("run-{name}");
+        let run = place.json(&[&arguments("train", name)[..], &["--out", &out]].concat());
+        let measured = run["peak_memory_bytes"].as_u64().unwrap();
+        let ratio = total as f64 / measured as f64;
+        eprintln!("{name}: {total} planned, {measured} measured: {ratio:.3}");
         if !(0.9..=1.1).contains(&ratio) {
             wrong.push(format!("{name} {ratio:.3}"));
         }
     }
+    assert!(known.len() >= 8, "{} measured", known.len());
     assert!(wrong.is_empty(), "planned over measured: {}", wrong.join(", "));
 }
 

@@ -18,12 +18,21 @@ const FEW: usize = 4;
 
 /// Whether the convolution is better folded.
 pub(super) fn pays(conv: &Conv2d) -> bool {
-    is_folded(conv.in_channels, conv.window.kernel)
+    conv.in_channels <= FEW && conv.window.kernel[1] > 1
 }
 
-/// [`pays`] for a number of input channels and a kernel.
-pub(crate) fn is_folded(channels: usize, kernel: [usize; 2]) -> bool {
-    channels <= FEW && kernel[1] > 1
+/// Rows of a photo with the padding written out, and the values of each.
+fn padded(conv: &Conv2d) -> [usize; 2] {
+    let window = &conv.window;
+    [
+        conv.input[0] + window.before[0] + window.after[0],
+        (conv.input[1] + window.before[1] + window.after[1]) * conv.in_channels,
+    ]
+}
+
+/// Values of the folded input.
+pub(super) fn len(conv: &Conv2d) -> usize {
+    conv.batch * padded(conv).iter().product::<usize>()
 }
 
 /// A folded input.
@@ -40,11 +49,10 @@ pub(super) struct Folded<E: Element> {
 /// Writes out the padding.
 pub(super) fn fold<E: Element>(context: &Context, conv: &Conv2d, input: &[E]) -> Folded<E> {
     let window = &conv.window;
-    let height = conv.input[0] + window.before[0] + window.after[0];
-    let row = (conv.input[1] + window.before[1] + window.after[1]) * conv.in_channels;
+    let [height, row] = padded(conv);
     let inner = conv.input[1] * conv.in_channels;
     let left = window.before[1] * conv.in_channels;
-    let mut rows = context.buffers().take::<E>(conv.batch * height * row);
+    let mut rows = context.buffers().take::<E>(len(conv));
     context.for_each_part(&mut rows, height * row, |photo, to| {
         for (y, to) in to.chunks_exact_mut(row).enumerate() {
             to.fill(E::default());
@@ -97,24 +105,21 @@ impl<E: Element> Folded<E> {
             filters: self.filters,
         }
     }
+}
 
-    /// The weights' gradient on [`Folded::rows`].
-    pub(super) fn reduction(&self, conv: &Conv2d) -> Reduction {
-        let output = conv.output();
-        Reduction {
-            batch: conv.batch,
-            output,
-            input: [self.height, output[1]],
-            input_stride: [
-                self.height * self.row,
-                self.row,
-                conv.window.stride[1] * conv.in_channels,
-            ],
-            kernel: [self.kernel_height, 1],
-            stride: [conv.window.stride[0], 1],
-            before: [0, 0],
-            channels: self.channels,
-            filters: self.filters,
-        }
+/// The weights' gradient on [`Folded::rows`].
+pub(super) fn reduction(conv: &Conv2d) -> Reduction {
+    let output = conv.output();
+    let [height, row] = padded(conv);
+    Reduction {
+        batch: conv.batch,
+        output,
+        input: [height, output[1]],
+        input_stride: [height * row, row, conv.window.stride[1] * conv.in_channels],
+        kernel: [conv.window.kernel[0], 1],
+        stride: [conv.window.stride[0], 1],
+        before: [0, 0],
+        channels: conv.window.kernel[1] * conv.in_channels,
+        filters: conv.out_channels,
     }
 }

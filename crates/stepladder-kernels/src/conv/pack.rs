@@ -25,6 +25,13 @@ pub(super) struct Plan {
     pub transposed: bool,
 }
 
+impl Plan {
+    /// Words that the packed weights take.
+    pub(super) fn words<S: Simd, E: Element>(&self) -> usize {
+        self.taps.len() * steps::<S, E>(self.reduced) * self.filters.next_multiple_of(S::LANES)
+    }
+}
+
 /// Blocks that are packed together, so that long stretches of a row of weights are read at a time.
 const BLOCKS: usize = 8;
 
@@ -71,9 +78,7 @@ impl<E: Element> Kernel for Pack<'_, E> {
         } = self;
         let steps = steps::<S, E>(plan.reduced);
         let lanes = S::TILE_VECTORS * S::LANES;
-        let mut packed = context
-            .buffers()
-            .take(plan.taps.len() * steps * plan.filters.next_multiple_of(S::LANES));
+        let mut packed = context.buffers().take(plan.words::<S, E>());
         let block = plan.taps.len() * steps * lanes;
         let isa = context.isa();
         if block > 0 {

@@ -33,17 +33,17 @@ const fn tile_words<S: Simd>() -> usize {
 const STEPS: usize = 320;
 
 /// What is packed at a time should stay in the second-level cache, which has 512 KiB or more on CPUs of the last years.
-pub(crate) const PACKED_BYTES: usize = 320 << 10;
+const PACKED_BYTES: usize = 320 << 10;
 
 /// Work items wanted at least.
-pub(crate) const ITEMS: usize = 16;
+const ITEMS: usize = 16;
 
 /// Blocks of filters that a work item takes at least, where there are so many: each item packs the input for itself.
 const BLOCKS: usize = 4;
 
 /// Memory for separate sums, wanted and at most.
-pub(crate) const SUMS_BYTES: usize = 8 << 20;
-pub(crate) const SUMS_BYTES_MOST: usize = 64 << 20;
+const SUMS_BYTES: usize = 8 << 20;
+const SUMS_BYTES_MOST: usize = 64 << 20;
 
 /// The shapes; strides of the input are in values: of photos, rows, pixels. The output gradient is contiguous.
 #[derive(Debug)]
@@ -101,11 +101,7 @@ impl Reduction {
             self.batch * self.output[0] * self.output[1] * self.filters,
             "{self:?}"
         );
-        assert_eq!(
-            gradient.len(),
-            self.kernel[0] * self.kernel[1] * self.channels * self.filters,
-            "{self:?}"
-        );
+        assert_eq!(gradient.len(), self.weights(), "{self:?}");
         context.isa().run(Run {
             shape: self,
             context,
@@ -113,6 +109,30 @@ impl Reduction {
             output,
             gradient,
         });
+    }
+
+    /// Buffers that [`Reduction::run`] takes, in bytes: for sums, and for what each of `threads` threads packs.
+    pub(super) fn buffers<S: Simd, E: Element>(&self, threads: usize) -> Vec<usize> {
+        if direct::suits::<S, E>(self) {
+            return vec![4 * direct::ranges(self) * self.weights()];
+        }
+        let division = Division::new::<S, E>(self);
+        let items = division.ranges * division.groups();
+        let packing = (0..items).map(|item| {
+            let (range, blocks) = division.item(item);
+            Packing::new::<S>(self, &division.layout, &division.units[range], &blocks)
+        });
+        let most = packing.fold([0, 0], |most, packing| {
+            let [input, output] = [packing.together * packing.tile, packing.output];
+            [most[0].max(4 * input), most[1].max(4 * output)]
+        });
+        let sums = (division.ranges > 1).then_some(4 * division.ranges * self.weights());
+        let at_once = std::iter::repeat_n(most, threads.min(items)).flatten();
+        sums.into_iter().chain(at_once).collect()
+    }
+
+    fn weights(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * self.channels * self.filters
     }
 
     /// Distinct vertical phases of input rows.
@@ -204,6 +224,89 @@ impl Layout {
     }
 }
 
+/// How the work is divided: pixels into ranges with sums of their own, filters into groups of blocks.
+struct Division {
+    layout: Layout,
+    units: Vec<Unit>,
+    ranges: usize,
+    /// Blocks of filters in all, and in a group.
+    blocks: usize,
+    group: usize,
+}
+
+impl Division {
+    fn new<S: Simd, E: Element>(shape: &Reduction) -> Division {
+        let layout = Layout::new::<S, E>(shape);
+        let lanes = S::TILE_VECTORS * S::LANES;
+        let blocks = shape.filters.div_ceil(lanes);
+        let bytes = 4 * shape.weights();
+
+        // Few weights: split the pixels. Many: split the filters, so that no more sums are kept than needed.
+        let mut ranges = (SUMS_BYTES / bytes).clamp(1, ITEMS);
+        if ranges * blocks < ITEMS {
+            ranges = (SUMS_BYTES_MOST / bytes).clamp(1, ITEMS.div_ceil(blocks));
+        }
+        let group = blocks.div_ceil(ITEMS.div_ceil(ranges).min(blocks));
+        let group = group.max(BLOCKS.min(blocks));
+        let units = layout.units(shape, (group * lanes).min(shape.filters));
+        Division {
+            layout,
+            ranges: ranges.min(units.len()),
+            units,
+            blocks,
+            group,
+        }
+    }
+
+    fn groups(&self) -> usize {
+        self.blocks.div_ceil(self.group)
+    }
+
+    /// The units and the blocks of a work item.
+    fn item(&self, item: usize) -> (Range<usize>, Range<usize>) {
+        let (range, group) = (item / self.groups(), item % self.groups());
+        let units = self.units.len();
+        (
+            range * units / self.ranges..(range + 1) * units / self.ranges,
+            group * self.group..((group + 1) * self.group).min(self.blocks),
+        )
+    }
+}
+
+/// What a work item packs at a time.
+struct Packing {
+    /// Tiles of channels, and the words of one.
+    together: usize,
+    tile: usize,
+    /// Words of the output's gradient.
+    output: usize,
+}
+
+impl Packing {
+    fn new<S: Simd>(shape: &Reduction, layout: &Layout, units: &[Unit], blocks: &Range<usize>) -> Packing {
+        let padded = filters::<S>(shape, blocks).len().next_multiple_of(S::LANES);
+        let sizes = units.iter().map(|unit| {
+            let rows = unit.rows.len();
+            let tile = layout.input_words(shape, rows) * unit.photos.len();
+            (tile, rows * layout.steps * padded * unit.photos.len())
+        });
+        let (tile, output) = sizes.fold((0, 0), |most, size| (most.0.max(size.0), most.1.max(size.1)));
+        // As many tiles as fit beside the output: the pixels' lines are then read by few, and while they are near.
+        let together = (PACKED_BYTES / 4).saturating_sub(output) / tile.max(1);
+        Packing {
+            together: together.clamp(1, layout.tiles),
+            tile,
+            output,
+        }
+    }
+}
+
+/// The filters of some blocks.
+fn filters<S: Simd>(shape: &Reduction, blocks: &Range<usize>) -> Range<usize> {
+    let lanes = S::TILE_VECTORS * S::LANES;
+    blocks.start * lanes..(blocks.end * lanes).min(shape.filters)
+}
+
 struct Run<'a, E> {
     shape: &'a Reduction,
     context: &'a Context,
@@ -227,38 +330,25 @@ impl<E: Element> Kernel for Run<'_, E> {
         if direct::suits::<S, E>(shape) {
             return direct::run::<S, E>(shape, context, input, output, gradient);
         }
-        let layout = Layout::new::<S, E>(shape);
-        let lanes = S::TILE_VECTORS * S::LANES;
-        let blocks = shape.filters.div_ceil(lanes);
-        let bytes = 4 * gradient.len();
-
-        // Few weights: split the pixels. Many: split the filters, so that no more sums are kept than needed.
-        let mut ranges = (SUMS_BYTES / bytes).clamp(1, ITEMS);
-        if ranges * blocks < ITEMS {
-            ranges = (SUMS_BYTES_MOST / bytes).clamp(1, ITEMS.div_ceil(blocks));
-        }
-        let group = blocks.div_ceil(ITEMS.div_ceil(ranges).min(blocks));
-        let group = group.max(BLOCKS.min(blocks));
-        let groups = blocks.div_ceil(group);
-        let units = layout.units(shape, (group * lanes).min(shape.filters));
-        let ranges = ranges.min(units.len());
+        let division = Division::new::<S, E>(shape);
+        let (ranges, groups) = (division.ranges, division.groups());
 
         let weights = gradient.len();
         let mut sums = (ranges > 1).then(|| context.buffers().take::<f32>(ranges * weights));
         let shared = Shared::new(sums.as_deref_mut().unwrap_or(&mut *gradient));
         let isa = context.isa();
         context.for_each(ranges * groups, |item| {
-            let (range, group_at) = (item / groups, item % groups);
+            let (units, blocks) = division.item(item);
             isa.run(Item {
                 shape,
                 context,
-                layout,
+                layout: division.layout,
                 input,
                 output,
-                units: &units[range * units.len() / ranges..(range + 1) * units.len() / ranges],
-                blocks: group_at * group..((group_at + 1) * group).min(blocks),
+                units: &division.units[units],
+                blocks,
                 // Each range has its own sums, and each group its own filters of them.
-                sums: shared.start().wrapping_add(range * weights),
+                sums: shared.start().wrapping_add(item / groups * weights),
             });
         });
         if let Some(sums) = sums {
@@ -334,18 +424,12 @@ impl<E: Element> Kernel for Item<'_, E> {
             layout,
             ..
         } = self;
-        let lanes = S::TILE_VECTORS * S::LANES;
-        let filters = self.blocks.start * lanes..(self.blocks.end * lanes).min(shape.filters);
-        let padded = filters.len().next_multiple_of(S::LANES);
-        let sizes = self.units.iter().map(|unit| {
-            let rows = unit.rows.len();
-            let tile = layout.input_words(shape, rows) * unit.photos.len();
-            (tile, rows * layout.steps * padded * unit.photos.len())
-        });
-        let (tile, output) = sizes.fold((0, 0), |most, size| (most.0.max(size.0), most.1.max(size.1)));
-        // As many tiles as fit beside the output: the pixels' lines are then read by few, and while they are near.
-        let together = (PACKED_BYTES / 4).saturating_sub(output) / tile.max(1);
-        let together = together.clamp(1, layout.tiles);
+        let filters = filters::<S>(shape, &self.blocks);
+        let Packing {
+            together,
+            tile,
+            output,
+        } = Packing::new::<S>(shape, &layout, self.units, &self.blocks);
         // A tile may have fewer channels than words: its last words are never used.
         let mut packed_input = context.buffers().take::<u32>(together * tile);
         let mut packed_output = context.buffers().take::<u32>(output);

@@ -8,6 +8,17 @@ use crate::{
 
 use super::{DepthwiseConv2d, ITEMS};
 
+/// Lines of a part, and how many parts there are.
+fn parts(lines: usize) -> (usize, usize) {
+    let part = lines.div_ceil(ITEMS);
+    (part, lines.div_ceil(part))
+}
+
+/// Bytes of the sums.
+pub(super) fn sums_bytes(shape: &DepthwiseConv2d) -> usize {
+    4 * parts(shape.batch * shape.output()[0]).1 * shape.weights_len()
+}
+
 pub(super) fn run<E: Element>(
     shape: &DepthwiseConv2d,
     context: &Context,
@@ -16,8 +27,7 @@ pub(super) fn run<E: Element>(
     gradient: &mut [f32],
 ) {
     let lines = shape.batch * shape.output()[0];
-    let part = lines.div_ceil(ITEMS);
-    let parts = lines.div_ceil(part);
+    let (part, parts) = parts(lines);
     let weights = gradient.len();
     let mut sums = context.buffers().take_zeroed::<f32>(parts * weights);
     let isa = context.isa();

@@ -3,10 +3,12 @@
 
 use super::LayerMemory;
 use super::ledger::{Held, Ledger};
+use crate::ops::{self, Window};
 use crate::plan::{Epilogue, Plan, Step};
 use crate::precision::Precision;
-use stepladder_kernels::workspace;
-use stepladder_model::{Activation, Layer, Network, Shape, Source};
+use burn::tensor::bf16;
+use stepladder_kernels::{Conv2d, Dense, DepthwiseConv2d, Workspace};
+use stepladder_model::{Activation, Layer, Network, Padding, Shape, Source};
 
 /// A value on its way through the network.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +17,8 @@ struct Value {
     bytes: usize,
     /// Where its gradient is, in `gradients`; none for the photos.
     gradient: Option<usize>,
+    /// Operations since the photos, on the longest way.
+    depth: usize,
 }
 
 /// What an operation does on the way back.
@@ -27,6 +31,10 @@ struct Recorded {
     of_inputs: Vec<(usize, usize)>,
     /// Whether the gradients that it gives are the one that it takes, seen differently.
     is_view: bool,
+    /// The same of the last input's alone.
+    last_is_view: bool,
+    /// That of the output.
+    depth: usize,
     /// Buffers that come and go before the last gradient of an input is there, and after.
     before: Vec<usize>,
     after: Vec<usize>,
@@ -113,6 +121,7 @@ impl<'a> Walk<'a> {
             }),
             bytes: photos * self.element,
             gradient: None,
+            depth: 0,
         };
         for step in self.plan.steps.clone() {
             match &step {
@@ -130,6 +139,8 @@ impl<'a> Walk<'a> {
             self.ledger.drop(logits.held);
         }
         self.ledger.drop(images.held);
+        // Autodiff goes back by depth and not in the order in which things were done.
+        self.tape.sort_by_key(|recorded| recorded.depth);
         while let Some(recorded) = self.tape.pop() {
             of_parameters.extend(self.backward(recorded));
         }
@@ -148,7 +159,13 @@ impl<'a> Walk<'a> {
         self.readers[from] = self.readers[from].saturating_sub(1);
         if self.readers[from] > 0 {
             self.ledger.hold(value.held);
-            self.values[from] = Some(value);
+            // A fork is an operation of its own.
+            let forked = Value {
+                depth: value.depth + 1,
+                ..value
+            };
+            self.values[from] = Some(forked);
+            return forked;
         }
         value
     }
@@ -157,12 +174,13 @@ impl<'a> Walk<'a> {
         self.batch * shape.count() as usize * self.element
     }
 
-    fn output(&mut self, bytes: usize) -> Value {
+    fn output(&mut self, bytes: usize, inputs: &[Value]) -> Value {
         self.gradients.push(None);
         Value {
             held: self.ledger.take(bytes),
             bytes,
             gradient: Some(self.gradients.len() - 1),
+            depth: 1 + inputs.iter().map(|input| input.depth).max().unwrap_or(0),
         }
     }
 
@@ -179,6 +197,7 @@ impl<'a> Walk<'a> {
             .filter_map(|input| Some((input.gradient?, input.bytes)));
         self.tape.push(Recorded {
             of_output: output.gradient.unwrap_or_default(),
+            depth: output.depth,
             of_inputs: of_inputs.collect(),
             ..recorded
         });
@@ -225,7 +244,7 @@ impl<'a> Walk<'a> {
             }
             layer => {
                 let bytes = self.bytes(&node.output);
-                let output = self.output(bytes);
+                let output = self.output(bytes, &inputs);
                 let kept = match layer {
                     Layer::Dropout(_) | Layer::Add => Vec::new(),
                     Layer::Activation(_) | Layer::LeakyReLU(_) => vec![inputs[0].held, output.held],
@@ -249,13 +268,14 @@ impl<'a> Walk<'a> {
         self.gradients.push(None);
         Value {
             gradient: Some(self.gradients.len() - 1),
+            depth: value.depth + 1,
             ..value
         }
     }
 
     /// The head's input in f32.
     fn widen(&mut self, input: Value) -> Value {
-        let output = self.output(2 * input.bytes);
+        let output = self.output(2 * input.bytes, &[input]);
         self.record(&[input], output, Recorded::keeping(Vec::new()));
         output
     }
@@ -264,31 +284,17 @@ impl<'a> Walk<'a> {
     fn linear(&mut self, index: usize, input: Value, position: usize, bytes: usize) -> Value {
         let node = &self.network.nodes[index];
         let weights = &node.parameters[position].shape;
-        let is_depthwise =
-            position == 0 && matches!(node.layer, Layer::DepthwiseConv2D(_) | Layer::SeparableConv2D(_));
         // The last operation of the node has its bias.
         let is_last = !(matches!(node.layer, Layer::SeparableConv2D(_)) && position == 0);
         let biases = node.parameters[position + 1..].iter().filter(|_| is_last);
         let mut of_parameters = vec![4 * count(weights)];
         of_parameters.extend(biases.map(|spec| 4 * count(&spec.shape)));
-        let (window, channels, filters) = match weights.as_slice() {
-            &[height, width, channels, filters] => ([height, width], channels, filters),
-            other => ([1, 1], other[0], other.get(1).copied().unwrap_or(1)),
-        };
-        let shape = workspace::Linear {
-            batch: self.batch,
-            input: input.bytes / self.element,
-            kernel: window,
-            channels,
-            filters,
-            element: self.element,
-            threads: self.threads,
-        };
-        let (forward, before, after) = match is_depthwise {
-            true => (Vec::new(), Vec::new(), Vec::new()),
-            false => (shape.forward(), shape.input_gradient(), shape.weight_gradient()),
-        };
-        let output = self.output(bytes);
+        let Workspace {
+            forward,
+            input_gradient: before,
+            weight_gradient: after,
+        } = self.workspace(index, position);
+        let output = self.output(bytes, &[input]);
         self.ledger.pass(&forward);
         let sum = |buffers: &[usize]| buffers.iter().sum::<usize>() as u64;
         let layer = &mut self.layers[index];
@@ -312,6 +318,69 @@ impl<'a> Walk<'a> {
         output
     }
 
+    /// What the kernels of the operation with the weights at `position` of the node's parameters take beside.
+    fn workspace(&self, index: usize, position: usize) -> Workspace {
+        let node = &self.network.nodes[index];
+        let input = match node.inputs[0] {
+            Source::Image => self.network.input,
+            Source::Node(from) => map(&self.network.nodes[from].output),
+        };
+        let output = map(&node.output);
+        let (isa, threads, batch) = (ops::instruction_set(), self.threads, self.batch);
+        let conv = |window: Window, [height, width, in_channels]: [usize; 3]| {
+            let conv = Conv2d {
+                batch,
+                input: [height, width],
+                in_channels,
+                out_channels: output[2],
+                window: window.on(height, width),
+            };
+            match self.element {
+                4 => conv.workspace::<f32>(isa, threads),
+                _ => conv.workspace::<bf16>(isa, threads),
+            }
+        };
+        let depthwise = |window: Window| {
+            let [height, width, channels] = input;
+            let depthwise = DepthwiseConv2d {
+                batch,
+                input: [height, width],
+                channels,
+                window: window.on(height, width),
+            };
+            depthwise.workspace()
+        };
+        match &node.layer {
+            Layer::Conv2D(layer) => conv(
+                Window::new(layer.kernel_size, layer.strides, layer.padding),
+                input,
+            ),
+            Layer::DepthwiseConv2D(layer) => {
+                depthwise(Window::new(layer.kernel_size, layer.strides, layer.padding))
+            }
+            Layer::SeparableConv2D(layer) if position == 0 => {
+                depthwise(Window::new(layer.kernel_size, layer.strides, layer.padding))
+            }
+            Layer::SeparableConv2D(_) => {
+                let between = node.parameters[0].shape[2..].iter().product();
+                let pointwise = Window::new([1, 1], [1, 1], Padding::Valid);
+                conv(pointwise, [output[0], output[1], between])
+            }
+            _ => {
+                let dense = Dense {
+                    batch,
+                    inputs: input.iter().product(),
+                    outputs: output[2],
+                };
+                let is_head = index + 1 == self.network.nodes.len();
+                match self.element {
+                    2 if !is_head => dense.workspace::<bf16>(isa, threads),
+                    _ => dense.workspace::<f32>(isa, threads),
+                }
+            }
+        }
+    }
+
     fn epilogue(&mut self, epilogue: &Epilogue, images: Value) {
         let index = epilogue.output;
         let input = match epilogue.input {
@@ -322,9 +391,9 @@ impl<'a> Walk<'a> {
         let skip = epilogue.skip.map(|skip| self.read(skip, images));
         let pixels = epilogue.pool[0] * epilogue.pool[1];
         let bytes = self.bytes(&self.network.nodes[index].output);
-        let output = self.output(bytes);
         let mut inputs = vec![input];
         inputs.extend(skip);
+        let output = self.output(bytes, &inputs);
         let kept: Vec<Held> = inputs.iter().map(|value| value.held).collect();
         let is_kept = epilogue.norm.is_some() && epilogue.activation == Activation::Swish;
         let values = bytes / self.element;
@@ -350,6 +419,8 @@ impl<'a> Walk<'a> {
         let recorded = Recorded {
             before,
             of_parameters,
+            // Where a sum is all that follows, the skip's gradient is the sum's.
+            last_is_view: skip.is_some() && epilogue.activation == Activation::Linear && pixels == 1,
             ..Recorded::keeping(kept)
         };
         self.record(&inputs, output, recorded);
@@ -374,8 +445,9 @@ impl<'a> Walk<'a> {
             .iter()
             .map(|&bytes| self.ledger.take(bytes))
             .collect();
-        for &(number, bytes) in &recorded.of_inputs {
-            let found = match recorded.is_view {
+        for (at, &(number, bytes)) in recorded.of_inputs.iter().enumerate() {
+            let is_last = at > 0 && at + 1 == recorded.of_inputs.len();
+            let found = match recorded.is_view || (recorded.last_is_view && is_last) {
                 true => self.ledger.hold(gradient),
                 false => self.ledger.take(bytes),
             };
@@ -410,6 +482,8 @@ impl Recorded {
             of_output: 0,
             of_inputs: Vec::new(),
             is_view: false,
+            last_is_view: false,
+            depth: 0,
             before: Vec::new(),
             after: Vec::new(),
             of_parameters: Vec::new(),
@@ -421,6 +495,18 @@ impl Recorded {
             is_view: true,
             ..Recorded::keeping(Vec::new())
         }
+    }
+}
+
+/// Height, width and channels; of a vector, those of a map of one pixel.
+fn map(shape: &Shape) -> [usize; 3] {
+    match *shape {
+        Shape::Map {
+            height,
+            width,
+            channels,
+        } => [height, width, channels],
+        Shape::Vector { .. } => [1, 1, shape.count() as usize],
     }
 }
 

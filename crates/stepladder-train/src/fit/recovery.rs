@@ -109,6 +109,7 @@ impl Fit<'_, '_> {
             cause: Cause::NotANumber,
             epoch,
             step,
+            since: None,
             layer,
             seen,
             remedy,

@@ -163,6 +163,7 @@ impl Fit<'_, '_> {
             cause: Cause::StuckAtChance,
             epoch: self.place.epoch + usize::from(self.place.batch > 0),
             step: self.place.step,
+            since: None,
             layer,
             seen,
             remedy,
@@ -233,6 +234,7 @@ impl Fit<'_, '_> {
             cause: Cause::StaleStatistics,
             epoch: self.place.epoch,
             step: self.place.step,
+            since: None,
             layer: None,
             seen: format!(
                 "of {asked} training photos {by_batch} are right with their own statistics in batch normalization, and {by_moving} with the moving ones"

@@ -89,6 +89,7 @@ impl Training {
             cause,
             epoch,
             step: self.step,
+            since: None,
             layer: None,
             seen,
             remedy,
@@ -122,18 +123,17 @@ impl Training {
         if low > GAP || accuracy >= LEARNED {
             return None;
         }
-        let falls = f64::from(before.loss - last.loss) > LEAST_FALL * f64::from(before.loss);
-        let best = epochs
-            .iter()
-            .map(|epoch| epoch.val_loss)
-            .fold(f32::INFINITY, f32::min);
-        if falls && last.val_loss <= best {
-            let seen = format!(
-                "the last epoch was still better than all before: training loss {:.3} after {:.3}, validation {:.3}",
-                last.loss, before.loss, last.val_loss
-            );
-            let remedy = "give more --epochs (or --epochs auto)".to_string();
-            return Some(self.diagnosis(Cause::Underfitting, epochs.len(), seen, remedy));
+        if f64::from(before.loss - last.loss) > LEAST_FALL * f64::from(before.loss) {
+            let best = epochs.iter().map(|epoch| epoch.val_loss);
+            let best = best.fold(f32::INFINITY, f32::min);
+            return (last.val_loss <= RISE * best).then(|| {
+                let seen = format!(
+                    "the last epoch was still better than those before: training loss {:.3} after {:.3}, validation {:.3}",
+                    last.loss, before.loss, last.val_loss
+                );
+                let remedy = "give more --epochs (or --epochs auto)".to_string();
+                self.diagnosis(Cause::StillImproving, epochs.len(), seen, remedy)
+            });
         }
         (accuracy < 0.8 && last.val_loss >= 0.8 * last.loss).then(|| {
             let seen = format!(
@@ -209,7 +209,10 @@ impl Training {
                 remedies.push("dropout");
             }
             let remedy = format!("try {}; the best epoch's weights are kept", remedies.join(", "));
-            self.diagnosis(Cause::Overfitting, epochs.len(), seen, remedy)
+            Diagnosis {
+                since: Some(best + 1),
+                ..self.diagnosis(Cause::Overfitting, epochs.len(), seen, remedy)
+            }
         })
     }
 
@@ -229,7 +232,10 @@ impl Training {
             );
             let remedy =
                 "let the rate fall: --schedule cosine, or [reduce_lr_on_plateau] in the rung".to_string();
-            self.diagnosis(Cause::Plateau, epochs.len(), seen, remedy)
+            Diagnosis {
+                since: Some(epochs.len() + 1 - FLAT),
+                ..self.diagnosis(Cause::Plateau, epochs.len(), seen, remedy)
+            }
         })
     }
 
@@ -339,9 +345,15 @@ mod tests {
     fn the_end_says_whether_more_was_to_be_had() {
         let still = [epoch(1.2, 500, 1.1, 220), epoch(1.0, 600, 1.0, 240)];
         let found = training().at_the_end(&still).unwrap();
+        assert_eq!(found.cause, Cause::StillImproving);
         assert!(found.remedy.contains("--epochs"), "{}", found.remedy);
+        // A validation that wavers makes no network too small.
+        let wavering = [epoch(1.2, 500, 1.0, 260), epoch(1.0, 600, 1.02, 240)];
+        let found = training().at_the_end(&wavering).unwrap();
+        assert_eq!(found.cause, Cause::StillImproving);
         let small = [epoch(1.0, 600, 0.99, 240), epoch(0.995, 602, 1.0, 240)];
         let found = training().at_the_end(&small).unwrap();
+        assert_eq!(found.cause, Cause::Underfitting);
         assert!(found.remedy.contains("filters"), "{}", found.remedy);
         assert_eq!(training().at_the_end(&[epoch(0.1, 990, 0.1, 390); 2]), None);
     }

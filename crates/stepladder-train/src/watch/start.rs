@@ -40,6 +40,7 @@ fn diagnosis(cause: Cause, layer: &str, seen: String, remedy: &str) -> Diagnosis
         cause,
         epoch: 1,
         step: 0,
+        since: None,
         layer: Some(layer.to_string()),
         seen,
         remedy: remedy.to_string(),

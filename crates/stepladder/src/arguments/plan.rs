@@ -8,7 +8,7 @@ pub(crate) struct PlanArguments {
     #[command(flatten)]
     pub train: TrainArguments,
 
-    /// Seconds for the steps that are timed
+    /// Seconds for the steps that are timed; 0 takes none
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub seconds: f64,
 }

@@ -104,17 +104,19 @@ fn show(plan: &TrainingPlan, output: &Output) {
         );
     }
     let span = |seconds: f64| duration(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
-    line(
-        "time",
-        format!(
-            "{:.0} ms a step, {} an epoch of {} steps, {} for {} epochs if none stops early",
-            1000.0 * plan.step_seconds,
-            span(plan.epoch_seconds),
-            plan.steps_per_epoch,
-            span(plan.seconds),
-            plan.epochs
-        ),
-    );
+    if let (Some(step), Some(epoch), Some(all)) = (plan.step_seconds, plan.epoch_seconds, plan.seconds) {
+        line(
+            "time",
+            format!(
+                "{:.0} ms a step, {} an epoch of {} steps, {} for {} epochs if none stops early",
+                1000.0 * step,
+                span(epoch),
+                plan.steps_per_epoch,
+                span(all),
+                plan.epochs
+            ),
+        );
+    }
     line(
         "disk",
         format!(

@@ -40,6 +40,18 @@ pub(super) fn suits<S: Simd, E: Element>(shape: &Reduction) -> bool {
         && shape.filters.is_multiple_of(S::LANES)
 }
 
+/// Pixels that are multiplied at a time, and how many times that is.
+fn chunks(shape: &Reduction) -> (usize, usize) {
+    let pixels = shape.batch * shape.output[0] * shape.output[1];
+    let chunk = (BYTES / (4 * (shape.channels + shape.filters))).clamp(64, 512);
+    (chunk, pixels.div_ceil(chunk))
+}
+
+/// Ranges of pixels, each of which has sums of its own.
+pub(super) fn ranges(shape: &Reduction) -> usize {
+    ITEMS.min(chunks(shape).1)
+}
+
 /// `gradient` from maps for which [`suits`] holds.
 pub(super) fn run<S: Simd, E: Element>(
     shape: &Reduction,
@@ -49,9 +61,8 @@ pub(super) fn run<S: Simd, E: Element>(
     gradient: &mut [f32],
 ) {
     let pixels = shape.batch * shape.output[0] * shape.output[1];
-    let chunk = (BYTES / (4 * (shape.channels + shape.filters))).clamp(64, 512);
-    let chunks = pixels.div_ceil(chunk);
-    let ranges = ITEMS.min(chunks);
+    let (chunk, chunks) = chunks(shape);
+    let ranges = ranges(shape);
     let weights = gradient.len();
     let mut sums = context.buffers().take::<f32>(ranges * weights);
     let shared = Shared::new(&mut sums);

@@ -1,0 +1,64 @@
+//! What the passes of a convolution take from the buffers beside their operands, for whoever plans memory.
+
+use std::marker::PhantomData;
+
+use super::{Conv2d, fold};
+use crate::{
+    isa::Isa,
+    simd::{Element, Kernel, Simd},
+};
+
+/// Buffers that the passes of an operation take beside their operands and results, in bytes. Those of one pass are held at
+/// the same time. What is as small as a row of channels is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Workspace {
+    /// Of the forward pass: packed weights, and an input that is unfolded.
+    pub forward: Vec<usize>,
+    /// Of the gradient by the input.
+    pub input_gradient: Vec<usize>,
+    /// Of the gradient by the weights: sums, what each thread packs, and an input that is unfolded.
+    pub weight_gradient: Vec<usize>,
+}
+
+impl Conv2d {
+    /// What the passes take for activations of `E`, computed by `threads` threads with the vectors of `isa`.
+    pub fn workspace<E: Element>(&self, isa: Isa, threads: usize) -> Workspace {
+        isa.run(Measure::<E> {
+            conv: self,
+            threads,
+            of: PhantomData,
+        })
+    }
+}
+
+struct Measure<'a, E> {
+    conv: &'a Conv2d,
+    threads: usize,
+    of: PhantomData<E>,
+}
+
+impl<E: Element> Kernel for Measure<'_, E> {
+    type Output = Workspace;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> Workspace {
+        let Measure { conv, threads, .. } = self;
+        let [down, right] = conv.window.stride;
+        let phases = (0..down).flat_map(|y| (0..right).map(move |x| conv.phase([y, x]).1));
+        let input_gradient = phases.map(|plan| 4 * plan.words::<S, E>()).max();
+        let folded = fold::pays(conv).then(|| fold::len(conv) * size_of::<E>());
+        let (plan, reduction) = match folded {
+            Some(_) => (fold::pack_plan(conv), fold::reduction(conv)),
+            None => (conv.forward_plan(), conv.reduction()),
+        };
+        let mut forward = vec![4 * plan.words::<S, E>()];
+        forward.extend(folded);
+        let mut weight_gradient: Vec<usize> = folded.into_iter().collect();
+        weight_gradient.extend(reduction.buffers::<S, E>(threads));
+        Workspace {
+            forward,
+            input_gradient: input_gradient.into_iter().collect(),
+            weight_gradient,
+        }
+    }
+}
