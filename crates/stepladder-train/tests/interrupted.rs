@@ -148,7 +148,8 @@ fn a_budget_decides_the_steps_once_and_pieces_are_kept() {
     };
     let decided = config();
     let steps = decided["steps"].as_u64().unwrap();
-    assert_eq!(decided["photos_at_once"], 1);
+    let at_once = decided["photos_at_once"].as_u64().unwrap();
+    assert!((1..8).contains(&at_once), "{at_once} of 8");
     // Time does not count any more.
     std::thread::sleep(Duration::from_millis(300));
     place.sit(&request, None, false).unwrap();
