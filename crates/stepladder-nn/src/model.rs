@@ -141,18 +141,15 @@ impl Model {
     ///
     /// If `images` is not that long.
     pub fn predict(&self, images: Vec<f32>, photos: usize) -> Vec<f32> {
-        let images = self.images(images, photos);
-        let pass = forward(
-            &self.network,
-            &self.plan,
-            Values {
+        self.device.together(|| {
+            let images = self.images(images, photos);
+            let values = Values {
                 parameters: &self.parameters,
                 packed: &self.packed,
-            },
-            images,
-            Mode::Inference,
-        );
-        to_host(activation::softmax(pass.logits, 1))
+            };
+            let pass = forward(&self.network, &self.plan, values, images, Mode::Inference);
+            to_host(activation::softmax(pass.logits, 1))
+        })
     }
 
     /// `images` as a tensor `[photos, H, W, 3]` on the model's device, at its precision.

@@ -53,6 +53,12 @@ impl Trainer {
     ///
     /// If `images` is not of the network's input size times the number of labels, or a label is not a class.
     pub fn step(&mut self, images: Vec<f32>, labels: &[u32], learning_rate: f32) -> StepOutcome {
+        let device = self.model.device();
+        device.together(|| self.step_here(images, labels, learning_rate))
+    }
+
+    /// [`Trainer::step`] on this thread, with whatever others the pool has.
+    fn step_here(&mut self, images: Vec<f32>, labels: &[u32], learning_rate: f32) -> StepOutcome {
         let trainable: Vec<bool> = specs(self.model.network()).map(|spec| spec.trainable).collect();
         let tracked: Vec<Tensor<1>> = self
             .model

@@ -23,7 +23,7 @@ pub(crate) use linear::{Packed, pack};
 pub(super) use loss::Targets;
 pub(super) use pooling::Pooling;
 
-pub(crate) use flex::{check_environment, context, instruction_set};
+pub(crate) use flex::{check_environment, context, instruction_set, together};
 
 use super::convolution::Weights;
 use crate::precision::Precision;
