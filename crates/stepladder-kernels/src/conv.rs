@@ -213,6 +213,7 @@ impl Conv2d {
             channels: self.in_channels,
             step: window.stride,
             taps,
+            side_by_side: 1,
             output_stride: [
                 height * width * self.out_channels,
                 width * self.out_channels,
@@ -230,7 +231,9 @@ impl Conv2d {
         // Along one axis: the kernel's places that reach this phase, each with the offset to the window it reaches from.
         let reach = |axis: usize| {
             let (at, stride) = (phase[axis] + window.before[axis], window.stride[axis]);
+            // From the last to the first: in the order in which they lie in memory.
             (0..window.kernel[axis])
+                .rev()
                 .filter(move |k| at % stride == k % stride)
                 .map(move |k| {
                     let offset = (at as i64 - k as i64) / stride as i64;
@@ -271,6 +274,7 @@ impl Conv2d {
             channels: self.out_channels,
             step: [1, 1],
             taps,
+            side_by_side: 1,
             output_stride: [
                 self.input[0] * row,
                 window.stride[0] * row,
