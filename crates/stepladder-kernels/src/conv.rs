@@ -11,7 +11,7 @@ mod packed;
 mod tile;
 mod weight_gradient;
 
-use crate::{context::Context, simd::Element, window::Window};
+use crate::{activation::Activation, context::Context, simd::Element, window::Window};
 pub(crate) use grid::finish_statistics;
 use grid::{Extras, Grid, Tap};
 pub use packed::PackedWeights;
@@ -92,6 +92,7 @@ impl Conv2d {
             bias,
             statistics,
             accumulate: false,
+            activation: Activation::Linear,
         };
         self.multiply(context, input, &packed, output, extras);
     }
@@ -134,6 +135,7 @@ impl Conv2d {
                     bias: None,
                     statistics: None,
                     accumulate,
+                    activation: Activation::Linear,
                 };
                 grid.multiply(context, output_gradient, &packed, input_gradient, extras);
             }

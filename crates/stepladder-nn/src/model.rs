@@ -17,6 +17,8 @@ use stepladder_model::{Network, ParameterSpec};
 pub struct Model {
     network: Network,
     plan: Plan,
+    /// The plan of passes without gradients.
+    inference: Plan,
     device: Device,
     precision: Precision,
     /// Flat values in the order of the network's nodes, without gradients.
@@ -58,8 +60,10 @@ impl Model {
     }
 
     fn assemble(network: Network, device: Device, parameters: Vec<Tensor<1>>) -> Model {
+        let plan = Plan::new(&network);
         Model {
-            plan: Plan::new(&network),
+            inference: plan.for_inference(&network),
+            plan,
             network,
             device,
             precision: Precision::F32,
@@ -147,7 +151,7 @@ impl Model {
                 parameters: &self.parameters,
                 packed: &self.packed,
             };
-            let pass = forward(&self.network, &self.plan, values, images, Mode::Inference);
+            let pass = forward(&self.network, &self.inference, values, images, Mode::Inference);
             to_host(activation::softmax(pass.logits, 1))
         })
     }

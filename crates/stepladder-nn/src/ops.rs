@@ -15,7 +15,7 @@ mod pooling;
 mod storage;
 
 pub(crate) use activation::activation;
-pub(crate) use convolution::{Weights, Window, WithStatistics, conv2d, depthwise_conv2d};
+pub(crate) use convolution::{Next, Weights, Window, WithStatistics, conv2d, depthwise_conv2d};
 pub(crate) use dense::dense;
 pub(crate) use dropout::dropout;
 pub(crate) use epilogue::{Norm, NormStatistics, Tail, composed_epilogue, epilogue};

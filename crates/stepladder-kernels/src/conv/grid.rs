@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::{
+    activation::{Activation, InPlace},
     context::{Context, Shared},
     simd::{Element, Kernel, Simd},
 };
@@ -76,6 +77,8 @@ pub(super) struct Extras<'a> {
     pub statistics: Option<Statistics<'a>>,
     /// Add to what the output holds.
     pub accumulate: bool,
+    /// Applied to the output, not with `accumulate`. Statistics are those from before.
+    pub activation: Activation,
 }
 
 impl Grid {
@@ -229,6 +232,7 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
                     (None, false) => Start::Zero,
                 },
                 output: shared_output.start(),
+                activation: extras.activation,
                 sums: shared_sums.as_ref().map_or(std::ptr::null_mut(), |sums| {
                     // Safety: each part has its own 2 * padded sums.
                     unsafe { sums.slice(part_at * 2 * padded, 2 * padded).as_mut_ptr() }
@@ -271,6 +275,7 @@ struct Item<'a, E> {
     zeros: *const E,
     start: Start,
     output: *mut E,
+    activation: Activation,
     sums: *mut f32,
     pixels: Range<usize>,
     blocks: Range<usize>,
@@ -338,6 +343,16 @@ impl<E: Element> Kernel for Item<'_, E> {
                     } else {
                         tile.pixels::<S, 1>(s, count)
                     }
+                }
+                let first = blocks.start * lanes;
+                for place in &places.output[..count] {
+                    let values = InPlace {
+                        activation: self.activation,
+                        values: self.output.wrapping_add(place + first),
+                        count: (blocks.end * lanes).min(grid.filters) - first,
+                    };
+                    // Safety: the pixel's filters of these blocks, which this item alone has just written.
+                    unsafe { values.run(s) };
                 }
             }
         }

@@ -136,7 +136,7 @@ proptest! {
             input,
             [kh, kw, input[3], filters],
             bias.then_some(filters),
-            |x, w, b| convolution::conv2d(x, w, b, window, false).0,
+            |x, w, b| convolution::conv2d(x, w, b, window, Next::Other).0,
             |x, w, b| convolution::composed_conv2d(x, w, b, window),
         );
     }
@@ -148,7 +148,7 @@ proptest! {
             input,
             [kh, kw, input[3], multiplier],
             bias.then_some(input[3] * multiplier),
-            |x, w, b| convolution::depthwise_conv2d(x, w, b, window, false).0,
+            |x, w, b| convolution::depthwise_conv2d(x, w, b, window, Next::Other).0,
             |x, w, b| convolution::composed_depthwise_conv2d(x, w, b, window),
         );
     }
@@ -159,7 +159,7 @@ proptest! {
             [batch, inputs],
             [inputs, units],
             bias.then_some(units),
-            |x, w, b| dense(x, w, b, false).0,
+            |x, w, b| dense(x, w, b, Next::Other).0,
             dense::composed_dense,
         );
     }
@@ -263,8 +263,13 @@ fn bf16_blocks_are_f32_blocks_rounded() {
     let convolved = |precision| {
         let x = tensor([2, 9, 8, 19], 1).require_grad();
         let w = tensor([3, 3, 19, 24], 2).require_grad();
-        let (y, statistics) =
-            convolution::conv2d(convert(x.clone(), precision), w.clone(), None, window, true);
+        let (y, statistics) = convolution::conv2d(
+            convert(x.clone(), precision),
+            w.clone(),
+            None,
+            window,
+            Next::BatchNorm,
+        );
         let mut all = run_twice(convert(y, Precision::F32), &x, &w);
         all.extend(statistics.unwrap().map(|figure| host(figure.inner())));
         all
@@ -361,7 +366,7 @@ fn views_are_read_in_their_own_order() {
         [2, 5, 6, 7],
         [3, 3, 7, 4],
         Some(4),
-        |x, w, b| convolution::conv2d(flip(x), w, b, window, false).0,
+        |x, w, b| convolution::conv2d(flip(x), w, b, window, Next::Other).0,
         |x, w, b| convolution::composed_conv2d(flip(x), w, b, window),
     );
     compare_pool(
@@ -386,7 +391,7 @@ fn an_untracked_input_gets_no_gradient() {
     let x = tensor([2, 9, 9, 3], 1);
     let w = tensor([3, 3, 3, 8], 2).require_grad();
     let weights = |y: Tensor<4>| run(y, &[&|gradients| host(w.grad(gradients).unwrap())]);
-    let found = weights(convolution::conv2d(x.clone(), w.clone(), None, window, false).0);
+    let found = weights(convolution::conv2d(x.clone(), w.clone(), None, window, Next::Other).0);
     let expected = weights(convolution::composed_conv2d(x, w.clone(), None, window));
     assert_close("output", &found[0], &expected[0]);
     assert_close("weights", &found[1], &expected[1]);
@@ -408,7 +413,7 @@ fn threads_change_nothing() {
         pool.install(|| {
             let x = tensor([4, 17, 15, 16], 1).require_grad();
             let w = tensor([3, 3, 16, 32], 2).require_grad();
-            let (y, _) = convolution::conv2d(x.clone(), w.clone(), None, window, false);
+            let (y, _) = convolution::conv2d(x.clone(), w.clone(), None, window, Next::Other);
             let y = pooling::max_pool(
                 y,
                 Window {
