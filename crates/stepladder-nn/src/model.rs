@@ -7,6 +7,7 @@ use crate::forward::{Mode, Values, forward};
 use crate::initializer::initial_values;
 use crate::ops::{self, Packed};
 use crate::plan::Plan;
+use crate::portion::portion;
 use crate::precision::Precision;
 use burn::tensor::{Tensor, TensorData, activation};
 use std::sync::Arc;
@@ -145,15 +146,33 @@ impl Model {
     ///
     /// If `images` is not that long.
     pub fn predict(&self, images: Vec<f32>, photos: usize) -> Vec<f32> {
-        self.device.together(|| {
-            let images = self.images(images, photos);
-            let values = Values {
-                parameters: &self.parameters,
-                packed: &self.packed,
-            };
-            let pass = forward(&self.network, &self.inference, values, images, Mode::Inference);
-            to_host(activation::softmax(pass.logits, 1))
+        let expected = photos * self.network.input.iter().product::<usize>();
+        assert_eq!(images.len(), expected, "values of {photos} images");
+        let portion = match self.device {
+            Device::Cpu => portion(&self.network, self.precision.bytes()),
+            #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
+            _ => None,
+        };
+        self.device.together(|| match portion {
+            Some(portion) if portion < photos => {
+                let portions = images.chunks(portion * (images.len() / photos));
+                portions
+                    .flat_map(|images| self.predict_at_once(images.to_vec()))
+                    .collect()
+            }
+            _ => self.predict_at_once(images),
         })
+    }
+
+    fn predict_at_once(&self, images: Vec<f32>) -> Vec<f32> {
+        let photos = images.len() / self.network.input.iter().product::<usize>();
+        let images = self.images(images, photos);
+        let values = Values {
+            parameters: &self.parameters,
+            packed: &self.packed,
+        };
+        let pass = forward(&self.network, &self.inference, values, images, Mode::Inference);
+        to_host(activation::softmax(pass.logits, 1))
     }
 
     /// `images` as a tensor `[photos, H, W, 3]` on the model's device, at its precision.

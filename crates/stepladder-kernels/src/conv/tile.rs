@@ -17,6 +17,9 @@ pub(super) const fn located<S: Simd>() -> usize {
     S::TILE_PIXELS.next_multiple_of(8)
 }
 
+/// Channels of a folded row of the most usual first layer: three columns of red, green and blue.
+const RGB_ROW: usize = 9;
+
 /// Where the pixels of a tile are.
 #[derive(Clone, Copy)]
 pub(super) struct Places {
@@ -136,7 +139,13 @@ impl<E: Element, const P: usize, const V: usize> Kernel for Tile<'_, E, P, V> {
             let mut acc = self.start(s);
             let words = super::pack::steps::<S, E>(self.channels) * V * S::LANES;
             // The loops over taps are apart so that each keeps its sums in registers from tap to tap.
-            if !E::BF16 {
+            if !E::BF16 && self.channels == RGB_ROW {
+                // The compiler knows the loop's length, and unrolls it.
+                for (tap, inputs) in self.taps.iter().enumerate() {
+                    let weights = self.weights.add(tap * words).cast();
+                    multiply_f32::<S, P, V>(s, &mut acc, &inputs.cast(), weights, RGB_ROW);
+                }
+            } else if !E::BF16 {
                 for (tap, inputs) in self.taps.iter().enumerate() {
                     let weights = self.weights.add(tap * words).cast();
                     multiply_f32::<S, P, V>(s, &mut acc, &inputs.cast(), weights, self.channels);
