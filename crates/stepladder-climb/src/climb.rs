@@ -4,7 +4,6 @@ use crate::budget::{self, Trial};
 use crate::error::ClimbError;
 use crate::evaluation::{self, AnswersByRun};
 use crate::ladder::{Step, steps};
-use crate::memory::{free_bytes, least_bytes};
 use crate::place::{ClimbDirectory, Names};
 use crate::record::{ClimbRecord, RunOutcome, RunRecord, RungRecord};
 use crate::request::{ClimbRequest, Length};
@@ -15,7 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use stepladder_data::DataError;
 use stepladder_model::{Rung, shipped};
-use stepladder_train::{Observer, Outcome, RecordedRun, RunPlace, TrainError, TrainingRequest, train};
+use stepladder_train::{
+    Controls, MemoryPlan, Observer, Outcome, RecordedRun, RunPlace, TrainError, TrainingRequest, free_bytes,
+    train,
+};
 
 /// Told what happens while it happens: as an [`Observer`] of each training, and of the climb as a whole.
 pub trait ClimbObserver: Observer {
@@ -243,14 +245,15 @@ impl Climb<'_> {
             Ok(network) => network,
             Err(error) => return Some(error.to_string()),
         };
-        let batch_size = step.rung.training.batch_size.min(self.photos.settings.photos);
-        let least = least_bytes(&network, &step.rung.optimizer, batch_size);
         let free = free_bytes()?;
+        // The seed and the length matter to nobody here.
+        let request = self.training(step, 1, 0, RunPlace::Exactly(".".into()));
+        let plan = MemoryPlan::fitting(&request, &network, self.photos.settings.photos, free);
         let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-        (least > free).then(|| {
+        (plan.takes() > free).then(|| {
             format!(
-                "does not fit in memory: takes at least {:.1} GiB, and {:.1} are free",
-                gib(least),
+                "does not fit in memory: takes {:.1} GiB even with one photo at a time, and {:.1} are free",
+                gib(plan.takes()),
                 gib(free)
             )
         })
@@ -361,6 +364,7 @@ impl Climb<'_> {
             threads: self.request.threads,
             place,
             cache: self.request.cache.clone(),
+            controls: Controls::default(),
         }
     }
 

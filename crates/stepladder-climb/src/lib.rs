@@ -10,7 +10,6 @@ mod climb;
 mod error;
 mod evaluation;
 mod ladder;
-mod memory;
 mod place;
 mod record;
 mod request;

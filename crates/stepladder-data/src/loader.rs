@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::augment::Augmentation;
 use crate::error::DataError;
+use crate::mixing::Mixing;
 use crate::random::{Purpose, Stream};
 use crate::store::PhotoStore;
 
@@ -26,6 +27,8 @@ pub struct LoaderConfig {
     pub seed: u64,
     /// What is done to the photos.
     pub augmentation: Augmentation,
+    /// What is done to batches.
+    pub mixing: Mixing,
     /// Threads that make batches.
     pub threads: usize,
     /// What batches made ahead may take, in bytes. One is always made ahead.
@@ -41,6 +44,7 @@ impl LoaderConfig {
             shuffle: false,
             seed: 0,
             augmentation: Augmentation::none(),
+            mixing: Mixing::default(),
             threads: 1,
             prefetch_bytes: 256 << 20,
         }
@@ -54,6 +58,8 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// `N` classes.
     pub labels: Vec<u32>,
+    /// Where photos were mixed, the class of the other photo and the first one's share, `N` of them; else empty.
+    pub mixed: Vec<(u32, f32)>,
     /// `N` photo numbers.
     pub photos: Vec<u32>,
 }
@@ -175,8 +181,10 @@ impl Shared {
     }
 
     fn make_epoch(&self, epoch: u64, skip: usize, sender: &Sender<Result<Batch, DataError>>) {
-        for photos in self.order(epoch).chunks(self.config.batch_size).skip(skip) {
-            let batch = self.make_batch(epoch, photos);
+        let order = self.order(epoch);
+        let batches = order.chunks(self.config.batch_size).enumerate().skip(skip);
+        for (index, photos) in batches {
+            let batch = self.make_batch(epoch, index as u64, photos);
             let failed = batch.is_err();
             // Nobody receives any more once the epoch is dropped.
             if sender.send(batch).is_err() || failed {
@@ -185,7 +193,7 @@ impl Shared {
         }
     }
 
-    fn make_batch(&self, epoch: u64, photos: &[u32]) -> Result<Batch, DataError> {
+    fn make_batch(&self, epoch: u64, index: u64, photos: &[u32]) -> Result<Batch, DataError> {
         let size = self.config.size;
         let mut images = vec![0.0; photos.len() * size * size * 3];
         self.pool.install(|| {
@@ -195,11 +203,16 @@ impl Shared {
                 .try_for_each(|(out, &photo)| self.load(epoch, photo, out))
         })?;
         let labels = photos.iter().map(|&photo| self.labels[photo as usize]).collect();
-        Ok(Batch {
+        let mut batch = Batch {
             images,
             labels,
+            mixed: Vec::new(),
             photos: photos.to_vec(),
-        })
+        };
+        let LoaderConfig { mixing, seed, .. } = self.config;
+        self.pool
+            .install(|| mixing.apply(&mut batch, size, seed, epoch, index));
+        Ok(batch)
     }
 
     fn load(&self, epoch: u64, photo: u32, out: &mut [f32]) -> Result<(), DataError> {

@@ -11,6 +11,8 @@ pub(crate) enum Purpose {
     Order = 1,
     /// What is done to one photo.
     Augmentation = 2,
+    /// Which photos of a batch are mixed, and how.
+    Mixing = 3,
 }
 
 /// A stream of random numbers.
@@ -18,7 +20,7 @@ pub(crate) enum Purpose {
 pub(crate) struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream for `purpose` in `epoch`, of photo `item`.
+    /// The stream for `purpose` in `epoch`, of photo (for mixing, batch) `item`.
     pub(crate) fn new(purpose: Purpose, seed: u64, epoch: u64, item: u64) -> Self {
         let mut key = [0; 32];
         for (bytes, word) in key.chunks_exact_mut(8).zip([seed, epoch, item, purpose as u64]) {
@@ -30,6 +32,40 @@ impl Stream {
     /// Uniform in 0..1, on 53 bits.
     pub(crate) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// From Beta(`alpha`, `alpha`) with `alpha` > 0: the first of two gamma variates over their sum. By way of logarithms, since
+    /// with a small `alpha` both underflow.
+    pub(crate) fn beta(&mut self, alpha: f64) -> f64 {
+        let (first, second) = (self.ln_gamma_variate(alpha), self.ln_gamma_variate(alpha));
+        1.0 / (1.0 + libm::exp(second - first))
+    }
+
+    /// The logarithm of a variate from Gamma(`shape`, 1): Marsaglia and Tsang, "A Simple Method for Generating Gamma
+    /// Variables", 2000, with its section 6 for shapes below 1.
+    fn ln_gamma_variate(&mut self, shape: f64) -> f64 {
+        let (d, below) = match shape < 1.0 {
+            true => (shape + 2.0 / 3.0, libm::log(1.0 - self.unit()) / shape),
+            false => (shape - 1.0 / 3.0, 0.0),
+        };
+        loop {
+            let x = self.normal();
+            let cube = 1.0 + x / libm::sqrt(9.0 * d);
+            if cube <= 0.0 {
+                continue;
+            }
+            let v = cube * cube * cube;
+            let accept = 0.5 * x * x + d * (1.0 - v + libm::log(v));
+            if libm::log(1.0 - self.unit()) < accept {
+                return libm::log(d * v) + below;
+            }
+        }
+    }
+
+    /// Standard normal, by Box and Muller's transform; `libm`, so that every machine draws the same numbers.
+    fn normal(&mut self) -> f64 {
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.unit()));
+        radius * libm::cos(2.0 * std::f64::consts::PI * self.unit())
     }
 
     /// Uniform in 0..`bound`, without bias (Lemire, "Fast Random Integer Generation in an Interval", 2019).
@@ -67,6 +103,23 @@ mod tests {
             draw(Purpose::Order, 1, 2, 4),
         ] {
             assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn beta_variates_have_their_moments() {
+        for alpha in [0.01, 0.2, 1.0, 3.0] {
+            let mut stream = Stream::new(Purpose::Mixing, 7, 0, 0);
+            let values: Vec<f64> = (0..20_000).map(|_| stream.beta(alpha)).collect();
+            assert!(values.iter().all(|v| (0.0..=1.0).contains(v)), "alpha {alpha}");
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64;
+            let expected = 1.0 / (4.0 * (2.0 * alpha + 1.0));
+            assert!((mean - 0.5).abs() < 0.015, "alpha {alpha}: mean {mean}");
+            assert!(
+                (variance / expected - 1.0).abs() < 0.05,
+                "alpha {alpha}: {variance} of {expected}"
+            );
         }
     }
 

@@ -155,8 +155,9 @@ impl fmt::Debug for BufferPool {
     }
 }
 
-/// Rounds up to an eighth of a power of two: at most 12.5% is wasted, and near sizes share their memory.
-fn size_class(bytes: usize) -> usize {
+/// The bytes that a pool takes for a buffer of `bytes`: rounded up to an eighth of a power of two, so that at most 12.5% is wasted,
+/// and near sizes share their memory.
+pub fn size_class(bytes: usize) -> usize {
     let bytes = bytes.max(SMALLEST);
     let step = (bytes.next_power_of_two() / 16).max(ALIGNMENT);
     bytes.next_multiple_of(step)

@@ -12,9 +12,11 @@ mod tile;
 mod weight_gradient;
 
 use crate::{activation::Activation, context::Context, simd::Element, window::Window};
+pub(crate) use fold::is_folded;
 pub(crate) use grid::finish_statistics;
 use grid::{Extras, Grid, Tap};
 pub use packed::PackedWeights;
+pub(crate) use weight_gradient::{ITEMS as SUMS_ITEMS, PACKED_BYTES, SUMS_BYTES, SUMS_BYTES_MOST};
 
 /// Shapes of a convolution: input `(batch, height, width, in_channels)`, weights as Keras has them
 /// `(kernel height, kernel width, in_channels, out_channels)`, output `(batch, windows, windows, out_channels)`.

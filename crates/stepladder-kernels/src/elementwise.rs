@@ -1,4 +1,4 @@
-//! Passes over plain arrays: conversion between storage types, addition, dropout.
+//! Passes over plain arrays: conversion between storage types, addition, moving averages, dropout.
 
 use crate::{
     context::Context,
@@ -85,6 +85,21 @@ impl<E: Element> Kernel for Sum<'_, E> {
             }
         }
     }
+}
+
+/// `average` = `momentum` `average` + (1 - `momentum`) `value`.
+///
+/// # Panics
+///
+/// The lengths differ.
+pub fn moving_average(context: &Context, momentum: f32, value: &[f32], average: &mut [f32]) {
+    assert_eq!(value.len(), average.len(), "averaged values");
+    context.for_each_part(average, PART, |item, average| {
+        let value = &value[item * PART..][..average.len()];
+        for (average, value) in average.iter_mut().zip(value) {
+            *average = momentum * *average + (1.0 - momentum) * value;
+        }
+    });
 }
 
 /// `to` = `from`, each value zeroed with probability `rate`, the others divided by `1 - rate`. Which ones are zeroed depends

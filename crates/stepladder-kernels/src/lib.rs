@@ -35,9 +35,10 @@ mod window;
 pub mod loss;
 pub mod optimizer;
 pub mod peak;
+pub mod workspace;
 
 pub use activation::Activation;
-pub use buffer::{Buffer, BufferPool, Plain};
+pub use buffer::{Buffer, BufferPool, Plain, size_class};
 pub use context::{Context, ContextError};
 pub use conv::{Conv2d, PackedWeights, Statistics};
 pub use dense::Dense;

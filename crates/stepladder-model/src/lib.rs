@@ -61,4 +61,6 @@ pub use network::{Network, NetworkError, Node, ParameterSpec, Shape, Source};
 pub use optimizer::{Clipping, OptimizerConfig};
 pub use place::Place;
 pub use rung::{DeckFigures, Defaults, Input, LayerSpec, Rung};
-pub use training::{EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training};
+pub use training::{
+    ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
+};

@@ -30,6 +30,8 @@ pub struct Rung {
     pub layers: Vec<LayerSpec>,
     /// Update rule and learning rate.
     pub optimizer: OptimizerConfig,
+    /// The momentum of a moving average of the weights, Keras' `use_ema` and `ema_momentum`; `None` is without.
+    pub ema_momentum: Option<f32>,
     /// Course of the learning rate.
     pub schedule: Schedule,
     /// Whether and when training ends before its last epoch.

@@ -9,6 +9,27 @@ pub struct Training {
     pub batch_size: usize,
     /// Share of the target spread evenly over all classes, in [0, 1); 0 by default.
     pub label_smoothing: f32,
+    /// What each class counts in the loss; all the same by default.
+    pub class_weights: ClassWeights,
+    /// Photos of a batch are blended in pairs, by a share from Beta(alpha, alpha); 0, the default, is never.
+    pub mixup_alpha: f32,
+    /// A rectangle of a photo is another's, its area from Beta(alpha, alpha); 0, the default, is never.
+    pub cutmix_alpha: f32,
+}
+
+/// Factors of the photos' losses by their class, with the meaning of Keras' `class_weight`: the weighted losses of a batch are
+/// divided by its number of photos, and not by the sum of the weights.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum ClassWeights {
+    /// Every photo counts the same.
+    #[default]
+    None,
+    /// Photos / (classes * photos of the class), over the training part: each class counts the same (scikit-learn's formula).
+    Balanced,
+    /// One for each class, in the order of the classes.
+    Each(Vec<f32>),
+    /// By the class's name; 1 for a class that is not named.
+    Named(Vec<(String, f32)>),
 }
 
 /// How the learning rate moves, step by step, relative to the optimizer's.

@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use stepladder_model::{
-    Activation, BatchNormalization, Clipping, Conv2D, DeckFigures, Defaults, Dense, DepthwiseConv2D,
-    DepthwiseFanIn, Dropout, EarlyStopping, FillMode, FlipMode, ImageDataGenerator, Initializer, Input,
-    Layer, LayerSpec, LeakyReLU, Monitor, OptimizerConfig, Padding, Place, Pooling2D, RandomBrightness,
-    RandomFlip, RandomRotation, RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung, RungCatalog,
-    Schedule, SeparableConv2D, SplitFractions, Training, Units, diff, lints,
+    Activation, BatchNormalization, ClassWeights, Clipping, Conv2D, DeckFigures, Defaults, Dense,
+    DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, FillMode, FlipMode, ImageDataGenerator,
+    Initializer, Input, Layer, LayerSpec, LeakyReLU, Monitor, OptimizerConfig, Padding, Place, Pooling2D,
+    RandomBrightness, RandomFlip, RandomRotation, RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung,
+    RungCatalog, Schedule, SeparableConv2D, SplitFractions, Training, Units, diff, lints,
 };
 
 fn positive() -> impl Strategy<Value = f32> {
@@ -210,6 +210,17 @@ prop_compose! {
     }
 }
 
+fn class_weights() -> impl Strategy<Value = ClassWeights> {
+    let name = "[ -~ä-ü日]{1,8}";
+    let named = prop::collection::btree_map(name, share(), 1..5);
+    prop_oneof![
+        Just(ClassWeights::None),
+        Just(ClassWeights::Balanced),
+        prop::collection::vec(share(), 1..5).prop_map(ClassWeights::Each),
+        named.prop_map(|named| ClassWeights::Named(named.into_iter().collect())),
+    ]
+}
+
 fn clipping() -> impl Strategy<Value = Option<Clipping>> {
     prop::option::of(prop_oneof![
         positive().prop_map(Clipping::Norm),
@@ -366,6 +377,8 @@ prop_compose! {
         layers in layers(),
         parts in (optimizer(), schedule(), prop::option::of(early_stopping()), prop::option::of(plateau())),
         (epochs, batch_size, label_smoothing) in (1usize..1000, 1usize..1000, share()),
+        (class_weights, [mixup_alpha, cutmix_alpha]) in (class_weights(), [share(), share()]),
+        ema_momentum in prop::option::of(share()),
         augmentation in prop::option::of(generator()),
         [validation, test] in [0.0f32..0.5, 0.0f32..0.5],
         allow in prop::sample::subsequence(lints().iter().map(|lint| lint.name.to_owned()).collect::<Vec<_>>(), 0..3),
@@ -381,10 +394,18 @@ prop_compose! {
             defaults: Defaults { kernel_initializer, depthwise_fan_in },
             layers,
             optimizer,
+            ema_momentum,
             schedule,
             early_stopping,
             reduce_lr_on_plateau,
-            training: Training { epochs, batch_size, label_smoothing },
+            training: Training {
+                epochs,
+                batch_size,
+                label_smoothing,
+                class_weights,
+                mixup_alpha,
+                cutmix_alpha,
+            },
             augmentation,
             split: SplitFractions { validation, test },
             allow,

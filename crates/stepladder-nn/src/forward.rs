@@ -20,8 +20,16 @@ pub(crate) enum Mode {
     /// The same with gradients. Kernels take a recorded batch norm to be one of training, whose statistics have gradients of
     /// their own, so that Burn's operations compute it here.
     Explanation,
-    /// Statistics of the batch, dropout with masks drawn from this seed and step.
-    Training { seed: u64, step: u64 },
+    /// Statistics of the batch, dropout with masks drawn from this seed and step, and from the number of the batch's piece.
+    Training { seed: u64, step: u64, piece: usize },
+    /// Statistics of the batch, no dropout.
+    BatchStatistics,
+}
+
+impl Mode {
+    fn uses_the_batch(self) -> bool {
+        matches!(self, Mode::Training { .. } | Mode::BatchStatistics)
+    }
 }
 
 /// The outcome of a pass.
@@ -54,9 +62,30 @@ pub(crate) fn forward(
     images: Tensor<4>,
     mode: Mode,
 ) -> Pass {
+    forward_watched(network, plan, values, images, mode, &mut |_, _| {})
+}
+
+/// As [`forward`], telling `watch` of each node's value as it is computed: the index of the node, and the value `[N, ..]`
+/// with all but its first dimension in the second, channels innermost.
+pub(crate) fn forward_watched(
+    network: &Network,
+    plan: &Plan,
+    values: Values<'_>,
+    images: Tensor<4>,
+    mode: Mode,
+    watch: &mut dyn FnMut(usize, &dyn Fn() -> Tensor<2>),
+) -> Pass {
     let mut pass = Walk::new(network, plan, values, images, mode);
     for step in &plan.steps {
         pass.step(step);
+        let index = match step {
+            Step::Node { index, .. } => *index,
+            Step::Epilogue(epilogue) => epilogue.output,
+            Step::Activated { output, .. } => *output,
+        };
+        if let Some(value) = &pass.values[index] {
+            watch(index, &|| value.clone().rows());
+        }
     }
     match pass.values.pop().flatten() {
         Some(Value::Vector(logits)) => Pass {
@@ -168,9 +197,9 @@ impl<'a> Walk<'a> {
                 bare,
             } => {
                 let _layer = profile::Layer::of(*index).enter();
-                let next = match self.mode {
-                    Mode::Training { .. } if *statistics => Next::BatchNorm,
-                    _ => Next::Other,
+                let next = match *statistics && self.mode.uses_the_batch() {
+                    true => Next::BatchNorm,
+                    false => Next::Other,
                 };
                 let value = self.node(*index, next, *bare);
                 self.values[*index] = Some(value);
@@ -260,9 +289,13 @@ impl<'a> Walk<'a> {
             Layer::GlobalAveragePooling2D => Value::Vector(ops::global_average_pool(x.map())),
             Layer::Flatten => Value::Vector(x.rows()),
             Layer::Dropout(layer) => match self.mode {
-                Mode::Inference | Mode::Explanation => x,
-                Mode::Training { seed, step } => {
-                    let key = Stream::new(seed, &format!("dropout {index}"), step).key();
+                Mode::Inference | Mode::Explanation | Mode::BatchStatistics => x,
+                Mode::Training { seed, step, piece } => {
+                    let purpose = match piece {
+                        0 => format!("dropout {index}"),
+                        piece => format!("dropout {index} of piece {piece}"),
+                    };
+                    let key = Stream::new(seed, &purpose, step).key();
                     match x {
                         Value::Map(x) => Value::Map(ops::dropout(x, layer.rate, key)),
                         Value::Vector(x) => Value::Vector(ops::dropout(x, layer.rate, key)),
@@ -341,7 +374,7 @@ impl<'a> Walk<'a> {
             },
             epsilon: layer.epsilon,
             statistics: match self.mode {
-                Mode::Training { .. } => NormStatistics::Batch(statistics),
+                Mode::Training { .. } | Mode::BatchStatistics => NormStatistics::Batch(statistics),
                 Mode::Inference | Mode::Explanation => {
                     NormStatistics::Moving([values[moving].clone(), values[moving + 1].clone()])
                 }

@@ -7,11 +7,14 @@
 //! Layout is channels-last (NHWC) everywhere, and parameters have Keras' shapes.
 
 mod array;
+mod average;
 mod device;
 mod fold;
 mod forward;
 mod heat_map;
 mod initializer;
+mod inspection;
+mod memory;
 mod model;
 mod ops;
 mod optimizer;
@@ -20,13 +23,17 @@ mod portion;
 mod precision;
 pub mod profile;
 mod random;
+mod targets;
 mod trainer;
 
 pub use array::Array;
 pub use device::{Device, DeviceError};
 pub use heat_map::{HeatMap, MapGradient};
 pub use initializer::initial_values;
+pub use inspection::{Inspection, LayerScale};
+pub use memory::{LayerMemory, StepMemory, StepShape, kernel_bytes, release_kernel_bytes};
 pub use model::{Model, ModelError};
 pub use optimizer::OptimizerState;
 pub use precision::{Precision, UnknownPrecision};
+pub use targets::Targets;
 pub use trainer::{StepOutcome, Trainer, argmax};

@@ -175,6 +175,26 @@ impl Model {
         to_host(activation::softmax(pass.logits, 1))
     }
 
+    /// As [`Model::predict`], with batch normalizations that use the statistics of these photos and not the moving ones, as in
+    /// training. Dropout is off.
+    ///
+    /// # Panics
+    ///
+    /// If `images` is not that long.
+    pub fn predict_by_batch_statistics(&self, images: Vec<f32>, photos: usize) -> Vec<f32> {
+        // Tracked, though nothing needs a gradient: only such tensors can leave their statistics.
+        let images = self.images(images, photos).autodiff();
+        let parameters: Vec<Tensor<1>> = self.parameters.iter().map(|p| p.clone().autodiff()).collect();
+        let pass = forward(
+            &self.network,
+            &self.plan,
+            parameters.as_slice().into(),
+            images,
+            Mode::BatchStatistics,
+        );
+        to_host(activation::softmax(pass.logits.inner(), 1))
+    }
+
     /// `images` as a tensor `[photos, H, W, 3]` on the model's device, at its precision.
     pub(crate) fn images(&self, images: Vec<f32>, photos: usize) -> Tensor<4> {
         let [height, width, channels] = self.network.input;

@@ -20,7 +20,7 @@ pub(crate) use dense::dense;
 pub(crate) use dropout::dropout;
 pub(crate) use epilogue::{Norm, NormStatistics, Tail, composed_epilogue, epilogue};
 pub(crate) use extension::{
-    Packed, check_environment, instruction_set, pack, squared_norm, together, update,
+    Packed, buffers, check_environment, instruction_set, moving_average, pack, squared_norm, together, update,
 };
 pub(crate) use loss::cross_entropy;
 pub(crate) use pooling::{average_pool, global_average_pool, max_pool};

@@ -158,7 +158,7 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
         };
         training = Some(rounds(&photos, request.time, tick, step));
         peak_memory = peak_memory_bytes();
-        let trained = trainer.into_model();
+        let trained = trainer.model().clone();
         noted = profile::report(trained.network());
         model = Some(trained);
     }

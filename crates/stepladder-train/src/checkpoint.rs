@@ -2,9 +2,11 @@
 //! file with a blake3 sum over all of it.
 
 use crate::error::TrainError;
+use crate::fit::Rescue;
 use crate::meter::{Clock, Mean};
 use crate::plateau::{PlateauState, StoppingState};
 use crate::records::Outcome;
+use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use stepladder_classifier::{read_arrays, write_arrays};
@@ -39,6 +41,12 @@ pub struct Checkpoint {
     pub stopping: StoppingState,
     /// Reduction of the learning rate on a plateau.
     pub plateau: PlateauState,
+    /// What the watch has seen.
+    pub watch: Watch,
+    /// What was done to save it.
+    pub rescue: Rescue,
+    /// Steps before the last epoch's end, whose checkpoint is kept to go back to.
+    pub anchor: Option<u64>,
     /// How training ended, where only the figures are left to do.
     pub ended: Option<Outcome>,
     /// Bytes of `steps.jsonl` so far.
@@ -50,6 +58,7 @@ pub struct Checkpoint {
     /// Time of the epoch in progress.
     pub epoch_clock: Clock,
     /// Seconds from the first step, over all sittings.
+    #[serde(with = "crate::bits")]
     pub seconds: f64,
 }
 

@@ -3,7 +3,7 @@
 //! `checkpoints/step-<n>.safetensors` are the last two; `checkpoints/best-<epoch>.safetensors` are the best weights that they refer
 //! to. One is written at a time, while training goes on.
 
-use crate::checkpoint::{Snapshot, read_sealed, write_sealed};
+use crate::checkpoint::{Checkpoint, Snapshot, read_sealed, write_sealed};
 use crate::error::TrainError;
 use crate::log::Log;
 use crate::room::when_there_is_room;
@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::{Scope, ScopedJoinHandle};
 use stepladder_nn::Array;
 
-/// How many checkpoints are kept: the second is for the day when the first cannot be read.
+/// How many checkpoints are kept beside that of the last epoch's end: the second is for the day when the first cannot be read.
 const KEPT: usize = 2;
 
 /// The file of the checkpoint at `step`.
@@ -62,7 +62,8 @@ pub(crate) fn newest(run: &RunDirectory, observer: &dyn Observer) -> Result<Opti
     Ok(None)
 }
 
-fn restore(run: &RunDirectory, path: &Path) -> Result<Restored, TrainError> {
+/// A checkpoint, with the logs cut back to it.
+pub(crate) fn restore(run: &RunDirectory, path: &Path) -> Result<Restored, TrainError> {
     let snapshot = Snapshot::read(path)?;
     let best = match snapshot.place.best_epoch {
         Some(epoch) => Some(read_sealed::<usize>(&best_path(run, epoch))?.1),
@@ -121,8 +122,16 @@ impl<'scope, 'env> Writer<'scope, 'env> {
         run: &'env RunDirectory,
         observer: &'env dyn Observer,
         interrupt: &'env AtomicBool,
-        from: Option<(u64, Option<usize>)>,
+        from: Option<Checkpoint>,
     ) -> Writer<'scope, 'env> {
+        let from = from.iter().flat_map(|place| {
+            // The best weights were the same at the last epoch's end: only the end of an epoch finds better ones.
+            let anchor = place.anchor.filter(|anchor| *anchor != place.step);
+            anchor
+                .into_iter()
+                .chain([place.step])
+                .map(|step| (step, place.best_epoch))
+        });
         let kept = from.map(|(step, best)| (checkpoint_path(run, step), best));
         Writer {
             scope,
@@ -130,8 +139,13 @@ impl<'scope, 'env> Writer<'scope, 'env> {
             observer,
             interrupt,
             writing: None,
-            kept: kept.into_iter().collect(),
+            kept: kept.collect(),
         }
+    }
+
+    /// Keeps none of those written so far once the next is there.
+    pub fn forget(&mut self) {
+        self.kept.clear();
     }
 
     /// Whether a checkpoint is being written.
@@ -147,8 +161,17 @@ impl<'scope, 'env> Writer<'scope, 'env> {
         let path = checkpoint_path(self.run, job.snapshot.place.step);
         self.kept.retain(|(kept, _)| *kept != path);
         self.kept.push((path.clone(), job.snapshot.place.best_epoch));
-        let surplus = self.kept.len().saturating_sub(KEPT);
-        self.kept.drain(..surplus);
+        let anchor = job
+            .snapshot
+            .place
+            .anchor
+            .map(|step| checkpoint_path(self.run, step));
+        let mut surplus = self.kept.len().saturating_sub(KEPT);
+        self.kept.retain(|(kept, _)| {
+            let goes = surplus > 0 && anchor.as_ref() != Some(kept);
+            surplus = surplus.saturating_sub(1);
+            !goes
+        });
 
         let (run, observer, interrupt) = (self.run, self.observer, self.interrupt);
         let kept = self.kept.clone();

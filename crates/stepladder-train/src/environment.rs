@@ -30,8 +30,17 @@ fn cpu_name() -> Option<String> {
 
 /// The most memory that this process has held so far, in bytes: Linux' `VmHWM`. `None` on other systems.
 pub(crate) fn peak_memory_bytes() -> Option<u64> {
+    status_bytes("VmHWM:")
+}
+
+/// The memory that this process holds now, in bytes: Linux' `VmRSS`. `None` on other systems.
+pub(crate) fn held_memory_bytes() -> Option<u64> {
+    status_bytes("VmRSS:")
+}
+
+fn status_bytes(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -104,6 +104,9 @@ pub enum TrainError {
         /// A tenth of the rate in force.
         suggestion: f32,
     },
+    /// The rung's class weights are none for these classes.
+    #[error("class weights: {0}")]
+    ClassWeights(String),
     /// The compute threads could not be started.
     #[error("cannot start {threads} threads: {reason}; give a smaller --threads")]
     Threads {

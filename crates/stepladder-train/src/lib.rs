@@ -7,15 +7,20 @@
 
 mod benchmark;
 mod bits;
+mod budget;
 mod checkpoint;
 mod checkpoints;
+mod class_weights;
 mod content;
+mod controls;
 mod environment;
 mod error;
 mod fit;
 mod log;
+mod memory;
 mod meter;
 mod model_card;
+mod plan;
 mod plateau;
 mod preparation;
 mod rate_curve;
@@ -26,13 +31,18 @@ mod room;
 mod run_directory;
 mod schedule;
 mod training;
+mod watch;
 
 pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
 };
 pub use checkpoint::Checkpoint;
+pub use controls::{Controls, Decided, OnStuck};
 pub use error::TrainError;
+pub use fit::Rescue;
+pub use memory::{LayerPlan, MemoryPlan, free_bytes};
 pub use meter::{Clock, Mean};
+pub use plan::{TrainingPlan, plan};
 pub use plateau::{PlateauState, StoppingState};
 pub use preparation::{Prepared, TrainingRequest};
 pub use rate_curve::{RateCurve, RatePoint, Suggestions};
@@ -42,3 +52,4 @@ pub use records::{Config, DataRecord, Environment, EpochRecord, Outcome, StepRec
 pub use run_directory::{RunDirectory, RunPlace};
 pub use schedule::learning_rate;
 pub use training::{Observer, train, train_or_resume};
+pub use watch::{Cause, Diagnosis, Watch};

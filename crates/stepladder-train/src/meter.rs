@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Clock {
     /// Seconds of training.
+    #[serde(with = "crate::bits")]
     pub training: f64,
     /// Seconds of these spent waiting for batches.
+    #[serde(with = "crate::bits")]
     pub waited: f64,
     /// Photos trained on.
     pub photos: u64,

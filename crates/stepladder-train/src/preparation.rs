@@ -1,16 +1,19 @@
 //! From a request to what the loop needs: photos decoded, split and labelled, and the network for them.
 
+use crate::class_weights::factors;
+use crate::controls::{Controls, Decided};
 use crate::error::TrainError;
+use crate::memory::prefetch_bytes;
 use crate::records::{Config, DataRecord};
 use crate::run_directory::{RunDirectory, RunPlace};
 use std::time::Duration;
 use stepladder_data::{
-    Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, PhotoStore, Progress, Skipped,
-    Split,
+    Augmentation, Batch, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, Mixing, PhotoStore,
+    Progress, Skipped, Split,
 };
 use stepladder_inspection::{concerns, near_groups};
 use stepladder_model::{Network, Rung, RungCatalog};
-use stepladder_nn::{Device, Precision};
+use stepladder_nn::{Device, Model, Precision, Targets, Trainer};
 
 /// What to train, on what, and where to put it.
 #[derive(Debug, Clone)]
@@ -40,6 +43,8 @@ pub struct TrainingRequest {
     pub cache: CacheConfig,
     /// How much training a kill may cost; there is a checkpoint after each epoch as well. Changes no result.
     pub checkpoint_every: Duration,
+    /// How it is steered beside what the rung says.
+    pub controls: Controls,
 }
 
 /// A training that is ready to begin.
@@ -55,6 +60,8 @@ pub struct Prepared {
     pub labels: Vec<u32>,
     /// What will be trained.
     pub network: Network,
+    /// A factor for the loss of each class's photos; none where all count the same.
+    pub class_weights: Vec<f32>,
     /// Side of the network's input in pixels.
     pub size: usize,
     /// Files that are not used.
@@ -97,6 +104,11 @@ impl TrainingRequest {
             place: RunPlace::Exactly(run.path().to_path_buf()),
             cache,
             checkpoint_every: TrainingRequest::CHECKPOINT_EVERY,
+            controls: Controls {
+                budget: config.budget_seconds.map(Duration::from_secs_f64),
+                on_stuck: config.on_stuck,
+                memory: None,
+            },
         })
     }
 
@@ -124,12 +136,18 @@ impl TrainingRequest {
         let network = self.rung.network(size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
+        let mut of_class = vec![0; dataset.classes.len()];
+        for &photo in &split.train {
+            of_class[labels[photo as usize] as usize] += 1;
+        }
+        let class_weights = factors(&self.rung.training.class_weights, &dataset.classes, &of_class)?;
         Ok(Prepared {
             dataset,
             store,
             split,
             labels,
             network,
+            class_weights,
             size,
             skipped,
             dropped_classes,
@@ -151,7 +169,7 @@ impl TrainingRequest {
     }
 
     /// What the run writes down of this request.
-    pub(crate) fn config(&self, prepared: &Prepared) -> Config {
+    pub(crate) fn config(&self, prepared: &Prepared, decided: Decided) -> Config {
         Config {
             data: DataRecord::new(&self.data),
             model: self.rung.name.clone(),
@@ -165,7 +183,25 @@ impl TrainingRequest {
             device: self.device.to_string(),
             precision: self.precision.to_string(),
             threads: self.threads,
+            budget_seconds: self.controls.budget.map(|budget| budget.as_secs_f64()),
+            on_stuck: self.controls.on_stuck,
+            decided,
         }
+    }
+
+    /// The trainer of a model, at its first step.
+    pub(crate) fn trainer(&self, model: Model, at_once: Option<usize>) -> Trainer {
+        let model = model.with_precision(self.precision);
+        let (optimizer, smoothing) = (self.rung.optimizer.clone(), self.rung.training.label_smoothing);
+        Trainer::new(model, optimizer, smoothing, self.seed)
+            .with_average(self.rung.ema_momentum)
+            .at_most_at_once(at_once.unwrap_or(usize::MAX))
+    }
+
+    /// Photos that are asked about together.
+    pub(crate) fn answers_at_once(&self, at_once: Option<usize>) -> usize {
+        let batch_size = self.rung.training.batch_size;
+        at_once.map_or(batch_size, |at_once| at_once.min(batch_size))
     }
 
     /// The loader of the training part: shuffled and augmented.
@@ -174,7 +210,12 @@ impl TrainingRequest {
             shuffle: true,
             seed: self.seed,
             augmentation: Augmentation::new(self.rung.augmentation.as_ref(), &prepared.network.augmentation)?,
+            mixing: Mixing {
+                mixup_alpha: self.rung.training.mixup_alpha,
+                cutmix_alpha: self.rung.training.cutmix_alpha,
+            },
             threads: self.threads,
+            prefetch_bytes: prefetch_bytes(self),
             ..LoaderConfig::new(self.rung.training.batch_size, prepared.size)
         };
         Ok(Loader::new(
@@ -183,5 +224,17 @@ impl TrainingRequest {
             &prepared.split.train,
             config,
         )?)
+    }
+}
+
+impl Prepared {
+    /// What the photos of a batch of the training loader are to be taken for.
+    pub(crate) fn targets(&self, batch: &Batch) -> Targets {
+        let targets = Targets {
+            labels: batch.labels.clone(),
+            mixed: batch.mixed.clone(),
+            weights: Vec::new(),
+        };
+        targets.weighted(&self.class_weights)
     }
 }

@@ -5,7 +5,7 @@ use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::rate_curve::RateCurve;
 use std::sync::atomic::{AtomicBool, Ordering};
-use stepladder_nn::{Model, Trainer};
+use stepladder_nn::Model;
 
 /// From which rate to which, in how many steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,10 +46,8 @@ pub fn test_rates(
     tell: &dyn Fn(usize),
     interrupt: &AtomicBool,
 ) -> Result<RateCurve, TrainError> {
-    let rung = &request.rung;
     let model = Model::new(prepared.network.clone(), request.seed, request.device);
-    let smoothing = rung.training.label_smoothing;
-    let mut trainer = Trainer::new(model, rung.optimizer.clone(), smoothing, request.seed);
+    let mut trainer = request.trainer(model, None);
     let loader = request.training_loader(prepared)?;
     let mut curve = RateCurve::default();
     let mut step = 0;
@@ -60,7 +58,8 @@ pub fn test_rates(
             }
             let batch = batch?;
             let rate = range.rate(step);
-            let outcome = trainer.step(batch.images, &batch.labels, rate as f32);
+            let targets = prepared.targets(&batch);
+            let outcome = trainer.step(batch.images, targets, rate as f32);
             step += 1;
             tell(step);
             if curve.push(rate, f64::from(outcome.loss)) {

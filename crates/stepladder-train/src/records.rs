@@ -1,6 +1,7 @@
 //! What a run writes down: one record a step, one an epoch, the environment, and the summary. All are JSON, and their
 //! field names are what `--json` prints.
 
+use crate::controls::{Decided, OnStuck};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use stepladder_data::DataRequest;
@@ -76,6 +77,8 @@ pub enum Outcome {
     Finished,
     /// The watched figure did not improve for as long as the rung's patience.
     StoppedEarly,
+    /// It was stuck at chance, and was to stop then.
+    Stuck,
     /// The user stopped it; the last checkpoint holds everything.
     Interrupted,
 }
@@ -164,6 +167,15 @@ pub struct Config {
     pub precision: String,
     /// Threads that computed and loaded.
     pub threads: usize,
+    /// Seconds that the training was to take; null where the rung's epochs count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_seconds: Option<f64>,
+    /// What to do where it is stuck.
+    #[serde(default)]
+    pub on_stuck: OnStuck,
+    /// What the machine decided before the first step.
+    #[serde(flatten)]
+    pub decided: Decided,
 }
 
 /// The data of a run, as absolute paths, so that it is found again from any folder.

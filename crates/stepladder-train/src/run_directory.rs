@@ -135,6 +135,11 @@ impl RunDirectory {
         self.path.join("config.json")
     }
 
+    /// What the watch found; absent where it found nothing.
+    pub fn diagnoses(&self) -> PathBuf {
+        self.path.join("diagnoses.json")
+    }
+
     /// The run in one object.
     pub fn summary(&self) -> PathBuf {
         self.path.join("summary.json")

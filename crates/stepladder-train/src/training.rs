@@ -1,20 +1,26 @@
 //! The whole job: prepare, fit, measure, write down; in a new run, or in one that was begun before.
 
 use crate::Checkpoint;
+use crate::budget::steps_within;
 use crate::checkpoints::{newest, remove_checkpoints};
 use crate::content::{changes, content_table};
+use crate::controls::{Decided, OnStuck};
 use crate::environment::{describe, peak_memory_bytes};
 use crate::error::TrainError;
 use crate::fit::{Fitted, fit};
+use crate::memory::{MemoryPlan, free_bytes};
 use crate::model_card::{CardFigures, model_card};
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::records::{Config, Environment, EpochRecord, Outcome, StepRecord, Summary};
 use crate::room::when_there_is_room;
 use crate::run_directory::{RunDirectory, RunPlace};
+use crate::watch::Diagnosis;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 use stepladder_classifier::{Classifier, Evaluation, Predictions, Score, Temperature, TrainingRecord};
 use stepladder_data::Progress;
+use stepladder_model::{Layer, Node};
 use stepladder_nn::profile::{self, ProfileRow};
 
 /// Told what happens while it happens; the command line draws it.
@@ -29,6 +35,8 @@ pub trait Observer: Sync {
     fn epoch(&self, record: &EpochRecord, epochs: usize);
     /// An earlier training is taken up at `place`; after [`Observer::prepared`], before the first step.
     fn resumed(&self, _place: &Checkpoint) {}
+    /// The watch found something.
+    fn diagnosed(&self, _found: &Diagnosis) {}
     /// Something that the user should know.
     fn note(&self, _message: &str) {}
     /// Training is over, and the environment asked for its time by layer and pass.
@@ -117,6 +125,8 @@ fn begin(
 ) -> Result<Summary, TrainError> {
     let run = RunDirectory::create(&request.place, &prepared.dataset.name, &request.rung.name)?;
     let _lock = run.lock()?;
+    observer.prepared(prepared, &run);
+    let decided = decide(request, prepared, observer, interrupt)?;
     when_there_is_room(observer, interrupt, || {
         run.write_rung(&request.rung.to_toml())?;
         run.write_environment(&describe(request.device, request.precision, request.threads))?;
@@ -124,10 +134,69 @@ fn begin(
         run.write_content(&content_table(prepared))?;
         run.write_skipped(&prepared.skipped)?;
         // The last: a run that has it has all of the above.
-        run.write_json(&run.config(), &request.config(prepared))
+        run.write_json(&run.config(), &request.config(prepared, decided))
     })?;
-    observer.prepared(prepared, &run);
-    complete(request, prepared, &run, observer, interrupt)
+    complete(request, prepared, &run, decided, observer, interrupt)
+}
+
+/// What depends on this machine, decided before the first step.
+fn decide(
+    request: &TrainingRequest,
+    prepared: &Prepared,
+    observer: &dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<Decided, TrainError> {
+    let began = Instant::now();
+    let mut decided = Decided {
+        steps: None,
+        photos_at_once: photos_at_once(request, prepared, observer),
+    };
+    if let Some(budget) = request.controls.budget {
+        let at_once = decided.photos_at_once;
+        let steps = steps_within(budget, began, request, prepared, at_once, interrupt)?;
+        let batches = prepared
+            .split
+            .train
+            .len()
+            .div_ceil(request.rung.training.batch_size);
+        observer.note(&format!(
+            "the time is enough for about {steps} steps, {:.1} epochs; the schedule runs over them",
+            steps as f64 / batches.max(1) as f64
+        ));
+        decided.steps = Some(steps);
+    }
+    Ok(decided)
+}
+
+/// The most photos that fit through the network together, where a batch does not.
+fn photos_at_once(request: &TrainingRequest, prepared: &Prepared, observer: &dyn Observer) -> Option<usize> {
+    // Only the CPU's memory is planned.
+    request.device.instruction_set()?;
+    let free = request.controls.memory.or_else(free_bytes)?;
+    let photos = prepared.split.train.len();
+    let batch = request.rung.training.batch_size.min(photos);
+    let whole = MemoryPlan::new(request, &prepared.network, photos, batch);
+    if whole.takes() <= free {
+        return None;
+    }
+    let plan = MemoryPlan::fitting(request, &prepared.network, photos, free);
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    let normalizes = |node: &Node| matches!(node.layer, Layer::BatchNormalization(_));
+    let meaning = match prepared.network.nodes.iter().any(normalizes) {
+        true => "each piece is normalized by itself, as with a smaller batch",
+        false => "the result is the same but for rounding",
+    };
+    observer.note(&format!(
+        "a batch of {batch} would take {:.1} GiB, and {:.1} are free: it goes through in pieces of {}, {:.1} GiB; {meaning}",
+        gib(whole.takes()),
+        gib(free),
+        plan.photos_at_once,
+        gib(plan.takes())
+    ));
+    if plan.takes() > free {
+        observer.note("even one photo at a time may not fit; take a smaller --size or another rung");
+    }
+    Some(plan.photos_at_once)
 }
 
 /// A run that was begun before.
@@ -145,7 +214,8 @@ fn go_on(
     let _lock = run.lock()?;
     observer.prepared(prepared, &run);
     note_another_machine(request, &run, observer)?;
-    complete(request, prepared, &run, observer, interrupt)
+    let config: Config = run.read_json(&run.config())?;
+    complete(request, prepared, &run, config.decided, observer, interrupt)
 }
 
 /// The summary of a run that came to its end.
@@ -165,7 +235,8 @@ fn finished(run: &RunDirectory) -> Result<Option<Summary>, TrainError> {
 /// An error unless `run` is of this request and these photos.
 fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> Result<(), TrainError> {
     let read = |path: &Path| std::fs::read_to_string(path).map_err(|source| TrainError::read(path, source));
-    let (then, now): (Config, Config) = (run.read_json(&run.config())?, request.config(prepared));
+    let then: Config = run.read_json(&run.config())?;
+    let now = request.config(prepared, then.decided);
     let mut differences = Vec::new();
     let mut compare = |what: &str, then: String, now: String| {
         if then != now {
@@ -194,6 +265,10 @@ fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> R
     );
     compare("device", then.device, now.device);
     compare("precision", then.precision, now.precision);
+    let budget = |seconds: Option<f64>| seconds.map_or("none".to_string(), |s| format!("of {s} s"));
+    compare("budget", budget(then.budget_seconds), budget(now.budget_seconds));
+    let on_stuck = |on_stuck: OnStuck| format!("{on_stuck:?}").to_lowercase();
+    compare("on-stuck", on_stuck(then.on_stuck), on_stuck(now.on_stuck));
     if differences.is_empty() && read(&run.rung())? != request.rung.to_toml() {
         differences.push("another rung.toml".to_string());
     }
@@ -244,15 +319,16 @@ fn complete(
     request: &TrainingRequest,
     prepared: &Prepared,
     run: &RunDirectory,
+    decided: Decided,
     observer: &dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Summary, TrainError> {
     let restored = newest(run, observer)?;
-    let fitted = fit(request, prepared, run, restored, observer, interrupt)?;
+    let fitted = fit(request, prepared, run, decided, restored, observer, interrupt)?;
     if let Some(rows) = profile::report(&prepared.network) {
         observer.profiled(&rows);
     }
-    let measuring = std::time::Instant::now();
+    let measuring = Instant::now();
     let classifier = Classifier::new(
         fitted.model.clone(),
         request.rung.clone(),
@@ -260,9 +336,10 @@ fn complete(
     );
     // Someone who stops a run does not want to wait for its figures; `evaluate` gives them at any time.
     let measured = fitted.outcome != Outcome::Interrupted;
+    let at_once = request.answers_at_once(decided.photos_at_once);
     let ask = |photos: &[u32]| -> Result<Predictions, TrainError> {
         let Prepared { store, labels, .. } = prepared;
-        Ok(classifier.classify(store, labels, photos, request.rung.training.batch_size)?)
+        Ok(classifier.classify(store, labels, photos, at_once)?)
     };
     let validation = match measured {
         true => ask(&prepared.split.validation)?,

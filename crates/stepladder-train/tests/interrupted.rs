@@ -1,18 +1,14 @@
 //! A training that is interrupted at any step, or at each, and goes on leaves what an uninterrupted one leaves.
 
-use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use stepladder_data::{CacheConfig, DataRequest, NoProgress, Progress};
-use stepladder_model::{Rung, RungCatalog};
-use stepladder_nn::{Device, Precision};
-use stepladder_train::{
-    EpochRecord, Observer, Outcome, Prepared, RunDirectory, RunPlace, StepRecord, Summary, TrainError,
-    TrainingRequest, train, train_or_resume,
-};
+mod place;
 
-/// Everything that has a state: moments, dropout, batch statistics, a schedule, both callbacks, augmentation.
+use place::{Place, Stopper};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use stepladder_train::{Controls, Outcome, Summary, TrainError, train};
+
+/// Everything that has a state: moments, an average of the weights, dropout, batch statistics, a schedule, both callbacks,
+/// augmentation, mixing, class weights.
 const RUNG: &str = r#"
 name = "tiny"
 parent = "baseline"
@@ -24,119 +20,37 @@ layers = [
   { layer = "Dropout", rate = 0.2 },
   { layer = "Dense", units = "classes", activation = "softmax" },
 ]
-schedule = { type = "cosine" }
-training = { epochs = 4, batch_size = 8 }
-early_stopping = { monitor = "val_loss", patience = 3, restore_best_weights = true }
-reduce_lr_on_plateau = { monitor = "loss", patience = 1, factor = 0.5, min_delta = 0.5 }
-augmentation = { horizontal_flip = true, rotation_range = 20 }
+schedule = { type = "cosine", warmup_epochs = 1 }
+optimizer = { type = "adam", use_ema = true, ema_momentum = 0.9, global_clipnorm = 1.0, weight_decay = 0.01 }
+
+[training]
+epochs = 4
+batch_size = 8
+label_smoothing = 0.1
+class_weights = "balanced"
+mixup_alpha = 0.4
+cutmix_alpha = 1.0
+
+[early_stopping]
+monitor = "val_loss"
+patience = 3
+restore_best_weights = true
+
+[reduce_lr_on_plateau]
+monitor = "loss"
+patience = 1
+factor = 0.5
+min_delta = 0.5
+
+[augmentation]
+horizontal_flip = true
+rotation_range = 20
 "#;
-
-/// Sets the flag after a certain step, or after each.
-struct Stopper {
-    at: Option<u64>,
-    each: bool,
-    flag: AtomicBool,
-}
-
-impl Observer for Stopper {
-    fn progress(&self) -> &dyn Progress {
-        &NoProgress
-    }
-    fn prepared(&self, _: &Prepared, _: &RunDirectory) {}
-    fn step(&self, record: &StepRecord, _: usize, _: usize) {
-        if self.each || self.at == Some(record.step) {
-            self.flag.store(true, Ordering::Relaxed);
-        }
-    }
-    fn epoch(&self, _: &EpochRecord, _: usize) {}
-}
-
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Place {
-        let folder = tempfile::tempdir().unwrap();
-        for (class, red) in [("ash", 30), ("birch", 120), ("cedar", 220)] {
-            let photos = folder.path().join("trees").join(class);
-            std::fs::create_dir_all(&photos).unwrap();
-            for n in 0..14_u8 {
-                let pixel = |x: u32, y: u32| image::Rgb([red, (x * 11) as u8 ^ n, (y * 7) as u8 + n]);
-                image::RgbImage::from_fn(16, 16, pixel)
-                    .save(photos.join(format!("{n}.png")))
-                    .unwrap();
-            }
-        }
-        Place { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn request(&self, run: &str) -> TrainingRequest {
-        TrainingRequest {
-            rung: Rung::from_toml(RUNG, "tiny.toml", &RungCatalog::shipped()).unwrap(),
-            data: DataRequest::path(self.path("trees")),
-            size: Some(16),
-            seed: 5,
-            group_duplicates: false,
-            split_seed: None,
-            device: Device::Cpu,
-            precision: Precision::F32,
-            threads: 2,
-            place: RunPlace::Exactly(self.path(run)),
-            cache: CacheConfig::new(self.path("cache")),
-            checkpoint_every: Duration::ZERO,
-        }
-    }
-
-    /// One sitting.
-    fn sit(&self, run: &str, at: Option<u64>, each: bool) -> Result<Summary, TrainError> {
-        let stopper = Stopper {
-            at,
-            each,
-            flag: AtomicBool::new(false),
-        };
-        train_or_resume(&self.request(run), &stopper, &stopper.flag)
-    }
-
-    fn assert_same(&self, a: &str, b: &str) {
-        for file in [
-            "model.safetensors",
-            "best.safetensors",
-            "last.safetensors",
-            "test_predictions.tsv",
-            "steps.jsonl",
-        ] {
-            let bytes = |run: &str| std::fs::read(self.path(run).join(file)).unwrap();
-            assert!(bytes(a) == bytes(b), "{file} of {b} differs");
-        }
-        assert_eq!(timeless(&self.path(a)), timeless(&self.path(b)), "{b}");
-    }
-}
-
-/// `epochs.jsonl` without what depends on time.
-fn timeless(run: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(run.join("epochs.jsonl")).unwrap();
-    let lines = text
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines
-        .map(|mut line| {
-            for key in ["seconds", "images_per_second", "input_wait_fraction"] {
-                line.as_object_mut().unwrap().remove(key);
-            }
-            line
-        })
-        .collect()
-}
 
 #[test]
 fn interrupted_at_any_step_it_goes_on_exactly() {
     let place = Place::new();
-    let whole = place.sit("whole", None, false).unwrap();
+    let whole = place.sit(&place.request("whole", RUNG), None, false).unwrap();
     assert_ne!(whole.outcome, Outcome::Interrupted);
     let text = std::fs::read_to_string(place.path("whole/steps.jsonl")).unwrap();
     let steps = text.lines().count() as u64;
@@ -144,10 +58,13 @@ fn interrupted_at_any_step_it_goes_on_exactly() {
     for step in 0..steps {
         let run = format!("at-{step}");
         assert_eq!(
-            place.sit(&run, Some(step), false).unwrap().outcome,
+            place
+                .sit(&place.request(&run, RUNG), Some(step), false)
+                .unwrap()
+                .outcome,
             Outcome::Interrupted
         );
-        let summary = place.sit(&run, None, false).unwrap();
+        let summary = place.sit(&place.request(&run, RUNG), None, false).unwrap();
         assert_eq!(
             (summary.outcome, summary.test_loss),
             (whole.outcome, whole.test_loss)
@@ -155,21 +72,29 @@ fn interrupted_at_any_step_it_goes_on_exactly() {
         place.assert_same("whole", &run);
     }
     // One step a sitting.
-    while place.sit("each", None, true).unwrap().outcome == Outcome::Interrupted {}
+    while place
+        .sit(&place.request("each", RUNG), None, true)
+        .unwrap()
+        .outcome
+        == Outcome::Interrupted
+    {}
     place.assert_same("whole", "each");
 }
 
 #[test]
 fn a_finished_run_is_returned_and_not_trained_again() {
     let place = Place::new();
-    let first = place.sit("run", None, false).unwrap();
+    let first = place.sit(&place.request("run", RUNG), None, false).unwrap();
     let before = std::fs::metadata(place.path("run/model.safetensors"))
         .unwrap()
         .modified()
         .unwrap();
     // As JSON gives numbers back, which may be one digit at the end away.
     let first: Summary = serde_json::from_str(&serde_json::to_string(&first).unwrap()).unwrap();
-    assert_eq!(place.sit("run", Some(0), false).unwrap(), first);
+    assert_eq!(
+        place.sit(&place.request("run", RUNG), Some(0), false).unwrap(),
+        first
+    );
     let after = std::fs::metadata(place.path("run/model.safetensors"))
         .unwrap()
         .modified()
@@ -182,7 +107,7 @@ fn a_finished_run_is_returned_and_not_trained_again() {
         each: false,
         flag: AtomicBool::new(false),
     };
-    let again = train(&place.request("run"), &stopper, &stopper.flag);
+    let again = train(&place.request("run", RUNG), &stopper, &stopper.flag);
     assert!(matches!(again, Err(TrainError::OccupiedRun { .. })));
 }
 
@@ -192,13 +117,48 @@ fn a_run_killed_while_it_was_set_up_begins_anew_and_foreign_files_are_left_alone
     std::fs::create_dir_all(place.path("half/checkpoints")).unwrap();
     std::fs::write(place.path("half/rung.toml"), "half").unwrap();
     std::fs::write(place.path("half/.stepladder-x7"), "half").unwrap();
-    place.sit("half", None, false).unwrap();
+    place.sit(&place.request("half", RUNG), None, false).unwrap();
 
     std::fs::create_dir_all(place.path("thesis")).unwrap();
     std::fs::write(place.path("thesis/chapter.txt"), "mine").unwrap();
     assert!(matches!(
-        place.sit("thesis", None, false),
+        place.sit(&place.request("thesis", RUNG), None, false),
         Err(TrainError::OccupiedRun { .. })
     ));
     assert_eq!(std::fs::read_dir(place.path("thesis")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_budget_decides_the_steps_once_and_pieces_are_kept() {
+    let place = Place::new();
+    let mut request = place.request("budget", RUNG);
+    request.controls = Controls {
+        budget: Some(Duration::from_secs(2)),
+        // A few photos fit, a batch of eight does not.
+        memory: Some(1 << 18),
+        ..Controls::default()
+    };
+    assert_eq!(
+        place.sit(&request, Some(3), false).unwrap().outcome,
+        Outcome::Interrupted
+    );
+    let config = || {
+        let text = std::fs::read_to_string(place.path("budget/config.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let decided = config();
+    let steps = decided["steps"].as_u64().unwrap();
+    assert_eq!(decided["photos_at_once"], 1);
+    // Time does not count any more.
+    std::thread::sleep(Duration::from_millis(300));
+    place.sit(&request, None, false).unwrap();
+    assert_eq!(config(), decided);
+    let text = std::fs::read_to_string(place.path("budget/steps.jsonl")).unwrap();
+    let taken = text.lines().count() as u64;
+    assert!(taken <= steps, "{taken} of {steps}");
+    request.controls.budget = Some(Duration::from_secs(3));
+    assert!(matches!(
+        place.sit(&request, None, false),
+        Err(TrainError::OtherRun { .. })
+    ));
 }

@@ -1,7 +1,9 @@
 //! What a user can type. Nothing here decides anything: defaults that need thought are the commands' business.
 
+mod controls;
 mod export;
 mod inspect;
+mod plan;
 mod serve;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,8 +11,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use stepladder_nn::Device;
 
+pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
 pub(crate) use export::{ExportArguments, ExportFormat, ExportInput};
 pub(crate) use inspect::InspectArguments;
+pub(crate) use plan::PlanArguments;
 pub(crate) use serve::ServeArguments;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
@@ -33,6 +37,8 @@ pub(crate) enum Command {
     Train(TrainArguments),
     /// Go on with a training that was stopped, killed or cut off, as if nothing had happened
     Resume(ResumeArguments),
+    /// Say what a training would take: memory, time, disk
+    Plan(PlanArguments),
     /// Find a learning rate: try rising rates on a copy and see where the loss falls
     FindLr(FindLrArguments),
     /// Measure a trained model: accuracy, precision, recall, F1, confusion matrix
@@ -65,9 +71,9 @@ pub(crate) struct TrainArguments {
     #[arg(long, default_value = "baseline")]
     pub model: String,
 
-    /// Most epochs [default: the rung's]
+    /// Most epochs, or auto: as many as still help [default: the rung's]
     #[arg(long)]
-    pub epochs: Option<usize>,
+    pub epochs: Option<Epochs>,
 
     /// Photos per step [default: the rung's]
     #[arg(long)]
@@ -112,6 +118,9 @@ pub(crate) struct TrainArguments {
     /// Keep nearly equal photos (encoded anew, resized, turned, mirrored) in one part of the split
     #[arg(long)]
     pub group_duplicates: bool,
+
+    #[command(flatten)]
+    pub controls: ControlArguments,
 
     #[command(flatten)]
     pub checkpoints: CheckpointArguments,

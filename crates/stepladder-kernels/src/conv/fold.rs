@@ -18,7 +18,12 @@ const FEW: usize = 4;
 
 /// Whether the convolution is better folded.
 pub(super) fn pays(conv: &Conv2d) -> bool {
-    conv.in_channels <= FEW && conv.window.kernel[1] > 1
+    is_folded(conv.in_channels, conv.window.kernel)
+}
+
+/// [`pays`] for a number of input channels and a kernel.
+pub(crate) fn is_folded(channels: usize, kernel: [usize; 2]) -> bool {
+    channels <= FEW && kernel[1] > 1
 }
 
 /// A folded input.

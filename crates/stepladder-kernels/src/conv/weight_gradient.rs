@@ -33,17 +33,17 @@ const fn tile_words<S: Simd>() -> usize {
 const STEPS: usize = 320;
 
 /// What is packed at a time should stay in the second-level cache, which has 512 KiB or more on CPUs of the last years.
-const PACKED_BYTES: usize = 320 << 10;
+pub(crate) const PACKED_BYTES: usize = 320 << 10;
 
 /// Work items wanted at least.
-const ITEMS: usize = 16;
+pub(crate) const ITEMS: usize = 16;
 
 /// Blocks of filters that a work item takes at least, where there are so many: each item packs the input for itself.
 const BLOCKS: usize = 4;
 
 /// Memory for separate sums, wanted and at most.
-const SUMS_BYTES: usize = 8 << 20;
-const SUMS_BYTES_MOST: usize = 64 << 20;
+pub(crate) const SUMS_BYTES: usize = 8 << 20;
+pub(crate) const SUMS_BYTES_MOST: usize = 64 << 20;
 
 /// The shapes; strides of the input are in values: of photos, rows, pixels. The output gradient is contiguous.
 #[derive(Debug)]

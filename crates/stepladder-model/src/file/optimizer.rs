@@ -1,11 +1,15 @@
 //! The `[optimizer]` table in the file.
 
-use super::reader::{Range, Reader};
+use super::reader::{Field, Range, Reader};
 use super::value::Table;
 use crate::error::RungError;
 use crate::optimizer::{Clipping, OptimizerConfig};
 
 const WITHIN: &str = "[optimizer]";
+
+/// Keras' default.
+const EMA_MOMENTUM: f32 = 0.99;
+
 const TYPES: &[(&str, Method)] = &[
     ("adam", Method::Adam),
     ("adamw", Method::AdamW),
@@ -21,6 +25,8 @@ const ADAM_KEYS: &[&str] = &[
     "weight_decay",
     "clipnorm",
     "global_clipnorm",
+    "use_ema",
+    "ema_momentum",
 ];
 const SGD_KEYS: &[&str] = &[
     "type",
@@ -30,6 +36,8 @@ const SGD_KEYS: &[&str] = &[
     "weight_decay",
     "clipnorm",
     "global_clipnorm",
+    "use_ema",
+    "ema_momentum",
 ];
 
 #[derive(Clone, Copy)]
@@ -93,6 +101,25 @@ pub(super) fn read(table: &Table) -> Result<OptimizerConfig, RungError> {
     })
 }
 
+/// The momentum of the weights' moving average; `None` without one. The keys belong to every type, as in Keras.
+pub(super) fn read_ema(table: &Table) -> Result<Option<f32>, RungError> {
+    let field = |key: &'static str| {
+        table.get(key).map(|item| Field {
+            key,
+            within: WITHIN,
+            item,
+        })
+    };
+    let momentum = field("ema_momentum").map(|field| field.number(Range::BELOW_ONE));
+    let momentum = momentum.transpose()?.unwrap_or(EMA_MOMENTUM);
+    match field("use_ema").map(|field| field.flag()).transpose()? {
+        Some(true) => Ok(Some(momentum)),
+        Some(false) => Ok(None),
+        // A momentum by itself would do nothing in Keras, and is never meant so.
+        None => Ok(table.get("ema_momentum").map(|_| momentum)),
+    }
+}
+
 /// The keys that may follow depend on the type, so it is read first.
 fn method(table: &Table) -> Result<Method, RungError> {
     let only_type = Table {
@@ -118,7 +145,7 @@ fn clipping(reader: &Reader<'_>) -> Result<Option<Clipping>, RungError> {
     Ok(norm.map(Clipping::Norm).or(global.map(Clipping::GlobalNorm)))
 }
 
-pub(super) fn write(optimizer: &OptimizerConfig) -> Table {
+pub(super) fn write(optimizer: &OptimizerConfig, ema_momentum: Option<f32>) -> Table {
     let mut table = Table::default();
     table.put("type", optimizer.name());
     table.put("learning_rate", optimizer.learning_rate());
@@ -159,6 +186,10 @@ pub(super) fn write(optimizer: &OptimizerConfig) -> Table {
         Some(Clipping::Norm(norm)) => table.put("clipnorm", norm),
         Some(Clipping::GlobalNorm(norm)) => table.put("global_clipnorm", norm),
         None => {}
+    }
+    if let Some(momentum) = ema_momentum {
+        table.put("use_ema", true);
+        table.put("ema_momentum", momentum);
     }
     table
 }

@@ -41,6 +41,9 @@ const NOT_INHERITED: &[&str] = &["name", "parent", "complete", "change", "about"
 /// on their `type`.
 const REPLACED_WHOLE: &[&str] = &["layers", "optimizer", "schedule"];
 
+/// What an error shows where the table is missing.
+const OPTIMIZER_EXAMPLE: &str = "[optimizer] with type = \"adam\"";
+
 /// Longest name of a rung, which becomes part of a directory's name.
 const NAME_LIMIT: usize = 64;
 
@@ -102,12 +105,8 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
         layers: reader.required("layers", layers_example, |field| read_layers(field, &defaults))?,
         input: required_table(&reader, "input", "[input] with size = 512", read_input)?,
         defaults,
-        optimizer: required_table(
-            &reader,
-            "optimizer",
-            "[optimizer] with type = \"adam\"",
-            optimizer::read,
-        )?,
+        optimizer: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read)?,
+        ema_momentum: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read_ema)?,
         schedule: schedule.unwrap_or_default(),
         early_stopping: table_or_false(&reader, "early_stopping", training::read_early_stopping)?,
         reduce_lr_on_plateau: table_or_false(&reader, "reduce_lr_on_plateau", training::read_plateau)?,
@@ -252,7 +251,7 @@ pub(crate) fn table(rung: &Rung) -> Table {
     let usual = DepthwiseFanIn::default();
     defaults.put_unless("depthwise_fan_in", rung.defaults.depthwise_fan_in, usual);
     table.put("defaults", defaults);
-    table.put("optimizer", optimizer::write(&rung.optimizer));
+    table.put("optimizer", optimizer::write(&rung.optimizer, rung.ema_momentum));
     table.put("schedule", training::write_schedule(&rung.schedule));
     table.put("training", training::write_training(&rung.training));
     if let Some(stopping) = &rung.early_stopping {

@@ -1,9 +1,13 @@
 //! The tables `[training]`, `[schedule]`, `[early_stopping]`, `[reduce_lr_on_plateau]` and `[split]` in the file.
 
+mod class_weights;
+
 use super::reader::{Range, Reader};
 use super::value::Table;
 use crate::error::RungError;
-use crate::training::{EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training};
+use crate::training::{
+    ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
+};
 
 /// Most epochs, and most epochs of patience.
 const EPOCH_LIMIT: usize = 1_000_000;
@@ -12,11 +16,23 @@ const EPOCH_LIMIT: usize = 1_000_000;
 const BATCH_LIMIT: usize = 65_536;
 
 pub(super) fn read_training(table: &Table) -> Result<Training, RungError> {
-    let reader = Reader::new(table, "[training]", &["epochs", "batch_size", "label_smoothing"])?;
+    let keys = &[
+        "epochs",
+        "batch_size",
+        "label_smoothing",
+        "class_weights",
+        "mixup_alpha",
+        "cutmix_alpha",
+    ];
+    let reader = Reader::new(table, "[training]", keys)?;
+    let alpha = |key: &'static str| reader.or(key, 0.0, |field| field.number(Range::NOT_NEGATIVE));
     Ok(Training {
         epochs: reader.required("epochs", "epochs = 30", |field| field.count(1, EPOCH_LIMIT))?,
         batch_size: reader.or("batch_size", 32, |field| field.count(1, BATCH_LIMIT))?,
         label_smoothing: reader.or("label_smoothing", 0.0, |field| field.number(Range::BELOW_ONE))?,
+        class_weights: reader.or("class_weights", ClassWeights::None, class_weights::read)?,
+        mixup_alpha: alpha("mixup_alpha")?,
+        cutmix_alpha: alpha("cutmix_alpha")?,
     })
 }
 
@@ -25,6 +41,12 @@ pub(super) fn write_training(training: &Training) -> Table {
     table.put("epochs", training.epochs);
     table.put("batch_size", training.batch_size);
     table.put("label_smoothing", training.label_smoothing);
+    // What most rungs do without is left out, as it was before there was such a thing: the text of a run's rung stays the same.
+    if let Some(weights) = class_weights::write(&training.class_weights) {
+        table.put("class_weights", weights);
+    }
+    table.put_unless("mixup_alpha", training.mixup_alpha, 0.0);
+    table.put_unless("cutmix_alpha", training.cutmix_alpha, 0.0);
     table
 }
 

@@ -40,6 +40,17 @@ fn line(text: &mut String, key: &str, value: &str) {
     let _ = writeln!(text, "{key} = {value}");
 }
 
+/// A key, in quotes where TOML wants them: the names of classes may be anything.
+fn key_text(key: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !key.is_empty() && key.chars().all(bare) {
+        key.to_owned()
+    } else {
+        // A text may be written over several lines, and a key may not.
+        format!("\"{}\"", key.replace('\\', r"\\").replace('"', r#"\""#))
+    }
+}
+
 /// A value on one line.
 pub(crate) fn value_text(value: &Value) -> String {
     match value {
@@ -55,7 +66,7 @@ pub(crate) fn value_text(value: &Value) -> String {
         Value::Table(table) => {
             let entries = table.entries.iter();
             let entries: Vec<String> = entries
-                .map(|entry| format!("{} = {}", entry.key, value_text(&entry.item.value)))
+                .map(|entry| format!("{} = {}", key_text(&entry.key), value_text(&entry.item.value)))
                 .collect();
             if entries.is_empty() {
                 "{}".to_owned()

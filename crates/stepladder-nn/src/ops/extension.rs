@@ -20,10 +20,10 @@ pub(super) use elementwise::Dropout;
 pub(super) use epilogue::Finish;
 pub(super) use linear::{Linear, LinearKind};
 pub(crate) use linear::{Packed, pack};
-pub(super) use loss::Targets;
+pub(super) use loss::LossTargets;
 pub(super) use pooling::Pooling;
 
-pub(crate) use flex::{check_environment, context, instruction_set, together};
+pub(crate) use flex::{buffers, check_environment, context, instruction_set, together};
 
 use super::convolution::{Next, Weights};
 use super::epilogue::kernel_activation;
@@ -75,7 +75,7 @@ pub(crate) trait KernelOps: Backend {
     fn fork(input: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// The mean loss over the rows of f32 `logits`.
-    fn cross_entropy(logits: FloatTensor<Self>, targets: Targets) -> FloatTensor<Self>;
+    fn cross_entropy(logits: FloatTensor<Self>, targets: LossTargets) -> FloatTensor<Self>;
 }
 
 impl KernelOps for Flex {
@@ -128,7 +128,7 @@ impl KernelOps for Flex {
         (input.clone(), input)
     }
 
-    fn cross_entropy(logits: FloatTensor<Self>, targets: Targets) -> FloatTensor<Self> {
+    fn cross_entropy(logits: FloatTensor<Self>, targets: LossTargets) -> FloatTensor<Self> {
         loss::forward(&logits, &targets)
     }
 }
@@ -176,7 +176,7 @@ impl<C: CheckpointStrategy> KernelOps for Autodiff<Flex, C> {
         elementwise::tracked_fork::<C>(input)
     }
 
-    fn cross_entropy(logits: FloatTensor<Self>, targets: Targets) -> FloatTensor<Self> {
+    fn cross_entropy(logits: FloatTensor<Self>, targets: LossTargets) -> FloatTensor<Self> {
         loss::tracked::<C>(logits, &targets)
     }
 }
@@ -195,6 +195,13 @@ pub(crate) trait UpdateOps: Backend {
 
     /// The square of the norm, as a tensor of one value.
     fn squared_norm(gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `momentum` of the average and the rest of the value.
+    fn moving_average(
+        average: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        momentum: f32,
+    ) -> FloatTensor<Self>;
 }
 
 impl UpdateOps for Flex {
@@ -213,6 +220,15 @@ impl UpdateOps for Flex {
 
     fn squared_norm(gradient: FloatTensor<Self>) -> FloatTensor<Self> {
         update::squared_norm(&gradient)
+    }
+
+    fn moving_average(
+        mut average: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        momentum: f32,
+    ) -> FloatTensor<Self> {
+        update::moving_average(&mut average, &value, momentum);
+        average
     }
 }
 
@@ -303,7 +319,7 @@ pub(super) fn fork<const D: usize>(input: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
 }
 
 /// [`KernelOps::cross_entropy`] on logits that [`serve`] holds for.
-pub(super) fn cross_entropy(logits: Tensor<2>, targets: Targets) -> Tensor<1> {
+pub(super) fn cross_entropy(logits: Tensor<2>, targets: LossTargets) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::cross_entropy(logits.into_dispatch(), targets))
 }
 
@@ -328,6 +344,15 @@ pub(crate) fn update(
     let kept = [first, second].into_iter().take(step.slots());
     slots.extend(kept.map(Tensor::from_dispatch));
     Tensor::from_dispatch(value)
+}
+
+/// [`UpdateOps::moving_average`] on tensors that [`serve`] holds for.
+pub(crate) fn moving_average(average: Tensor<1>, value: Tensor<1>, momentum: f32) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::moving_average(
+        average.into_dispatch(),
+        value.into_dispatch(),
+        momentum,
+    ))
 }
 
 /// [`UpdateOps::squared_norm`] on a tensor that [`serve`] holds for.

@@ -1,6 +1,6 @@
 //! `stepladder train`: from what was typed to a training request, and its progress and result on the terminal.
 
-use super::{SHIPPED_PHOTOS, cache, data, threads};
+use super::{SHIPPED_PHOTOS, cache, controls, data, threads};
 use crate::Ending;
 use crate::arguments::{CheckpointArguments, ResumeArguments, TrainArguments};
 use crate::signals::stop_on_signals;
@@ -54,6 +54,7 @@ fn run(request: &TrainingRequest, new: bool, output: &Output) -> anyhow::Result<
     Ok(match summary.outcome {
         Outcome::Interrupted => Ending::Interrupted,
         Outcome::Finished | Outcome::StoppedEarly => Ending::Done,
+        Outcome::Stuck => Ending::Incomplete,
     })
 }
 
@@ -97,6 +98,7 @@ pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingReque
         group_duplicates: arguments.group_duplicates,
         device: arguments.device,
         precision: arguments.precision.on(arguments.device),
+        controls: controls::controls(&arguments.controls)?,
         threads,
         place: match &arguments.out {
             Some(out) => RunPlace::Exactly(out.clone()),
@@ -116,25 +118,12 @@ fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
             .with_context(|| format!("--set {pair} has no value; write --set key=value"))?;
         pairs.push((key.trim().to_string(), value.trim().to_string()));
     }
-    let named = [
-        (
-            "training.epochs",
-            arguments.epochs.map(|epochs| epochs.to_string()),
-        ),
-        (
-            "training.batch_size",
-            arguments.batch.map(|batch| batch.to_string()),
-        ),
-        (
-            "optimizer.learning_rate",
-            arguments.lr.map(|rate| rate.to_string()),
-        ),
-    ];
-    pairs.extend(
-        named
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.to_string(), value?))),
-    );
     let rung = RungCatalog::shipped().open(&arguments.model)?;
+    let by_key = with(&rung, &pairs)?;
+    pairs.extend(controls::values(arguments, &by_key)?);
+    with(&rung, &pairs)
+}
+
+fn with(rung: &Rung, pairs: &[(String, String)]) -> anyhow::Result<Rung> {
     Ok(rung.with_overrides(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))?)
 }

@@ -10,7 +10,8 @@ use stepladder_data::Progress;
 use stepladder_model::{Finding, lint};
 use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{
-    Checkpoint, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary, TrainingRequest,
+    Checkpoint, Diagnosis, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary,
+    TrainingRequest,
 };
 
 /// The share of the time spent waiting for photos from which on it is said, if it was more than a second.
@@ -100,6 +101,10 @@ impl<'a> TrainingView<'a> {
                 "Stopped after {} epochs: no better since epoch {}",
                 summary.epochs,
                 summary.best_epoch.unwrap_or(summary.epochs)
+            )),
+            Outcome::Stuck => line(format!(
+                "Stopped in epoch {}, because it was stuck at chance",
+                summary.epochs + 1
             )),
             Outcome::Interrupted => {
                 line(format!(
@@ -225,11 +230,14 @@ impl Observer for TrainingView<'_> {
         line(
             "training",
             format!(
-                "{} {}, batch {}, at most {} epochs, seed {}, {} with {} threads, {}",
+                "{} {}, batch {}, {}, seed {}, {} with {} threads, {}",
                 rung.optimizer.name(),
                 rung.optimizer.learning_rate(),
                 rung.training.batch_size,
-                rung.training.epochs,
+                match self.request.controls.budget {
+                    Some(budget) => format!("{} of time", duration(budget)),
+                    None => format!("at most {} epochs", rung.training.epochs),
+                },
                 self.request.seed,
                 self.request.device,
                 self.request.threads,
@@ -269,6 +277,11 @@ impl Observer for TrainingView<'_> {
                 place.step
             ),
         });
+    }
+
+    fn diagnosed(&self, found: &Diagnosis) {
+        let word = if found.cause.is_note() { "note" } else { "warning" };
+        self.bar.line(&format!("{word}: {found}"));
     }
 
     fn note(&self, message: &str) {

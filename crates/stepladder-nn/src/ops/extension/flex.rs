@@ -3,7 +3,7 @@
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{AllocationProperty, Bytes, Element as BurnElement, Shape, TensorData, bf16};
 use std::sync::LazyLock;
-use stepladder_kernels::{Buffer, Context, Element, Isa, UnknownIsa};
+use stepladder_kernels::{Buffer, BufferPool, Context, Element, Isa, UnknownIsa};
 
 /// One context for the process: its threads are those of the rayon pool around the call, as for Burn's own operations, and
 /// its memory serves every model.
@@ -18,6 +18,11 @@ pub(crate) fn context() -> &'static Context {
 /// [`Context::together`] of that context.
 pub(crate) fn together<R: Send>(step: impl FnOnce() -> R + Send) -> R {
     context().together(step)
+}
+
+/// The memory of all kernels.
+pub(crate) fn buffers() -> &'static BufferPool {
+    context().buffers()
 }
 
 /// The vector instructions that kernels use.

@@ -5,6 +5,7 @@ use crate::ops::convolution::{self, Window};
 use crate::ops::epilogue::{self, Norm, NormStatistics, Tail};
 use crate::ops::{convert, dense, dropout, fork, loss, pooling};
 use crate::precision::Precision;
+use crate::targets::Targets;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use proptest::prelude::*;
 use stepladder_model::{Activation, Padding};
@@ -347,9 +348,13 @@ fn cross_entropy_is_burns() {
             &[&|gradients| host(logits.grad(gradients).unwrap())],
         )
     };
-    let labels = [2, 0, 1, 1];
-    let found = losses(&|logits| loss::cross_entropy(logits, &labels, 0.1));
-    let expected = losses(&|logits| loss::composed_cross_entropy(logits, &labels, 0.1));
+    let targets = Targets {
+        labels: vec![2, 0, 1, 1],
+        mixed: vec![(0, 0.75), (1, 0.5), (1, 0.25), (2, 1.0)],
+        weights: vec![1.0, 2.0, 0.5, 0.0],
+    };
+    let found = losses(&|logits| loss::cross_entropy(logits, &targets, 0.1, 9));
+    let expected = losses(&|logits| loss::composed_cross_entropy(logits, &targets, 0.1, 9));
     assert_close("loss", &found[0], &expected[0]);
     assert_close("logits", &found[1], &expected[1]);
 }

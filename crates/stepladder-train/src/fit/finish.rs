@@ -1,0 +1,87 @@
+//! The end of a training: the weights of the last and of the best epoch, and the model that is exported.
+
+use super::Fit;
+use crate::error::TrainError;
+use crate::meter::Clock;
+use crate::records::Outcome;
+use crate::room::when_there_is_room;
+use std::path::Path;
+use stepladder_classifier::write_arrays;
+use stepladder_nn::{Array, Model};
+
+/// What the loop leaves behind.
+pub(crate) struct Fitted {
+    pub outcome: Outcome,
+    pub epochs: usize,
+    pub best_epoch: Option<usize>,
+    /// The epoch at whose end `model` was, from 1; `None` if it was within one.
+    pub exported_epoch: Option<usize>,
+    /// The model to export: the best epoch's where the rung restores it, else the last.
+    pub model: Model,
+    pub clock: Clock,
+    /// Seconds of earlier sittings and of this one, until now.
+    pub seconds: f64,
+}
+
+/// When weights were so: the header of `best.safetensors` and `last.safetensors`. It holds no time, so that equal runs have equal files.
+#[derive(serde::Serialize)]
+struct Moment {
+    /// Epochs that had ended.
+    epoch: usize,
+    /// Steps that had been taken.
+    step: u64,
+}
+
+impl Fit<'_, '_> {
+    pub(super) fn finish(mut self, outcome: Outcome) -> Result<Fitted, TrainError> {
+        if outcome == Outcome::Finished {
+            self.look_at_the_end()?;
+        }
+        self.write_diagnoses()?;
+        self.flush()?;
+        self.writer.wait()?;
+        let seconds = self.seconds();
+        let last = self.trainer.evaluated();
+        let (batches, steps) = (self.loader.batches() as u64, self.steps_in_all());
+        let write = |path: &Path, epoch: usize, step: u64, arrays: &[Array]| {
+            when_there_is_room(self.observer, self.interrupt, || {
+                Ok(write_arrays(path, &Moment { epoch, step }, arrays)?)
+            })
+        };
+        let last_arrays = last.to_arrays();
+        write(
+            &self.run.last_weights(),
+            self.place.epoch,
+            self.place.step,
+            &last_arrays,
+        )?;
+        if let (Some(best), Some(epoch)) = (&self.best, self.place.best_epoch) {
+            let step = (epoch as u64 * batches).min(steps);
+            write(&self.run.best_weights(), epoch, step, best)?;
+        }
+        let restores = self
+            .request
+            .rung
+            .early_stopping
+            .as_ref()
+            .is_some_and(|s| s.restore_best_weights);
+        let best = self.best.filter(|_| restores);
+        let (exported_epoch, model) = match (best, self.place.best_epoch) {
+            (Some(best), Some(epoch)) => (
+                Some(epoch),
+                Model::from_arrays(self.prepared.network.clone(), best, self.request.device)?
+                    .with_precision(self.request.precision),
+            ),
+            _ => ((self.place.batch == 0).then_some(self.place.epoch), last),
+        };
+        Ok(Fitted {
+            outcome,
+            epochs: self.place.epoch,
+            best_epoch: self.place.best_epoch,
+            exported_epoch,
+            model,
+            clock: self.place.clock.plus(self.place.epoch_clock),
+            seconds,
+        })
+    }
+}

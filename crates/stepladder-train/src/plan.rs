@@ -1,0 +1,84 @@
+//! What a training would take, before it is paid for: memory by what it is for and by layer, arithmetic, time by a few real steps, disk.
+
+use crate::budget::measure;
+use crate::error::TrainError;
+use crate::memory::{MemoryPlan, free_bytes};
+use crate::preparation::{Prepared, TrainingRequest};
+use serde::Serialize;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Everything that a training takes.
+#[derive(Debug, Clone, Serialize)]
+pub struct TrainingPlan {
+    /// The rung.
+    pub model: String,
+    /// Side of the network's input in pixels.
+    pub size: usize,
+    /// Photos of a step.
+    pub batch_size: usize,
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// Multiply-adds of one photo's way forward; a training step takes three times as many for each.
+    pub multiply_adds: u64,
+    /// The memory of the training.
+    pub memory: MemoryPlan,
+    /// Bytes that there are for it; null where the system does not say.
+    pub free_bytes: Option<u64>,
+    /// Whether it fits.
+    pub fits: bool,
+    /// Seconds of a step, by a few real ones.
+    pub step_seconds: f64,
+    /// Steps of an epoch.
+    pub steps_per_epoch: usize,
+    /// Seconds of an epoch with its validation.
+    pub epoch_seconds: f64,
+    /// Most epochs.
+    pub epochs: usize,
+    /// Seconds of all of them and of the figures at the end; early stopping may end sooner.
+    pub seconds: f64,
+    /// Bytes of a finished run, and the most while it is trained.
+    pub disk_bytes: [u64; 2],
+}
+
+/// Plans the training of `request`, and takes a few of its steps on a copy, within about `longest`.
+pub fn plan(
+    request: &TrainingRequest,
+    prepared: &Prepared,
+    longest: Duration,
+    interrupt: &AtomicBool,
+) -> Result<TrainingPlan, TrainError> {
+    let network = &prepared.network;
+    let split = &prepared.split;
+    let photos = split.train.len();
+    let free_bytes = request.controls.memory.or_else(free_bytes);
+    let free = free_bytes.unwrap_or(u64::MAX);
+    let memory = MemoryPlan::fitting(request, network, photos, free);
+    let batch_size = request.rung.training.batch_size;
+    let in_pieces = (memory.photos_at_once < batch_size.min(photos)).then_some(memory.photos_at_once);
+    let speeds = measure(request, prepared, in_pieces, longest, interrupt)?;
+    let steps_per_epoch = photos.div_ceil(batch_size);
+    let validation = split.validation.len() as f64 * speeds.answer;
+    let epoch_seconds = steps_per_epoch as f64 * speeds.step + validation;
+    let epochs = request.rung.training.epochs;
+    let all = (photos + split.validation.len() + split.test.len()) as f64;
+    let state = memory.weights + memory.optimizer + memory.averages;
+    // The model, the best and the last weights; while training, three checkpoints and two bests.
+    let disk_bytes = [3 * memory.weights, 4 * state + 3 * memory.weights];
+    Ok(TrainingPlan {
+        model: request.rung.name.clone(),
+        size: prepared.size,
+        batch_size,
+        parameters: network.trainable_parameter_count(),
+        multiply_adds: network.multiply_adds(),
+        fits: memory.takes() <= free,
+        memory,
+        free_bytes,
+        step_seconds: speeds.step,
+        steps_per_epoch,
+        epoch_seconds,
+        epochs,
+        seconds: epoch_seconds * epochs as f64 + all * speeds.answer,
+        disk_bytes,
+    })
+}

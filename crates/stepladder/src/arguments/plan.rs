@@ -1,0 +1,14 @@
+//! The arguments of `plan`: those of the training that it plans.
+
+use super::TrainArguments;
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub train: TrainArguments,
+
+    /// Seconds for the steps that are timed
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    pub seconds: f64,
+}

@@ -1,0 +1,224 @@
+//! What the everyday controls of `train` mean, as values of the rung.
+
+use crate::arguments::{ControlArguments, Epochs, Patience, TrainArguments, weights_file};
+use anyhow::Context;
+use std::path::Path;
+use stepladder_model::{Rung, Schedule};
+use stepladder_train::Controls;
+
+/// With `--epochs auto`: the most epochs, the epochs without improvement after which the rate falls and after which training ends, and
+/// what the rate falls to.
+const AUTO: [(&str, &str); 6] = [
+    ("training.epochs", "1000"),
+    ("early_stopping.patience", "20"),
+    ("early_stopping.restore_best_weights", "true"),
+    ("reduce_lr_on_plateau.patience", "6"),
+    ("reduce_lr_on_plateau.factor", "0.3"),
+    ("reduce_lr_on_plateau.monitor", "val_loss"),
+];
+
+/// The values that the options set, in order. `rung` is what they are set in, other overrides applied.
+pub(super) fn values(arguments: &TrainArguments, rung: &Rung) -> anyhow::Result<Vec<(String, String)>> {
+    let controls = &arguments.controls;
+    let mut values: Vec<(String, String)> = Vec::new();
+    let mut set = |key: &str, value: String| values.push((key.to_string(), value));
+    if let Some(course) = controls.schedule {
+        set("schedule.type", course.name().to_string());
+    }
+    if let Some(warmup) = controls.warmup {
+        let course = controls.schedule.map(|course| course.name());
+        let is_cosine = match course {
+            Some(name) => name == "cosine",
+            None => matches!(rung.schedule, Schedule::Cosine { .. }),
+        };
+        anyhow::ensure!(
+            is_cosine,
+            "--warmup belongs to the cosine schedule; add --schedule cosine (one-cycle warms up by itself: schedule.warmup_fraction)"
+        );
+        set("schedule.warmup_epochs", warmup.to_string());
+    }
+    match arguments.epochs {
+        None => {}
+        Some(Epochs::AtMost(epochs)) => set("training.epochs", epochs.to_string()),
+        Some(Epochs::Auto) => {
+            let constant = match controls.schedule {
+                Some(course) => course.name() == "constant",
+                None => rung.schedule == Schedule::Constant,
+            };
+            anyhow::ensure!(
+                constant,
+                "--epochs auto needs a rate that does not know its end; add --schedule constant, or give a number of epochs or a --budget"
+            );
+            let watched = rung
+                .early_stopping
+                .as_ref()
+                .map_or("val_loss", |s| s.monitor.name());
+            set("early_stopping.monitor", watched.to_string());
+            for (key, value) in AUTO {
+                set(key, value.to_string());
+            }
+        }
+    }
+    match controls.patience {
+        None => {}
+        Some(Patience::Off) => {
+            anyhow::ensure!(
+                arguments.epochs != Some(Epochs::Auto),
+                "--patience off and --epochs auto never end; give one of them a number"
+            );
+            set("early_stopping", "false".to_string());
+        }
+        Some(Patience::Epochs(epochs)) => {
+            set("early_stopping.patience", epochs.to_string());
+            if rung.early_stopping.is_none() {
+                set("early_stopping.restore_best_weights", "true".to_string());
+            }
+        }
+    }
+    let numbers = [
+        ("training.batch_size", arguments.batch.map(|n| n.to_string())),
+        ("optimizer.learning_rate", arguments.lr.map(|n| n.to_string())),
+        (
+            "optimizer.weight_decay",
+            controls.weight_decay.map(|n| n.to_string()),
+        ),
+        (
+            "optimizer.global_clipnorm",
+            controls.clip_norm.map(|n| n.to_string()),
+        ),
+        (
+            "training.label_smoothing",
+            controls.label_smoothing.map(|n| n.to_string()),
+        ),
+        ("optimizer.use_ema", controls.ema.map(|_| "true".to_string())),
+        ("optimizer.ema_momentum", controls.ema.map(|n| n.to_string())),
+        ("training.mixup_alpha", controls.mixup.map(|n| n.to_string())),
+        ("training.cutmix_alpha", controls.cutmix.map(|n| n.to_string())),
+    ];
+    for (key, value) in numbers {
+        if let Some(value) = value {
+            set(key, value);
+        }
+    }
+    if let Some(weights) = &controls.class_weights {
+        set("training.class_weights", class_weights(weights)?);
+    }
+    Ok(values)
+}
+
+/// What is not the rung's.
+pub(super) fn controls(arguments: &ControlArguments) -> anyhow::Result<Controls> {
+    let memory = match arguments.memory {
+        Some(gib) if gib > 0.0 && gib.is_finite() => Some((gib * f64::from(1 << 30)) as u64),
+        Some(gib) => anyhow::bail!("--memory {gib} is no amount of memory; give GiB, more than 0"),
+        None => None,
+    };
+    Ok(Controls {
+        budget: arguments.budget,
+        on_stuck: arguments.on_stuck.into(),
+        memory,
+    })
+}
+
+/// Class weights as the rung has them.
+fn class_weights(text: &str) -> anyhow::Result<String> {
+    if matches!(text, "balanced" | "none") {
+        return Ok(text.to_string());
+    }
+    let pairs = match weights_file(text) {
+        Some(path) => from_file(&path)?,
+        None if text.contains('=') => pairs(text)?,
+        None => {
+            let numbers: Result<Vec<f32>, _> = text.split(',').map(|n| n.trim().parse()).collect();
+            let numbers = numbers.map_err(|_| {
+                anyhow::anyhow!(
+                    "--class-weights {text} is neither balanced or none, nor numbers (2,1,1), nor names (daisy=2,roses=1), nor a file"
+                )
+            })?;
+            return Ok(format!("{numbers:?}"));
+        }
+    };
+    let quoted = |name: &str| serde_json::to_string(name).unwrap_or_default();
+    let entries: Vec<String> = pairs
+        .iter()
+        .map(|(name, weight)| format!("{} = {weight:?}", quoted(name)))
+        .collect();
+    Ok(format!("{{ {} }}", entries.join(", ")))
+}
+
+fn pairs(text: &str) -> anyhow::Result<Vec<(String, f32)>> {
+    let pair = |part: &str| {
+        let (name, weight) = part
+            .rsplit_once('=')
+            .with_context(|| format!("--class-weights: {part} has no number; write {part}=1"))?;
+        Ok((name.trim().to_string(), number(weight)?))
+    };
+    text.split(',').map(pair).collect()
+}
+
+fn from_file(path: &Path) -> anyhow::Result<Vec<(String, f32)>> {
+    /// A table of classes is no longer than this.
+    const LONGEST: u64 = 1 << 20;
+    let length = std::fs::metadata(path)?.len();
+    anyhow::ensure!(
+        length <= LONGEST,
+        "{} is longer than 1 MiB and no table of class weights",
+        path.display()
+    );
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let delimiter = if text.contains('\t') { '\t' } else { ',' };
+    let mut found = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let (name, weight) = line.rsplit_once(delimiter).with_context(|| {
+            format!(
+                "{}: {line} is no class and a weight; write daisy,2",
+                path.display()
+            )
+        })?;
+        // The head of the table.
+        if found.is_empty() && name.trim() == "class" && weight.trim() == "weight" {
+            continue;
+        }
+        found.push((name.trim().trim_matches('"').to_string(), number(weight)?));
+    }
+    anyhow::ensure!(
+        !found.is_empty(),
+        "{} names no class; write lines like daisy,2",
+        path.display()
+    );
+    Ok(found)
+}
+
+fn number(text: &str) -> anyhow::Result<f32> {
+    let number = text
+        .trim()
+        .parse::<f32>()
+        .ok()
+        .filter(|n| n.is_finite() && *n >= 0.0);
+    number.with_context(|| format!("--class-weights: {} is no number of 0 or more", text.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_read_in_each_form() {
+        assert_eq!(class_weights("balanced").unwrap(), "balanced");
+        assert_eq!(class_weights("2,1, 0.5").unwrap(), "[2.0, 1.0, 0.5]");
+        assert_eq!(
+            class_weights("daisy=2,wild rose=0.5").unwrap(),
+            "{ \"daisy\" = 2.0, \"wild rose\" = 0.5 }"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("weights.csv");
+        std::fs::write(&file, "class,weight\ndaisy,3\n\"lily, white\",1.5\n").unwrap();
+        assert_eq!(
+            class_weights(file.to_str().unwrap()).unwrap(),
+            "{ \"daisy\" = 3.0, \"lily, white\" = 1.5 }"
+        );
+        for wrong in ["balance", "1,x", "daisy=-1", "daisy="] {
+            assert!(class_weights(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a training was to take in memory, by its plan, is what it takes; and a training that has less goes on in pieces.
+#![cfg(target_os = "linux")]
+
+mod command;
+
+use command::Workplace;
+use serde_json::Value;
+use std::process::Command;
+
+/// A short training of `rung` on the shipped photos.
+fn arguments<'a>(command: &'a str, rung: &'a str) -> Vec<&'a str> {
+    vec![
+        command,
+        "--model",
+        rung,
+        "--size",
+        "64",
+        "--epochs",
+        "1",
+        "--threads",
+        "2",
+    ]
+}
+
+/// Planned and measured bytes.
+fn planned_and_measured(place: &Workplace, rung: &str) -> (f64, f64) {
+    let bytes = |value: &Value| value.as_u64().unwrap() as f64;
+    let plan = place.json(&[&arguments("plan", rung)[..], &["--seconds", "0"]].concat());
+    let out = format!("run-{rung}");
+    let run = place.json(&[&arguments("train", rung)[..], &["--out", &out]].concat());
+    (bytes(&plan["memory"]["total"]), bytes(&run["peak_memory_bytes"]))
+}
+
+#[test]
+#[ignore = "takes minutes, and plans are not yet within a tenth for every rung"]
+fn every_rung_takes_what_its_plan_says() {
+    let place = Workplace::new();
+    let listed = place.json(&["models"]);
+    let mut names = Vec::new();
+    for list in ["models", "variants"] {
+        for rung in listed[list].as_array().into_iter().flatten() {
+            names.push(rung["name"].as_str().unwrap().to_string());
+        }
+    }
+    assert!(names.len() >= 14, "{names:?}");
+    let mut wrong = Vec::new();
+    for name in &names {
+        let (planned, measured) = planned_and_measured(&place, name);
+        let ratio = planned / measured;
+        eprintln!("{name}: {planned:.0} planned, {measured:.0} measured: {ratio:.3}");
+        if !(0.9..=1.1).contains(&ratio) {
+            wrong.push(format!("{name} {ratio:.3}"));
+        }
+    }
+    assert!(wrong.is_empty(), "planned over measured: {}", wrong.join(", "));
+}
+
+#[test]
+fn a_training_with_less_memory_than_its_plan_goes_through_in_pieces() {
+    let place = Workplace::new();
+    // Without batch normalization, so that pieces change nothing but rounding.
+    let model = ["--model", "m6-no-bn", "--size", "64", "--threads", "1"];
+    let plan = place.json(&[&["plan", "--seconds", "0"][..], &model].concat());
+    let memory = &plan["memory"];
+    let total = memory["total"].as_u64().unwrap();
+    let arguments = [
+        &["train", "--epochs", "1", "--json", "--out", "small"][..],
+        &model,
+    ]
+    .concat();
+    let limit = total * 6 / 10;
+    let quoted: Vec<String> = arguments.iter().map(|a| format!("'{a}'")).collect();
+    // The address space is larger than what is held: threads' stacks and the program itself.
+    let kibibytes = (limit + (192 << 20)) / 1024;
+    let script = format!(
+        "ulimit -v {kibibytes}; exec '{}' {}",
+        env!("CARGO_BIN_EXE_stepladder"),
+        quoted.join(" ")
+    );
+    let limited = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(place.path("."))
+        .env("STEPLADDER_CACHE", place.path("cache"))
+        .env("MALLOC_ARENA_MAX", "1")
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&limited.stderr).into_owned();
+    assert!(limited.status.success(), "{said}");
+    let small = command::last_line(&limited);
+    let gib = (limit as f64 - memory["program"].as_u64().unwrap() as f64) / f64::from(1 << 30);
+    let gib = format!("{gib:.4}");
+    let within = place.run(
+        &[
+            &["train", "--epochs", "1", "--out", "asked", "--memory", &gib][..],
+            &model,
+        ]
+        .concat(),
+    );
+    let said = String::from_utf8_lossy(&within.stderr).into_owned();
+    assert!(within.status.success() && said.contains("in pieces of"), "{said}");
+    let asked: Value = serde_json::from_str(&place.read("asked/summary.json")).unwrap();
+    assert!(
+        asked["peak_memory_bytes"].as_u64().unwrap() < total * 7 / 10,
+        "{asked}"
+    );
+    assert_eq!(small["epochs"], 1);
+    let whole = place.json(&[&["train", "--epochs", "1", "--out", "whole"][..], &model].concat());
+    let loss = |summary: &Value| summary["test_loss"].as_f64().unwrap();
+    assert!(
+        (loss(&whole) - loss(&asked)).abs() < 0.05 * loss(&whole),
+        "{} and {}",
+        loss(&whole),
+        loss(&asked)
+    );
+}
