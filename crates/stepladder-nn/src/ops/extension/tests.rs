@@ -1,7 +1,7 @@
 //! Each operation on kernels against the same operation composed of Burn's own, forward and gradients; and in bf16 against
 //! itself in f32.
 
-use crate::ops::convolution::{self, Window};
+use crate::ops::convolution::{self, Next, Window};
 use crate::ops::epilogue::{self, Norm, NormStatistics, Tail};
 use crate::ops::{convert, dense, dropout, fork, loss, pooling};
 use crate::precision::Precision;
