@@ -24,8 +24,17 @@ def look(browser, url: str, photos: list[str], scheme: str, width: int, picture:
     for number in range(len(photos)):
         page.locator(".answer").nth(number).locator("tbody tr").first.wait_for(timeout=30_000)
     page.wait_for_timeout(500)
-    if page.locator(".answer").count() != len(photos):
-        wrong.append(f"{page.locator('.answer').count()} answers for {len(photos)} photos")
+    # Chromium's own stand-in for a camera: a moving test picture.
+    page.click("#camera")
+    page.locator("#take").wait_for(timeout=10_000)
+    page.wait_for_timeout(500)
+    page.click("#take")
+    page.locator(".answer").nth(len(photos)).locator("tbody tr").first.wait_for(timeout=30_000)
+    page.click("#close")
+    page.locator("#viewer").wait_for(state="hidden")
+    page.wait_for_timeout(500)
+    if page.locator(".answer").count() != len(photos) + 1:
+        wrong.append(f"{page.locator('.answer').count()} answers for {len(photos)} photos and one from the camera")
     if page.evaluate("[...document.querySelectorAll('.warm')].some((canvas) => canvas.width !== 352)"):
         wrong.append("a heat map is missing")
     if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
@@ -43,7 +52,8 @@ def main() -> None:
         sys.exit("there is no Chromium; install one, or name it in STEPLADDER_CHROMIUM")
     wrong = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         for scheme in ("light", "dark"):
             for width in (400, 1400):
                 wrong += look(browser, url, photos, scheme, width, Path(folder) / f"page-{scheme}-{width}.png")

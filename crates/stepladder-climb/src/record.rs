@@ -193,7 +193,7 @@ impl ClimbRecord {
     }
 
     /// Reads the document of the climb in `directory`; `None` where there is none.
-    pub(crate) fn read(directory: &Path) -> Result<Option<ClimbRecord>, ClimbError> {
+    pub fn read(directory: &Path) -> Result<Option<ClimbRecord>, ClimbError> {
         let path = directory.join(FILE);
         let text = match std::fs::read(&path) {
             Ok(text) => text,

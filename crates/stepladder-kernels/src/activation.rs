@@ -1,11 +1,15 @@
 //! Activation functions and their derivatives.
 
-use crate::{math, simd::Simd};
+use crate::{
+    math,
+    simd::{Element, Kernel, Simd},
+};
 
 /// An activation that blocks can fuse.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Activation {
     /// x
+    #[default]
     Linear,
     /// max(x, 0)
     Relu,
@@ -44,12 +48,66 @@ pub(crate) trait WithActivation {
 
 impl Activation {
     /// Calls `kernel` with the activation as a type.
+    #[inline(always)]
     pub(crate) fn apply(self, kernel: impl WithActivation) {
         match self {
             Activation::Linear => kernel.run(Linear),
             Activation::Relu => kernel.run(Relu),
             Activation::LeakyRelu { slope } => kernel.run(LeakyRelu(slope)),
             Activation::Swish => kernel.run(Swish),
+        }
+    }
+}
+
+/// Applies an activation to values where they lie, for whoever has just written them: they are still in the nearest cache.
+pub(crate) struct InPlace<E> {
+    pub activation: Activation,
+    pub values: *mut E,
+    pub count: usize,
+}
+
+impl<E: Element> InPlace<E> {
+    /// As [`Simd::enter`] runs it; nothing at all where the activation is linear.
+    ///
+    /// # Safety
+    ///
+    /// `count` values lie at `values`, and nobody else touches them meanwhile.
+    #[inline(always)]
+    pub unsafe fn run<S: Simd>(self, s: S) {
+        if self.activation != Activation::Linear {
+            s.enter(self);
+        }
+    }
+}
+
+impl<E: Element> Kernel for InPlace<E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        self.activation.apply(InPlaceOn { values: self, s });
+    }
+}
+
+/// [`InPlace`] on an instruction set, for [`Activation::apply`].
+struct InPlaceOn<S, E> {
+    values: InPlace<E>,
+    s: S,
+}
+
+impl<S: Simd, E: Element> WithActivation for InPlaceOn<S, E> {
+    #[inline(always)]
+    fn run<A: Function>(self, activation: A) {
+        let InPlace { values, count, .. } = self.values;
+        let s = self.s;
+        for first in (0..count).step_by(S::LANES) {
+            let n = (count - first).min(S::LANES);
+            // Safety: `InPlace::run`'s caller promises the values.
+            unsafe {
+                let at = values.add(first);
+                let x = E::load_first(s, at, n);
+                E::store_first(s, at, activation.value(s, x), n);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::{
     buffer::BufferPool,
     isa::{Isa, UnknownIsa},
+    team,
 };
 
 /// Why a [`Context`] could not be made.
@@ -117,6 +118,17 @@ impl Context {
         }
     }
 
+    /// Runs `step`, a pass of many kernels, on one of the context's threads, while the others wait awake for what it has for
+    /// them. They then need no waking from one kernel to the next, which in a pass over one photo would take as long as some
+    /// of the kernels. Threads that are busy with something else are not waited for.
+    pub fn together<R: Send>(&self, step: impl FnOnce() -> R + Send) -> R {
+        let threads = self.threads();
+        if threads <= 1 || team::is_led() {
+            return step();
+        }
+        self.enter(|| team::lead(threads - 1, step))
+    }
+
     /// Calls `work` once for each item below `items`, on all threads, in no set order.
     pub(crate) fn for_each(&self, items: usize, work: impl Fn(usize) + Sync) {
         let threads = self.threads().min(items);
@@ -134,6 +146,9 @@ impl Context {
                 work(item);
             }
         };
+        if team::run(&take) {
+            return;
+        }
         self.enter(|| {
             rayon::scope(|scope| {
                 for _ in 1..threads {

@@ -12,7 +12,7 @@ mod tile;
 mod weight_gradient;
 mod workspace;
 
-use crate::{context::Context, simd::Element, window::Window};
+use crate::{activation::Activation, context::Context, simd::Element, window::Window};
 pub(crate) use grid::finish_statistics;
 use grid::{Extras, Grid, Tap};
 pub use packed::PackedWeights;
@@ -94,6 +94,7 @@ impl Conv2d {
             bias,
             statistics,
             accumulate: false,
+            activation: Activation::Linear,
         };
         self.multiply(context, input, &packed, output, extras);
     }
@@ -136,6 +137,7 @@ impl Conv2d {
                     bias: None,
                     statistics: None,
                     accumulate,
+                    activation: Activation::Linear,
                 };
                 grid.multiply(context, output_gradient, &packed, input_gradient, extras);
             }
@@ -213,6 +215,7 @@ impl Conv2d {
             channels: self.in_channels,
             step: window.stride,
             taps,
+            side_by_side: 1,
             output_stride: [
                 height * width * self.out_channels,
                 width * self.out_channels,
@@ -230,7 +233,9 @@ impl Conv2d {
         // Along one axis: the kernel's places that reach this phase, each with the offset to the window it reaches from.
         let reach = |axis: usize| {
             let (at, stride) = (phase[axis] + window.before[axis], window.stride[axis]);
+            // From the last to the first: in the order in which they lie in memory.
             (0..window.kernel[axis])
+                .rev()
                 .filter(move |k| at % stride == k % stride)
                 .map(move |k| {
                     let offset = (at as i64 - k as i64) / stride as i64;
@@ -271,6 +276,7 @@ impl Conv2d {
             channels: self.out_channels,
             step: [1, 1],
             taps,
+            side_by_side: 1,
             output_stride: [
                 self.input[0] * row,
                 window.stride[0] * row,

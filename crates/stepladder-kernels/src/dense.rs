@@ -1,6 +1,7 @@
 //! Dense layers: a matrix product per batch, which is a convolution of one-pixel maps.
 
 use crate::{
+    activation::Activation,
     context::Context,
     conv::{Conv2d, PackedWeights, Workspace},
     isa::Isa,
@@ -67,7 +68,7 @@ impl Dense {
         self.conv().pack::<E>(context, weights)
     }
 
-    /// [`Dense::forward`] by weights that [`Dense::pack`] made; the same, bit for bit.
+    /// [`Dense::forward`] by weights that [`Dense::pack`] made, then `activation`; the same, bit for bit.
     ///
     /// # Panics
     ///
@@ -78,9 +79,11 @@ impl Dense {
         input: &[E],
         weights: &PackedWeights,
         bias: Option<&[f32]>,
+        activation: Activation,
         output: &mut [E],
     ) {
-        self.conv().forward_packed(context, input, weights, bias, output);
+        self.conv()
+            .forward_packed(context, input, weights, bias, activation, output);
     }
 
     /// `input_gradient` = the gradient of the loss by the input, from that by the output; with `accumulate`, added to what

@@ -7,6 +7,7 @@ mod input_gradient;
 mod weight_gradient;
 
 use crate::{
+    activation::{Activation, InPlace},
     context::{Context, Shared},
     conv::{Statistics, Workspace, finish_statistics},
     simd::{Element, Kernel, Simd, unrolled},
@@ -71,7 +72,7 @@ impl DepthwiseConv2d {
     }
 
     /// `output` = convolution of `input` by `weights`, plus `bias` (`channels` values), and the output's statistics where
-    /// asked for. Weights stay f32 whatever the storage.
+    /// asked for; then `activation`, of which the statistics know nothing. Weights stay f32 whatever the storage.
     ///
     /// # Panics
     ///
@@ -82,6 +83,7 @@ impl DepthwiseConv2d {
         input: &[E],
         weights: &[f32],
         bias: Option<&[f32]>,
+        activation: Activation,
         output: &mut [E],
         statistics: Option<Statistics<'_>>,
     ) {
@@ -106,6 +108,7 @@ impl DepthwiseConv2d {
                 input,
                 weights,
                 bias,
+                activation,
                 first_line: item * part,
                 output,
                 // Safety: each item has its own 2 * channels sums.
@@ -144,7 +147,16 @@ impl DepthwiseConv2d {
         );
         if self.window.stride == [1, 1] {
             let (flipped, weights) = self.flipped(weights);
-            flipped.forward(context, output_gradient, &weights, None, input_gradient, None);
+            let linear = Activation::Linear;
+            flipped.forward(
+                context,
+                output_gradient,
+                &weights,
+                None,
+                linear,
+                input_gradient,
+                None,
+            );
         } else {
             input_gradient::strided(self, context, output_gradient, weights, input_gradient);
         }
@@ -207,6 +219,7 @@ struct Forward<'a, E> {
     input: &'a [E],
     weights: &'a [f32],
     bias: Option<&'a [f32]>,
+    activation: Activation,
     /// Of all rows of the batch's output, the first that `output` holds.
     first_line: usize,
     output: &'a mut [E],
@@ -275,6 +288,14 @@ impl<E: Element> Forward<'_, E> {
                     }
                 }
             }
+            let row = &mut self.output[line * width * channels..][..width * channels];
+            let values = InPlace {
+                activation: self.activation,
+                values: row.as_mut_ptr(),
+                count: row.len(),
+            };
+            // Safety: the row is borrowed until then.
+            unsafe { values.run(s) };
         }
     }
 

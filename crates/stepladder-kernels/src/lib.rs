@@ -29,6 +29,7 @@ mod math;
 mod pool;
 mod reduce;
 mod simd;
+mod team;
 mod window;
 
 pub mod loss;

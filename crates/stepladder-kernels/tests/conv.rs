@@ -4,7 +4,9 @@ mod reference;
 
 use half::bf16;
 use proptest::prelude::*;
-use reference::{Sum, assert_sums, contexts, each_multiply_add, random, rounded};
+use reference::{
+    ACTIVATIONS, Sum, assert_activated, assert_sums, contexts, each_multiply_add, random, rounded,
+};
 use stepladder_kernels::{Context, Conv2d, Element, Isa, Statistics, Window};
 
 fn wide<E: Element>(values: &[E]) -> Vec<f64> {
@@ -39,12 +41,10 @@ fn check_forward<E: Element>(conv: &Conv2d, seed: u64) {
         assert_sums("forward", &context, &output, &expected);
         let packed = conv.pack::<E>(&context, &weights);
         let mut again = vec![E::from_f32(f32::NAN); conv.output_len()];
-        conv.forward_packed(&context, &input, &packed, Some(&bias), &mut again);
-        assert!(
-            output.iter().zip(&again).all(|(a, b)| a.to_f32() == b.to_f32()),
-            "packed weights on {}",
-            context.isa()
-        );
+        for activation in ACTIVATIONS {
+            conv.forward_packed(&context, &input, &packed, Some(&bias), activation, &mut again);
+            assert_activated(&context, activation, conv.out_channels, &output, &again);
+        }
         for c in 0..conv.out_channels {
             let values: Vec<f64> = expected
                 .iter()

@@ -4,8 +4,8 @@ mod reference;
 
 use half::bf16;
 use proptest::prelude::*;
-use reference::{Sum, assert_sums, contexts, random};
-use stepladder_kernels::{Context, DepthwiseConv2d, Element, Isa, Statistics, Window};
+use reference::{ACTIVATIONS, Sum, assert_activated, assert_sums, contexts, random};
+use stepladder_kernels::{Activation, Context, DepthwiseConv2d, Element, Isa, Statistics, Window};
 
 /// Calls `each` with the places (input, weight, output) of every multiply-add.
 fn each_multiply_add(conv: &DepthwiseConv2d, mut each: impl FnMut(usize, usize, usize)) {
@@ -57,10 +57,24 @@ fn check<E: Element>(conv: &DepthwiseConv2d, seed: u64) {
             &input,
             &weights,
             Some(&bias),
+            Activation::Linear,
             &mut output,
             Some(statistics),
         );
         assert_sums("forward", &context, &output, &forward);
+        for activation in ACTIVATIONS {
+            let mut again = vec![E::from_f32(f32::NAN); conv.output_len()];
+            conv.forward(
+                &context,
+                &input,
+                &weights,
+                Some(&bias),
+                activation,
+                &mut again,
+                None,
+            );
+            assert_activated(&context, activation, conv.channels, &output, &again);
+        }
         for c in 0..conv.channels {
             let values: Vec<f64> = forward
                 .iter()
@@ -141,7 +155,16 @@ fn threads_do_not_change_a_bit() {
         ];
         if let [by_weights, mean, variance] = &mut sums[..] {
             let statistics = Statistics { mean, variance };
-            conv.forward(&context, &input, &weights, None, &mut output, Some(statistics));
+            let linear = Activation::Linear;
+            conv.forward(
+                &context,
+                &input,
+                &weights,
+                None,
+                linear,
+                &mut output,
+                Some(statistics),
+            );
             conv.input_gradient(&context, &gradient, &weights, &mut by_input);
             conv.weight_gradient(&context, &input, &gradient, by_weights, None);
         }

@@ -80,6 +80,17 @@ impl Device {
     }
 }
 
+impl Device {
+    /// Runs `step`, a pass over a batch, with the CPU's threads awake from one kernel to the next.
+    pub(crate) fn together<R: Send>(self, step: impl FnOnce() -> R + Send) -> R {
+        match self {
+            Device::Cpu => crate::ops::together(step),
+            #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
+            _ => step(),
+        }
+    }
+}
+
 impl FromStr for Device {
     type Err = DeviceError;
 

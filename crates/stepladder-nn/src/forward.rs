@@ -4,7 +4,7 @@ mod last_map;
 
 pub(crate) use last_map::{Mapped, through_last_map};
 
-use crate::ops::{self, Norm, NormStatistics, Packed, Tail, Weights, Window, WithStatistics};
+use crate::ops::{self, Next, Norm, NormStatistics, Packed, Tail, Weights, Window, WithStatistics};
 use crate::plan::{Epilogue, Plan, Step};
 use crate::precision::Precision;
 use crate::profile;
@@ -81,6 +81,7 @@ pub(crate) fn forward_watched(
         let index = match step {
             Step::Node { index, .. } => *index,
             Step::Epilogue(epilogue) => epilogue.output,
+            Step::Activated { output, .. } => *output,
         };
         if let Some(value) = &pass.values[index] {
             watch(index, &|| value.clone().rows());
@@ -196,9 +197,21 @@ impl<'a> Walk<'a> {
                 bare,
             } => {
                 let _layer = profile::Layer::of(*index).enter();
-                let wanted = *statistics && self.mode.uses_the_batch();
-                let value = self.node(*index, wanted, *bare);
+                let next = match *statistics && self.mode.uses_the_batch() {
+                    true => Next::BatchNorm,
+                    false => Next::Other,
+                };
+                let value = self.node(*index, next, *bare);
                 self.values[*index] = Some(value);
+            }
+            Step::Activated {
+                index,
+                activation,
+                output,
+            } => {
+                let _layer = profile::Layer::of(*index).enter();
+                let value = self.node(*index, Next::Activation(*activation), true);
+                self.values[*output] = Some(value);
             }
             Step::Epilogue(epilogue) => {
                 let _layer = profile::Layer::of(epilogue.output).enter();
@@ -223,8 +236,8 @@ impl<'a> Walk<'a> {
         value
     }
 
-    /// The value of a node; without its own activation where that is `bare`.
-    fn node(&mut self, index: usize, statistics: bool, bare: bool) -> Value {
+    /// The value of a node; without its own activation where that is `bare`, and with what it does for `next`.
+    fn node(&mut self, index: usize, next: Next, bare: bool) -> Value {
         let node = &self.network.nodes[index];
         let is_head = index + 1 == self.network.nodes.len();
         let mut inputs: Vec<Value> = node.inputs.iter().map(|source| self.read(*source)).collect();
@@ -239,32 +252,19 @@ impl<'a> Walk<'a> {
         match &node.layer {
             Layer::Conv2D(layer) => {
                 let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
-                let y = ops::conv2d(
-                    x.map(),
-                    parameters.weights(0),
-                    parameters.bias(1),
-                    window,
-                    statistics,
-                );
+                let y = ops::conv2d(x.map(), parameters.weights(0), parameters.bias(1), window, next);
                 Value::Map(self.keep(index, y)).activated(activation)
             }
             Layer::DepthwiseConv2D(layer) => {
                 let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
-                let y =
-                    ops::depthwise_conv2d(x.map(), parameters.get(0), parameters.bias(1), window, statistics);
+                let y = ops::depthwise_conv2d(x.map(), parameters.get(0), parameters.bias(1), window, next);
                 Value::Map(self.keep(index, y)).activated(activation)
             }
             Layer::SeparableConv2D(layer) => {
                 let window = Window::new(layer.kernel_size, layer.strides, layer.padding);
                 let pointwise = Window::new([1, 1], [1, 1], layer.padding);
-                let (y, _) = ops::depthwise_conv2d(x.map(), parameters.get(0), None, window, false);
-                let y = ops::conv2d(
-                    y,
-                    parameters.weights(1),
-                    parameters.bias(2),
-                    pointwise,
-                    statistics,
-                );
+                let (y, _) = ops::depthwise_conv2d(x.map(), parameters.get(0), None, window, Next::Other);
+                let y = ops::conv2d(y, parameters.weights(1), parameters.bias(2), pointwise, next);
                 Value::Map(self.keep(index, y)).activated(activation)
             }
             Layer::Dense(_) => {
@@ -274,7 +274,7 @@ impl<'a> Walk<'a> {
                 } else {
                     x
                 };
-                let y = ops::dense(x, parameters.weights(0), parameters.bias(1), statistics);
+                let y = ops::dense(x, parameters.weights(0), parameters.bias(1), next);
                 Value::Vector(self.keep(index, y)).activated(activation)
             }
             Layer::Activation(_) | Layer::LeakyReLU(_) => x.activated(activation),

@@ -19,6 +19,7 @@ mod model;
 mod ops;
 mod optimizer;
 mod plan;
+mod portion;
 mod precision;
 pub mod profile;
 mod random;

@@ -7,6 +7,7 @@ use crate::forward::{Mode, Values, forward};
 use crate::initializer::initial_values;
 use crate::ops::{self, Packed};
 use crate::plan::Plan;
+use crate::portion::portion;
 use crate::precision::Precision;
 use burn::tensor::{Tensor, TensorData, activation};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use stepladder_model::{Network, ParameterSpec};
 pub struct Model {
     network: Network,
     plan: Plan,
+    /// The plan of passes without gradients.
+    inference: Plan,
     device: Device,
     precision: Precision,
     /// Flat values in the order of the network's nodes, without gradients.
@@ -58,8 +61,10 @@ impl Model {
     }
 
     fn assemble(network: Network, device: Device, parameters: Vec<Tensor<1>>) -> Model {
+        let plan = Plan::new(&network);
         Model {
-            plan: Plan::new(&network),
+            inference: plan.for_inference(&network),
+            plan,
             network,
             device,
             precision: Precision::F32,
@@ -141,17 +146,32 @@ impl Model {
     ///
     /// If `images` is not that long.
     pub fn predict(&self, images: Vec<f32>, photos: usize) -> Vec<f32> {
+        let expected = photos * self.network.input.iter().product::<usize>();
+        assert_eq!(images.len(), expected, "values of {photos} images");
+        let portion = match self.device {
+            Device::Cpu => portion(&self.network, self.precision.bytes()),
+            #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
+            _ => None,
+        };
+        self.device.together(|| match portion {
+            Some(portion) if portion < photos => {
+                let portions = images.chunks(portion * (images.len() / photos));
+                portions
+                    .flat_map(|images| self.predict_at_once(images.to_vec()))
+                    .collect()
+            }
+            _ => self.predict_at_once(images),
+        })
+    }
+
+    fn predict_at_once(&self, images: Vec<f32>) -> Vec<f32> {
+        let photos = images.len() / self.network.input.iter().product::<usize>();
         let images = self.images(images, photos);
-        let pass = forward(
-            &self.network,
-            &self.plan,
-            Values {
-                parameters: &self.parameters,
-                packed: &self.packed,
-            },
-            images,
-            Mode::Inference,
-        );
+        let values = Values {
+            parameters: &self.parameters,
+            packed: &self.packed,
+        };
+        let pass = forward(&self.network, &self.inference, values, images, Mode::Inference);
         to_host(activation::softmax(pass.logits, 1))
     }
 

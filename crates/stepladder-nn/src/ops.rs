@@ -15,12 +15,12 @@ mod pooling;
 mod storage;
 
 pub(crate) use activation::activation;
-pub(crate) use convolution::{Weights, Window, WithStatistics, conv2d, depthwise_conv2d};
+pub(crate) use convolution::{Next, Weights, Window, WithStatistics, conv2d, depthwise_conv2d};
 pub(crate) use dense::dense;
 pub(crate) use dropout::dropout;
 pub(crate) use epilogue::{Norm, NormStatistics, Tail, composed_epilogue, epilogue};
 pub(crate) use extension::{
-    Packed, buffers, check_environment, instruction_set, moving_average, pack, squared_norm, update,
+    Packed, buffers, check_environment, instruction_set, moving_average, pack, squared_norm, together, update,
 };
 pub(crate) use loss::cross_entropy;
 pub(crate) use pooling::{average_pool, global_average_pool, max_pool};

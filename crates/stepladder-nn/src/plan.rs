@@ -27,6 +27,14 @@ pub(crate) enum Step {
     },
     /// The end of a block.
     Epilogue(Epilogue),
+    /// In [`Plan::for_inference`]: a node with weights and the activation that its epilogue is, in one pass.
+    Activated {
+        index: usize,
+        /// One that [`fusable`] holds for.
+        activation: Activation,
+        /// The node whose value comes out: `index` itself, or the activation's.
+        output: usize,
+    },
 }
 
 /// y = max pool(activation(norm(x) + skip)), each part as the network has it.
@@ -69,6 +77,11 @@ impl Epilogue {
             stage: Stage::Input,
         }
     }
+
+    /// Whether an activation is all that it is.
+    fn is_activation(&self) -> bool {
+        self.norm.is_none() && self.skip.is_none() && self.pool == [1, 1]
+    }
 }
 
 /// Whether an epilogue may apply the activation.
@@ -81,12 +94,45 @@ fn fusable(activation: Activation) -> bool {
 
 impl Plan {
     pub fn new(network: &Network) -> Plan {
-        let planner = Planner::new(network);
-        let steps = planner.steps();
+        Plan::of(network, Planner::new(network).steps())
+    }
+
+    /// The same for passes that no gradient follows: where nothing but an activation follows a layer with weights, they are
+    /// one step.
+    pub fn for_inference(&self, network: &Network) -> Plan {
+        let mut steps: Vec<Step> = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            match (steps.last(), step) {
+                (
+                    Some(&Step::Node {
+                        index, bare: true, ..
+                    }),
+                    Step::Epilogue(epilogue),
+                ) if epilogue.input == Source::Node(index)
+                    && epilogue.is_activation()
+                    && (epilogue.output == index || self.readers[index] == 1) =>
+                {
+                    let (activation, output) = (epilogue.activation, epilogue.output);
+                    steps.pop();
+                    steps.push(Step::Activated {
+                        index,
+                        activation,
+                        output,
+                    });
+                }
+                _ => steps.push(step.clone()),
+            }
+        }
+        Plan::of(network, steps)
+    }
+
+    fn of(network: &Network, steps: Vec<Step>) -> Plan {
         let mut readers = vec![0; network.nodes.len()];
         for step in &steps {
             let sources = match step {
-                Step::Node { index, .. } => network.nodes[*index].inputs.clone(),
+                Step::Node { index, .. } | Step::Activated { index, .. } => {
+                    network.nodes[*index].inputs.clone()
+                }
                 Step::Epilogue(epilogue) => std::iter::once(epilogue.input).chain(epilogue.skip).collect(),
             };
             for source in sources {
@@ -278,11 +324,19 @@ mod tests {
 
     /// The plan in words, a step a line.
     fn plan(layers: &str) -> String {
+        let network = network(layers);
+        words(&network, &Plan::new(&network))
+    }
+
+    fn network(layers: &str) -> Network {
         let toml = format!(
             "name = \"test\"\nchange = \"test\"\nlayers = [{layers}]\n[input]\nsize = 16\n[training]\nepochs = 1\n[optimizer]\ntype = \"adam\"\n"
         );
         let rung = Rung::from_toml(&toml, "test.toml", &RungCatalog::shipped()).unwrap();
-        let network = rung.network(16, 3).unwrap();
+        rung.network(16, 3).unwrap()
+    }
+
+    fn words(network: &Network, plan: &Plan) -> String {
         let name = |source: Source| match source {
             Source::Image => "image".to_string(),
             Source::Node(index) => network.nodes[index].name.clone(),
@@ -294,6 +348,14 @@ mod tests {
                 let statistics = if *statistics { " with statistics" } else { "" };
                 format!("{}{statistics}", network.nodes[*index].name)
             }
+            Step::Activated {
+                index,
+                activation,
+                output,
+            } => {
+                let (from, to) = (&network.nodes[*index].name, &network.nodes[*output].name);
+                format!("{to} = {from}, {}", activation.name())
+            }
             Step::Epilogue(epilogue) => {
                 let mut words = vec![name(epilogue.input)];
                 words.extend(epilogue.norm.map(|norm| name(Source::Node(norm))));
@@ -303,8 +365,7 @@ mod tests {
                 format!("  {} = {}", network.nodes[epilogue.output].name, words.join(", "))
             }
         };
-        let steps = Plan::new(&network).steps;
-        steps.iter().map(describe).collect::<Vec<_>>().join("\n")
+        plan.steps.iter().map(describe).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
@@ -322,6 +383,28 @@ mod tests {
             plan,
             "conv2d with statistics\n  max_pooling2d = conv2d, batch_normalization, swish, [2, 2]\n\
              global_average_pooling2d\ndense"
+        );
+    }
+
+    #[test]
+    fn in_inference_a_layer_takes_its_activation_along_unless_others_read_it() {
+        let network = network(
+            r#"
+            { layer = "Conv2D", filters = 4, kernel_size = 3, padding = "same", activation = "relu", name = "own" },
+            { layer = "Conv2D", filters = 4, kernel_size = 3, padding = "same", name = "read" },
+            { layer = "Activation", activation = "swish", name = "next" },
+            { layer = "Conv2D", filters = 4, kernel_size = 3, padding = "same", name = "shared" },
+            { layer = "Activation", activation = "swish", name = "reader" },
+            { layer = "Add", inputs = ["shared", "reader"], name = "sum" },
+            { layer = "Conv2D", filters = 4, kernel_size = 3, padding = "same", activation = "relu", name = "pooled" },
+            { layer = "MaxPooling2D", pool_size = 2, name = "pool" },
+            { layer = "GlobalAveragePooling2D", name = "average" },
+            { layer = "Dense", units = "classes", activation = "softmax", name = "head" },"#,
+        );
+        assert_eq!(
+            words(&network, &Plan::new(&network).for_inference(&network)),
+            "own = own, relu\nnext = read, swish\nshared\n  reader = shared, swish, [1, 1]\n  \
+             sum = reader, + shared, linear, [1, 1]\npooled\n  pool = pooled, relu, [2, 2]\naverage\nhead"
         );
     }
 

@@ -28,6 +28,14 @@ impl Precision {
             Precision::Bf16 => "bf16",
         }
     }
+
+    /// Bytes of a value.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Precision::F32 => 4,
+            Precision::Bf16 => 2,
+        }
+    }
 }
 
 impl fmt::Display for Precision {

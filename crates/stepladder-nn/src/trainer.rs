@@ -97,7 +97,12 @@ impl Trainer {
     ///
     /// If `images` is not of the network's input size times the number of labels, or a label is not a class.
     pub fn step(&mut self, images: Vec<f32>, targets: impl Into<Targets>, learning_rate: f32) -> StepOutcome {
+        let device = self.model.device();
         let targets = targets.into();
+        device.together(|| self.step_in_pieces(images, &targets, learning_rate))
+    }
+
+    fn step_in_pieces(&mut self, images: Vec<f32>, targets: &Targets, learning_rate: f32) -> StepOutcome {
         let photos = targets.labels.len();
         let pieces = photos.div_ceil(self.at_once).max(1);
         let mut loss = 0.0;

@@ -7,6 +7,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +21,19 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a stopping server goes on accepting what the system has queued for it.
 const LAST_CALL: Duration = Duration::from_millis(20);
+
+/// The answer to a head that took too long: hyper, which reads heads, gives none. In the form of a [`crate::refusal`].
+const TOO_SLOW: &str = concat!(
+    "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 100\r\n\r\n",
+    r#"{"error":{"code":"too_slow","message":"the head of the request took too long to arrive; try again"}}"#,
+);
+
+/// `stream`, and the same socket once more, without waiting, for what is to be said when hyper is done with the first.
+fn doubled(stream: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream)> {
+    let stream = stream.into_std()?;
+    let twin = stream.try_clone()?;
+    Ok((TcpStream::from_std(stream)?, twin))
+}
 
 /// Serves each connection with `service` until `stop` is ready; then accepts what is queued already, answers what was asked, and
 /// returns when that is done or the grace is over.
@@ -38,11 +52,16 @@ pub(crate) async fn accept(
     let serve = |stream: TcpStream, socket: OwnedSemaphorePermit| {
         // Answers are small, and whoever asks waits for them.
         let _ = stream.set_nodelay(true);
+        let Ok((stream, twin)) = doubled(stream) else {
+            return;
+        };
         let service = TowerToHyperService::new(service.clone());
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             // A client that breaks off or speaks no HTTP is no news.
-            let _ = connection.await;
+            if connection.await.is_err_and(|error| error.is_timeout()) {
+                let _ = (&twin).write_all(TOO_SLOW.as_bytes());
+            }
             drop(socket);
         });
     };

@@ -168,10 +168,18 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
     {
         // As `predict` and `serve` ask it.
         let model = model.folded();
+        // Of both parts, training is the one to look at.
+        let profiled = request.profile && noted.is_none();
+        if profiled {
+            profile::start();
+        }
         let pass = |images| {
             black_box(model.predict(images, batch));
         };
         inference = Some(rounds(&photos, request.time, tick, pass));
+        if profiled {
+            noted = profile::report(model.network());
+        }
         peak_memory = peak_memory.or_else(peak_memory_bytes);
     }
     drop(model);

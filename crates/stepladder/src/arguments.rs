@@ -4,6 +4,7 @@ mod controls;
 mod export;
 mod inspect;
 mod plan;
+mod report;
 mod serve;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -15,6 +16,7 @@ pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
 pub(crate) use export::{ExportArguments, ExportFormat, ExportInput};
 pub(crate) use inspect::InspectArguments;
 pub(crate) use plan::PlanArguments;
+pub(crate) use report::ReportArguments;
 pub(crate) use serve::ServeArguments;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     /// Train rung after rung on the same photos, and say what each change was worth
     Climb(ClimbArguments),
+    /// Write a run or a climb as one page: curves, mistakes, calibration, where the model looks
+    Report(ReportArguments),
     /// Compare runs: figures, differences in configuration, paired significance, curves
     Compare(CompareArguments),
     /// List the rungs, or show one: layers, output shapes, parameters, multiply-adds
@@ -444,7 +448,7 @@ pub(crate) struct BenchArguments {
     #[arg(long, default_value_t = 5.0)]
     pub seconds: f64,
 
-    /// Show the time of each layer and pass of the training steps
+    /// Show the time of each layer and pass of the training steps; of inference, if that alone is measured
     #[arg(long)]
     pub profile: bool,
 }

@@ -12,6 +12,7 @@ mod models;
 mod new_rung;
 mod plan;
 mod predict;
+mod report;
 mod serve;
 mod train;
 
@@ -26,6 +27,7 @@ pub(crate) use models::models;
 use new_rung::new_rung;
 pub(crate) use plan::plan;
 pub(crate) use predict::predict;
+pub(crate) use report::report;
 pub(crate) use serve::serve;
 pub(crate) use train::{resume, train};
 

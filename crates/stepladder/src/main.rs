@@ -45,6 +45,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
         Command::Inspect(arguments) => commands::inspect(arguments, output),
         Command::Train(arguments) => commands::train(arguments, output),
         Command::Resume(arguments) => commands::resume(arguments, output),
+        Command::Report(arguments) => commands::report(arguments, output),
         Command::Plan(arguments) => commands::plan(arguments, output),
         Command::FindLr(arguments) => commands::find_lr(arguments, output),
         Command::Evaluate(arguments) => commands::evaluate(arguments, output),

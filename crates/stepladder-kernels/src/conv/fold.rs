@@ -100,6 +100,7 @@ impl<E: Element> Folded<E> {
             channels: self.channels,
             step: [conv.window.stride[0], 1],
             taps: (0..self.kernel_height).map(|y| Tap::new([y as i32, 0])).collect(),
+            side_by_side: 1,
             output_stride: [height * width * self.filters, width * self.filters, self.filters],
             output_origin: 0,
             filters: self.filters,

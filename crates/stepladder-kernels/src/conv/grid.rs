@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use crate::{
+    activation::{Activation, InPlace},
     context::{Context, Shared},
     simd::{Element, Kernel, Simd},
 };
 
 use super::{
     Statistics, pack,
-    tile::{Inputs, Locate, MOST_PIXELS, Places, Start, Tile},
+    tile::{Inputs, Locate, MOST_PIXELS, Places, Start, Tile, located},
 };
 
 /// Work items hold a multiple of this many pixels: whole tiles on every instruction set (14, 12, 6 or 4 pixels).
@@ -22,8 +23,12 @@ const INPUT_BYTES: usize = 192 << 10;
 /// Weights that each tile is multiplied by before the next tile: they should stay in the second-level cache.
 const WEIGHTS_BYTES: usize = 256 << 10;
 
-/// Work items wanted at least, so that a few threads end at about the same time.
+/// Work items wanted, so that a few threads end at about the same time.
 const ITEMS: usize = 48;
+
+/// Work items for which the filters are divided as well, where pixels alone make fewer. Each then finds its pixels' inputs for
+/// fewer filters, which is dear beside the product of a few.
+const GROUPED_ITEMS: usize = 24;
 
 /// One place of the kernel.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +60,9 @@ pub(super) struct Grid {
     /// Input rows and columns from one output pixel to the next.
     pub step: [usize; 2],
     pub taps: Vec<Tap>,
+    /// How many taps in a row read side by side, from the first on; set by [`Grid::multiply`]. Where none of them reads
+    /// padding they are one tap of as many times the channels.
+    pub side_by_side: usize,
     pub output_stride: [usize; 3],
     /// Where the first output pixel is.
     pub output_origin: usize,
@@ -69,6 +77,8 @@ pub(super) struct Extras<'a> {
     pub statistics: Option<Statistics<'a>>,
     /// Add to what the output holds.
     pub accumulate: bool,
+    /// Applied to the output, not with `accumulate`. Statistics are those from before.
+    pub activation: Activation,
 }
 
 impl Grid {
@@ -82,6 +92,7 @@ impl Grid {
             channels,
             step: [1, 1],
             taps: vec![Tap::new([0, 0])],
+            side_by_side: 1,
             output_stride: [rows * filters, rows * filters, filters],
             output_origin: 0,
             filters,
@@ -121,6 +132,7 @@ impl Grid {
             tap.offset = tap.at[0] as isize * self.input_stride[1] as isize
                 + tap.at[1] as isize * self.input_stride[2] as isize;
         }
+        self.side_by_side = self.run_of_taps::<E>();
         context.isa().run(Multiply {
             context,
             grid: &self,
@@ -129,6 +141,19 @@ impl Grid {
             output,
             extras,
         });
+    }
+
+    /// The length of all runs of taps that read side by side; 1 where runs differ in length, or pairs of channels would tear.
+    fn run_of_taps<E: Element>(&self) -> usize {
+        let follows = |pair: &[Tap]| pair[1].offset - pair[0].offset == self.channels as isize;
+        let run = 1 + self.taps.windows(2).take_while(|pair| follows(pair)).count();
+        let even = self.taps.len().is_multiple_of(run)
+            && self.taps.chunks(run).all(|run| run.windows(2).all(follows));
+        if even && (!E::BF16 || self.channels.is_multiple_of(2)) {
+            run
+        } else {
+            1
+        }
     }
 
     /// Pixels of a work item.
@@ -175,7 +200,7 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
         let pixels = grid.pixels();
         let part = grid.item_pixels::<E>();
         let parts = pixels.div_ceil(part);
-        let groups = ITEMS.div_ceil(parts).min(blocks);
+        let groups = (GROUPED_ITEMS / parts).clamp(1, blocks);
         let group = blocks.div_ceil(groups);
         let groups = blocks.div_ceil(group);
 
@@ -207,6 +232,7 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
                     (None, false) => Start::Zero,
                 },
                 output: shared_output.start(),
+                activation: extras.activation,
                 sums: shared_sums.as_ref().map_or(std::ptr::null_mut(), |sums| {
                     // Safety: each part has its own 2 * padded sums.
                     unsafe { sums.slice(part_at * 2 * padded, 2 * padded).as_mut_ptr() }
@@ -249,6 +275,7 @@ struct Item<'a, E> {
     zeros: *const E,
     start: Start,
     output: *mut E,
+    activation: Activation,
     sums: *mut f32,
     pixels: Range<usize>,
     blocks: Range<usize>,
@@ -275,21 +302,25 @@ impl<E: Element> Kernel for Item<'_, E> {
             let mut at = walk.start(self.pixels.start);
             while at.pixel < self.pixels.end {
                 let count = (self.pixels.end - at.pixel).min(S::TILE_PIXELS);
-                let places = walk.places(&mut at, count);
+                let places = walk.places::<S>(&mut at, count);
+                let interior = places.interior && tile_pixels::<S>(count) == count;
+                let run = if interior { grid.side_by_side } else { 1 };
                 s.enter(Locate {
                     input: self.input.as_ptr(),
                     size: grid.input.map(|size| size as u32),
                     zeros: self.zeros,
                     taps: &grid.taps,
+                    run,
                     places: &places,
-                    interior: places.interior && tile_pixels::<S>(count) == count,
+                    interior,
                     to: &mut inputs,
                 });
+                let inputs = &inputs[..grid.taps.len() / run];
                 for block in blocks.clone() {
                     let first = block * lanes;
                     let tile = AnyTile {
-                        grid,
-                        inputs: &inputs,
+                        channels: run * grid.channels,
+                        inputs,
                         places: &places,
                         // In bounds: packed weights, bias and sums extend to `padded` filters, and the output's pixels
                         // have `filters`.
@@ -313,6 +344,16 @@ impl<E: Element> Kernel for Item<'_, E> {
                         tile.pixels::<S, 1>(s, count)
                     }
                 }
+                let first = blocks.start * lanes;
+                for place in &places.output[..count] {
+                    let values = InPlace {
+                        activation: self.activation,
+                        values: self.output.wrapping_add(place + first),
+                        count: (blocks.end * lanes).min(grid.filters) - first,
+                    };
+                    // Safety: the pixel's filters of these blocks, which this item alone has just written.
+                    unsafe { values.run(s) };
+                }
             }
         }
     }
@@ -320,7 +361,7 @@ impl<E: Element> Kernel for Item<'_, E> {
 
 /// A tile whose size is not yet fixed.
 struct AnyTile<'a, E> {
-    grid: &'a Grid,
+    channels: usize,
     inputs: &'a [Inputs<E>],
     places: &'a Places,
     weights: *const u32,
@@ -347,7 +388,7 @@ impl<E: Element> AnyTile<'_, E> {
     #[inline(always)]
     fn tile<S: Simd, const P: usize, const V: usize>(&self, s: S) {
         s.enter(Tile::<E, P, V> {
-            channels: self.grid.channels,
+            channels: self.channels,
             taps: self.inputs,
             places: self.places,
             weights: self.weights,
@@ -411,7 +452,7 @@ impl<'a> Walk<'a> {
 
     /// The next `count` pixels' places.
     #[inline(always)]
-    fn places(&self, at: &mut At, count: usize) -> Places {
+    fn places<S: Simd>(&self, at: &mut At, count: usize) -> Places {
         let grid = self.grid;
         let mut places = Places {
             input: [0; MOST_PIXELS],
@@ -438,7 +479,7 @@ impl<'a> Walk<'a> {
                 + at.column * grid.output_stride[2];
             if run == count {
                 // All in one row, as most tiles are: loops of constant length become vectors.
-                for i in 0..MOST_PIXELS {
+                for i in 0..located::<S>() {
                     places.y[i] = if i < count { y } else { places.y[i] };
                     places.x[i] = x + (i * grid.step[1]) as i32;
                     places.input[i] = (input + i * input_step) as isize;

@@ -6,7 +6,7 @@ use super::{
     grid::Extras,
     pack::{self, Plan},
 };
-use crate::{buffer::Buffer, context::Context, simd::Element};
+use crate::{activation::Activation, buffer::Buffer, context::Context, simd::Element};
 
 /// The weights of a convolution or a dense layer as the forward product reads them, for activations of one type.
 #[derive(Debug)]
@@ -40,7 +40,8 @@ impl Conv2d {
         }
     }
 
-    /// [`Conv2d::forward`] without statistics, by weights that [`Conv2d::pack`] made. The result is the same, bit for bit.
+    /// [`Conv2d::forward`] without statistics, by weights that [`Conv2d::pack`] made, then `activation`. The result is the same,
+    /// bit for bit, as that of the two passes in turn.
     ///
     /// # Panics
     ///
@@ -51,12 +52,14 @@ impl Conv2d {
         input: &[E],
         weights: &PackedWeights,
         bias: Option<&[f32]>,
+        activation: Activation,
         output: &mut [E],
     ) {
         let extras = Extras {
             bias,
             statistics: None,
             accumulate: false,
+            activation,
         };
         self.multiply(context, input, weights, output, extras);
     }

@@ -11,6 +11,15 @@ use super::grid::Tap;
 /// The most pixels in a tile, rounded up to whole vectors of their positions.
 pub(super) const MOST_PIXELS: usize = 16;
 
+/// Pixels that are looked for on an instruction set: a tile's, rounded up to whole vectors of their positions.
+#[inline(always)]
+pub(super) const fn located<S: Simd>() -> usize {
+    S::TILE_PIXELS.next_multiple_of(8)
+}
+
+/// Channels of a folded row of the most usual first layer: three columns of red, green and blue.
+const RGB_ROW: usize = 9;
+
 /// Where the pixels of a tile are.
 #[derive(Clone, Copy)]
 pub(super) struct Places {
@@ -51,6 +60,8 @@ pub(super) struct Locate<'a, E> {
     /// Zeros for as many channels as an input pixel has.
     pub zeros: *const E,
     pub taps: &'a [Tap],
+    /// Taps that are one, of which only the first is looked for.
+    pub run: usize,
     pub places: &'a Places,
     /// Whether every pixel of the tile exists and reads no padding.
     pub interior: bool,
@@ -63,12 +74,12 @@ impl<E: Element> Kernel for Locate<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let places = self.places;
-        for (to, tap) in self.to.iter_mut().zip(self.taps) {
-            for p in 0..MOST_PIXELS {
+        for (to, tap) in self.to.iter_mut().zip(self.taps.iter().step_by(self.run)) {
+            for p in 0..located::<S>() {
                 to.0[p] = self.input.wrapping_offset(places.input[p] + tap.offset);
             }
             if !self.interior {
-                for p in 0..MOST_PIXELS {
+                for p in 0..located::<S>() {
                     let y = (places.y[p] + tap.at[0]) as u32;
                     let x = (places.x[p] + tap.at[1]) as u32;
                     let inside = (y < self.size[0]) & (x < self.size[1]);
@@ -128,7 +139,13 @@ impl<E: Element, const P: usize, const V: usize> Kernel for Tile<'_, E, P, V> {
             let mut acc = self.start(s);
             let words = super::pack::steps::<S, E>(self.channels) * V * S::LANES;
             // The loops over taps are apart so that each keeps its sums in registers from tap to tap.
-            if !E::BF16 {
+            if !E::BF16 && self.channels == RGB_ROW {
+                // The compiler knows the loop's length, and unrolls it.
+                for (tap, inputs) in self.taps.iter().enumerate() {
+                    let weights = self.weights.add(tap * words).cast();
+                    multiply_f32::<S, P, V>(s, &mut acc, &inputs.cast(), weights, RGB_ROW);
+                }
+            } else if !E::BF16 {
                 for (tap, inputs) in self.taps.iter().enumerate() {
                     let weights = self.weights.add(tap * words).cast();
                     multiply_f32::<S, P, V>(s, &mut acc, &inputs.cast(), weights, self.channels);

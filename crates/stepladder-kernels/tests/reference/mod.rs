@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use half::bf16;
-use stepladder_kernels::{Context, Conv2d, Element, Isa};
+use stepladder_kernels::{Activation, Context, Conv2d, Element, Epilogue, Isa};
 
 /// A counter-based random number in [-1, 1), rounded as `E` stores it, so that reference and kernel see the same input.
 pub fn random<E: Element>(seed: u64, length: usize) -> Vec<E> {
@@ -96,4 +96,36 @@ pub fn each_multiply_add(conv: &Conv2d, mut each: impl FnMut(usize, usize, usize
             }
         }
     }
+}
+
+/// Every activation that a pass may apply besides.
+pub const ACTIVATIONS: [Activation; 4] = [
+    Activation::Linear,
+    Activation::Relu,
+    Activation::LeakyRelu { slope: 0.3 },
+    Activation::Swish,
+];
+
+/// Compares `found` with what an epilogue makes of `linear`, bit for bit.
+pub fn assert_activated<E: Element>(
+    context: &Context,
+    activation: Activation,
+    channels: usize,
+    linear: &[E],
+    found: &[E],
+) {
+    let epilogue = Epilogue {
+        batch: 1,
+        input: [1, linear.len() / channels],
+        channels,
+        activation,
+        pool: [1, 1],
+    };
+    let mut expected = vec![E::from_f32(f32::NAN); linear.len()];
+    epilogue.forward(context, linear, None, None, &mut expected);
+    let differ = expected
+        .iter()
+        .zip(found)
+        .position(|(a, b)| a.to_f32() != b.to_f32());
+    assert_eq!(differ, None, "{activation:?} on {}", context.isa());
 }

@@ -57,6 +57,7 @@ pub(crate) fn through_last_map(
 fn last_map(network: &Network, plan: &Plan) -> Option<(usize, usize)> {
     let made = |step: &Step| match step {
         Step::Epilogue(epilogue) => Some(epilogue.output),
+        Step::Activated { output, .. } => Some(*output),
         Step::Node { index, .. } => match network.nodes[*index].layer {
             Layer::MaxPooling2D(_) | Layer::AveragePooling2D(_) | Layer::Dropout(_) => None,
             _ => Some(*index),

@@ -127,6 +127,7 @@ impl<'a> Walk<'a> {
             match &step {
                 Step::Node { index, .. } => self.node(*index, images),
                 Step::Epilogue(epilogue) => self.epilogue(epilogue, images),
+                Step::Activated { .. } => panic!("a plan of inference has no backward pass"),
             }
         }
         let logits = self.values.last_mut().and_then(Option::take);

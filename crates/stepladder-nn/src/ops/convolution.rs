@@ -2,12 +2,12 @@
 
 use super::extension::{self, LinearKind, Packed};
 use super::padding::pad_of_axis;
-use super::{to_nchw, to_nhwc};
+use super::{activation, to_nchw, to_nhwc};
 use burn::tensor::Tensor;
 use burn::tensor::module;
 use burn::tensor::ops::ConvOptions;
 use stepladder_kernels::{Conv2d, DepthwiseConv2d};
-use stepladder_model::Padding;
+use stepladder_model::{Activation, Padding};
 
 /// How a window moves over the image.
 #[derive(Debug, Clone, Copy)]
@@ -62,21 +62,43 @@ impl<const D: usize> From<Tensor<D>> for Weights<D> {
     }
 }
 
+/// What follows a linear operation, so far as it can do something for it while it writes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Next {
+    /// A batch norm, which wants the output's statistics.
+    BatchNorm,
+    /// This activation, which is applied: linear, ReLU, leaky ReLU or swish. In inference only, for the backward pass needs
+    /// the value from before.
+    Activation(Activation),
+    /// Anything else.
+    Other,
+}
+
+impl Next {
+    /// What an output of Burn's own operations goes on as.
+    pub(super) fn after<const D: usize>(self, y: Tensor<D>) -> WithStatistics<D> {
+        match self {
+            Next::Activation(function) => (activation(y, function), None),
+            Next::BatchNorm | Next::Other => (y, None),
+        }
+    }
+}
+
 /// A linear operation's output, and its mean and variance per channel where they were wanted and come for free.
 pub(crate) type WithStatistics<const D: usize> = (Tensor<D>, Option<[Tensor<1>; 2]>);
 
 /// Convolution of `x` `[N, H, W, C]` with `kernel` `[kh, kw, C, filters]` (Keras' HWIO), plus `bias` `[filters]`:
-/// `[N, H', W', filters]`. With `statistics`, a batch norm follows.
+/// `[N, H', W', filters]`.
 pub(crate) fn conv2d(
     x: Tensor<4>,
     kernel: impl Into<Weights<4>>,
     bias: Option<Tensor<1>>,
     window: Window,
-    statistics: bool,
+    next: Next,
 ) -> WithStatistics<4> {
     let kernel = kernel.into();
     if !extension::serve(&x) {
-        return (composed_conv2d(x, kernel.values, bias, window), None);
+        return next.after(composed_conv2d(x, kernel.values, bias, window));
     }
     let [batch, height, width, in_channels] = x.dims();
     let [_, _, _, out_channels] = kernel.values.dims();
@@ -87,7 +109,7 @@ pub(crate) fn conv2d(
         out_channels,
         window: window.on(height, width),
     });
-    extension::linear(x, kernel, bias, kind, statistics)
+    extension::linear(x, kernel, bias, kind, next)
 }
 
 /// [`conv2d`] by Burn's own operations.
@@ -114,13 +136,13 @@ pub(crate) fn depthwise_conv2d(
     kernel: Tensor<4>,
     bias: Option<Tensor<1>>,
     window: Window,
-    statistics: bool,
+    next: Next,
 ) -> WithStatistics<4> {
     let [batch, height, width, channels] = x.dims();
     let [_, _, _, multiplier] = kernel.dims();
     // The kernels know a multiplier of 1 alone, which is all that networks in use have.
     if multiplier != 1 || !extension::serve(&x) {
-        return (composed_depthwise_conv2d(x, kernel, bias, window), None);
+        return next.after(composed_depthwise_conv2d(x, kernel, bias, window));
     }
     let kind = LinearKind::DepthwiseConv2d(DepthwiseConv2d {
         batch,
@@ -128,7 +150,7 @@ pub(crate) fn depthwise_conv2d(
         channels,
         window: window.on(height, width),
     });
-    extension::linear(x, kernel.into(), bias, kind, statistics)
+    extension::linear(x, kernel.into(), bias, kind, next)
 }
 
 /// [`depthwise_conv2d`] by Burn's own operations.

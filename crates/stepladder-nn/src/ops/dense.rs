@@ -1,21 +1,20 @@
 //! Dense layers.
 
-use super::convolution::{Weights, WithStatistics};
+use super::convolution::{Next, Weights, WithStatistics};
 use super::extension::{self, LinearKind};
 use burn::tensor::Tensor;
 use stepladder_kernels::Dense;
 
 /// `x` `[N, inputs]` times `kernel` `[inputs, units]`, plus `bias` `[units]`: `[N, units]`.
-/// With `statistics`, a batch norm follows.
 pub(crate) fn dense(
     x: Tensor<2>,
     kernel: impl Into<Weights<2>>,
     bias: Option<Tensor<1>>,
-    statistics: bool,
+    next: Next,
 ) -> WithStatistics<2> {
     let kernel = kernel.into();
     if !extension::serve(&x) {
-        return (composed_dense(x, kernel.values, bias), None);
+        return next.after(composed_dense(x, kernel.values, bias));
     }
     let [batch, inputs] = x.dims();
     let [_, outputs] = kernel.values.dims();
@@ -24,7 +23,7 @@ pub(crate) fn dense(
         inputs,
         outputs,
     });
-    extension::linear(x, kernel, bias, kind, statistics)
+    extension::linear(x, kernel, bias, kind, next)
 }
 
 /// [`dense`] by Burn's own operations.

@@ -74,7 +74,12 @@ pub(crate) fn epilogue(
     (extension::finish(x, norm, skip, operation), found)
 }
 
-fn kernel_activation(activation: Activation) -> KernelActivation {
+/// The activation as kernels know it.
+///
+/// # Panics
+///
+/// If it is none that an epilogue may apply.
+pub(super) fn kernel_activation(activation: Activation) -> KernelActivation {
     match activation {
         Activation::Linear => KernelActivation::Linear,
         Activation::Relu => KernelActivation::Relu,

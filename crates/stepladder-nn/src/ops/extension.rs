@@ -23,15 +23,17 @@ pub(crate) use linear::{Packed, pack};
 pub(super) use loss::LossTargets;
 pub(super) use pooling::Pooling;
 
-pub(crate) use flex::{buffers, check_environment, context, instruction_set};
+pub(crate) use flex::{buffers, check_environment, context, instruction_set, together};
 
-use super::convolution::Weights;
+use super::convolution::{Next, Weights};
+use super::epilogue::kernel_activation;
 use crate::precision::Precision;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Device, Tensor};
 use epilogue::Operands;
+use stepladder_kernels::Activation as KernelActivation;
 use stepladder_kernels::optimizer::Step;
 
 /// The operations that kernels serve. Activations are f32 or bf16 and, as everywhere in this crate, channels last; all that
@@ -246,14 +248,19 @@ pub(super) fn linear<const D: usize, const K: usize, const OUT: usize>(
     weights: Weights<K>,
     bias: Option<Tensor<1>>,
     kind: LinearKind,
-    statistics: bool,
+    next: Next,
 ) -> (Tensor<OUT>, Option<[Tensor<1>; 2]>) {
+    let statistics = next == Next::BatchNorm;
     let operation = Linear {
         kind,
         has_bias: bias.is_some(),
         statistics,
         // Packed weights are inference's, which wants no statistics.
         packed: weights.packed.filter(|_| !statistics),
+        activation: match next {
+            Next::Activation(activation) => kernel_activation(activation),
+            Next::BatchNorm | Next::Other => KernelActivation::Linear,
+        },
     };
     let (output, mean, variance) = Dispatch::linear(
         input.into_dispatch(),

@@ -15,6 +15,11 @@ pub(crate) fn context() -> &'static Context {
     &CONTEXT
 }
 
+/// [`Context::together`] of that context.
+pub(crate) fn together<R: Send>(step: impl FnOnce() -> R + Send) -> R {
+    context().together(step)
+}
+
 /// The memory of all kernels.
 pub(crate) fn buffers() -> &'static BufferPool {
     context().buffers()

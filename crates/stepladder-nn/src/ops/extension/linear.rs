@@ -15,7 +15,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, bf16};
 use std::sync::Arc;
 use stepladder_kernels::{
-    Conv2d, Dense, DepthwiseConv2d, PackedWeights, Statistics, Window, channel_statistics,
+    Activation, Conv2d, Dense, DepthwiseConv2d, PackedWeights, Statistics, Window, channel_statistics,
 };
 
 /// An operation with weights.
@@ -29,6 +29,8 @@ pub(crate) struct Linear {
     pub statistics: bool,
     /// The weights packed beforehand, for inference.
     pub packed: Option<Packed>,
+    /// Applied to the output, in inference.
+    pub activation: Activation,
 }
 
 /// Weights of a convolution or a dense layer, packed once for many passes.
@@ -121,6 +123,7 @@ fn forward_as<E: Storage>(
     let shape = operation.kind.output_shape();
     let bytes = size_of_val(x) + size_of_val(w) + shape.num_elements() * size_of::<E>();
     let channels = operation.kind.output_channels();
+    let activation = operation.activation;
     let mut means = vec![0.0; if operation.statistics { channels } else { 0 }];
     let mut variances = means.clone();
     let statistics = operation.statistics.then(|| Statistics {
@@ -130,14 +133,22 @@ fn forward_as<E: Storage>(
     let output = profile::timed(operation.kind.work("forward", bytes), || {
         filled::<E>(shape, |y| match operation.kind {
             LinearKind::Conv2d(conv) => match &operation.packed {
-                Some(packed) => conv.forward_packed(context(), x, packed, b, y),
-                None => conv.forward(context(), x, w, b, y, statistics),
+                Some(packed) => conv.forward_packed(context(), x, packed, b, activation, y),
+                None if activation == Activation::Linear => conv.forward(context(), x, w, b, y, statistics),
+                None => {
+                    let packed = conv.pack::<E>(context(), w);
+                    conv.forward_packed(context(), x, &packed, b, activation, y);
+                }
             },
-            LinearKind::DepthwiseConv2d(conv) => conv.forward(context(), x, w, b, y, statistics),
+            LinearKind::DepthwiseConv2d(conv) => conv.forward(context(), x, w, b, activation, y, statistics),
             LinearKind::Dense(dense) => {
                 match &operation.packed {
-                    Some(packed) => dense.forward_packed(context(), x, packed, b, y),
-                    None => dense.forward(context(), x, w, b, y),
+                    Some(packed) => dense.forward_packed(context(), x, packed, b, activation, y),
+                    None if activation == Activation::Linear => dense.forward(context(), x, w, b, y),
+                    None => {
+                        let packed = dense.pack::<E>(context(), w);
+                        dense.forward_packed(context(), x, &packed, b, activation, y);
+                    }
                 }
                 if let Some(statistics) = statistics {
                     channel_statistics(context(), y, channels, statistics);
@@ -242,6 +253,11 @@ pub(super) fn tracked<C: CheckpointStrategy>(
     weights: Tracked<C>,
     bias: Tracked<C>,
 ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
+    assert_eq!(
+        operation.activation,
+        Activation::Linear,
+        "the backward pass knows none"
+    );
     let (input, input_node) = input.into_parts();
     let (weights, weights_node) = weights.into_parts();
     let (bias, bias_node) = bias.into_parts();

@@ -1,7 +1,7 @@
 //! Each operation on kernels against the same operation composed of Burn's own, forward and gradients; and in bf16 against
 //! itself in f32.
 
-use crate::ops::convolution::{self, Window};
+use crate::ops::convolution::{self, Next, Window};
 use crate::ops::epilogue::{self, Norm, NormStatistics, Tail};
 use crate::ops::{convert, dense, dropout, fork, loss, pooling};
 use crate::precision::Precision;
@@ -137,7 +137,7 @@ proptest! {
             input,
             [kh, kw, input[3], filters],
             bias.then_some(filters),
-            |x, w, b| convolution::conv2d(x, w, b, window, false).0,
+            |x, w, b| convolution::conv2d(x, w, b, window, Next::Other).0,
             |x, w, b| convolution::composed_conv2d(x, w, b, window),
         );
     }
@@ -149,7 +149,7 @@ proptest! {
             input,
             [kh, kw, input[3], multiplier],
             bias.then_some(input[3] * multiplier),
-            |x, w, b| convolution::depthwise_conv2d(x, w, b, window, false).0,
+            |x, w, b| convolution::depthwise_conv2d(x, w, b, window, Next::Other).0,
             |x, w, b| convolution::composed_depthwise_conv2d(x, w, b, window),
         );
     }
@@ -160,7 +160,7 @@ proptest! {
             [batch, inputs],
             [inputs, units],
             bias.then_some(units),
-            |x, w, b| dense(x, w, b, false).0,
+            |x, w, b| dense(x, w, b, Next::Other).0,
             dense::composed_dense,
         );
     }
@@ -264,8 +264,13 @@ fn bf16_blocks_are_f32_blocks_rounded() {
     let convolved = |precision| {
         let x = tensor([2, 9, 8, 19], 1).require_grad();
         let w = tensor([3, 3, 19, 24], 2).require_grad();
-        let (y, statistics) =
-            convolution::conv2d(convert(x.clone(), precision), w.clone(), None, window, true);
+        let (y, statistics) = convolution::conv2d(
+            convert(x.clone(), precision),
+            w.clone(),
+            None,
+            window,
+            Next::BatchNorm,
+        );
         let mut all = run_twice(convert(y, Precision::F32), &x, &w);
         all.extend(statistics.unwrap().map(|figure| host(figure.inner())));
         all
@@ -296,7 +301,7 @@ fn convolutions_leave_their_statistics_behind() {
         tensor([3, 3, 5, 21], 2),
         Some(b),
         window,
-        true,
+        convolution::Next::BatchNorm,
     );
     for (left, found) in statistics.unwrap().into_iter().zip(super::statistics(y)) {
         assert_closer("statistics", &host(left.inner()), &host(found.inner()), 1e-5);
@@ -366,7 +371,7 @@ fn views_are_read_in_their_own_order() {
         [2, 5, 6, 7],
         [3, 3, 7, 4],
         Some(4),
-        |x, w, b| convolution::conv2d(flip(x), w, b, window, false).0,
+        |x, w, b| convolution::conv2d(flip(x), w, b, window, Next::Other).0,
         |x, w, b| convolution::composed_conv2d(flip(x), w, b, window),
     );
     compare_pool(
@@ -391,7 +396,7 @@ fn an_untracked_input_gets_no_gradient() {
     let x = tensor([2, 9, 9, 3], 1);
     let w = tensor([3, 3, 3, 8], 2).require_grad();
     let weights = |y: Tensor<4>| run(y, &[&|gradients| host(w.grad(gradients).unwrap())]);
-    let found = weights(convolution::conv2d(x.clone(), w.clone(), None, window, false).0);
+    let found = weights(convolution::conv2d(x.clone(), w.clone(), None, window, Next::Other).0);
     let expected = weights(convolution::composed_conv2d(x, w.clone(), None, window));
     assert_close("output", &found[0], &expected[0]);
     assert_close("weights", &found[1], &expected[1]);
@@ -413,7 +418,7 @@ fn threads_change_nothing() {
         pool.install(|| {
             let x = tensor([4, 17, 15, 16], 1).require_grad();
             let w = tensor([3, 3, 16, 32], 2).require_grad();
-            let (y, _) = convolution::conv2d(x.clone(), w.clone(), None, window, false);
+            let (y, _) = convolution::conv2d(x.clone(), w.clone(), None, window, Next::Other);
             let y = pooling::max_pool(
                 y,
                 Window {

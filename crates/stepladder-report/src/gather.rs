@@ -1,0 +1,342 @@
+//! From a run's directory, and its photos where they are still there, to a report's facts.
+
+use crate::answers::recorded;
+use crate::calibration::Calibration;
+use crate::doubtful::doubtful;
+use crate::facts::{Answer, AugmentedPhoto, LayerRow, PartAnswers, RunReport};
+use crate::picture;
+use stepladder_classifier::{Classifier, Predictions, Temperature};
+use stepladder_data::{Augmentation, DataError, Dataset, Loader, LoaderConfig, Part, PhotoStore, Split};
+use stepladder_model::{Network, NetworkError, Shape};
+use stepladder_train::{Diagnosis, Environment, RecordedRun};
+
+/// Pictures of each kind that are shown.
+const SHOWN: usize = 12;
+/// Right and wrong answers whose places are shown, of each.
+const LOOKS: usize = 6;
+/// Draws of the augmentation that are shown.
+const DRAWS: u64 = 7;
+/// Photos that are computed at once.
+const BATCH: usize = 32;
+
+/// Why a report cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The run's rung gives no network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A photo cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+}
+
+/// A run's photos, ready to be asked about.
+#[derive(Debug)]
+pub struct OwnPhotos<'a> {
+    /// The data.
+    pub dataset: &'a Dataset,
+    /// The run's own split.
+    pub split: &'a Split,
+    /// The decoded photos.
+    pub store: &'a PhotoStore,
+    /// The model's output for each photo of the data.
+    pub labels: &'a [u32],
+    /// The run's model.
+    pub classifier: &'a Classifier,
+}
+
+/// The facts of `run`. `photos` are its photos, or the reason why they are not at hand.
+pub fn gather(run: RecordedRun, photos: Result<OwnPhotos<'_>, String>) -> Result<RunReport, ReportError> {
+    let network = run.rung.network(run.summary.size, run.summary.classes.len())?;
+    let document = |name: &str| std::fs::read(run.directory.path().join(name)).ok();
+    let environment: Option<Environment> =
+        document("environment.json").and_then(|text| serde_json::from_slice(&text).ok());
+    // What a newer version added is passed over, one finding at a time.
+    let diagnoses: Vec<serde_json::Value> = document("diagnoses.json")
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default();
+    let diagnoses: Vec<Diagnosis> = diagnoses
+        .into_iter()
+        .filter_map(|finding| serde_json::from_value(finding).ok())
+        .collect();
+    let mut report = RunReport {
+        rung: run.rung.to_toml(),
+        change: run.rung.change.clone(),
+        layers: layers(&network),
+        environment,
+        diagnoses,
+        answers: None,
+        mistakes: Vec::new(),
+        unsure: Vec::new(),
+        doubtful: Vec::new(),
+        looks: Vec::new(),
+        augmented: Vec::new(),
+        no_photos: None,
+        summary: run.summary,
+        config: run.config,
+        epochs: run.epochs,
+    };
+    match photos {
+        Ok(photos) => with_photos(&mut report, &run.rung, &network, &photos)?,
+        Err(reason) => {
+            report.no_photos = Some(reason);
+            let classes = report.summary.classes.clone();
+            if let Some((names, predictions)) = recorded(run.directory.path(), &classes) {
+                let asked = Asked {
+                    names: &names,
+                    classes: &classes,
+                    predictions: &predictions,
+                    temperature: None,
+                };
+                report.answers = asked.part("test");
+                report.mistakes = asked.chosen(asked.mistakes());
+                report.unsure = asked.chosen(asked.unsure());
+            }
+        }
+    }
+    Ok(report)
+}
+
+fn layers(network: &Network) -> Vec<LayerRow> {
+    let output = |shape: &Shape| match *shape {
+        Shape::Map {
+            height,
+            width,
+            channels,
+        } => format!("{height} x {width} x {channels}"),
+        Shape::Vector { units } => units.to_string(),
+    };
+    let row = |node: &stepladder_model::Node| LayerRow {
+        name: node.name.clone(),
+        kind: node.layer.kind().to_string(),
+        output: output(&node.output),
+        parameters: node.parameter_count(),
+        multiply_adds: node.multiply_adds,
+    };
+    network.nodes.iter().map(row).collect()
+}
+
+fn with_photos(
+    report: &mut RunReport,
+    rung: &stepladder_model::Rung,
+    network: &Network,
+    photos: &OwnPhotos<'_>,
+) -> Result<(), ReportError> {
+    let names: Vec<String> = photos
+        .dataset
+        .photos
+        .iter()
+        .map(|photo| photo.name.clone())
+        .collect();
+    let ask = |part: Part| {
+        let known = |photo: &&u32| photos.store.is_readable(**photo);
+        let asked: Vec<u32> = photos.split.part(part).iter().filter(known).copied().collect();
+        photos
+            .classifier
+            .classify(photos.store, photos.labels, &asked, BATCH)
+    };
+    let [train, validation, test] = [ask(Part::Train)?, ask(Part::Validation)?, ask(Part::Test)?];
+    let asked = |predictions| Asked {
+        names: &names,
+        classes: photos.classifier.classes(),
+        predictions,
+        temperature: photos.classifier.temperature(),
+    };
+    let (part, predictions) = match test.iter().next() {
+        Some(_) => ("test", &test),
+        None => ("validation", &validation),
+    };
+    let judged = asked(predictions);
+    let picture = |photo: u32| photos.store.photo(photo).ok();
+    let pictured = |chosen: Vec<(u32, Answer)>| -> Vec<Answer> {
+        let small = |photo| picture(photo).and_then(|photo| picture::small(&photo));
+        chosen
+            .into_iter()
+            .map(|(photo, answer)| Answer {
+                picture: small(photo),
+                ..answer
+            })
+            .collect()
+    };
+    report.answers = judged.part(part);
+    report.mistakes = pictured(judged.numbered(judged.mistakes(), SHOWN));
+    report.unsure = pictured(judged.numbered(judged.unsure(), SHOWN));
+
+    let mut learned = Predictions::new(photos.classifier.classes().len());
+    for photo in train.iter().chain(validation.iter()) {
+        learned.extend(&[photo.photo], &[photo.label], photo.probabilities);
+    }
+    let learned = asked(&learned);
+    report.doubtful = pictured(learned.numbered(learned.doubtful(), SHOWN));
+
+    let mut looks = judged.numbered(judged.mistakes(), LOOKS);
+    looks.extend(judged.numbered(judged.surest(), LOOKS));
+    let predictor = photos.classifier.predictor();
+    for (number, answer) in looks {
+        let Some(photo) = picture(number) else { continue };
+        let class = predictor
+            .classes()
+            .iter()
+            .position(|class| *class == answer.predicted);
+        let map = class.and_then(|class| predictor.heat_map(predictor.prepare(&photo), class));
+        let look = map.and_then(|map| picture::look(&photo, &map));
+        report.looks.push(Answer {
+            picture: picture::small(&photo),
+            look,
+            ..answer
+        });
+    }
+    report.augmented = augmented(rung, network, photos)?;
+    Ok(())
+}
+
+/// The first training photo as it is, and as some epochs see it.
+fn augmented(
+    rung: &stepladder_model::Rung,
+    network: &Network,
+    photos: &OwnPhotos<'_>,
+) -> Result<Vec<AugmentedPhoto>, ReportError> {
+    let augmentation = Augmentation::new(rung.augmentation.as_ref(), &network.augmentation)?;
+    let readable = |photo: &&u32| photos.store.is_readable(**photo);
+    let Some(&photo) = photos.split.train.iter().find(readable) else {
+        return Ok(Vec::new());
+    };
+    if augmentation.is_none() {
+        return Ok(Vec::new());
+    }
+    let size = photos.classifier.size();
+    let seen = |augmentation, epoch: u64| {
+        let config = LoaderConfig {
+            augmentation,
+            ..LoaderConfig::new(1, size)
+        };
+        let loader = Loader::new(photos.store, photos.labels, &[photo], config)?;
+        let batch = loader.epoch(epoch).next().transpose()?;
+        Ok::<_, DataError>(batch.and_then(|batch| picture::square(&batch.images, size as u32)))
+    };
+    let mut shown = Vec::new();
+    let as_it_is = seen(Augmentation::none(), 0)?.map(|picture| (String::from("as it is"), picture));
+    shown.extend(as_it_is);
+    for epoch in 0..DRAWS {
+        shown.extend(
+            seen(augmentation.clone(), epoch)?.map(|picture| (format!("draw {}", epoch + 1), picture)),
+        );
+    }
+    let photo = |(caption, picture)| AugmentedPhoto { caption, picture };
+    Ok(shown.into_iter().map(photo).collect())
+}
+
+/// Answers about a list of photos.
+struct Asked<'a> {
+    /// By photo number.
+    names: &'a [String],
+    classes: &'a [String],
+    predictions: &'a Predictions,
+    temperature: Option<Temperature>,
+}
+
+/// An answer with its photo's number and its calibrated probabilities.
+struct Judged {
+    photo: u32,
+    label: usize,
+    predicted: usize,
+    probabilities: Vec<f32>,
+}
+
+impl Asked<'_> {
+    fn judged(&self) -> Vec<Judged> {
+        let calibrated = |row: &[f32]| self.temperature.map_or_else(|| row.to_vec(), |t| t.apply(row));
+        self.predictions
+            .iter()
+            .map(|photo| Judged {
+                photo: photo.photo,
+                label: photo.label as usize,
+                predicted: photo.predicted as usize,
+                probabilities: calibrated(photo.probabilities),
+            })
+            .collect()
+    }
+
+    fn part(&self, part: &'static str) -> Option<PartAnswers> {
+        let raw = self.predictions.iter().map(|photo| {
+            let right = photo.predicted == photo.label;
+            (photo.probabilities[photo.predicted as usize], right)
+        });
+        let calibrated = self.judged().into_iter().map(|photo| {
+            (
+                photo.probabilities[photo.predicted],
+                photo.predicted == photo.label,
+            )
+        });
+        Some(PartAnswers {
+            part,
+            evaluation: self.predictions.evaluate(self.classes)?,
+            raw: Calibration::new(raw),
+            calibrated: self.temperature.map(|_| Calibration::new(calibrated)),
+            temperature: self.temperature.map(Temperature::value),
+        })
+    }
+
+    /// Wrong answers, the surest first.
+    fn mistakes(&self) -> Vec<Judged> {
+        let mut all = self.judged();
+        all.retain(|photo| photo.predicted != photo.label);
+        all.sort_by(|a, b| b.sure().total_cmp(&a.sure()));
+        all
+    }
+
+    /// Right answers, the surest first.
+    fn surest(&self) -> Vec<Judged> {
+        let mut all = self.judged();
+        all.retain(|photo| photo.predicted == photo.label);
+        all.sort_by(|a, b| b.sure().total_cmp(&a.sure()));
+        all
+    }
+
+    /// All answers, the least sure first.
+    fn unsure(&self) -> Vec<Judged> {
+        let mut all = self.judged();
+        all.sort_by(|a, b| a.sure().total_cmp(&b.sure()));
+        all
+    }
+
+    fn doubtful(&self) -> Vec<Judged> {
+        let photos: Vec<_> = self.predictions.iter().collect();
+        let labels: Vec<u32> = photos.iter().map(|photo| photo.label).collect();
+        let rows: Vec<&[f32]> = photos.iter().map(|photo| photo.probabilities).collect();
+        let mut judged: Vec<Option<Judged>> = self.judged().into_iter().map(Some).collect();
+        let found = doubtful(self.classes.len(), &labels, &rows);
+        found.into_iter().filter_map(|row| judged[row].take()).collect()
+    }
+
+    fn chosen(&self, judged: Vec<Judged>) -> Vec<Answer> {
+        self.numbered(judged, SHOWN)
+            .into_iter()
+            .map(|(_, answer)| answer)
+            .collect()
+    }
+
+    /// The first `most`, with their photos' numbers.
+    fn numbered(&self, judged: Vec<Judged>, most: usize) -> Vec<(u32, Answer)> {
+        let answer = |photo: Judged| {
+            let answer = Answer {
+                file: self.names.get(photo.photo as usize).cloned().unwrap_or_default(),
+                class: self.classes[photo.label].clone(),
+                predicted: self.classes[photo.predicted].clone(),
+                probability: photo.sure(),
+                of_class: photo.probabilities[photo.label],
+                picture: None,
+                look: None,
+            };
+            (photo.photo, answer)
+        };
+        judged.into_iter().take(most).map(answer).collect()
+    }
+}
+
+impl Judged {
+    /// The answer's probability.
+    fn sure(&self) -> f32 {
+        self.probabilities[self.predicted]
+    }
+}

@@ -1,0 +1,20 @@
+//! The report of a training run, or of a climb, as one self-contained page.
+//!
+//! [`gather`] collects what a run left, and, where its photos are still there, what the model makes of them, as plain data
+//! ([`RunReport`]). [`run_page`] shows that; each section of the page is a file in `run`. [`climb_page`] shows a climb. Nothing in a
+//! run directory is trusted: every text is escaped, and every list of pictures is bounded.
+
+mod answers;
+mod calibration;
+mod climb;
+mod doubtful;
+mod facts;
+mod gather;
+mod picture;
+mod run;
+
+pub use calibration::Calibration;
+pub use climb::climb_page;
+pub use facts::{Answer, AugmentedPhoto, LayerRow, PartAnswers, RunReport};
+pub use gather::{OwnPhotos, ReportError, gather};
+pub use run::run_page;

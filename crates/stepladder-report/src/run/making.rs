@@ -1,0 +1,111 @@
+//! Configuration, environment, and the command that makes the run again.
+
+use super::accuracy::grouped;
+use crate::facts::RunReport;
+use maud::{Markup, html};
+use stepladder_page::element::{command, table};
+use stepladder_train::DataRecord;
+
+pub(super) fn making(report: &RunReport) -> Markup {
+    let (config, summary) = (&report.config, &report.summary);
+    let mut settings = vec![
+        ("rung", config.model.clone()),
+        ("size", format!("{} px", config.size)),
+        ("epochs, at most", config.epochs.to_string()),
+        ("batch size", config.batch_size.to_string()),
+        ("learning rate", config.learning_rate.to_string()),
+        (
+            "seed, split seed",
+            format!("{}, {}", config.seed, config.split_seed),
+        ),
+        ("precision", config.precision.clone()),
+        ("threads", config.threads.to_string()),
+        ("photos a second", format!("{:.0}", summary.images_per_second)),
+        (
+            "share of the time spent waiting for photos",
+            format!("{:.1}%", 100.0 * summary.input_wait_fraction),
+        ),
+    ];
+    if let Some(bytes) = summary.peak_memory_bytes {
+        settings.push(("most memory", format!("{} MiB", grouped(bytes >> 20))));
+    }
+    if let Some(environment) = &report.environment {
+        settings.push(("Stepladder", environment.stepladder.clone()));
+        settings.push(("platform", environment.platform.clone()));
+        settings.push((
+            "processor",
+            environment.cpu.clone().unwrap_or_else(|| "unknown".into()),
+        ));
+        settings.push(("device", environment.device.clone()));
+        settings.extend(
+            environment
+                .instruction_set
+                .clone()
+                .map(|set| ("vector instructions", set)),
+        );
+    }
+    let rows: Vec<Vec<Markup>> = settings
+        .iter()
+        .map(|(key, value)| vec![html! { (key) }, html! { (value) }])
+        .collect();
+    html! {
+        p { "The same version, data and seed give the same weights, bit for bit, whatever the number of threads." }
+        (command(&again(report)))
+        (table("Settings and environment", &["", ""], &[false, false], &rows))
+        details { summary { "The rung in full" } pre tabindex="0" { code { (report.rung) } } }
+    }
+}
+
+/// The command. The rung's file has all that was set.
+fn again(report: &RunReport) -> String {
+    let config = &report.config;
+    let run = &report.summary.run;
+    let mut words = vec![String::from("stepladder train")];
+    let DataRecord {
+        shipped: _,
+        path,
+        table,
+        train,
+        val,
+        test,
+    } = &config.data;
+    words.extend(path.as_ref().map(|path| quoted(&path.display().to_string())));
+    for (option, path) in [
+        ("--table", table),
+        ("--train", train),
+        ("--val", val),
+        ("--test", test),
+    ] {
+        words.extend(
+            path.as_ref()
+                .map(|path| format!("{option} {}", quoted(&path.display().to_string()))),
+        );
+    }
+    words.push(format!("--model {}", quoted(&format!("{run}/rung.toml"))));
+    words.push(format!(
+        "--size {} --seed {} --split-seed {} --precision {} --new",
+        config.size, config.seed, config.split_seed, config.precision
+    ));
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:=,@%".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_reach_the_shell_whole() {
+        assert_eq!(quoted("runs/a-1"), "runs/a-1");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted("a b; rm"), "'a b; rm'");
+    }
+}

@@ -1,0 +1,105 @@
+//! Photos: the worst mistakes, the least sure answers, where the network looks, doubtful labels, augmentation.
+
+use super::accuracy::percent;
+use crate::facts::{Answer, RunReport};
+use maud::{Markup, html};
+use stepladder_page::element::{gallery, thumbnail};
+
+/// Id, heading and content of each section that has something to show.
+pub(super) fn sections(report: &RunReport) -> Vec<(&'static str, &'static str, Markup)> {
+    let mut sections = Vec::new();
+    if !report.mistakes.is_empty() {
+        let intro = "Wrong answers that the model was surest of. Some may be right, and the label wrong.";
+        sections.push(("mistakes", "The surest mistakes", shown(intro, &report.mistakes)));
+    }
+    if !report.unsure.is_empty() {
+        let intro = "The photos about which the model was least sure, right or wrong.";
+        sections.push(("unsure", "The least sure answers", shown(intro, &report.unsure)));
+    }
+    if report.looks.iter().any(|answer| answer.look.is_some()) {
+        sections.push(("looks", "Where it looks", looks(&report.looks)));
+    }
+    if !report.doubtful.is_empty() {
+        let intro = "Training and validation photos that the model takes for another class with more certainty than that class's own photos \
+                     have on average (confident learning, Northcutt et al. 2021). The model has learned the training photos by heart in part, \
+                     so that doubtful labels among them are found less often.";
+        sections.push(("doubtful", "Labels to look at", shown(intro, &report.doubtful)));
+    }
+    if !report.augmented.is_empty() {
+        let pictures = report
+            .augmented
+            .iter()
+            .map(|photo| thumbnail(&photo.picture, &photo.caption, html! { (photo.caption) }));
+        let content = html! {
+            p { "One training photo, and what augmentation makes of it. Each epoch draws anew." }
+            (gallery(pictures))
+        };
+        sections.push(("augmentation", "What augmentation does", content));
+    }
+    sections
+}
+
+fn shown(intro: &str, answers: &[Answer]) -> Markup {
+    html! { p { (intro) } (gallery(answers.iter().map(|answer| match &answer.picture {
+        Some(picture) => thumbnail(picture, &alternative(answer), caption(answer)),
+        None => html! { p { (caption(answer)) } },
+    }))) }
+}
+
+fn looks(answers: &[Answer]) -> Markup {
+    let pictured = answers
+        .iter()
+        .filter_map(|answer| Some((answer, answer.picture.as_ref()?, answer.look.as_ref()?)));
+    html! {
+        p { "Yellow places spoke most for the answer (Grad-CAM, Selvaraju et al. 2017). A model that looks at the background has learned the background." }
+        (gallery(pictured.map(|(answer, picture, look)| html! {
+            figure class="thumbnail" {
+                div class="pair" {
+                    img src=(picture) alt=(alternative(answer)) loading="lazy";
+                    img src=(look) alt={ "The same photo, colored where it speaks for " (answer.predicted) } loading="lazy";
+                }
+                figcaption { (caption(answer)) }
+            }
+        })))
+    }
+}
+
+fn alternative(answer: &Answer) -> String {
+    format!("{}, answered {}", answer.class, answer.predicted)
+}
+
+fn caption(answer: &Answer) -> Markup {
+    let is_right = answer.class == answer.predicted;
+    html! {
+        b { (answer.predicted) } " " (percent(f64::from(answer.probability)))
+        br;
+        @if is_right { "right" } @else { "is " (answer.class) " (" (percent(f64::from(answer.of_class))) ")" }
+        br;
+        span title=(answer.file) { (tail(&answer.file)) }
+    }
+}
+
+/// The end of a long name, which tells photos apart.
+fn tail(name: &str) -> String {
+    const MOST: usize = 28;
+    let count = name.chars().count();
+    match count > MOST {
+        true => std::iter::once('…')
+            .chain(name.chars().skip(count - MOST + 1))
+            .collect(),
+        false => name.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_their_end() {
+        assert_eq!(tail("a/b.jpg"), "a/b.jpg");
+        let long = format!("{}/123.jpg", "x".repeat(60));
+        assert_eq!(tail(&long).chars().count(), 28);
+        assert!(tail(&long).ends_with("/123.jpg"));
+    }
+}

@@ -1,0 +1,140 @@
+//! `stepladder report`: a run or a climb as one page.
+
+use super::evaluate::labels_of;
+use super::{SHIPPED_PHOTOS, cache, model_file, on_threads, threads};
+use crate::Ending;
+use crate::arguments::ReportArguments;
+use crate::terminal::{Output, ProgressBar, warn};
+use anyhow::Context;
+use serde_json::json;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use stepladder_classifier::{Classifier, write_atomically};
+use stepladder_climb::ClimbRecord;
+use stepladder_data::{DataRequest, Dataset, PhotoStore, Split};
+use stepladder_model::{RungCatalog, diff};
+use stepladder_nn::Device;
+use stepladder_report::{OwnPhotos, RunReport, climb_page, gather, run_page};
+use stepladder_train::RecordedRun;
+
+pub(crate) fn report(arguments: ReportArguments, output: &Output) -> anyhow::Result<Ending> {
+    let out = arguments.out.clone();
+    let out = out.unwrap_or_else(|| arguments.directory.join("report.html"));
+    if let Some(climb) = ClimbRecord::read(&arguments.directory)? {
+        write(&out, &climb_page(&climb, &differences(&climb)), output)?;
+        output.json(&json!({ "report": out, "climb": climb }))?;
+        return Ok(Ending::Done);
+    }
+    let run = RecordedRun::read(&arguments.directory)?;
+    let threads = threads(arguments.threads)?;
+    on_threads(threads, || {
+        let report = of_run(run, &arguments, threads, output)?;
+        write(&out, &run_page(&report), output)?;
+        output.json(&json!({ "report": out, "run": report }))?;
+        Ok(Ending::Done)
+    })
+}
+
+fn write(out: &Path, page: &str, output: &Output) -> anyhow::Result<()> {
+    write_atomically(out, page.as_bytes()).with_context(|| {
+        format!(
+            "{} cannot be written; choose another file with --out",
+            out.display()
+        )
+    })?;
+    output.line(&format!(
+        "wrote {}, {} KiB",
+        out.display(),
+        page.len().div_ceil(1024)
+    ));
+    Ok(())
+}
+
+/// What each rung changes of its parent, for those that Stepladder knows.
+fn differences(climb: &ClimbRecord) -> Vec<Vec<String>> {
+    let catalog = RungCatalog::shipped();
+    let lines = |name: &str| -> Option<Vec<String>> {
+        let rung = catalog.get(name).ok()?;
+        let parent = catalog.get(rung.parent.as_deref()?).ok()?;
+        Some(diff(&parent, &rung).iter().map(ToString::to_string).collect())
+    };
+    climb
+        .rungs
+        .iter()
+        .map(|rung| lines(&rung.rung).unwrap_or_default())
+        .collect()
+}
+
+/// The run's facts. Photos that are not where they were are a reason to leave out pictures, not an error.
+fn of_run(
+    run: RecordedRun,
+    arguments: &ReportArguments,
+    threads: usize,
+    output: &Output,
+) -> anyhow::Result<RunReport> {
+    let photos = Opened::open(&run, arguments, threads, output);
+    if let Err(reason) = &photos {
+        warn(&format!(
+            "the report has no pictures: {reason:#}; --data says where the photos are now"
+        ));
+    }
+    let own = photos
+        .as_ref()
+        .map(Opened::own)
+        .map_err(|reason| format!("{reason:#}"));
+    Ok(gather(run, own)?)
+}
+
+/// A run's photos and model.
+struct Opened {
+    dataset: Dataset,
+    split: Split,
+    store: PhotoStore,
+    labels: Vec<u32>,
+    classifier: Classifier,
+}
+
+impl Opened {
+    fn open(
+        run: &RecordedRun,
+        arguments: &ReportArguments,
+        threads: usize,
+        output: &Output,
+    ) -> anyhow::Result<Opened> {
+        let mut request: DataRequest = run.config.data.request(SHIPPED_PHOTOS);
+        if let Some(data) = &arguments.data {
+            request.path = Some(data.clone());
+        }
+        let dataset = Dataset::open(&request)?;
+        let table: PathBuf = run.directory.split();
+        let file = File::open(&table).with_context(|| format!("{} cannot be read", table.display()))?;
+        let split = Split::read_tsv(&dataset, &table.display().to_string(), file)?;
+        let classifier = Classifier::load(&model_file(run.directory.path())?, Device::Cpu)?;
+        let cache = cache(&arguments.cache, threads)?;
+        let store =
+            PhotoStore::open_or_build(&dataset, classifier.size(), &cache, &ProgressBar::new(output))?;
+        let asked: Vec<u32> = [&split.train, &split.validation, &split.test]
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
+        let labels = labels_of(&dataset, &asked, &classifier)?;
+        Ok(Opened {
+            dataset,
+            split,
+            store,
+            labels,
+            classifier,
+        })
+    }
+
+    fn own(&self) -> OwnPhotos<'_> {
+        OwnPhotos {
+            dataset: &self.dataset,
+            split: &self.split,
+            store: &self.store,
+            labels: &self.labels,
+            classifier: &self.classifier,
+        }
+    }
+}
