@@ -301,7 +301,7 @@ fn convolutions_leave_their_statistics_behind() {
         tensor([3, 3, 5, 21], 2),
         Some(b),
         window,
-        convolution::Next::BatchNorm,
+        Next::BatchNorm,
     );
     for (left, found) in statistics.unwrap().into_iter().zip(super::statistics(y)) {
         assert_closer("statistics", &host(left.inner()), &host(found.inner()), 1e-5);
