@@ -77,6 +77,7 @@ impl DepthwiseConv2d {
     /// # Panics
     ///
     /// A slice's length is not that of the shape.
+    #[allow(clippy::too_many_arguments, reason = "the operands of one fused pass")]
     pub fn forward<E: Element>(
         &self,
         context: &Context,

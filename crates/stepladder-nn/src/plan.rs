@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(
             words(&network, &Plan::new(&network).for_inference(&network)),
             "own = own, relu\nnext = read, swish\nshared\n  reader = shared, swish, [1, 1]\n  \
-             sum = reader, + shared, linear, [1, 1]\npooled\n  pool = pooled, relu, [2, 2]\naverage\nhead"
+             sum = shared, + reader, linear, [1, 1]\npooled\n  pool = pooled, relu, [2, 2]\naverage\nhead"
         );
     }
 

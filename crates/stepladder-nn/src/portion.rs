@@ -47,6 +47,6 @@ mod tests {
         assert!(portions.is_sorted_by(|a, b| a > b), "{portions:?}");
         assert_eq!(portion(&network("m13", 4096), 4), Some(1));
         // One dense layer of m3 has more weights than the cache holds.
-        assert_eq!(portion(&network("m3", 64), 4), None);
+        assert_eq!(portion(&network("m3", 256), 4), None);
     }
 }
