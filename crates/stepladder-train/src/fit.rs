@@ -8,6 +8,7 @@ use crate::meter::Clock;
 use crate::plateau::better;
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::records::{EpochRecord, Outcome, StepRecord};
+use crate::requests::{Requests, RunRequest};
 use crate::room::when_there_is_room;
 use crate::run_directory::RunDirectory;
 use crate::schedule::learning_rate;
@@ -41,6 +42,7 @@ pub(crate) struct Fit<'scope, 'env> {
     run: &'env RunDirectory,
     observer: &'env dyn Observer,
     interrupt: &'env AtomicBool,
+    requests: Requests,
     loader: Loader,
     trainer: Trainer,
     place: Checkpoint,
@@ -115,6 +117,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             run,
             observer,
             interrupt,
+            requests: Requests::new(run),
             loader: request.training_loader(prepared)?,
             trainer,
             seconds_before: place.seconds,
@@ -158,12 +161,17 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             self.place.rate = rate;
             self.log_step(photos, step.loss, step.correct, rate)?;
             self.place.epoch_clock = before.plus(this_sitting(started, &batches, &self.place, before));
+            let asked = self.requests.next();
+            if asked == Some(RunRequest::Stop) {
+                // As Ctrl-C would, so that a climb around this training stops, too.
+                self.interrupt.store(true, Ordering::Relaxed);
+            }
             if self.interrupt.load(Ordering::Relaxed) {
                 self.checkpoint()?;
                 return Ok(false);
             }
             let due = self.checkpointed.elapsed() >= self.request.checkpoint_every;
-            if due && !self.writer.is_busy() {
+            if asked.is_some() || (due && !self.writer.is_busy()) {
                 self.checkpoint()?;
             }
         }

@@ -3,6 +3,8 @@
 mod export;
 mod inspect;
 mod serve;
+mod shown;
+mod watch;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -12,6 +14,8 @@ use stepladder_nn::Device;
 pub(crate) use export::{ExportArguments, ExportFormat, ExportInput};
 pub(crate) use inspect::InspectArguments;
 pub(crate) use serve::ServeArguments;
+pub(crate) use shown::{ShownArguments, ShownTrainArguments};
+pub(crate) use watch::WatchArguments;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
 #[derive(Debug, Parser)]
@@ -30,7 +34,7 @@ pub(crate) enum Command {
     /// Look a data set over: duplicates, leaks, contradictory labels, damage, imbalance
     Inspect(InspectArguments),
     /// Train a model on photos and leave everything in a run directory
-    Train(TrainArguments),
+    Train(ShownTrainArguments),
     /// Go on with a training that was stopped, killed or cut off, as if nothing had happened
     Resume(ResumeArguments),
     /// Find a learning rate: try rising rates on a copy and see where the loss falls
@@ -39,10 +43,12 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Say what is on photos
     Predict(PredictArguments),
-    /// Write a trained model for other programs: ONNX, safetensors, Keras and PyTorch
+    /// Write a trained model for other programs: ONNX, safetensors, Keras and PyTorch; or its figures: CSV, TensorBoard, MLflow
     Export(ExportArguments),
     /// Answer about photos over HTTP, with a page to try it in a browser
     Serve(ServeArguments),
+    /// Watch trainings on a live page: curves as they come, a list of runs, buttons to stop
+    Watch(WatchArguments),
     /// Train rung after rung on the same photos, and say what each change was worth
     Climb(ClimbArguments),
     /// Compare runs: figures, differences in configuration, paired significance, curves
@@ -166,6 +172,9 @@ pub(crate) struct ResumeArguments {
     /// Threads that compute and load [default: one for each core]; the result does not depend on it
     #[arg(long)]
     pub threads: Option<usize>,
+
+    #[command(flatten)]
+    pub shown: ShownArguments,
 
     #[command(flatten)]
     pub checkpoints: CheckpointArguments,

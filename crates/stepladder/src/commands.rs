@@ -11,7 +11,9 @@ mod models;
 mod new_rung;
 mod predict;
 mod serve;
+mod server;
 mod train;
+mod watch;
 
 pub(crate) use bench::bench;
 pub(crate) use climb::climb;
@@ -25,6 +27,7 @@ use new_rung::new_rung;
 pub(crate) use predict::predict;
 pub(crate) use serve::serve;
 pub(crate) use train::{resume, train};
+pub(crate) use watch::watch;
 
 use crate::arguments::{CacheArguments, DataArguments};
 use anyhow::Context;
