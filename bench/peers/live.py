@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 # Long enough to be watched, short enough to be trained anew each time.
-TRAINING = ["--size", "32", "--batch", "16", "--checkpoint-every", "3600"]
+TRAINING = ["--size", "32", "--batch", "16", "--checkpoint-every", "3600", "--set", "early_stopping.patience=100000"]
 
 
 class Look:
@@ -69,7 +69,7 @@ def follows(look: Look) -> None:
         look.note("the chart does not say its values")
     look.page.locator(".plot").first.focus()
     look.page.keyboard.press("ArrowLeft")
-    if "at" not in look.page.locator(".values").first.inner_text():
+    if "epoch" not in look.page.locator(".values").first.inner_text():
         look.note("no values by keyboard")
 
 
@@ -110,7 +110,7 @@ def main() -> None:
         for rate, name in [("0.01", "steep"), ("0.0003", "slow")]:
             subprocess.run([program, "train", *TRAINING, "--epochs", "12", "--lr", rate, "--out", f"runs/{name}"], check=True, **quiet)
         run = Path(place) / "runs" / "small_flowers5-baseline-1"
-        training = subprocess.Popen([program, "train", *TRAINING, "--epochs", "400", "--new"], **quiet)
+        training = subprocess.Popen([program, "train", *TRAINING, "--epochs", "20000", "--new"], **quiet)
         watch = subprocess.Popen([program, "watch", "--port", "0", "--json"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
             started = json.loads(watch.stdout.readline())

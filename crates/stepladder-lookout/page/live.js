@@ -13,6 +13,8 @@ let runs = [];
 let chosen = [];
 let shown = { ids: [] };
 let sort = { key: "started", down: true };
+// What was asked for last, until it is done.
+let pending = null;
 let stream = null;
 let retry = 0;
 
@@ -114,10 +116,10 @@ function show(view) {
   $("run-heading").textContent = view.name || "Run";
   fill($("figures"), view.figures);
   const focused = chartNumber(document.activeElement.closest?.(".chart"));
+  const kept = pointed;
   fill($("charts"), view.charts);
   // The charts are new elements: whoever was in one still is.
   const chart = (number) => document.querySelectorAll(".chart")[number];
-  const kept = pointed;
   if (focused >= 0) chart(focused)?.querySelector(".plot").focus({ preventScroll: true });
   pointed = kept;
   if (pointed && chart(pointed.chart)) point(chart(pointed.chart), pointed.share);
@@ -127,8 +129,14 @@ function show(view) {
   $("stop").disabled = view.request === "stop";
   $("follow").hidden = chosen.length === 0;
   if (view.spoken && view.spoken !== $("said").textContent) $("said").textContent = view.spoken;
-  if (before.request && view.request === null && before.ids[0] === view.ids[0]) {
-    said(before.request === "stop" ? "The training is stopping." : "The training has taken the checkpoint.");
+  if (pending?.id === view.ids[0] && view.request === null) {
+    if (pending.request === "stop" && !view.training) {
+      said("The training has stopped.");
+      pending = null;
+    } else if (pending.request === "checkpoint" && view.checkpoint !== pending.checkpoint) {
+      said("The training has taken the checkpoint.");
+      pending = null;
+    }
   }
   marks();
 }
@@ -232,7 +240,7 @@ function choose(id, on) {
 
 async function ask(request) {
   said("");
-  const [id] = shown.ids;
+  const { ids: [id], checkpoint } = shown;
   try {
     const response = await fetch(`v1/runs/${id}/request`, {
       method: "POST",
@@ -248,6 +256,7 @@ async function ask(request) {
       said(answer.error?.message ?? `The server says ${response.status}.`, true);
     } else {
       said(request === "stop" ? "Asked to stop .." : "Asked for a checkpoint ..");
+      pending = { id, request, checkpoint };
     }
   } catch {
     said("The server does not answer.", true);
@@ -304,22 +313,25 @@ function point(chart, share) {
   const cursor = chart.querySelector(".cursor");
   const values = chart.querySelector(".values");
   const found = [];
-  let place = share;
+  let place = null;
   for (const path of chart.querySelectorAll(".lines path")) {
     const near = points(path).reduce((best, next) => (Math.abs(next[0] - 1000 * share) < Math.abs(best[0] - 1000 * share) ? next : best));
-    const at = (near[0] / 1000) * end;
-    found.push([path.dataset.name, at, (1 - near[1] / 400) * top]);
+    // A line that ends before the pointer has no value there.
+    if (Math.abs(near[0] / 1000 - share) * end > 0.75) continue;
+    found.push([path.dataset.name, (1 - near[1] / 400) * top]);
     if (!path.classList.contains("faint")) place = near[0] / 1000;
   }
+  place ??= share;
   if (found.length === 0) return;
   cursor.hidden = values.hidden = false;
   cursor.style.left = `${100 * place}%`;
   values.style.left = place < 0.5 ? `calc(${100 * place}% + .5rem)` : "auto";
   values.style.right = place < 0.5 ? "auto" : `calc(${100 * (1 - place)}% + .5rem)`;
+  const lines = found.map(([name, value]) => `${name} ${written(value, chart.dataset.kind)}`);
   values.replaceChildren(
-    ...found.map(([name, at, value]) => {
+    ...[`epoch ${Number((place * end).toFixed(2))}`, ...lines].map((text) => {
       const line = document.createElement("div");
-      line.textContent = `${name} ${written(value, chart.dataset.kind)} at ${Number(at.toFixed(2))}`;
+      line.textContent = text;
       return line;
     }),
   );
@@ -354,6 +366,18 @@ $("charts").addEventListener("keydown", (event) => {
   const from = pointed?.chart === chartNumber(chart) ? pointed.share : 1;
   pointed = { chart: chartNumber(chart), share: Math.min(1, Math.max(0, from + step / Math.max(end, 1))) };
   point(chart, pointed.share);
+});
+
+// A page that nobody sees costs nothing: the machine has a training to do.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    clearTimeout(retry);
+    const mine = stream;
+    stream = null;
+    mine?.abort();
+  } else {
+    follow();
+  }
 });
 
 findToken();

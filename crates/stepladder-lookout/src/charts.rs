@@ -42,7 +42,16 @@ pub(crate) fn charts(runs: &[Arc<RunView>]) -> Markup {
     html! {
         (plot("Loss", figures(&LOSS), Scale::FromZero, |loss| format!("{loss:.3}")).draw())
         (plot("Accuracy", figures(&ACCURACY), Scale::Share, percent).draw())
-        (plot("Learning rate", rates.collect(), Scale::FromZero, |rate| format!("{rate:.1e}")).draw())
+        (plot("Learning rate", rates.collect(), Scale::FromZero, rate).draw())
+    }
+}
+
+/// A learning rate, in few characters.
+fn rate(rate: f64) -> String {
+    if rate == 0.0 {
+        "0".to_string()
+    } else {
+        format!("{rate:.1e}")
     }
 }
 

@@ -57,7 +57,7 @@ fn run() -> Markup {
 fn curves() -> Markup {
     html! {
         p id="following" class="soft" { "Choose runs below to lay their curves over each other." }
-        button type="button" id="follow" class="plain" hidden { "Back to the run in training" }
+        button type="button" id="follow" class="plain" hidden { "Follow the run in training" }
         div id="charts" {}
         div id="epochs" {}
     }
@@ -82,7 +82,7 @@ fn runs() -> Markup {
             input id="filter" type="search" autocomplete="off" spellcheck="false" placeholder="a name, model or state";
             span id="count" class="soft" role="status" {}
         }
-        div class="scroll" role="region" aria-label="All runs" tabindex="0" {
+        div class="scroll" role="region" aria-label="List of runs" tabindex="0" {
             table id="list" {
                 caption { "Press a heading to sort by it." }
                 thead { tr {

@@ -11,6 +11,9 @@ const HEIGHT: f64 = 400.0;
 /// The share of values that a chart from zero must show; single steps may leave it.
 const SHARE_SHOWN: f64 = 0.98;
 
+/// What the axis is longer than its largest value.
+const HEADROOM: f64 = 1.03;
+
 /// What the vertical axis spans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scale {
@@ -109,7 +112,8 @@ impl Plot {
             let last = (values.len() as f64 * share).ceil() as usize;
             values.get(last.saturating_sub(1)).copied().unwrap_or(0.0)
         });
-        round_up(usual.fold(0.0, f64::max))
+        // A line along the edge would be cut in half.
+        round_up(usual.fold(0.0, f64::max) * HEADROOM)
     }
 
     /// The line as a path of the SVG.
@@ -202,7 +206,8 @@ mod tests {
         let drawn = plot(vec![(0.0, 0.0), (2.0, 1.0), (4.0, 2.0)])
             .draw()
             .into_string();
-        assert!(drawn.contains("M0.0 400.0L500.0 200.0L1000.0 0.0"), "{drawn}");
+        // The axis ends at 3, the next round number.
+        assert!(drawn.contains("M0.0 400.0L500.0 266.7L1000.0 133.3"), "{drawn}");
         assert!(
             drawn.contains("Loss over epochs: &lt;b&gt;&amp; 2.00 at epoch 4"),
             "{drawn}"
@@ -219,7 +224,7 @@ mod tests {
             (2.0, 1.0),
         ]);
         let drawn = drawn.draw().into_string();
-        assert!(drawn.contains("M1000.0 800.0L500.0 0.0"), "{drawn}");
+        assert!(drawn.contains("M1000.0 800.0L500.0 133.3"), "{drawn}");
         assert!(plot(vec![]).draw().into_string().contains("nothing yet"));
         assert!(plot(vec![(1.0, 0.5)]).draw().into_string().contains("h0"));
     }

@@ -42,7 +42,7 @@ pub(crate) fn shown(runs: &[Arc<RunView>], chosen: bool) -> Value {
     let Some(run) = runs.first() else {
         return json!({
             "ids": [], "chosen": false, "name": "No run yet", "title": "Trainings", "training": false, "request": null,
-            "figures": "", "charts": "", "epochs": "", "spoken": "",
+            "checkpoint": null, "figures": "", "charts": "", "epochs": "", "spoken": "",
         });
     };
     json!({
@@ -52,6 +52,7 @@ pub(crate) fn shown(runs: &[Arc<RunView>], chosen: bool) -> Value {
         "title": title(run),
         "training": run.state == State::Training,
         "request": run.request,
+        "checkpoint": run.checkpoint,
         "figures": figures(run).into_string(),
         "charts": charts(runs).into_string(),
         "epochs": epochs(run).into_string(),

@@ -72,7 +72,11 @@ impl Live {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_string(), body.to_string())
+        (
+            head.split(' ').nth(1).unwrap().parse().unwrap(),
+            head.to_string(),
+            body.to_string(),
+        )
     }
 
     fn runs(&self) -> Vec<Value> {
@@ -92,7 +96,11 @@ impl Live {
     fn events(&self, query: &str) -> Events {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        write!(stream, "GET /v1/events{query} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "GET /v1/events{query} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        .unwrap();
         Events {
             lines: BufReader::new(stream),
         }
@@ -150,9 +158,18 @@ fn append(path: &Path, line: &Value) {
 /// A run of four epochs of two steps that was begun.
 fn begun(run: &Path, started: u64) {
     std::fs::create_dir_all(run.join("checkpoints")).unwrap();
-    let config = json!({ "model": "m5", "epochs": 4, "batch_size": 2, "size": 32, "data": { "shipped": "flowers" } });
-    std::fs::write(run.join("environment.json"), json!({ "started": started }).to_string()).unwrap();
-    std::fs::write(run.join("split.tsv"), "file\tclass\tpart\na\tx\ttrain\nb\tx\ttrain\nc\tx\ttrain\n").unwrap();
+    let config =
+        json!({ "model": "m5", "epochs": 4, "batch_size": 2, "size": 32, "data": { "shipped": "flowers" } });
+    std::fs::write(
+        run.join("environment.json"),
+        json!({ "started": started }).to_string(),
+    )
+    .unwrap();
+    std::fs::write(
+        run.join("split.tsv"),
+        "file\tclass\tpart\na\tx\ttrain\nb\tx\ttrain\nc\tx\ttrain\n",
+    )
+    .unwrap();
     std::fs::write(run.join(".lock"), "").unwrap();
     std::fs::write(run.join("config.json"), config.to_string()).unwrap();
 }
@@ -184,7 +201,10 @@ fn a_page_follows_the_run_in_training() {
     let run = live.run("flowers-m5-1");
     let mut events = live.events("");
     let first = events.shown(|_| true);
-    assert_eq!((&first["name"], &first["training"]), (&json!("flowers-m5-1"), &json!(true)));
+    assert_eq!(
+        (&first["name"], &first["training"]),
+        (&json!("flowers-m5-1"), &json!(true))
+    );
     append(&run.join("steps.jsonl"), &step(0));
     events.shown(|shown| shown["figures"].as_str().unwrap().contains("1 of 8"));
     append(&run.join("steps.jsonl"), &step(1));
@@ -192,9 +212,18 @@ fn a_page_follows_the_run_in_training() {
     let shown = events.shown(|shown| shown["title"] == "1 of 4 20.0% flowers-m5-1");
     let charts = shown["charts"].as_str().unwrap();
     assert!(charts.contains("validation 20.0% at epoch 1"), "{charts}");
-    assert!(shown["spoken"].as_str().unwrap().starts_with("Epoch 1 of 4: loss 1.000, validation accuracy 20.0%"));
+    assert!(
+        shown["spoken"]
+            .as_str()
+            .unwrap()
+            .starts_with("Epoch 1 of 4: loss 1.000, validation accuracy 20.0%")
+    );
     // It ends, and another begins.
-    std::fs::write(run.join("summary.json"), json!({ "outcome": "finished", "test_accuracy": 0.75 }).to_string()).unwrap();
+    std::fs::write(
+        run.join("summary.json"),
+        json!({ "outcome": "finished", "test_accuracy": 0.75 }).to_string(),
+    )
+    .unwrap();
     drop(training);
     events.shown(|shown| shown["title"] == "20.0% flowers-m5-1 finished" || shown["name"] == "older-1");
     assert_eq!(live.listed("flowers-m5-1")["test"], 0.75);
@@ -212,11 +241,19 @@ fn chosen_runs_are_laid_over_each_other() {
         }
     });
     let ids = ["a-1", "b-1"].map(|name| live.listed(name)["id"].as_str().unwrap().to_string());
-    let shown = live.events(&format!("?show={},{},unknown", ids[0], ids[1])).shown(|_| true);
+    let shown = live
+        .events(&format!("?show={},{},unknown", ids[0], ids[1]))
+        .shown(|_| true);
     assert_eq!(shown["ids"], json!(ids));
     let charts = shown["charts"].as_str().unwrap();
-    assert!(charts.contains("a-1, validation") && charts.contains("b-1, training"), "{charts}");
-    assert!(shown["figures"].as_str().unwrap().contains("stepladder resume"), "it was broken off");
+    assert!(
+        charts.contains("a-1, validation") && charts.contains("b-1, training"),
+        "{charts}"
+    );
+    assert!(
+        shown["figures"].as_str().unwrap().contains("stepladder resume"),
+        "it was broken off"
+    );
 }
 
 #[test]
@@ -233,11 +270,17 @@ fn a_training_is_asked_by_those_who_have_the_token() {
     for wrong in ["", "secre", "Secret", "secrets"] {
         assert_eq!(live.ask_training(&id, wrong, stop).0, 401, "{wrong}");
     }
-    assert_eq!(live.ask_training(&id, TOKEN, "{\"request\":\"explode\"}"), (400, "bad_request".into()));
+    assert_eq!(
+        live.ask_training(&id, TOKEN, "{\"request\":\"explode\"}"),
+        (400, "bad_request".into())
+    );
     assert_eq!(live.ask_training(&id, TOKEN, &" ".repeat(5000)).0, 400);
     assert_eq!(live.ask_training("unknown", TOKEN, stop), (404, "no_run".into()));
     let idle = live.listed("idle-1")["id"].as_str().unwrap().to_string();
-    assert_eq!(live.ask_training(&idle, TOKEN, stop), (409, "not_training".into()));
+    assert_eq!(
+        live.ask_training(&idle, TOKEN, stop),
+        (409, "not_training".into())
+    );
     assert!(!asked.exists() && !live.run("idle-1/request.json").exists());
     let mut events = live.events("");
     assert_eq!(live.ask_training(&id, TOKEN, stop).0, 202);
@@ -261,8 +304,14 @@ fn other_hosts_and_other_pages_are_refused() {
     assert_eq!(status("DELETE /v1/runs", &["Authorization: Bearer secret"]), 405);
     let (status, head, body) = live.ask("GET /", &[], "");
     assert_eq!(status, 200);
-    assert!(head.contains("frame-ancestors 'none'") && head.contains("no-referrer"), "{head}");
-    assert!(body.contains("script-src 'self'") && !body.contains(TOKEN), "{body}");
+    assert!(
+        head.contains("frame-ancestors 'none'") && head.contains("no-referrer"),
+        "{head}"
+    );
+    assert!(
+        body.contains("script-src 'self'") && !body.contains(TOKEN),
+        "{body}"
+    );
     let (status, head, _) = live.ask("GET /live.js", &[], "");
     assert!(status == 200 && head.contains("text/javascript"), "{head}");
 }
@@ -274,7 +323,11 @@ fn directories_from_anywhere_are_survived_and_escaped() {
         begun(&run, u64::MAX);
         let config = json!({ "model": "</script><script>alert(2)</script>", "epochs": u64::MAX, "batch_size": 0, "data": {} });
         std::fs::write(run.join("config.json"), config.to_string()).unwrap();
-        std::fs::write(run.join("epochs.jsonl"), "{\"epoch\":18446744073709551615,\"loss\":1e38}\nnull\n[[[[").unwrap();
+        std::fs::write(
+            run.join("epochs.jsonl"),
+            "{\"epoch\":18446744073709551615,\"loss\":1e38}\nnull\n[[[[",
+        )
+        .unwrap();
         std::fs::write(run.join("steps.jsonl"), format!("{}\n", "[".repeat(200_000))).unwrap();
         std::fs::write(run.join("summary.json"), "\u{feff}{}").unwrap();
         let odd = folder.join("odd");
@@ -286,15 +339,23 @@ fn directories_from_anywhere_are_survived_and_escaped() {
             std::fs::create_dir(&pipes).unwrap();
             begun(&pipes, 5);
             for name in ["steps.jsonl", "epochs.jsonl", "summary.json", "request.json"] {
-                let made = std::process::Command::new("mkfifo").arg(pipes.join(name)).status();
+                let made = std::process::Command::new("mkfifo")
+                    .arg(pipes.join(name))
+                    .status();
                 assert!(made.unwrap().success());
             }
         }
     });
-    let id = live.listed("<img src=x onerror=alert(1)>")["id"].as_str().unwrap().to_string();
+    let id = live.listed("<img src=x onerror=alert(1)>")["id"]
+        .as_str()
+        .unwrap()
+        .to_string();
     let shown = live.events(&format!("?show={id}")).shown(|_| true);
     for markup in ["figures", "charts", "epochs"].map(|key| shown[key].as_str().unwrap()) {
-        assert!(!markup.contains("<script") && !markup.contains("<img"), "{markup}");
+        assert!(
+            !markup.contains("<script") && !markup.contains("<img"),
+            "{markup}"
+        );
     }
     assert!(shown["figures"].as_str().unwrap().contains("&lt;/script&gt;"));
     assert_eq!(live.runs().len(), if cfg!(unix) { 2 } else { 1 });

@@ -60,7 +60,12 @@ impl Watch {
         let until = Instant::now() + Duration::from_secs(60);
         loop {
             let (_, document) = self.ask("GET /v1/runs", "");
-            let found = document["runs"].as_array().unwrap().iter().find(|run| is(run)).cloned();
+            let found = document["runs"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|run| is(run))
+                .cloned();
             if let Some(run) = found {
                 return run;
             }
@@ -83,8 +88,23 @@ fn a_watched_training_takes_checkpoints_and_stops_on_request() {
     // A page may be there before the first run.
     let watch = Watch::start(&place);
     assert_eq!(watch.ask("GET /v1/runs", "").1["runs"], Value::Array(vec![]));
-    let long = ["train", "--size", "32", "--epochs", "2000", "--checkpoint-every", "3600", "--json"];
-    let training = place.command(&long).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let patient = [
+        "--set",
+        "early_stopping.patience=100000",
+        "--checkpoint-every",
+        "3600",
+    ];
+    let long = [
+        &["train", "--size", "32", "--epochs", "20000", "--json"][..],
+        &patient,
+    ]
+    .concat();
+    let training = place
+        .command(&long)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let run = watch.run(|run| run["state"] == "training" && run["epoch"].as_u64() > Some(0));
     let path = format!("POST /v1/runs/{}/request", run["id"].as_str().unwrap());
     let folder = place.path("runs").join(run["name"].as_str().unwrap());

@@ -61,7 +61,10 @@ pub(crate) enum ExportFormat {
 impl ExportFormat {
     /// Whether it is of the figures of a run, not of its model.
     pub fn is_figures(self) -> bool {
-        matches!(self, ExportFormat::Csv | ExportFormat::Tensorboard | ExportFormat::Mlflow)
+        matches!(
+            self,
+            ExportFormat::Csv | ExportFormat::Tensorboard | ExportFormat::Mlflow
+        )
     }
 
     /// Its name on the command line.

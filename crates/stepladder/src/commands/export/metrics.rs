@@ -26,7 +26,11 @@ pub(super) fn export(arguments: &ExportArguments, output: &Output) -> anyhow::Re
         ExportFormat::Tensorboard => {
             let folder = folder("tensorboard");
             write_events(&run.epochs, &run.steps()?, started, &folder)?;
-            line("events", &folder, "loss, accuracy and learning rate of each step and epoch");
+            line(
+                "events",
+                &folder,
+                "loss, accuracy and learning rate of each step and epoch",
+            );
             output.hint(&format!("tensorboard --logdir {}", folder.display()));
             folder
         }
