@@ -181,8 +181,12 @@ impl Watched {
     fn find(&mut self) -> bool {
         let found = search::runs(&self.roots);
         let before = self.runs.len();
-        let there: HashSet<&Path> = found.iter().map(|found| found.path.as_path()).collect();
-        self.runs.retain(|(_, view)| there.contains(view.path.as_path()));
+        let there: HashMap<&Path, _> = found
+            .iter()
+            .map(|found| (found.path.as_path(), found.made))
+            .collect();
+        self.runs
+            .retain(|(run, view)| there.get(view.path.as_path()) == Some(&run.made()));
         let mut changed = self.runs.len() != before;
         let known: HashSet<PathBuf> = self.runs.iter().map(|(_, view)| view.path.clone()).collect();
         for found in found.iter().filter(|found| !known.contains(&found.path)) {

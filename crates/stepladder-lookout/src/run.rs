@@ -150,6 +150,7 @@ impl RunView {
 /// A run that is looked at again and again.
 pub(crate) struct WatchedRun {
     directory: RunDirectory,
+    made: Option<SystemTime>,
     view: RunView,
     epochs: Followed,
     steps: Followed,
@@ -182,8 +183,14 @@ impl WatchedRun {
             steps: Followed::new(directory.steps()),
             pace: Pace::default(),
             counted: false,
+            made: found.made,
             directory,
         }
+    }
+
+    /// When it was begun.
+    pub fn made(&self) -> Option<SystemTime> {
+        self.made
     }
 
     /// How it was at the last look.
@@ -331,6 +338,7 @@ mod tests {
         let found = Found {
             path: folder.path().to_path_buf(),
             name: "a".into(),
+            made: None,
         };
         (folder, WatchedRun::new(&found))
     }

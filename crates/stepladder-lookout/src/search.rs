@@ -1,6 +1,8 @@
 //! Which directories are runs: those that were named, and those in folders that were named, such as `runs`, a climb, or a folder of climbs.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A run has it from before its first step.
 const MARK: &str = "config.json";
@@ -14,15 +16,17 @@ pub(crate) const MOST_RUNS: usize = 2_000;
 pub(crate) struct Found {
     pub path: PathBuf,
     pub name: String,
+    /// When it was begun: a directory that was made anew is another run.
+    pub made: Option<SystemTime>,
 }
 
 /// The runs in `roots`, at most [`MOST_RUNS`], in the order of their names.
 pub(crate) fn runs(roots: &[PathBuf]) -> Vec<Found> {
     let mut found = Vec::new();
     for root in roots {
-        if is_run(root) {
+        if let Some(mark) = mark(root) {
             let name = root.file_name().unwrap_or(root.as_os_str()).to_string_lossy();
-            add(&mut found, root.clone(), name.into_owned());
+            add(&mut found, root.clone(), name.into_owned(), &mark);
         } else {
             below(root, "", 2, &mut found);
         }
@@ -43,22 +47,25 @@ fn below(folder: &Path, prefix: &str, depth: usize, found: &mut Vec<Found>) {
             continue;
         }
         let name = format!("{prefix}{name}");
-        if is_run(&entry.path()) {
-            add(found, entry.path(), name);
+        if let Some(mark) = mark(&entry.path()) {
+            add(found, entry.path(), name, &mark);
         } else if depth > 1 {
             below(&entry.path(), &format!("{name}/"), depth - 1, found);
         }
     }
 }
 
-fn add(found: &mut Vec<Found>, path: PathBuf, name: String) {
+fn add(found: &mut Vec<Found>, path: PathBuf, name: String, mark: &Metadata) {
     if found.len() < MOST_RUNS {
-        found.push(Found { path, name });
+        let made = mark.modified().ok();
+        found.push(Found { path, name, made });
     }
 }
 
-fn is_run(folder: &Path) -> bool {
-    folder.join(MARK).metadata().is_ok_and(|mark| mark.is_file())
+/// What makes `folder` a run, if it is one.
+fn mark(folder: &Path) -> Option<Metadata> {
+    let mark = folder.join(MARK).metadata().ok()?;
+    mark.is_file().then_some(mark)
 }
 
 #[cfg(test)]

@@ -378,3 +378,23 @@ fn tokens_are_long_and_differ() {
     let [one, other] = [new_token().unwrap(), new_token().unwrap()];
     assert!(one.len() == 32 && one != other);
 }
+
+#[test]
+fn a_directory_that_is_made_anew_is_another_run() {
+    let live = Live::start(|folder| {
+        begun(&folder.join("a-1"), 1);
+        std::fs::write(folder.join("a-1/summary.json"), "{\"outcome\":\"finished\"}").unwrap();
+    });
+    assert_eq!(live.listed("a-1")["state"], "finished");
+    std::fs::remove_dir_all(live.run("a-1")).unwrap();
+    begun(&live.run("a-1"), 2);
+    let until = Instant::now() + Duration::from_secs(20);
+    while live
+        .runs()
+        .iter()
+        .all(|run| run["started"] != 2 || run["state"] != "broken_off")
+    {
+        assert!(Instant::now() < until, "{:?}", live.runs());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
