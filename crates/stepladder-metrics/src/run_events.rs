@@ -5,13 +5,19 @@
 
 use crate::MetricsError;
 use crate::event_file::EventFile;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use stepladder_train::{EpochRecord, StepRecord};
+use stepladder_train::{EpochRecord, RunDirectory, StepRecord};
 
 /// How long a value may wait in memory.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Bytes at the end of a log that its last record is in.
+const LAST: u64 = 4 << 10;
 
 /// The event files of a training, written while it runs.
 #[derive(Debug)]
@@ -28,13 +34,35 @@ pub struct TrainingEvents {
 }
 
 impl TrainingEvents {
-    /// Begins files in the run's folder `tensorboard`, for a training that goes on after `step` steps.
+    /// Begins files in the run's folder `tensorboard`, for a training that begins.
     ///
     /// # Errors
     ///
     /// The folder cannot be written to.
-    pub fn begin(run: &Path, step: u64) -> Result<TrainingEvents, MetricsError> {
-        TrainingEvents::begin_in(&TrainingEvents::folder(run), step)
+    pub fn begin(run: &Path) -> Result<TrainingEvents, MetricsError> {
+        TrainingEvents::begin_in(&TrainingEvents::folder(run), 0)
+    }
+
+    /// Begins files for a training that goes on after `steps` steps, with its last epoch ended or not. The run's logs must be cut to that
+    /// place already.
+    ///
+    /// What earlier files say of the last step is taken back, too, and said again: they may have the figures of an epoch there that the
+    /// checkpoint does not know of.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be written to.
+    pub fn resume(run: &RunDirectory, steps: u64, ended: bool) -> Result<TrainingEvents, MetricsError> {
+        let folder = TrainingEvents::folder(run.path());
+        let mut events = TrainingEvents::begin_in(&folder, steps.saturating_sub(1))?;
+        if let Some(step) = last_line::<StepRecord>(&run.steps()) {
+            events.step_at(&step, now());
+            if ended && let Some(epoch) = last_line::<EpochRecord>(&run.epochs()) {
+                events.epoch_at(&epoch, now())?;
+            }
+        }
+        events.flush()?;
+        Ok(events)
     }
 
     fn begin_in(folder: &Path, step: u64) -> Result<TrainingEvents, MetricsError> {
@@ -157,6 +185,17 @@ pub fn write_events(
     events.flush()
 }
 
+/// The last record of a log; `None` where there is none.
+fn last_line<T: DeserializeOwned>(log: &Path) -> Option<T> {
+    let mut file = File::open(log).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LAST))).ok()?;
+    let mut end = Vec::new();
+    file.take(LAST).read_to_end(&mut end).ok()?;
+    let line = end.trim_ascii_end().rsplit(|&byte| byte == b'\n').next()?;
+    serde_json::from_slice(line).ok()
+}
+
 /// Seconds since 1970.
 fn now() -> f64 {
     SystemTime::now()
@@ -194,50 +233,79 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_training_that_goes_on_leaves_each_value_once() {
-        let run = tempfile::tempdir().unwrap();
-        let mut events = TrainingEvents::begin(run.path(), 0).unwrap();
-        for n in 0..3 {
-            events.step(&step(n, 1)).unwrap();
+    /// A run whose logs have two epochs of three steps, as far as `steps` steps.
+    fn logs(steps: u64) -> (tempfile::TempDir, RunDirectory) {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::open(folder.path());
+        cut(&run, steps, (steps / 3) as usize);
+        (folder, run)
+    }
+
+    fn cut(run: &RunDirectory, steps: u64, epochs: usize) {
+        let lines = |records: Vec<String>| records.iter().map(|line| format!("{line}\n")).collect::<String>();
+        let steps = (0..steps).map(|n| serde_json::to_string(&step(n, n as usize / 3 + 1)).unwrap());
+        let epochs = (1..=epochs).map(|n| serde_json::to_string(&epoch(n, Some(n as f32))).unwrap());
+        std::fs::write(run.steps(), lines(steps.collect())).unwrap();
+        std::fs::write(run.epochs(), lines(epochs.collect())).unwrap();
+    }
+
+    fn train(events: &mut TrainingEvents, steps: std::ops::Range<u64>) {
+        for n in steps {
+            events.step(&step(n, n as usize / 3 + 1)).unwrap();
+            if n % 3 == 2 {
+                let of = n as usize / 3 + 1;
+                events.epoch(&epoch(of, Some(of as f32))).unwrap();
+            }
         }
-        events.epoch(&epoch(1, Some(1.0))).unwrap();
-        for n in 3..6 {
-            events.step(&step(n, 2)).unwrap();
-        }
-        events.epoch(&epoch(2, Some(2.0))).unwrap();
-        drop(events);
-        // Killed after the record of epoch 2, before its checkpoint: goes on after step 4.
-        let mut events = TrainingEvents::begin(run.path(), 5).unwrap();
-        events.step(&step(5, 2)).unwrap();
-        events.epoch(&epoch(2, Some(2.0))).unwrap();
-        drop(events);
-        let of = |part: &str, tag: &str| -> Vec<(u64, f32)> {
-            let read = read_scalars(&TrainingEvents::folder(run.path()).join(part)).unwrap();
-            let values = read.into_iter().filter(|scalar| scalar.tag == tag);
-            values.map(|scalar| (scalar.step, scalar.value)).collect()
-        };
-        assert_eq!(
-            of("train", "batch_loss"),
-            (0..6).map(|n| (n, n as f32)).collect::<Vec<_>>()
-        );
-        assert_eq!(of("train", "epoch_loss"), [(2, 10.0), (5, 20.0)]);
-        assert_eq!(of("validation", "epoch_loss"), [(2, 1.0), (5, 2.0)]);
+        events.flush().unwrap();
+    }
+
+    fn values(run: &RunDirectory, part: &str, tag: &str) -> Vec<(u64, f32)> {
+        let read = read_scalars(&TrainingEvents::folder(run.path()).join(part)).unwrap();
+        let values = read.into_iter().filter(|scalar| scalar.tag == tag);
+        values.map(|scalar| (scalar.step, scalar.value)).collect()
     }
 
     #[test]
-    fn a_checkpoint_at_an_epochs_end_keeps_its_figures() {
-        let run = tempfile::tempdir().unwrap();
-        let mut events = TrainingEvents::begin(run.path(), 0).unwrap();
+    fn a_training_that_goes_on_from_anywhere_leaves_each_value_once() {
+        for at in 1..=6_u64 {
+            // After the last step of an epoch, it may have ended or not when the checkpoint was taken.
+            for ended in [false, true] {
+                if ended && at % 3 != 0 {
+                    continue;
+                }
+                let (_folder, run) = logs(6);
+                train(&mut TrainingEvents::begin(run.path()).unwrap(), 0..6);
+                let epochs = at as usize / 3 - usize::from(at % 3 == 0 && !ended);
+                cut(&run, at, epochs);
+                let mut events = TrainingEvents::resume(&run, at, ended).unwrap();
+                if at % 3 == 0 && !ended {
+                    let of = at as usize / 3;
+                    events.epoch(&epoch(of, Some(of as f32))).unwrap();
+                }
+                train(&mut events, at..6);
+                let steps: Vec<(u64, f32)> = (0..6).map(|n| (n, n as f32)).collect();
+                assert_eq!(values(&run, "train", "batch_loss"), steps, "from {at}, {ended}");
+                assert_eq!(
+                    values(&run, "train", "epoch_loss"),
+                    [(2, 10.0), (5, 20.0)],
+                    "from {at}, {ended}"
+                );
+                assert_eq!(
+                    values(&run, "validation", "epoch_loss"),
+                    [(2, 1.0), (5, 2.0)],
+                    "from {at}, {ended}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_validation_part_there_is_no_folder_of_it() {
+        let (_folder, run) = logs(0);
+        let mut events = TrainingEvents::begin(run.path()).unwrap();
         events.step(&step(0, 1)).unwrap();
         events.epoch(&epoch(1, None)).unwrap();
-        TrainingEvents::begin(run.path(), 1).unwrap();
-        let folder = TrainingEvents::folder(run.path());
-        let read = read_scalars(&folder.join("train")).unwrap();
-        assert!(read.iter().any(|scalar| scalar.tag == "epoch_loss"));
-        assert!(
-            !folder.join("validation").exists(),
-            "there was no validation part"
-        );
+        assert!(!TrainingEvents::folder(run.path()).join("validation").exists());
     }
 }

@@ -2,7 +2,6 @@
 //! type next.
 
 use super::{Dashboard, Output, ProgressBar, bytes, count, duration, interval, percent, profile_table};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,9 +40,9 @@ pub(crate) struct TrainingView<'a> {
 struct Events {
     /// Whether they are wanted, even where an earlier sitting did not write them.
     wanted: bool,
-    run: Option<PathBuf>,
-    /// The step that this sitting begins at.
-    from: u64,
+    run: Option<RunDirectory>,
+    /// Where this sitting goes on: the steps before it, and whether the last epoch had ended.
+    from: Option<(u64, bool)>,
     files: Option<TrainingEvents>,
 }
 
@@ -56,7 +55,10 @@ impl Events {
         let Some(run) = &self.run else { return Ok(()) };
         let files = match &mut self.files {
             Some(files) => files,
-            none => none.insert(TrainingEvents::begin(run, self.from)?),
+            none => none.insert(match self.from {
+                Some((steps, ended)) => TrainingEvents::resume(run, steps, ended)?,
+                None => TrainingEvents::begin(run.path())?,
+            }),
         };
         write(files)
     }
@@ -337,7 +339,7 @@ impl Observer for TrainingView<'_> {
         let mut events = self.events();
         // A run that has such files goes on with them.
         if events.wanted || TrainingEvents::folder(run.path()).is_dir() {
-            events.run = Some(run.path().to_path_buf());
+            events.run = Some(run.clone());
         }
     }
 
@@ -345,7 +347,7 @@ impl Observer for TrainingView<'_> {
         if let Ok(mut started) = self.started.lock() {
             *started = Some((Instant::now(), place.epoch as f64));
         }
-        self.events().from = place.step;
+        self.events().from = Some((place.step, place.batch == 0));
         self.note(&match place.ended {
             Some(_) => "training was done; the figures are next".to_string(),
             None => format!(
