@@ -62,10 +62,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         run = Path(place) / "run"
         quiet = {"cwd": place, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        train = [program, "train", "--size", "32", "--epochs", "30", "--batch", "16", "--checkpoint-every", "0.5",
-                 "--tensorboard", "--out", "run"]
+        train = [program, "train", "--size", "32", "--epochs", "80", "--batch", "16", "--checkpoint-every", "0.5",
+                 "--set", "early_stopping.patience=1000", "--tensorboard", "--out", "run"]
         # Stopped, then killed: the last one leaves more values than its checkpoint knows of.
-        for wait, sign in [(3, signal.SIGINT), (3, signal.SIGKILL)]:
+        for wait, sign in [(2, signal.SIGINT), (2, signal.SIGKILL)]:
             training = subprocess.Popen(train, **quiet)
             time.sleep(wait)
             training.send_signal(sign)
@@ -77,6 +77,8 @@ def main() -> None:
         check_events(run, Path(place) / "exported-tensorboard")
         check_mlflow(run, Path(place) / "exported-mlflow")
         sittings = len(list((run / "tensorboard" / "train").iterdir()))
+        if sittings < 3:
+            sys.exit(f"the training was over after {sittings} sittings; give it more --epochs")
     print(f"TensorBoard and MLflow read what the run's logs say, over {sittings} sittings")
 
 

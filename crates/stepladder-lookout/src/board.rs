@@ -1,7 +1,7 @@
 //! The board: all runs as they were at the last look, kept up to date by a thread of its own.
 //!
 //! Runs in training and runs that a page shows are looked at closely and often; the others, and the folders for new ones, now and then, so
-//! that looking costs a training nothing that can be measured.
+//! that looking costs a training little.
 
 use crate::run::{RunView, WatchedRun};
 use crate::search::{self, Found};

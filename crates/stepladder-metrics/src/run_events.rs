@@ -10,11 +10,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use stepladder_train::{EpochRecord, RunDirectory, StepRecord};
-
-/// How long a value may wait in memory.
-const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Bytes at the end of a log that its last record is in.
 const LAST: u64 = 4 << 10;
@@ -30,7 +27,6 @@ pub struct TrainingEvents {
     from: u64,
     /// The last step.
     step: u64,
-    flushed: Instant,
 }
 
 impl TrainingEvents {
@@ -72,7 +68,6 @@ impl TrainingEvents {
             folder: folder.to_path_buf(),
             from: step,
             step: step.saturating_sub(1),
-            flushed: Instant::now(),
         })
     }
 
@@ -88,10 +83,8 @@ impl TrainingEvents {
     /// The file cannot be written to.
     pub fn step(&mut self, record: &StepRecord) -> Result<(), MetricsError> {
         self.step_at(record, now());
-        if self.flushed.elapsed() >= FLUSH_INTERVAL {
-            self.flush()?;
-        }
-        Ok(())
+        // At once: a checkpoint may follow, and a kill, and a sitting that goes on from there says no earlier steps again.
+        self.flush()
     }
 
     /// An epoch is done.
@@ -149,7 +142,6 @@ impl TrainingEvents {
     ///
     /// The files cannot be written to.
     pub fn flush(&mut self) -> Result<(), MetricsError> {
-        self.flushed = Instant::now();
         self.train.flush()?;
         self.validation.as_mut().map_or(Ok(()), EventFile::flush)
     }

@@ -1,5 +1,5 @@
 //! What others ask of a training while it runs: `request.json` in its directory, written whole by whoever asks (`watch` does),
-//! and taken up between two steps. A training looks for it twice a second at most, which costs it nothing that can be measured.
+//! and taken up between two steps. A training looks for it twice a second at most.
 
 use crate::error::TrainError;
 use crate::run_directory::RunDirectory;
