@@ -6,6 +6,8 @@ mod inspect;
 mod plan;
 mod report;
 mod serve;
+mod shown;
+mod watch;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -18,6 +20,8 @@ pub(crate) use inspect::InspectArguments;
 pub(crate) use plan::PlanArguments;
 pub(crate) use report::ReportArguments;
 pub(crate) use serve::ServeArguments;
+pub(crate) use shown::{ShownArguments, ShownTrainArguments};
+pub(crate) use watch::WatchArguments;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
 #[derive(Debug, Parser)]
@@ -36,7 +40,7 @@ pub(crate) enum Command {
     /// Look a data set over: duplicates, leaks, contradictory labels, damage, imbalance
     Inspect(InspectArguments),
     /// Train a model on photos and leave everything in a run directory
-    Train(TrainArguments),
+    Train(ShownTrainArguments),
     /// Go on with a training that was stopped, killed or cut off, as if nothing had happened
     Resume(ResumeArguments),
     /// Say what a training would take: memory, time, disk
@@ -47,10 +51,12 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Say what is on photos
     Predict(PredictArguments),
-    /// Write a trained model for other programs: ONNX, safetensors, Keras and PyTorch
+    /// Write a trained model for other programs: ONNX, safetensors, Keras and PyTorch; or its figures: CSV, TensorBoard, MLflow
     Export(ExportArguments),
     /// Answer about photos over HTTP, with a page to try it in a browser
     Serve(ServeArguments),
+    /// Watch trainings on a live page: curves as they come, a list of runs, buttons to stop
+    Watch(WatchArguments),
     /// Train rung after rung on the same photos, and say what each change was worth
     Climb(ClimbArguments),
     /// Write a run or a climb as one page: curves, mistakes, calibration, where the model looks
@@ -179,6 +185,9 @@ pub(crate) struct ResumeArguments {
     /// Threads that compute and load [default: one for each core]; the result does not depend on it
     #[arg(long)]
     pub threads: Option<usize>,
+
+    #[command(flatten)]
+    pub shown: ShownArguments,
 
     #[command(flatten)]
     pub checkpoints: CheckpointArguments,

@@ -14,7 +14,9 @@ mod plan;
 mod predict;
 mod report;
 mod serve;
+mod server;
 mod train;
+mod watch;
 
 pub(crate) use bench::bench;
 pub(crate) use climb::climb;
@@ -30,6 +32,7 @@ pub(crate) use predict::predict;
 pub(crate) use report::report;
 pub(crate) use serve::serve;
 pub(crate) use train::{resume, train};
+pub(crate) use watch::watch;
 
 use crate::arguments::{CacheArguments, DataArguments};
 use anyhow::Context;

@@ -52,6 +52,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
         Command::Predict(arguments) => commands::predict(arguments, output),
         Command::Export(arguments) => commands::export(arguments, output),
         Command::Serve(arguments) => commands::serve(arguments, output),
+        Command::Watch(arguments) => commands::watch(arguments, output),
         Command::Climb(arguments) => commands::climb(arguments, output),
         Command::Compare(arguments) => commands::compare(arguments, output),
         Command::Models(arguments) => commands::models(arguments, output),
