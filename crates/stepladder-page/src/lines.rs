@@ -163,9 +163,9 @@ impl Scale {
         points.collect::<Vec<_>>().join(" ")
     }
 
-    /// Three to seven round values.
+    /// Two to seven round values.
     fn ticks(&self) -> Vec<f64> {
-        let rough = (self.high - self.low) / 4.0;
+        let rough = (self.high - self.low) / 6.0;
         let unit = 10.0_f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * unit);
         let step = step
@@ -232,7 +232,9 @@ mod tests {
     #[test]
     fn ticks_are_round_and_no_two_of_twelve_lines_look_the_same() {
         let scale = |low: f64, high: f64| Scale { low, high, last: 40 };
-        for (found, expected) in scale(0.48, 1.43).ticks().into_iter().zip([0.5, 1.0]) {
+        let found = scale(0.48, 1.43).ticks();
+        assert_eq!(found.len(), 5, "{found:?}");
+        for (found, expected) in found.into_iter().zip([0.6, 0.8, 1.0, 1.2, 1.4]) {
             assert!((found - expected).abs() < 1e-9);
         }
         assert_eq!(scale(0.0, 1.0).numbers(), [5, 10, 15, 20, 25, 30, 35, 40]);

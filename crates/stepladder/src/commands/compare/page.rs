@@ -76,7 +76,8 @@ fn curves(compared: &RunComparison) -> Markup {
             .collect()
     };
 
-    let kinds: [(&str, Vec<Line>, fn(f64) -> String); 4] = [
+    type Drawing = (&'static str, Vec<Line>, fn(f64) -> String);
+    let kinds: [Drawing; 4] = [
         (
             "Validation accuracy",
             of(|curves| known(&curves.val_accuracy)),
