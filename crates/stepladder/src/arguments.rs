@@ -1,6 +1,7 @@
 //! What a user can type. Nothing here decides anything: defaults that need thought are the commands' business.
 
 mod controls;
+mod explain;
 mod export;
 mod inspect;
 mod plan;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use stepladder_nn::Device;
 
 pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
+pub(crate) use explain::ExplainArguments;
 pub(crate) use export::{ExportArguments, ExportFormat, ExportInput};
 pub(crate) use inspect::InspectArguments;
 pub(crate) use plan::PlanArguments;
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Say what is on photos
     Predict(PredictArguments),
+    /// Say why: probabilities, a picture of where the model looks, the most similar training photos
+    Explain(ExplainArguments),
     /// Write a trained model for other programs: ONNX, safetensors, Keras and PyTorch; or its figures: CSV, TensorBoard, MLflow
     Export(ExportArguments),
     /// Answer about photos over HTTP, with a page to try it in a browser
@@ -391,6 +395,10 @@ pub(crate) struct CompareArguments {
     /// Print all tables in Markdown
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
+
+    /// Write a page with the tables and the curves over each other, too; an older one is replaced
+    #[arg(long, value_name = "PAGE.html")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

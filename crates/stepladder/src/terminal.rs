@@ -4,7 +4,7 @@
 //! Nothing needs color to be understood, and `NO_COLOR` is respected.
 
 mod climb;
-mod comparison;
+pub(crate) mod comparison;
 mod dashboard;
 mod inspection;
 mod ladder;
