@@ -2,9 +2,11 @@
 
 use maud::{Markup, html};
 
-/// A chart `width` by `height` units large. `spoken` is what a reader who cannot see it is told; `heads` and `rows` are its numbers.
+/// A chart `width` by `height` units large, `narrow` or `wide` on the page. `spoken` is what a reader who cannot see it is told; `heads` and `rows` are its numbers.
+#[allow(clippy::too_many_arguments, reason = "the parts of a figure, each once")]
 pub(crate) fn figure(
     caption: &str,
+    class: &str,
     spoken: &str,
     [width, height]: [f64; 2],
     drawing: Markup,
@@ -15,7 +17,7 @@ pub(crate) fn figure(
     html! {
         figure class="chart" {
             figcaption { (caption) }
-            svg viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(spoken) { (drawing) }
+            svg class=(class) viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(spoken) { (drawing) }
             (legend)
             details {
                 summary { "Numbers: " (caption) }

@@ -23,6 +23,7 @@ pub fn run_page(report: &RunReport) -> String {
     let mut page = Page::new(Kind::File, format!("{}, seed {}", summary.model, summary.seed))
         .lead(accuracy::lead(report))
         .style(stepladder_chart::STYLE)
+        .style(stepladder_page::lines::STYLE)
         .style(STYLE)
         .section("result", "Result", accuracy::result(report))
         .section("curves", "How it was learned", training::curves(report));

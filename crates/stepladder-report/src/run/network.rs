@@ -1,6 +1,6 @@
 //! The network, layer by layer.
 
-use super::accuracy::{grouped, percent};
+use super::accuracy::grouped;
 use crate::facts::RunReport;
 use maud::{Markup, html};
 use stepladder_page::element::table;
@@ -19,7 +19,7 @@ pub(super) fn network(report: &RunReport) -> Markup {
         .map(|layer| layer.multiply_adds)
         .sum::<u64>()
         .max(1);
-    let share = |part: u64, of: u64| html! { @if part > 0 { (bar(part as f64 / of as f64)) span class="soft" { (percent(part as f64 / of as f64)) } } };
+    let share = |part: u64, of: u64| html! { @if part > 0 { (bar(part as f64 / of as f64)) } };
     let rows: Vec<Vec<Markup>> = report
         .layers
         .iter()

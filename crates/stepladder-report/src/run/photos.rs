@@ -51,7 +51,7 @@ fn looks(answers: &[Answer]) -> Markup {
         .iter()
         .filter_map(|answer| Some((answer, answer.picture.as_ref()?, answer.look.as_ref()?)));
     html! {
-        p { "Yellow places spoke most for the answer (Grad-CAM, Selvaraju et al. 2017). A model that looks at the background has learned the background." }
+        p { "Red places spoke most for the answer, yellow ones less (Grad-CAM, Selvaraju et al. 2017). A model that looks at the background has learned the background." }
         (gallery(pictured.map(|(answer, picture, look)| html! {
             figure class="thumbnail" {
                 div class="pair" {
