@@ -226,6 +226,7 @@ impl WatchedRun {
         self.view.state = match outcome {
             Some(Outcome::Finished) => State::Finished,
             Some(Outcome::StoppedEarly) => State::StoppedEarly,
+            Some(Outcome::Stuck) => State::Stuck,
             _ if is_training => State::Training,
             Some(Outcome::Interrupted) => State::Stopped,
             None => State::BrokenOff,

@@ -12,6 +12,8 @@ pub enum State {
     Finished,
     /// Early stopping ended it.
     StoppedEarly,
+    /// Done: it stayed at chance, and was to stop then.
+    Stuck,
     /// Its user stopped it; it can go on.
     Stopped,
     /// Its process ended without a word; it can go on.
@@ -25,6 +27,7 @@ impl State {
             State::Training => "training",
             State::Finished => "finished",
             State::StoppedEarly => "stopped early",
+            State::Stuck => "stuck at chance",
             State::Stopped => "stopped, can go on",
             State::BrokenOff => "broken off, can go on",
         }
@@ -32,6 +35,6 @@ impl State {
 
     /// Whether there is nothing left to train.
     pub fn is_done(self) -> bool {
-        matches!(self, State::Finished | State::StoppedEarly)
+        matches!(self, State::Finished | State::StoppedEarly | State::Stuck)
     }
 }

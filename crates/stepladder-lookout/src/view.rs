@@ -183,6 +183,7 @@ fn state_class(state: State) -> &'static str {
         State::Training => "training",
         State::Finished => "finished",
         State::StoppedEarly => "stopped_early",
+        State::Stuck => "stuck",
         State::Stopped => "stopped",
         State::BrokenOff => "broken_off",
     }
