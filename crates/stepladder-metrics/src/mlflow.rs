@@ -82,9 +82,12 @@ pub fn write_mlflow(
     Ok(folder)
 }
 
+/// A figure of an epoch; none where the run has no such part.
+type Figure = fn(&EpochRecord) -> Option<f64>;
+
 /// Each metric with its lines: milliseconds since 1970, value, epoch.
 fn metrics(run: &RecordedRun, started: u64, ended: u64) -> Vec<(&'static str, String)> {
-    let figures: [(&str, fn(&EpochRecord) -> Option<f64>); 6] = [
+    let figures: [(&str, Figure); 6] = [
         ("loss", |epoch| Some(epoch.loss.into())),
         ("accuracy", |epoch| Some(epoch.accuracy.into())),
         ("val_loss", |epoch| epoch.val_loss.map(f64::from)),

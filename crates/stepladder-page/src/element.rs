@@ -89,7 +89,7 @@ pub fn gallery(thumbnails: impl IntoIterator<Item = Markup>) -> Markup {
 pub fn thumbnail(source: &str, alternative: &str, caption: Markup) -> Markup {
     html! {
         figure class="thumbnail" {
-            img src=(source) alt=(alternative) loading="lazy" decoding="async";
+            img src=(source) alt=(alternative) decoding="async";
             figcaption { (caption) }
         }
     }

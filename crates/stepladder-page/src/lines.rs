@@ -135,7 +135,7 @@ impl Scale {
         let (low, high) = match high - low {
             span if span > 0.0 && span.is_finite() => (low - 0.05 * span, high + 0.05 * span),
             _ if low.is_finite() => {
-                let room = (0.1 * low.abs()).max(0.5);
+                let room = if low == 0.0 { 0.5 } else { 0.1 * low.abs() };
                 (low - room, low + room)
             }
             _ => (0.0, 1.0),

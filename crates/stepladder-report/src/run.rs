@@ -15,7 +15,8 @@ use stepladder_page::{Kind, Page};
 const STYLE: &str = ".pair { display: flex; gap: .25rem; } .pair img { min-width: 0; }
 #mistakes .gallery, #unsure .gallery, #looks .gallery, #doubtful .gallery { grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); }
 #looks .gallery { grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); }
-details pre { overflow-x: auto; }";
+details pre { overflow-x: auto; }
+#network .bar { width: 6rem; }";
 
 /// The report as an HTML document.
 pub fn run_page(report: &RunReport) -> String {

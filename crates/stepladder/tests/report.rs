@@ -16,17 +16,31 @@ fn a_run_becomes_a_page_with_pictures() {
     let place = workplace();
     let reported = place.json(&["report", "run"]);
     assert_eq!(reported["report"], "run/report.html");
-    let photos = reported["run"]["answers"]["evaluation"]["images"].as_u64().unwrap();
+    let photos = reported["run"]["answers"]["evaluation"]["images"]
+        .as_u64()
+        .unwrap();
     assert_eq!(photos, 17, "test photos");
     let page = place.read("run/report.html");
     for section in [
-        "result", "curves", "confusion", "classes", "mistakes", "unsure", "calibration", "watch", "network", "making",
+        "result",
+        "curves",
+        "confusion",
+        "classes",
+        "mistakes",
+        "unsure",
+        "calibration",
+        "watch",
+        "network",
+        "making",
     ] {
         assert!(page.contains(&format!("id=\"{section}\"")), "{section}");
     }
     assert!(page.matches("data:image/jpeg;base64,").count() > 12, "pictures");
     assert!(page.len() < 5 << 20, "{} bytes", page.len());
-    assert!(!page.contains("src=\"http") && !page.contains("href=\"http"), "loads nothing");
+    assert!(
+        !page.contains("src=\"http") && !page.contains("href=\"http"),
+        "loads nothing"
+    );
     // A second report replaces the first, and is the same.
     place.json(&["report", "run", "--out", "again.html"]);
     assert_eq!(place.read("again.html"), page);
@@ -59,7 +73,11 @@ fn names_are_shown_and_never_run() {
         std::fs::write(path, text.replace("daisy", hostile)).unwrap();
     }
     // The model knows the old name: the report falls back to what the run wrote down.
-    std::fs::write(place.path("run/diagnoses.json"), format!("[{{\"seen\": \"{hostile}\"}}, 3]")).unwrap();
+    std::fs::write(
+        place.path("run/diagnoses.json"),
+        format!("[{{\"seen\": \"{hostile}\"}}, 3]"),
+    )
+    .unwrap();
     std::fs::remove_file(place.path("run/model.safetensors")).unwrap();
     assert!(place.run(&["report", "run"]).status.success());
     let page = place.read("run/report.html");
@@ -71,7 +89,15 @@ fn names_are_shown_and_never_run() {
 fn a_climb_becomes_a_page() {
     let place = Workplace::new();
     place.json(&[
-        "climb", "--rungs", "baseline,m3", "--size", "24", "--epochs", "1", "--into", "climb",
+        "climb",
+        "--rungs",
+        "baseline,m3",
+        "--size",
+        "24",
+        "--epochs",
+        "1",
+        "--into",
+        "climb",
     ]);
     let reported = place.json(&["report", "climb"]);
     assert_eq!(reported["climb"]["rungs"].as_array().unwrap().len(), 2);
