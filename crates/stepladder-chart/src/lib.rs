@@ -7,10 +7,12 @@ mod axis;
 mod confusion;
 mod figure;
 mod intervals;
+mod network;
 mod reliability;
 
 pub use confusion::confusion;
 pub use intervals::{Interval, intervals};
+pub use network::{Block, BlockKind, network};
 pub use reliability::{Bin, reliability};
 
 /// The styles of all charts, for a page that has some.

@@ -1,6 +1,7 @@
 //! The page of a run: what it reached, how it went, where it is wrong, how to make it again. One file for each group of sections.
 
 mod accuracy;
+mod data;
 mod making;
 mod network;
 mod photos;
@@ -16,7 +17,7 @@ const STYLE: &str = ".pair { display: flex; gap: .25rem; } .pair img { min-width
 #mistakes .gallery, #unsure .gallery, #looks .gallery, #doubtful .gallery { grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); }
 #looks .gallery { grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); }
 details pre { overflow-x: auto; }
-#network .bar { width: 6rem; }";
+#network .bar, #costs .bar, #data .bar { width: 6rem; } #data .gallery { grid-template-columns: repeat(auto-fill, 6rem); }";
 
 /// The report as an HTML document.
 pub fn run_page(report: &RunReport) -> String {
@@ -43,8 +44,12 @@ pub fn run_page(report: &RunReport) -> String {
     if let Some(answers) = &report.answers {
         page = page.section("calibration", "How sure it is", accuracy::calibration(answers));
     }
+    if let Some(data) = &report.data {
+        page = page.section("data", "The photos", data::data(report, data));
+    }
     page.section("watch", "What the watch saw", training::watch(report))
         .section("network", "The network", network::network(report))
+        .section("costs", "Time and memory", network::costs(report))
         .section("making", "How to make it again", making::making(report))
         .render()
 }

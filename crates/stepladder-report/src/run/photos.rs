@@ -80,6 +80,6 @@ fn caption(answer: &Answer) -> Markup {
 }
 
 /// The last part of a name: the folders before it are those of its class.
-fn tail(name: &str) -> &str {
+pub(super) fn tail(name: &str) -> &str {
     name.rsplit(['/', '\\']).next().unwrap_or(name)
 }

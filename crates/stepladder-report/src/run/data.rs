@@ -1,0 +1,59 @@
+//! The photos: how many of each class and part, and what is odd about them.
+
+use super::accuracy::grouped;
+use super::making::data_words;
+use super::photos::tail;
+use crate::facts::{DataFacts, FoundPhoto, RunReport};
+use maud::{Markup, html};
+use stepladder_inspection::Finding;
+use stepladder_page::element::{Weight, command, gallery, note, table, thumbnail};
+use stepladder_page::svg::bar;
+
+pub(super) fn data(report: &RunReport, data: &DataFacts) -> Markup {
+    let all = |class: &crate::facts::ClassCounts| class.train + class.validation + class.test;
+    let most = data.classes.iter().map(all).max().unwrap_or(0).max(1);
+    let rows: Vec<Vec<Markup>> = data
+        .classes
+        .iter()
+        .map(|class| {
+            let count = |photos: usize| html! { (grouped(photos as u64)) };
+            vec![
+                html! { (class.class) },
+                count(class.train),
+                count(class.validation),
+                count(class.test),
+                bar(all(class) as f64 / most as f64),
+            ]
+        })
+        .collect();
+    html! {
+        (table("Photos of each class", &["class", "training", "validation", "test", ""], &[false, true, true, true, false], &rows))
+        @if data.findings.is_empty() { (note(Weight::Good, "Nothing is odd about the photos.", html! {})) }
+        @for (finding, groups) in data.findings.iter().zip(&data.shown) { (found(finding, groups)) }
+        p { "All of it, with samples of each class:" }
+        (command(&format!("stepladder inspect{} --html", data_words(report))))
+    }
+}
+
+fn found(finding: &Finding, groups: &[Vec<FoundPhoto>]) -> Markup {
+    let weight = if finding.serious { Weight::Warning } else { Weight::Notice };
+    let left = finding.groups.len().saturating_sub(groups.len());
+    let details = html! {
+        p { (finding.advice) "." }
+        @if groups.iter().flatten().any(|photo| photo.picture.is_some()) {
+            @for group in groups { (gallery(group.iter().map(pictured))) }
+        } @else if !groups.is_empty() {
+            ul { @for photo in groups.iter().flatten() { li { (photo.file) ": " (photo.note) } } }
+        }
+        @if left > 0 { p class="soft" { "and " (left) " more" } }
+    };
+    note(weight, &finding.what, details)
+}
+
+fn pictured(photo: &FoundPhoto) -> Markup {
+    let caption = html! { (photo.note) br; span title=(photo.file) { (tail(&photo.file)) } };
+    match &photo.picture {
+        Some(picture) => thumbnail(picture, &photo.note, caption),
+        None => html! { p { (caption) } },
+    }
+}
