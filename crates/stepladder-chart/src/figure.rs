@@ -23,7 +23,7 @@ pub(crate) fn figure(
                 summary { "Numbers: " (caption) }
                 div class="scroll" role="region" aria-label={ (caption) ", numbers" } tabindex="0" {
                     table {
-                        thead { tr { @for head in heads { th scope="col" { (head) } } } }
+                        thead { tr { @for head in heads { @if head.is_empty() { td {} } @else { th scope="col" { (head) } } } } }
                         tbody { @for row in rows { tr { @for (at, cell) in row.iter().enumerate() {
                             @if at == 0 { th scope="row" { (cell) } } @else { td class="number" { (cell) } }
                         } } } }

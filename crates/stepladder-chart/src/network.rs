@@ -132,9 +132,18 @@ mod tests {
 
     #[test]
     fn branches_have_no_straight_line_between_them() {
-        let blocks = [block("one", &[]), block("left", &[0]), block("right", &[0]), block("sum", &[1, 2])];
+        let blocks = [
+            block("one", &[]),
+            block("left", &[0]),
+            block("right", &[0]),
+            block("sum", &[1, 2]),
+        ];
         let drawn = network("8 x 8 x 3", &blocks).into_string();
-        assert_eq!(drawn.matches("<path").count(), 2, "to the right branch, and from the left one");
+        assert_eq!(
+            drawn.matches("<path").count(),
+            2,
+            "to the right branch, and from the left one"
+        );
         assert_eq!(drawn.matches("<line").count(), 3);
     }
 }

@@ -52,7 +52,9 @@ pub(crate) fn data(photos: &OwnPhotos<'_>) -> DataFacts {
         .iter()
         .map(|finding| {
             let groups = finding.groups.iter().take(GROUPS);
-            groups.map(|group| group.iter().take(MEMBERS).map(found).collect()).collect()
+            groups
+                .map(|group| group.iter().take(MEMBERS).map(found).collect())
+                .collect()
         })
         .collect();
     DataFacts {

@@ -75,7 +75,9 @@ fn side(node: &Node, of: usize) -> f64 {
 fn kind(layer: &Layer) -> BlockKind {
     match layer {
         Layer::Conv2D(_) | Layer::SeparableConv2D(_) | Layer::DepthwiseConv2D(_) => BlockKind::Convolution,
-        Layer::MaxPooling2D(_) | Layer::AveragePooling2D(_) | Layer::GlobalAveragePooling2D => BlockKind::Pooling,
+        Layer::MaxPooling2D(_) | Layer::AveragePooling2D(_) | Layer::GlobalAveragePooling2D => {
+            BlockKind::Pooling
+        }
         Layer::Dense(_) => BlockKind::Dense,
         _ => BlockKind::Other,
     }
@@ -91,9 +93,18 @@ fn words(layer: &Layer) -> String {
         format!(" {} x {}{step}", size[0], size[1])
     };
     let (details, activation) = match layer {
-        Layer::Conv2D(conv) => (window(conv.kernel_size, conv.strides, [1, 1]), Some(conv.activation)),
-        Layer::SeparableConv2D(conv) => (window(conv.kernel_size, conv.strides, [1, 1]), Some(conv.activation)),
-        Layer::DepthwiseConv2D(conv) => (window(conv.kernel_size, conv.strides, [1, 1]), Some(conv.activation)),
+        Layer::Conv2D(conv) => (
+            window(conv.kernel_size, conv.strides, [1, 1]),
+            Some(conv.activation),
+        ),
+        Layer::SeparableConv2D(conv) => (
+            window(conv.kernel_size, conv.strides, [1, 1]),
+            Some(conv.activation),
+        ),
+        Layer::DepthwiseConv2D(conv) => (
+            window(conv.kernel_size, conv.strides, [1, 1]),
+            Some(conv.activation),
+        ),
         Layer::Dense(dense) => (String::new(), Some(dense.activation)),
         Layer::MaxPooling2D(pool) | Layer::AveragePooling2D(pool) => {
             (window(pool.pool_size, pool.strides, pool.pool_size), None)
@@ -102,7 +113,9 @@ fn words(layer: &Layer) -> String {
         Layer::Activation(activation) => return activation.name().to_string(),
         _ => (String::new(), None),
     };
-    let activation = activation.map(|activation| activation.name()).filter(|name| *name != "linear");
+    let activation = activation
+        .map(|activation| activation.name())
+        .filter(|name| *name != "linear");
     let activation = activation.map_or(String::new(), |name| format!(", {name}"));
     format!("{}{details}{activation}", layer.kind())
 }
@@ -125,7 +138,11 @@ mod tests {
             let blocks = blocks(&network);
             assert!(blocks.len() <= network.nodes.len());
             for (number, block) in blocks.iter().enumerate() {
-                assert!(block.inputs.iter().all(|&input| input < number), "{}: {block:?}", rung.name);
+                assert!(
+                    block.inputs.iter().all(|&input| input < number),
+                    "{}: {block:?}",
+                    rung.name
+                );
                 assert_eq!(block.inputs.is_empty(), number == 0, "{}: {block:?}", rung.name);
             }
         }
@@ -142,6 +159,10 @@ mod tests {
     #[test]
     fn normalization_and_activation_join_their_convolution() {
         let blocks = of("m6");
-        assert!(blocks.iter().any(|block| block.what.starts_with("Conv2D") && block.what.contains("BatchNormalization")));
+        assert!(
+            blocks
+                .iter()
+                .any(|block| block.what.starts_with("Conv2D") && block.what.contains("BatchNormalization"))
+        );
     }
 }

@@ -53,7 +53,7 @@ pub struct RunReport {
 }
 
 /// A layer of the network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerRow {
     /// Its name.
     pub name: String,

@@ -17,7 +17,7 @@ const STYLE: &str = ".pair { display: flex; gap: .25rem; } .pair img { min-width
 #mistakes .gallery, #unsure .gallery, #looks .gallery, #doubtful .gallery { grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); }
 #looks .gallery { grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); }
 details pre { overflow-x: auto; }
-#network .bar, #costs .bar, #data .bar { width: 6rem; } #data .gallery { grid-template-columns: repeat(auto-fill, 6rem); }";
+#network .bar, #costs .bar, #data .bar { width: 6rem; }";
 
 /// The report as an HTML document.
 pub fn run_page(report: &RunReport) -> String {

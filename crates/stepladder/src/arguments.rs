@@ -53,9 +53,9 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Say what is on photos
     Predict(PredictArguments),
-    /// Say why: probabilities, a picture of where the model looks, the most similar training photos
+    /// Say why: probabilities, where the model looks, the most similar training photos
     Explain(ExplainArguments),
-    /// Write a trained model for other programs: ONNX, safetensors, Keras and PyTorch; or its figures: CSV, TensorBoard, MLflow
+    /// Write a model for other programs (ONNX, Keras, PyTorch), or a run's figures (CSV, MLflow)
     Export(ExportArguments),
     /// Answer about photos over HTTP, with a page to try it in a browser
     Serve(ServeArguments),

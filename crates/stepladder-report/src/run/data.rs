@@ -6,7 +6,7 @@ use super::photos::tail;
 use crate::facts::{DataFacts, FoundPhoto, RunReport};
 use maud::{Markup, html};
 use stepladder_inspection::Finding;
-use stepladder_page::element::{Weight, command, gallery, note, table, thumbnail};
+use stepladder_page::element::{Weight, command, gallery, groups, note, table, thumbnail};
 use stepladder_page::svg::bar;
 
 pub(super) fn data(report: &RunReport, data: &DataFacts) -> Markup {
@@ -35,19 +35,28 @@ pub(super) fn data(report: &RunReport, data: &DataFacts) -> Markup {
     }
 }
 
-fn found(finding: &Finding, groups: &[Vec<FoundPhoto>]) -> Markup {
-    let weight = if finding.serious { Weight::Warning } else { Weight::Notice };
-    let left = finding.groups.len().saturating_sub(groups.len());
+fn found(finding: &Finding, shown: &[Vec<FoundPhoto>]) -> Markup {
+    let weight = if finding.serious {
+        Weight::Warning
+    } else {
+        Weight::Notice
+    };
+    let left = finding.groups.len().saturating_sub(shown.len());
+    let pictures = shown.iter().flatten();
     let details = html! {
-        p { (finding.advice) "." }
-        @if groups.iter().flatten().any(|photo| photo.picture.is_some()) {
-            @for group in groups { (gallery(group.iter().map(pictured))) }
-        } @else if !groups.is_empty() {
-            ul { @for photo in groups.iter().flatten() { li { (photo.file) ": " (photo.note) } } }
+        p { "What to do: " (finding.advice) "." }
+        @if pictures.clone().any(|photo| photo.picture.is_some()) {
+            @if shown.iter().any(|group| group.len() > 1) {
+                (groups(shown.iter().map(|group| (group.iter().map(pictured).collect(), html! {}))))
+            } @else {
+                (gallery(pictures.map(pictured)))
+            }
+        } @else if !shown.is_empty() {
+            ul { @for photo in pictures { li { (photo.file) ": " (photo.note) } } }
         }
         @if left > 0 { p class="soft" { "and " (left) " more" } }
     };
-    note(weight, &finding.what, details)
+    note(weight, &format!("{}.", finding.what), details)
 }
 
 fn pictured(photo: &FoundPhoto) -> Markup {

@@ -67,8 +67,14 @@ fn time(step: &StepCost, batch: usize) -> Markup {
 /// The layers that take time or memory. A layer that is computed with the one before it has its time there.
 fn table_of_costs(layers: &[LayerRow], step: Option<&StepCost>) -> Markup {
     let of = |layer: &LayerRow| layer.forward_seconds.unwrap_or(0.0) + layer.backward_seconds.unwrap_or(0.0);
-    let all: f64 = layers.iter().map(of).sum::<f64>() + step.map_or(0.0, |step| step.other_seconds);
-    let kept = layers.iter().map(|layer| layer.kept_bytes).sum::<u64>().max(1);
+    // The costliest fills its bar.
+    let slowest = layers.iter().map(of).fold(f64::MIN_POSITIVE, f64::max);
+    let largest = layers
+        .iter()
+        .map(|layer| layer.kept_bytes)
+        .max()
+        .unwrap_or(0)
+        .max(1);
     let rows: Vec<Vec<Markup>> = layers
         .iter()
         .filter(|layer| of(layer) > 0.0 || layer.kept_bytes > 0)
@@ -76,21 +82,36 @@ fn table_of_costs(layers: &[LayerRow], step: Option<&StepCost>) -> Markup {
             let mut row = vec![html! { (layer.name) }];
             if step.is_some() {
                 row.extend([layer.forward_seconds, layer.backward_seconds].map(|seconds| html! { @if let Some(seconds) = seconds { (milliseconds(seconds)) } }));
-                row.push(html! { @if of(layer) > 0.0 { (bar(of(layer) / all.max(f64::MIN_POSITIVE))) } });
+                row.push(html! { @if of(layer) > 0.0 { (bar(of(layer) / slowest)) } });
             }
             row.push(html! { @if layer.kept_bytes > 0 { (format!("{:.1}", layer.kept_bytes as f64 / f64::from(1 << 20))) } });
-            row.push(html! { @if layer.kept_bytes > 0 { (bar(layer.kept_bytes as f64 / kept as f64)) } });
+            row.push(html! { @if layer.kept_bytes > 0 { (bar(layer.kept_bytes as f64 / largest as f64)) } });
             row
         })
         .collect();
     let (heads, numeric): (&[&str], &[bool]) = match step {
         Some(_) => (
-            &["layer", "forward, ms", "backward, ms", "", "kept for the way back, MiB", ""],
+            &[
+                "layer",
+                "forward, ms",
+                "backward, ms",
+                "",
+                "kept for the way back, MiB",
+                "",
+            ],
             &[false, true, true, false, true, false],
         ),
-        None => (&["layer", "kept for the way back, MiB", ""], &[false, true, false]),
+        None => (
+            &["layer", "kept for the way back, MiB", ""],
+            &[false, true, false],
+        ),
     };
-    table("Time and memory of a training step, by layer", heads, numeric, &rows)
+    table(
+        "Time and memory of a training step, by layer",
+        heads,
+        numeric,
+        &rows,
+    )
 }
 
 fn milliseconds(seconds: f64) -> String {

@@ -26,10 +26,13 @@ pub(super) fn sections(report: &RunReport) -> Vec<(&'static str, &'static str, M
         sections.push(("doubtful", "Labels to look at", shown(intro, &report.doubtful)));
     }
     if !report.augmented.is_empty() {
-        let pictures = report
-            .augmented
-            .iter()
-            .map(|photo| thumbnail(&photo.picture, &photo.caption, html! { (photo.caption) }));
+        let pictures = report.augmented.iter().map(|photo| {
+            thumbnail(
+                &photo.picture,
+                &format!("The training photo, {}", photo.caption),
+                html! { (photo.caption) },
+            )
+        });
         let content = html! {
             p { "One training photo, and what augmentation makes of it. Each epoch draws anew." }
             (gallery(pictures))

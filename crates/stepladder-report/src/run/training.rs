@@ -32,7 +32,7 @@ pub(super) fn curves(report: &RunReport) -> Markup {
         div class="columns" {
             (lines("Accuracy", "epoch", &accuracy, percent))
             (lines("Loss", "epoch", &loss, |loss| format!("{loss:.3}")))
-            (lines("Learning rate", "epoch", &rate, |rate| format!("{rate:.1e}")))
+            (lines("Learning rate", "epoch", &rate, |rate| format!("{rate:.2e}")))
         }
         p class="soft" { "Training figures are taken as the weights move, with augmentation and dropout in force; validation figures, at each epoch's end without them." }
     }

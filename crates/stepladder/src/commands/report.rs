@@ -22,7 +22,11 @@ pub(crate) fn report(arguments: ReportArguments, output: &Output) -> anyhow::Res
     let out = arguments.out.clone();
     let out = out.unwrap_or_else(|| arguments.directory.join("report.html"));
     if let Some(climb) = ClimbRecord::read(&arguments.directory)? {
-        write(&out, &climb_page(&climb, &differences(&arguments.directory, &climb)), output)?;
+        write(
+            &out,
+            &climb_page(&climb, &differences(&arguments.directory, &climb)),
+            output,
+        )?;
         output.json(&json!({ "report": out, "climb": climb }))?;
         return Ok(Ending::Done);
     }
@@ -58,20 +62,29 @@ fn differences(directory: &Path, climb: &ClimbRecord) -> Vec<Vec<String>> {
     let lines = |rung: &RungRecord| -> Option<Vec<String>> {
         let parent = rung.ancestors.first()?;
         let trained = climb.rungs.iter().find(|other| other.rung == *parent);
-        let trained = trained.and_then(|parent| Some((trained_rung(directory, parent)?, trained_rung(directory, rung)?)));
+        let trained = trained
+            .and_then(|parent| Some((trained_rung(directory, parent)?, trained_rung(directory, rung)?)));
         let (parent, rung) = match trained {
             Some(both) => both,
             None => (catalog.get(parent).ok()?, catalog.get(&rung.rung).ok()?),
         };
         Some(diff(&parent, &rung).iter().map(ToString::to_string).collect())
     };
-    climb.rungs.iter().map(|rung| lines(rung).unwrap_or_default()).collect()
+    climb
+        .rungs
+        .iter()
+        .map(|rung| lines(rung).unwrap_or_default())
+        .collect()
 }
 
 /// The rung in the first of its runs that has ended. The record names runs within the climb's directory; other names are passed over.
 fn trained_rung(directory: &Path, rung: &RungRecord) -> Option<Rung> {
     let names = rung.runs.iter().filter_map(|run| run.run.as_deref());
-    let mut names = names.filter(|name| Path::new(name).components().all(|part| matches!(part, Component::Normal(_))));
+    let mut names = names.filter(|name| {
+        Path::new(name)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+    });
     names.find_map(|name| Some(RecordedRun::read(&directory.join(name)).ok()?.rung))
 }
 
