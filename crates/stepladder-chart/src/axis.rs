@@ -18,20 +18,6 @@ pub(crate) fn ticks([low, high]: [f64; 2], wanted: usize) -> Vec<f64> {
     (first..=last).map(|at| at as f64 * step).collect()
 }
 
-/// A number with as many digits as tell it from its neighbors on an axis.
-pub(crate) fn short(value: f64) -> String {
-    let text = match value.abs() {
-        0.0 => String::from("0"),
-        size if size < 0.001 => format!("{value:.1e}"),
-        size if size < 10.0 => format!("{value:.3}"),
-        _ => format!("{value:.1}"),
-    };
-    match text.contains('.') && !text.contains('e') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
-        false => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,11 +31,5 @@ mod tests {
         assert_eq!(ticks([1.0, 12.0], 4), [5.0, 10.0]);
         assert_eq!(ticks([3.0, 3.0], 4), [3.0]);
         assert_eq!(ticks([0.0, f64::NAN], 4).len(), 1);
-    }
-
-    #[test]
-    fn numbers_lose_what_says_nothing() {
-        let texts = [0.0, 0.5, 2.0, 12.0, 1234.5, 0.0001].map(short);
-        assert_eq!(texts, ["0", "0.5", "2", "12", "1234.5", "1.0e-4"]);
     }
 }

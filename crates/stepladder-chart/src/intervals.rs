@@ -78,7 +78,16 @@ pub fn intervals(caption: &str, figure_name: &str, other: &str, rows: &[Interval
     let mut heads = vec!["", figure_name, "from", "to"];
     heads.extend(has_other.then_some(other));
     let spoken = format!("{caption}: {}", spoken.join(", "));
-    figure(caption, &spoken, [WIDTH, height], drawing, legend, &heads, &cells)
+    figure(
+        caption,
+        "wide",
+        &spoken,
+        [WIDTH, height],
+        drawing,
+        legend,
+        &heads,
+        &cells,
+    )
 }
 
 #[cfg(test)]

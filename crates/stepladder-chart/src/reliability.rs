@@ -61,7 +61,7 @@ pub fn reliability(caption: &str, bins: &[Bin]) -> Markup {
         .collect();
     let spoken = format!("{caption}: {}", spoken.join(", "));
     let heads = ["probability", "answers", "mean probability", "right"];
-    figure(caption, &spoken, SIZE, drawing, html! {}, &heads, &rows)
+    figure(caption, "narrow", &spoken, SIZE, drawing, html! {}, &heads, &rows)
 }
 
 #[cfg(test)]

@@ -95,6 +95,23 @@ impl Predictor {
         self.model.heat_map(image, class)
     }
 
+    /// What the network's last layer reads of each of `images`, which are as for [`Predictor::predict`]: photos that look alike
+    /// to the network have features that point the same way ([`Model::features`]). Mirror images are not asked about.
+    ///
+    /// # Panics
+    ///
+    /// If `images` is no whole number of photos.
+    pub fn features(&self, images: Vec<f32>) -> Vec<Vec<f32>> {
+        assert!(images.len().is_multiple_of(self.image_len()), "whole photos");
+        let photos = images.len() / self.image_len();
+        if photos == 0 {
+            return Vec::new();
+        }
+        let features = self.model.features(images, photos);
+        let rows = features.chunks_exact((features.len() / photos).max(1));
+        rows.map(<[f32]>::to_vec).collect()
+    }
+
     /// Each photo mirrored left to right.
     fn mirrored(&self, images: &[f32]) -> Vec<f32> {
         let row = self.size() * 3;

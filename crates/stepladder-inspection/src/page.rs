@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use image::codecs::jpeg::JpegEncoder;
 use stepladder_data::{DataError, Dataset, Progress, RgbPhoto};
-use stepladder_page::element::{Weight, data_uri, figures, gallery, note, table, thumbnail};
+use stepladder_page::element::{Weight, data_uri, figures, gallery, groups, note, table, thumbnail};
 use stepladder_page::svg::{bar, histogram};
 use stepladder_page::{Kind, Markup, Page, html};
 
@@ -24,12 +24,8 @@ const CLASSES: usize = 60;
 const SAMPLES: usize = 300;
 const SAMPLE: usize = 12;
 
-/// Copies side by side in a frame of their own; a dozen samples in a row.
-const STYLE: &str = ".groups { display: flex; flex-wrap: wrap; gap: .75rem; margin: .75rem 0; }
-.groups > div { padding: .5rem; border: 1px solid var(--line); border-radius: .3rem; }
-.groups .gallery { display: flex; flex-wrap: wrap; margin: 0; }
-.groups li { width: 6.5rem; }
-#samples .gallery { grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); }";
+/// A dozen samples in a row.
+const STYLE: &str = "#samples .gallery { grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)); }";
 
 /// The page of an inspection. Reads the photos that it shows once more.
 pub fn page(
@@ -109,14 +105,11 @@ fn finding_note(finding: &Finding, thumbnails: &Thumbnails) -> Markup {
             p { "What to do: " (finding.advice) "." }
             @if finding.kind == FindingKind::SetAside { (set_aside(finding)) }
             @else if together {
-                div class="groups" {
-                    @for group in shown {
-                        div {
-                            (gallery(group.iter().take(MEMBERS).map(|member| thumbnails.figure(member))))
-                            @if group.len() > MEMBERS { p class="soft" { "and " (group.len() - MEMBERS) " more copies" } }
-                        }
-                    }
-                }
+                (groups(shown.iter().map(|group| {
+                    let members = group.iter().take(MEMBERS).map(|member| thumbnails.figure(member));
+                    let more = html! { @if group.len() > MEMBERS { p class="soft" { "and " (group.len() - MEMBERS) " more copies" } } };
+                    (members.collect(), more)
+                })))
             } @else if !shown.is_empty() {
                 (gallery(shown.iter().flatten().map(|member| thumbnails.figure(member))))
             }

@@ -1,7 +1,9 @@
 //! One pass of a batch of photos through a network: the steps of its plan, in terms of [`crate::ops`].
 
+mod features;
 mod last_map;
 
+pub(crate) use features::features;
 pub(crate) use last_map::{Mapped, through_last_map};
 
 use crate::ops::{self, Next, Norm, NormStatistics, Packed, Tail, Weights, Window, WithStatistics};

@@ -3,7 +3,7 @@
 use crate::array::{Array, Stored};
 use crate::device::Device;
 use crate::fold::{fold, packed};
-use crate::forward::{Mode, Values, forward};
+use crate::forward::{Mode, Values, features, forward};
 use crate::initializer::initial_values;
 use crate::ops::{self, Packed};
 use crate::plan::Plan;
@@ -146,8 +146,44 @@ impl Model {
     ///
     /// If `images` is not that long.
     pub fn predict(&self, images: Vec<f32>, photos: usize) -> Vec<f32> {
-        let expected = photos * self.network.input.iter().product::<usize>();
-        assert_eq!(images.len(), expected, "values of {photos} images");
+        self.in_portions(images, photos, |images, photos| {
+            let images = self.images(images, photos);
+            let pass = forward(
+                &self.network,
+                &self.inference,
+                self.values(),
+                images,
+                Mode::Inference,
+            );
+            to_host(activation::softmax(pass.logits, 1))
+        })
+    }
+
+    /// What the last layer makes its scores of, for `photos` images: `[photos, features]`, row-major. Photos that look alike to
+    /// the network have features that point the same way.
+    ///
+    /// That is the input of the last `Dense`, in the order H, W, C where it is a flattened map; where no `Dense` makes the scores,
+    /// the scores themselves. `images` are as for [`Model::predict`].
+    ///
+    /// # Panics
+    ///
+    /// If `images` is not that long.
+    pub fn features(&self, images: Vec<f32>, photos: usize) -> Vec<f32> {
+        self.in_portions(images, photos, |images, photos| {
+            let images = self.images(images, photos);
+            to_host(features(&self.network, &self.inference, self.values(), images))
+        })
+    }
+
+    /// The values that `at_once` computes of `photos` images, in as many portions as are fastest, one after the other.
+    fn in_portions(
+        &self,
+        images: Vec<f32>,
+        photos: usize,
+        at_once: impl Fn(Vec<f32>, usize) -> Vec<f32> + Sync,
+    ) -> Vec<f32> {
+        let image: usize = self.network.input.iter().product();
+        assert_eq!(images.len(), photos * image, "values of {photos} images");
         let portion = match self.device {
             Device::Cpu => portion(&self.network, self.precision.bytes()),
             #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
@@ -155,24 +191,21 @@ impl Model {
         };
         self.device.together(|| match portion {
             Some(portion) if portion < photos => {
-                let portions = images.chunks(portion * (images.len() / photos));
+                let portions = images.chunks(portion * image);
                 portions
-                    .flat_map(|images| self.predict_at_once(images.to_vec()))
+                    .flat_map(|images| at_once(images.to_vec(), images.len() / image))
                     .collect()
             }
-            _ => self.predict_at_once(images),
+            _ => at_once(images, photos),
         })
     }
 
-    fn predict_at_once(&self, images: Vec<f32>) -> Vec<f32> {
-        let photos = images.len() / self.network.input.iter().product::<usize>();
-        let images = self.images(images, photos);
-        let values = Values {
+    /// What passes without gradients compute with.
+    fn values(&self) -> Values<'_> {
+        Values {
             parameters: &self.parameters,
             packed: &self.packed,
-        };
-        let pass = forward(&self.network, &self.inference, values, images, Mode::Inference);
-        to_host(activation::softmax(pass.logits, 1))
+        }
     }
 
     /// As [`Model::predict`], with batch normalizations that use the statistics of these photos and not the moving ones, as in

@@ -136,6 +136,12 @@ pub struct ProfileRow {
     pub bytes: f64,
 }
 
+/// How many steps the rows are of: each runs some layer's pass once, and none less often.
+pub fn steps(rows: &[ProfileRow]) -> u64 {
+    let layers = rows.iter().filter(|row| !row.layer.is_empty());
+    layers.map(|row| row.calls).min().unwrap_or(0).max(1)
+}
+
 /// What was noted since [`start`] (or since the process began), by layer in the network's order; `None` where profiling is
 /// off.
 pub fn report(network: &Network) -> Option<Vec<ProfileRow>> {

@@ -63,7 +63,9 @@ pub fn table(caption: &str, heads: &[&str], numeric: &[bool], rows: &[Vec<Markup
             table {
                 caption { (caption) }
                 thead { tr {
-                    @for (column, head) in heads.iter().enumerate() { th scope="col" class=[class(column)] { (head) } }
+                    @for (column, head) in heads.iter().enumerate() {
+                        @if head.is_empty() { td {} } @else { th scope="col" class=[class(column)] { (head) } }
+                    }
                 } }
                 tbody {
                     @for row in rows {
@@ -85,11 +87,20 @@ pub fn gallery(thumbnails: impl IntoIterator<Item = Markup>) -> Markup {
     html! { ul class="gallery" { @for thumbnail in thumbnails { li { (thumbnail) } } } }
 }
 
+/// Grids of pictures that belong together, side by side, each with what is said below it.
+pub fn groups(groups: impl IntoIterator<Item = (Vec<Markup>, Markup)>) -> Markup {
+    html! {
+        div class="groups" {
+            @for (thumbnails, below) in groups { div { (gallery(thumbnails)) (below) } }
+        }
+    }
+}
+
 /// A small picture with its caption. `alternative` says what a reader who cannot see it should know.
 pub fn thumbnail(source: &str, alternative: &str, caption: Markup) -> Markup {
     html! {
         figure class="thumbnail" {
-            img src=(source) alt=(alternative) loading="lazy" decoding="async";
+            img src=(source) alt=(alternative) decoding="async";
             figcaption { (caption) }
         }
     }

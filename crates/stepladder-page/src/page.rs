@@ -17,8 +17,12 @@ pub enum Kind {
 
 impl Kind {
     /// The content security policy: scripts and styles from the document alone.
-    fn policy(self) -> &'static str {
+    fn policy(self, script_is_a_file: bool) -> &'static str {
         match self {
+            Kind::Served if script_is_a_file => {
+                "default-src 'none'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; \
+                 style-src 'unsafe-inline'; script-src 'self'; base-uri 'none'; form-action 'self'"
+            }
             Kind::File => {
                 "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                  base-uri 'none'; form-action 'none'"
@@ -39,6 +43,7 @@ pub struct Page {
     lead: Option<String>,
     style: String,
     script: String,
+    script_file: Option<String>,
     sections: Vec<Section>,
 }
 
@@ -58,6 +63,7 @@ impl Page {
             lead: None,
             style: String::new(),
             script: String::new(),
+            script_file: None,
             sections: Vec::new(),
         }
     }
@@ -80,6 +86,13 @@ impl Page {
         self
     }
 
+    /// The address of a script on the server that the page comes from, instead of one inside it: then nothing that is written into the
+    /// page can be run as one.
+    pub fn script_file(mut self, address: &str) -> Page {
+        self.script_file = Some(address.to_owned());
+        self
+    }
+
     /// Appends a section. `id` is its anchor: letters, digits and '-'.
     pub fn section(mut self, id: &str, heading: impl Into<String>, content: Markup) -> Page {
         self.sections.push(Section {
@@ -97,7 +110,7 @@ impl Page {
             html lang="en" {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(self.kind.policy());
+                    meta http-equiv="Content-Security-Policy" content=(self.kind.policy(self.script_file.is_some()));
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     meta name="generator" content=(concat!("Stepladder ", env!("CARGO_PKG_VERSION")));
@@ -117,6 +130,7 @@ impl Page {
                         @for section in &self.sections { (section.markup()) }
                     }
                     footer { "Stepladder " (env!("CARGO_PKG_VERSION")) }
+                    @if let Some(address) = &self.script_file { script src=(address) {} }
                     @if !self.script.is_empty() { script { (PreEscaped(&self.script)) } }
                 }
             }
@@ -178,5 +192,12 @@ mod tests {
         let page = page.render();
         assert!(page.contains("connect-src 'self'") && page.contains("let a = 1 < 2;"));
         assert!(page.contains("<a href=\"#c\">C</a>") && page.contains("<section id=\"c\""));
+    }
+
+    #[test]
+    fn a_script_of_its_own_forbids_those_in_the_page() {
+        let page = Page::new(Kind::Served, "t").script_file("live.js").render();
+        assert!(page.contains("<script src=\"live.js\"></script>"));
+        assert!(page.contains("script-src 'self'") && !page.contains("script-src 'unsafe-inline'"));
     }
 }

@@ -12,7 +12,7 @@ pub fn climb_page(climb: &ClimbRecord, differences: &[Vec<String>]) -> String {
     Page::new(Kind::File, format!("A climb of {} rungs", climb.rungs.len()))
         .lead(lead(climb))
         .style(stepladder_chart::STYLE)
-        .style("td.change { min-width: 16rem; }")
+        .style("#rungs tbody th { white-space: nowrap; }")
         .section("result", "Result", result(climb))
         .section("rungs", "Rung by rung", rungs(climb))
         .section("changes", "What each change was worth", changes(climb))
@@ -78,8 +78,8 @@ fn result(climb: &ClimbRecord) -> Markup {
         (intervals("Test accuracy of each rung", "test accuracy", "the deck's figure", &rows))
         p class="soft" { "Lines are 95% intervals (Wilson's). The deck's figures were measured on other photos of the same kind, mostly larger and for longer." }
         @if let Some(closest) = &climb.closest {
-            p { "Closest to each other are " (closest.lesser) " and " (closest.better) ", " (points(closest.difference)) " points apart. Some "
-                (closest.photos_to_tell_apart) " test photos would tell them apart; there are " (closest.photos) "." }
+            p { "Closest to each other are " (closest.lesser) " and " (closest.better) ", " (format!("{:.1}", 100.0 * closest.difference.abs())) " points apart. Some "
+                (crate::run::grouped(closest.photos_to_tell_apart)) " test photos would tell them apart; there are " (closest.photos) "." }
         }
     }
 }

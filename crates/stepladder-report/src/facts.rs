@@ -2,7 +2,9 @@
 
 use crate::calibration::Calibration;
 use serde::Serialize;
+use stepladder_chart::Block;
 use stepladder_classifier::Evaluation;
+use stepladder_inspection::Finding;
 use stepladder_train::{Config, Diagnosis, Environment, EpochRecord, Summary};
 
 /// A run, and what its model makes of its photos.
@@ -24,6 +26,15 @@ pub struct RunReport {
     pub diagnoses: Vec<Diagnosis>,
     /// The network, layer by layer.
     pub layers: Vec<LayerRow>,
+    /// The network's diagram.
+    #[serde(skip)]
+    pub blocks: Vec<Block>,
+    /// The time of a training step on the machine that made the report; null where it was not measured.
+    pub step: Option<StepCost>,
+    /// Why it was not; null where it was.
+    pub no_step: Option<String>,
+    /// The photos; null where they are not at hand.
+    pub data: Option<DataFacts>,
     /// The test part where there is one, else the validation part; null where there is neither.
     pub answers: Option<PartAnswers>,
     /// Wrong answers, the surest first.
@@ -42,7 +53,7 @@ pub struct RunReport {
 }
 
 /// A layer of the network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerRow {
     /// Its name.
     pub name: String,
@@ -54,6 +65,59 @@ pub struct LayerRow {
     pub parameters: u64,
     /// For one photo.
     pub multiply_adds: u64,
+    /// Of a training step; null where it was not measured, or the layer has no kernel of its own.
+    pub forward_seconds: Option<f64>,
+    /// The way back through the layer, with the gradients of its parameters.
+    pub backward_seconds: Option<f64>,
+    /// What a training step keeps of the layer for the way back, in bytes, by the plan.
+    pub kept_bytes: u64,
+}
+
+/// The time of a training step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct StepCost {
+    /// All of it.
+    pub seconds: f64,
+    /// What belongs to no layer: the loss, the optimizer.
+    pub other_seconds: f64,
+    /// Threads that computed.
+    pub threads: usize,
+}
+
+/// What a run was trained on.
+#[derive(Debug, Clone, Serialize)]
+pub struct DataFacts {
+    /// Photos of each class, by part.
+    pub classes: Vec<ClassCounts>,
+    /// What an inspection finds, the serious things first.
+    pub findings: Vec<Finding>,
+    /// For each finding the first of its groups, with their photos.
+    #[serde(skip)]
+    pub shown: Vec<Vec<Vec<FoundPhoto>>>,
+}
+
+/// Photos of a class in each part of the split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClassCounts {
+    /// The class.
+    pub class: String,
+    /// To learn from.
+    pub train: usize,
+    /// To watch with.
+    pub validation: usize,
+    /// To judge by.
+    pub test: usize,
+}
+
+/// A photo of a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPhoto {
+    /// Its name in the data.
+    pub file: String,
+    /// Its class, or why it was set aside.
+    pub note: String,
+    /// A small picture, as a data URI; none where it cannot be read.
+    pub picture: Option<String>,
 }
 
 /// What the model makes of a part.

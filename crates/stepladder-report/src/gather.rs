@@ -2,12 +2,17 @@
 
 use crate::answers::recorded;
 use crate::calibration::Calibration;
+use crate::costs::{MeasuredSteps, memory};
+use crate::data::data;
+use crate::diagram::{blocks, output};
 use crate::doubtful::doubtful;
 use crate::facts::{Answer, AugmentedPhoto, LayerRow, PartAnswers, RunReport};
 use crate::picture;
 use stepladder_classifier::{Classifier, Predictions, Temperature};
 use stepladder_data::{Augmentation, DataError, Dataset, Loader, LoaderConfig, Part, PhotoStore, Split};
-use stepladder_model::{Network, NetworkError, Shape};
+use stepladder_inspection::Inspection;
+use stepladder_model::{Network, NetworkError};
+use stepladder_nn::{LayerMemory, StepMemory};
 use stepladder_train::{Diagnosis, Environment, RecordedRun};
 
 /// Pictures of each kind that are shown.
@@ -43,10 +48,16 @@ pub struct OwnPhotos<'a> {
     pub labels: &'a [u32],
     /// The run's model.
     pub classifier: &'a Classifier,
+    /// What an inspection of the data finds.
+    pub inspection: &'a Inspection,
 }
 
-/// The facts of `run`. `photos` are its photos, or the reason why they are not at hand.
-pub fn gather(run: RecordedRun, photos: Result<OwnPhotos<'_>, String>) -> Result<RunReport, ReportError> {
+/// The facts of `run`. `photos` are its photos, and `steps` the times of its steps, or the reasons why there are none.
+pub fn gather(
+    run: RecordedRun,
+    photos: Result<OwnPhotos<'_>, String>,
+    steps: Result<MeasuredSteps, String>,
+) -> Result<RunReport, ReportError> {
     let network = run.rung.network(run.summary.size, run.summary.classes.len())?;
     let document = |name: &str| std::fs::read(run.directory.path().join(name)).ok();
     let environment: Option<Environment> =
@@ -59,10 +70,16 @@ pub fn gather(run: RecordedRun, photos: Result<OwnPhotos<'_>, String>) -> Result
         .into_iter()
         .filter_map(|finding| serde_json::from_value(finding).ok())
         .collect();
+    let mut layers = layers(&network, &memory(&run, &network));
+    let step = steps.as_ref().map(|steps| steps.add_to(&mut layers)).ok();
     let mut report = RunReport {
+        blocks: blocks(&network),
+        step,
+        no_step: steps.err(),
+        data: None,
         rung: run.rung.to_toml(),
         change: run.rung.change.clone(),
-        layers: layers(&network),
+        layers,
         environment,
         diagnoses,
         answers: None,
@@ -97,23 +114,19 @@ pub fn gather(run: RecordedRun, photos: Result<OwnPhotos<'_>, String>) -> Result
     Ok(report)
 }
 
-fn layers(network: &Network) -> Vec<LayerRow> {
-    let output = |shape: &Shape| match *shape {
-        Shape::Map {
-            height,
-            width,
-            channels,
-        } => format!("{height} x {width} x {channels}"),
-        Shape::Vector { units } => units.to_string(),
-    };
-    let row = |node: &stepladder_model::Node| LayerRow {
+/// The layers, with what a training step keeps of each.
+fn layers(network: &Network, memory: &StepMemory) -> Vec<LayerRow> {
+    let row = |(node, memory): (&stepladder_model::Node, &LayerMemory)| LayerRow {
         name: node.name.clone(),
         kind: node.layer.kind().to_string(),
         output: output(&node.output),
         parameters: node.parameter_count(),
         multiply_adds: node.multiply_adds,
+        forward_seconds: None,
+        backward_seconds: None,
+        kept_bytes: memory.activations,
     };
-    network.nodes.iter().map(row).collect()
+    network.nodes.iter().zip(&memory.layers).map(row).collect()
 }
 
 fn with_photos(
@@ -187,6 +200,7 @@ fn with_photos(
         });
     }
     report.augmented = augmented(rung, network, photos)?;
+    report.data = Some(data(photos));
     Ok(())
 }
 

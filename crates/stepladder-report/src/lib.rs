@@ -7,6 +7,9 @@
 mod answers;
 mod calibration;
 mod climb;
+mod costs;
+mod data;
+mod diagram;
 mod doubtful;
 mod facts;
 mod gather;
@@ -15,6 +18,9 @@ mod run;
 
 pub use calibration::Calibration;
 pub use climb::climb_page;
-pub use facts::{Answer, AugmentedPhoto, LayerRow, PartAnswers, RunReport};
+pub use costs::MeasuredSteps;
+pub use facts::{
+    Answer, AugmentedPhoto, ClassCounts, DataFacts, FoundPhoto, LayerRow, PartAnswers, RunReport, StepCost,
+};
 pub use gather::{OwnPhotos, ReportError, gather};
 pub use run::run_page;

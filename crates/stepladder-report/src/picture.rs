@@ -2,6 +2,7 @@
 
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
+use stepladder_classifier::overlay;
 use stepladder_data::RgbPhoto;
 use stepladder_nn::HeatMap;
 use stepladder_page::element::data_uri;
@@ -9,9 +10,6 @@ use stepladder_page::element::data_uri;
 /// The shorter side of a picture, in pixels.
 const SIDE: u32 = 112;
 const QUALITY: u8 = 80;
-
-/// The share of the color where a place speaks for the answer most.
-const STRENGTH: f32 = 0.65;
 
 /// A small JPEG of the photo, as a data URI.
 pub(crate) fn small(photo: &RgbPhoto) -> Option<String> {
@@ -26,52 +24,12 @@ pub(crate) fn square(values: &[f32], side: u32) -> Option<String> {
     encoded(&RgbPhoto::new(side, side, pixels.collect())?.fit(SIDE))
 }
 
-/// The photo's central square, colored from violet to yellow by how much each place speaks for the answer. None where nothing does.
+/// The photo's central square under the colors of what speaks for the answer. None where nothing does.
 pub(crate) fn look(photo: &RgbPhoto, map: &HeatMap) -> Option<String> {
     if map.values.iter().all(|value| *value <= 0.0) {
         return None;
     }
-    let photo = photo.square(SIDE);
-    let mut pixels = photo.pixels().to_vec();
-    for (at, pixel) in pixels.chunks_exact_mut(3).enumerate() {
-        let (x, y) = (at as u32 % SIDE, at as u32 / SIDE);
-        let value = sample(
-            map,
-            (x as f32 + 0.5) / SIDE as f32,
-            (y as f32 + 0.5) / SIDE as f32,
-        );
-        let share = STRENGTH * value;
-        for (channel, color) in pixel.iter_mut().zip(color(value)) {
-            *channel = (f32::from(*channel) * (1.0 - share) + color * share).round() as u8;
-        }
-    }
-    encoded(&RgbPhoto::new(SIDE, SIDE, pixels)?)
-}
-
-/// Violet, red, yellow: told apart by lightness too.
-fn color(value: f32) -> [f32; 3] {
-    const STOPS: [[f32; 3]; 3] = [[80.0, 20.0, 120.0], [225.0, 70.0, 60.0], [250.0, 235.0, 90.0]];
-    let at = value.clamp(0.0, 1.0) * 2.0;
-    let (from, to) = if at < 1.0 {
-        (STOPS[0], STOPS[1])
-    } else {
-        (STOPS[1], STOPS[2])
-    };
-    let share = at - at.floor().min(1.0);
-    [0, 1, 2].map(|i| from[i] + (to[i] - from[i]) * share)
-}
-
-/// The map at a place in 0..1 of its width and height, between its values.
-fn sample(map: &HeatMap, x: f32, y: f32) -> f32 {
-    let place = |at: f32, length: usize| {
-        let at = (at * length as f32 - 0.5).clamp(0.0, length as f32 - 1.0);
-        let low = at.floor() as usize;
-        (low, (low + 1).min(length - 1), at - at.floor())
-    };
-    let ((left, right, across), (top, bottom, down)) = (place(x, map.width), place(y, map.height));
-    let value = |row: usize, column: usize| map.values[row * map.width + column];
-    let row = |row: usize| value(row, left) * (1.0 - across) + value(row, right) * across;
-    row(top) * (1.0 - down) + row(bottom) * down
+    encoded(&overlay(photo, map, SIDE))
 }
 
 fn encoded(photo: &RgbPhoto) -> Option<String> {
@@ -92,14 +50,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_map_is_read_between_its_values() {
+    fn nothing_to_look_at_is_no_picture() {
         let map = HeatMap {
             height: 1,
             width: 2,
             values: vec![0.0, 1.0],
         };
-        let at = [0.0, 0.25, 0.5, 0.75, 1.0].map(|x| sample(&map, x, 0.5));
-        assert_eq!(at, [0.0, 0.0, 0.5, 1.0, 1.0]);
         let photo = RgbPhoto::new(8, 6, vec![100; 8 * 6 * 3]).unwrap();
         assert!(look(&photo, &map).unwrap().starts_with("data:image/jpeg;base64,"));
         assert_eq!(
@@ -112,12 +68,7 @@ mod tests {
             ),
             None
         );
-    }
-
-    #[test]
-    fn colors_grow_lighter() {
-        let light = |value| color(value).iter().sum::<f32>();
-        assert!(light(0.0) < light(0.5) && light(0.5) < light(1.0));
-        assert_eq!(color(1.0), [250.0, 235.0, 90.0]);
+        assert!(small(&photo).is_some() && square(&[0.5; 12], 2).is_some());
+        assert_eq!(square(&[0.5; 11], 2), None);
     }
 }

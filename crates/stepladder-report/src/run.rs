@@ -1,6 +1,7 @@
 //! The page of a run: what it reached, how it went, where it is wrong, how to make it again. One file for each group of sections.
 
 mod accuracy;
+mod data;
 mod making;
 mod network;
 mod photos;
@@ -15,7 +16,8 @@ use stepladder_page::{Kind, Page};
 const STYLE: &str = ".pair { display: flex; gap: .25rem; } .pair img { min-width: 0; }
 #mistakes .gallery, #unsure .gallery, #looks .gallery, #doubtful .gallery { grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); }
 #looks .gallery { grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); }
-details pre { overflow-x: auto; }";
+details pre { overflow-x: auto; }
+#network .bar, #costs .bar, #data .bar { width: 6rem; }";
 
 /// The report as an HTML document.
 pub fn run_page(report: &RunReport) -> String {
@@ -23,6 +25,7 @@ pub fn run_page(report: &RunReport) -> String {
     let mut page = Page::new(Kind::File, format!("{}, seed {}", summary.model, summary.seed))
         .lead(accuracy::lead(report))
         .style(stepladder_chart::STYLE)
+        .style(stepladder_page::lines::STYLE)
         .style(STYLE)
         .section("result", "Result", accuracy::result(report))
         .section("curves", "How it was learned", training::curves(report));
@@ -41,8 +44,12 @@ pub fn run_page(report: &RunReport) -> String {
     if let Some(answers) = &report.answers {
         page = page.section("calibration", "How sure it is", accuracy::calibration(answers));
     }
+    if let Some(data) = &report.data {
+        page = page.section("data", "The photos", data::data(report, data));
+    }
     page.section("watch", "What the watch saw", training::watch(report))
         .section("network", "The network", network::network(report))
+        .section("costs", "Time and memory", network::costs(report))
         .section("making", "How to make it again", making::making(report))
         .render()
 }

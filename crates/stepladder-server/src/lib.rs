@@ -11,13 +11,11 @@
 
 mod answer;
 mod config;
-mod connections;
 mod guard;
 mod metrics;
 mod models;
 mod page;
 mod queue;
-mod refusal;
 mod request;
 mod routes;
 mod server;

@@ -3,12 +3,12 @@
 
 use crate::metrics::Metrics;
 use crate::models::Loaded;
-use crate::refusal::Refusal;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use stepladder_classifier::ranked;
+use stepladder_http::Refusal;
 use stepladder_nn::HeatMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 

@@ -1,6 +1,5 @@
 //! From a request to photos: the options in the query, and the body, which is one picture, several in a form, or JSON.
 
-use crate::refusal::Refusal;
 use crate::server::App;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart, Query, Request};
@@ -10,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use std::sync::Arc;
+use stepladder_http::Refusal;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// The greatest number of classes that `top` may ask for, as the OpenAPI document says.

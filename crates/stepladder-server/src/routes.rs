@@ -6,7 +6,6 @@ use crate::metrics::Gauges;
 use crate::models::Loaded;
 use crate::page::page;
 use crate::queue::Job;
-use crate::refusal::Refusal;
 use crate::request::{Options, Sent, SentPhotos};
 use crate::server::App;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -18,6 +17,7 @@ use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use stepladder_data::{PhotoError, decode, dimensions};
+use stepladder_http::Refusal;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -144,7 +144,7 @@ async fn health() -> Json<Value> {
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     let text = app.metrics.text(&Gauges {
         queued: app.queue.taken(),
-        connections: app.connections(),
+        connections: app.connections.open(),
     });
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],

@@ -1,7 +1,6 @@
 //! The server as a whole: bound to its address, then serving until it is told to stop.
 
 use crate::config::ServerConfig;
-use crate::connections::accept;
 use crate::metrics::Metrics;
 use crate::models::{Models, Reload};
 use crate::queue::Queue;
@@ -11,6 +10,7 @@ use axum::http::HeaderValue;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use stepladder_http::{Connections, ListenError, listen};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -18,13 +18,8 @@ use tokio::sync::Semaphore;
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The address is taken, or none of this machine's.
-    #[error("cannot listen on {address}: {source}; choose another with --port or --host")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The system's refusal.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The system refuses threads.
     #[error("cannot start {threads} threads: {reason}; give a smaller --threads")]
     Threads {
@@ -62,16 +57,10 @@ pub(crate) struct App {
     pub metrics: Arc<Metrics>,
     /// Bytes of bodies, in units of [`ROOM_UNIT`].
     pub bodies: Arc<Semaphore>,
-    /// Places for connections.
-    pub sockets: Arc<Semaphore>,
+    pub connections: Connections,
 }
 
 impl App {
-    /// Open connections.
-    pub fn connections(&self) -> usize {
-        self.config.connections - self.sockets.available_permits()
-    }
-
     /// Whether pages of this origin may ask.
     pub fn allows_origin(&self, origin: &HeaderValue) -> bool {
         self.config
@@ -95,13 +84,7 @@ impl Server {
     ///
     /// The address cannot be listened on, or threads cannot be started.
     pub async fn bind(config: ServerConfig, models: Models) -> Result<Server, ServerError> {
-        let wanted = SocketAddr::new(config.host, config.port);
-        let listen = |source| ServerError::Listen {
-            address: wanted,
-            source,
-        };
-        let listener = TcpListener::bind(wanted).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let (listener, address) = listen(config.host, config.port).await?;
         let threads = |reason: String| ServerError::Threads {
             threads: config.threads,
             reason,
@@ -121,7 +104,7 @@ impl Server {
         let (queue, worker) = started.map_err(|error| threads(error.to_string()))?;
         let app = Arc::new(App {
             bodies: Arc::new(Semaphore::new(config.bodies_bytes / ROOM_UNIT)),
-            sockets: Arc::new(Semaphore::new(config.connections)),
+            connections: Connections::new(config.connections, config.read_time, config.grace),
             address,
             models,
             queue,
@@ -150,7 +133,7 @@ impl Server {
     ) {
         let reloading = tokio::spawn(reload(Arc::clone(&self.app), notice));
         let service = routes(Arc::clone(&self.app));
-        accept(self.listener, service, &self.app, stop).await;
+        self.app.connections.serve(self.listener, service, stop).await;
         reloading.abort();
         let _ = reloading.await;
         // The last holder of the queue ends its thread, unless a request is stuck beyond its grace.

@@ -14,6 +14,7 @@ use crate::log::Log;
 use crate::meter::Clock;
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::records::{Outcome, StepRecord};
+use crate::requests::{Requests, RunRequest};
 use crate::room::when_there_is_room;
 use crate::run_directory::RunDirectory;
 use crate::schedule::learning_rate;
@@ -34,6 +35,7 @@ pub(crate) struct Fit<'scope, 'env> {
     decided: Decided,
     observer: &'env dyn Observer,
     interrupt: &'env AtomicBool,
+    requests: Requests,
     loader: Loader,
     trainer: Trainer,
     place: Checkpoint,
@@ -118,6 +120,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             decided,
             observer,
             interrupt,
+            requests: Requests::new(run),
             loader: request.training_loader(prepared)?,
             trainer,
             seconds_before: place.seconds,
@@ -174,12 +177,17 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             if self.look_at_steps(&step)? {
                 return Ok(EpochOutcome::SetBack);
             }
+            let asked = self.requests.next();
+            if asked == Some(RunRequest::Stop) {
+                // As Ctrl-C would, so that a climb around this training stops, too.
+                self.interrupt.store(true, Ordering::Relaxed);
+            }
             if self.interrupt.load(Ordering::Relaxed) {
                 self.checkpoint()?;
                 return Ok(EpochOutcome::Interrupted);
             }
             let due = self.checkpointed.elapsed() >= self.request.checkpoint_every;
-            if due && !self.writer.is_busy() {
+            if asked.is_some() || (due && !self.writer.is_busy()) {
                 self.checkpoint()?;
             }
         }

@@ -1,6 +1,6 @@
 //! A run read back from its directory: what was asked for, the figures, the epochs, and which test photos were right.
 
-use crate::records::{Config, EpochRecord, Summary};
+use crate::records::{Config, Environment, EpochRecord, StepRecord, Summary};
 use crate::run_directory::RunDirectory;
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -103,6 +103,24 @@ impl RecordedRun {
             test: answers(&directory)?,
             directory,
         })
+    }
+
+    /// One record for each step. A run may have millions.
+    ///
+    /// # Errors
+    ///
+    /// `steps.jsonl` is missing, damaged, or cannot be read.
+    pub fn steps(&self) -> Result<Vec<StepRecord>, RecordError> {
+        lines(self.directory.path(), "steps.jsonl")
+    }
+
+    /// Where and with what the run was made.
+    ///
+    /// # Errors
+    ///
+    /// `environment.json` is missing, damaged, or cannot be read.
+    pub fn environment(&self) -> Result<Environment, RecordError> {
+        document(self.directory.path(), "environment.json")
     }
 }
 

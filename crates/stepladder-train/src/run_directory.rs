@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use stepladder_classifier::{Predictions, write_atomically};
 use stepladder_data::{Dataset, Skipped, Split};
 
@@ -66,12 +67,29 @@ impl RunDirectory {
         let path = self.path.join(LOCK);
         let file = File::options().create(true).append(true).open(&path);
         let file = file.map_err(|source| TrainError::write(&path, source))?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => Err(TrainError::BusyRun {
-                path: self.path.clone(),
-            }),
-            // A file system without locks: the user is trusted to train a run once at a time.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(RunLock { _file: file }),
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                // A file system without locks: the user is trusted to train a run once at a time.
+                Ok(()) | Err(TryLockError::Error(_)) => return Ok(RunLock { _file: file }),
+            }
+        }
+        Err(TrainError::BusyRun {
+            path: self.path.clone(),
+        })
+    }
+
+    /// Whether a process trains the run at this moment; `None` where the file system has no locks. Changes nothing.
+    pub fn is_training(&self) -> Option<bool> {
+        let path = self.path.join(LOCK);
+        if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Some(false);
+        }
+        // Shared, so that two who look do not see each other. Whoever begins to train meanwhile tries again.
+        match File::open(&path).ok()?.try_lock_shared() {
+            Ok(()) => Some(false),
+            Err(TryLockError::WouldBlock) => Some(true),
+            Err(TryLockError::Error(_)) => None,
         }
     }
 
@@ -266,6 +284,10 @@ pub(crate) struct RunLock {
 /// The file whose lock says that a run is being trained.
 const LOCK: &str = ".lock";
 
+/// How often a lock is tried, and how long apart: whoever looks whether a run is trained holds it for a moment.
+const LOCK_TRIES: usize = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// What a run has before `config.json`, beside unfinished files, whose names begin with a dot.
 const SET_UP: [&str; 6] = [
     "checkpoints",
@@ -352,6 +374,19 @@ mod tests {
             RunDirectory::create(&place, "d", "m"),
             Err(TrainError::OccupiedRun { .. })
         ));
+    }
+
+    #[test]
+    fn a_run_in_training_is_seen_and_looking_does_not_disturb() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::open(folder.path());
+        assert_eq!(run.is_training(), Some(false));
+        let lock = run.lock().unwrap();
+        assert_eq!(run.is_training(), Some(true));
+        assert!(matches!(run.lock(), Err(TrainError::BusyRun { .. })));
+        drop(lock);
+        assert_eq!(run.is_training(), Some(false));
+        run.lock().unwrap();
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What a user can type. Nothing here decides anything: defaults that need thought are the commands' business.
 
 mod controls;
+mod explain;
 mod export;
 mod inspect;
 mod plan;
 mod report;
 mod serve;
+mod shown;
+mod watch;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -13,11 +16,14 @@ use std::time::Duration;
 use stepladder_nn::Device;
 
 pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
+pub(crate) use explain::ExplainArguments;
 pub(crate) use export::{ExportArguments, ExportFormat, ExportInput};
 pub(crate) use inspect::InspectArguments;
 pub(crate) use plan::PlanArguments;
 pub(crate) use report::ReportArguments;
 pub(crate) use serve::ServeArguments;
+pub(crate) use shown::{ShownArguments, ShownTrainArguments};
+pub(crate) use watch::WatchArguments;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
 #[derive(Debug, Parser)]
@@ -36,7 +42,7 @@ pub(crate) enum Command {
     /// Look a data set over: duplicates, leaks, contradictory labels, damage, imbalance
     Inspect(InspectArguments),
     /// Train a model on photos and leave everything in a run directory
-    Train(TrainArguments),
+    Train(ShownTrainArguments),
     /// Go on with a training that was stopped, killed or cut off, as if nothing had happened
     Resume(ResumeArguments),
     /// Say what a training would take: memory, time, disk
@@ -47,10 +53,14 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Say what is on photos
     Predict(PredictArguments),
-    /// Write a trained model for other programs: ONNX, safetensors, Keras and PyTorch
+    /// Say why: probabilities, where the model looks, the most similar training photos
+    Explain(ExplainArguments),
+    /// Write a model for other programs (ONNX, Keras, PyTorch), or a run's figures (CSV, MLflow)
     Export(ExportArguments),
     /// Answer about photos over HTTP, with a page to try it in a browser
     Serve(ServeArguments),
+    /// Watch trainings on a live page: curves as they come, a list of runs, buttons to stop
+    Watch(WatchArguments),
     /// Train rung after rung on the same photos, and say what each change was worth
     Climb(ClimbArguments),
     /// Write a run or a climb as one page: curves, mistakes, calibration, where the model looks
@@ -179,6 +189,9 @@ pub(crate) struct ResumeArguments {
     /// Threads that compute and load [default: one for each core]; the result does not depend on it
     #[arg(long)]
     pub threads: Option<usize>,
+
+    #[command(flatten)]
+    pub shown: ShownArguments,
 
     #[command(flatten)]
     pub checkpoints: CheckpointArguments,
@@ -382,6 +395,10 @@ pub(crate) struct CompareArguments {
     /// Print all tables in Markdown
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
+
+    /// Write a page with the tables and the curves over each other, too; an older one is replaced
+    #[arg(long, value_name = "PAGE.html")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod climb;
 mod compare;
 mod controls;
 mod evaluate;
+mod explain;
 mod export;
 mod find_lr;
 mod inspect;
@@ -14,12 +15,15 @@ mod plan;
 mod predict;
 mod report;
 mod serve;
+mod server;
 mod train;
+mod watch;
 
 pub(crate) use bench::bench;
 pub(crate) use climb::climb;
 pub(crate) use compare::{AgainstFirst, RunComparison, RunFigures, compare};
 pub(crate) use evaluate::evaluate;
+pub(crate) use explain::explain;
 pub(crate) use export::export;
 pub(crate) use find_lr::find_lr;
 pub(crate) use inspect::inspect;
@@ -30,6 +34,7 @@ pub(crate) use predict::predict;
 pub(crate) use report::report;
 pub(crate) use serve::serve;
 pub(crate) use train::{resume, train};
+pub(crate) use watch::watch;
 
 use crate::arguments::{CacheArguments, DataArguments};
 use anyhow::Context;
@@ -104,4 +109,24 @@ fn data(path: Option<PathBuf>, parts: DataArguments) -> DataRequest {
         test: parts.test,
         memory: None,
     }
+}
+
+/// Refuses a file for a page whose name says something else.
+fn check_page(page: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        has_extension(page, &["html", "htm"]),
+        "--html {}: a page's name must end in .html",
+        page.display()
+    );
+    Ok(())
+}
+
+/// Whether the file's name ends in one of these, in upper or lower case.
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| {
+        extensions
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(extension))
+    })
 }

@@ -4,7 +4,8 @@
 //! Nothing needs color to be understood, and `NO_COLOR` is respected.
 
 mod climb;
-mod comparison;
+pub(crate) mod comparison;
+mod dashboard;
 mod inspection;
 mod ladder;
 mod numbers;
@@ -17,6 +18,7 @@ mod training;
 
 pub(crate) use climb::ClimbView;
 pub(crate) use comparison::{show_comparison, write_comparison_csv};
+pub(crate) use dashboard::Dashboard;
 pub(crate) use inspection::show_inspection;
 pub(crate) use ladder::show_climb;
 pub(crate) use numbers::{

@@ -57,6 +57,8 @@ fn commands(program: &str) -> Vec<&str> {
     let list = program.lines().skip_while(|line| *line != "Commands:").skip(1);
     let names = list
         .take_while(|line| !line.is_empty())
+        // What a command does may go on in the next line, further in.
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next());
     names.filter(|name| *name != "help").collect()
 }

@@ -155,6 +155,68 @@ fn csv_and_markdown_hold_the_same_figures() {
 }
 
 #[test]
+fn the_page_has_tables_differences_and_curves_over_each_other_and_loads_nothing() {
+    let place = workplace();
+    record(&place, "first", 12);
+    record(&place, "second", 3);
+    let compared = place.json(&["compare", "first", "second", "--html", "compared.html"]);
+    let page = place.read("compared.html");
+    for phrase in [
+        "second against first",
+        "+52.9 points of test accuracy",
+        ": real.",
+        "<td>82.4 (",
+        "optimizer.learning_rate",
+        "Validation accuracy by epoch; first from",
+        "<figcaption>Training loss</figcaption>",
+        "default-src 'none'",
+    ] {
+        assert!(page.contains(phrase), "no {phrase} in {page}");
+    }
+    let loss = compared["runs"][1]["curves"]["val_loss"][1].as_f64().unwrap();
+    assert!(page.contains(&format!("<title>second, epoch 2: {loss:.2}</title>")));
+    assert_eq!(page.matches("<polyline").count(), 8);
+    assert!(!page.contains("src=") && !page.contains("NaN"));
+
+    // CSV stays CSV beside it, and three runs are one page too.
+    let csv = place.run(&[
+        "compare",
+        "first",
+        "second",
+        "first",
+        "--csv",
+        "--html",
+        "compared.html",
+    ]);
+    assert_eq!(String::from_utf8(csv.stdout).unwrap().lines().count(), 4);
+    assert!(place.read("compared.html").contains("3 runs compared"));
+    let message = place.error(&["compare", "first", "second", "--html", "first/model.safetensors"]);
+    assert!(message.contains("must end in .html"), "{message}");
+}
+
+#[test]
+fn curves_are_bars_or_plain_signs_as_the_locale_has_it() {
+    let place = workplace();
+    let curves = |locale: &str| {
+        let mut command = place.command(&["compare", "first", "second"]);
+        command.env("LC_ALL", locale);
+        let shown = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let (_, curves) = shown.split_once("Curves, by epoch\n").unwrap();
+        curves.to_string()
+    };
+    let bars = curves("C.UTF-8");
+    assert!(bars.contains('█') && bars.contains('▁'), "{bars}");
+    let signs = curves("C");
+    assert!(
+        signs.is_ascii() && signs.contains('#') && signs.contains('_'),
+        "{signs}"
+    );
+    for head in ["training loss ", "validation loss ", "val. accuracy "] {
+        assert!(signs.contains(head), "{signs}");
+    }
+}
+
+#[test]
 fn what_is_no_finished_run_is_said_by_name() {
     let place = workplace();
     std::fs::create_dir(place.path("empty")).unwrap();

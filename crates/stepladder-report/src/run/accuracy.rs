@@ -173,7 +173,7 @@ pub(super) fn calibration(answers: &PartAnswers) -> Markup {
         p { "An answer given with 80% should be right four times in five. Columns above the line are too modest, below it too sure." }
         (figures(values))
         (reliability("How often answers are right", &bins))
-        p class="soft" { "Expected calibration error over ten bins (Guo et al. 2017)." @if answers.temperature.is_some() { " The temperature was fitted on the validation photos, and " code { "predict" } " and " code { "serve" } " apply it." } }
+        p class="soft" { "Expected calibration error over ten bins (Guo et al. 2017)." @if answers.temperature.is_some() { " The temperature was fitted on the validation photos, and " code { "predict" } " and " code { "serve" } " apply it." } @else { " As the network gives its probabilities." } }
     }
 }
 

@@ -59,8 +59,19 @@ pub(super) fn making(report: &RunReport) -> Markup {
 /// The command. The rung's file has all that was set.
 fn again(report: &RunReport) -> String {
     let config = &report.config;
-    let run = &report.summary.run;
-    let mut words = vec![String::from("stepladder train")];
+    let rung = quoted(&format!("{}/rung.toml", report.summary.run));
+    format!(
+        "stepladder train{} --model {rung} --size {} --seed {} --split-seed {} --precision {} --new",
+        data_words(report),
+        config.size,
+        config.seed,
+        config.split_seed,
+        config.precision
+    )
+}
+
+/// The words of a command that name the run's data, each with a space before it; none for the photos that come with the program.
+pub(super) fn data_words(report: &RunReport) -> String {
     let DataRecord {
         shipped: _,
         path,
@@ -68,25 +79,19 @@ fn again(report: &RunReport) -> String {
         train,
         val,
         test,
-    } = &config.data;
-    words.extend(path.as_ref().map(|path| quoted(&path.display().to_string())));
-    for (option, path) in [
-        ("--table", table),
-        ("--train", train),
-        ("--val", val),
-        ("--test", test),
-    ] {
-        words.extend(
-            path.as_ref()
-                .map(|path| format!("{option} {}", quoted(&path.display().to_string()))),
-        );
-    }
-    words.push(format!("--model {}", quoted(&format!("{run}/rung.toml"))));
-    words.push(format!(
-        "--size {} --seed {} --split-seed {} --precision {} --new",
-        config.size, config.seed, config.split_seed, config.precision
-    ));
-    words.join(" ")
+    } = &report.config.data;
+    let named = [
+        ("", path),
+        ("--table ", table),
+        ("--train ", train),
+        ("--val ", val),
+        ("--test ", test),
+    ];
+    let words = named.iter().filter_map(|(option, path)| {
+        let path = path.as_ref()?.display().to_string();
+        Some(format!(" {option}{}", quoted(&path)))
+    });
+    words.collect()
 }
 
 /// A word as a shell takes it.

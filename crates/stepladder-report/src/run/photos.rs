@@ -26,10 +26,13 @@ pub(super) fn sections(report: &RunReport) -> Vec<(&'static str, &'static str, M
         sections.push(("doubtful", "Labels to look at", shown(intro, &report.doubtful)));
     }
     if !report.augmented.is_empty() {
-        let pictures = report
-            .augmented
-            .iter()
-            .map(|photo| thumbnail(&photo.picture, &photo.caption, html! { (photo.caption) }));
+        let pictures = report.augmented.iter().map(|photo| {
+            thumbnail(
+                &photo.picture,
+                &format!("The training photo, {}", photo.caption),
+                html! { (photo.caption) },
+            )
+        });
         let content = html! {
             p { "One training photo, and what augmentation makes of it. Each epoch draws anew." }
             (gallery(pictures))
@@ -51,12 +54,12 @@ fn looks(answers: &[Answer]) -> Markup {
         .iter()
         .filter_map(|answer| Some((answer, answer.picture.as_ref()?, answer.look.as_ref()?)));
     html! {
-        p { "Yellow places spoke most for the answer (Grad-CAM, Selvaraju et al. 2017). A model that looks at the background has learned the background." }
+        p { "Red places spoke most for the answer, yellow ones less (Grad-CAM, Selvaraju et al. 2017). A model that looks at the background has learned the background." }
         (gallery(pictured.map(|(answer, picture, look)| html! {
             figure class="thumbnail" {
                 div class="pair" {
-                    img src=(picture) alt=(alternative(answer)) loading="lazy";
-                    img src=(look) alt={ "The same photo, colored where it speaks for " (answer.predicted) } loading="lazy";
+                    img src=(picture) alt=(alternative(answer)) decoding="async";
+                    img src=(look) alt={ "The same photo, colored where it speaks for " (answer.predicted) } decoding="async";
                 }
                 figcaption { (caption(answer)) }
             }
@@ -79,27 +82,7 @@ fn caption(answer: &Answer) -> Markup {
     }
 }
 
-/// The end of a long name, which tells photos apart.
-fn tail(name: &str) -> String {
-    const MOST: usize = 28;
-    let count = name.chars().count();
-    match count > MOST {
-        true => std::iter::once('…')
-            .chain(name.chars().skip(count - MOST + 1))
-            .collect(),
-        false => name.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_names_keep_their_end() {
-        assert_eq!(tail("a/b.jpg"), "a/b.jpg");
-        let long = format!("{}/123.jpg", "x".repeat(60));
-        assert_eq!(tail(&long).chars().count(), 28);
-        assert!(tail(&long).ends_with("/123.jpg"));
-    }
+/// The last part of a name: the folders before it are those of its class.
+pub(super) fn tail(name: &str) -> &str {
+    name.rsplit(['/', '\\']).next().unwrap_or(name)
 }

@@ -1,43 +1,38 @@
 //! How the training went: curves, and what the watch saw.
 
+use super::accuracy::percent;
 use crate::facts::RunReport;
 use maud::{Markup, html};
-use stepladder_chart::{Curve, curves as chart};
 use stepladder_page::element::{Weight, note};
+use stepladder_page::lines::{Line, lines};
 use stepladder_train::{Cause, EpochRecord};
 
 pub(super) fn curves(report: &RunReport) -> Markup {
-    let epochs = &report.epochs;
-    let always =
-        |of: fn(&EpochRecord) -> f32| epochs.iter().map(|epoch| Some(f64::from(of(epoch)))).collect();
-    let perhaps = |of: fn(&EpochRecord) -> Option<f32>| {
-        epochs
+    let line = |name: &str, of: &dyn Fn(&EpochRecord) -> Option<f32>| Line {
+        name: name.to_string(),
+        // Where there is no figure the line has a gap.
+        values: report
+            .epochs
             .iter()
-            .map(|epoch| of(epoch).map(f64::from))
-            .collect::<Vec<_>>()
+            .map(|epoch| of(epoch).map_or(f64::NAN, f64::from))
+            .collect(),
     };
-    let both = |training, validation: Vec<Option<f64>>| {
-        let mut both = vec![Curve {
-            label: "training",
-            values: training,
-        }];
-        if validation.iter().any(Option::is_some) {
-            both.push(Curve {
-                label: "validation",
-                values: validation,
-            });
+    let both = |training: &dyn Fn(&EpochRecord) -> Option<f32>,
+                validation: &dyn Fn(&EpochRecord) -> Option<f32>| {
+        let mut both = vec![line("training", training)];
+        if report.epochs.iter().any(|epoch| validation(epoch).is_some()) {
+            both.push(line("validation", validation));
         }
         both
     };
-    let rate = [Curve {
-        label: "learning rate",
-        values: always(|epoch| epoch.learning_rate),
-    }];
+    let accuracy = both(&|epoch| Some(epoch.accuracy), &|epoch| epoch.val_accuracy);
+    let loss = both(&|epoch| Some(epoch.loss), &|epoch| epoch.val_loss);
+    let rate = [line("learning rate", &|epoch| Some(epoch.learning_rate))];
     html! {
         div class="columns" {
-            (chart("Accuracy", &both(always(|epoch| epoch.accuracy), perhaps(|epoch| epoch.val_accuracy)), true))
-            (chart("Loss", &both(always(|epoch| epoch.loss), perhaps(|epoch| epoch.val_loss)), false))
-            (chart("Learning rate", &rate, false))
+            (lines("Accuracy", "epoch", &accuracy, percent))
+            (lines("Loss", "epoch", &loss, |loss| format!("{loss:.3}")))
+            (lines("Learning rate", "epoch", &rate, |rate| format!("{rate:.2e}")))
         }
         p class="soft" { "Training figures are taken as the weights move, with augmentation and dropout in force; validation figures, at each epoch's end without them." }
     }

@@ -13,7 +13,7 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_enum, default_value_t = ExportFormat::Onnx)]
     pub format: ExportFormat,
 
-    /// The file to write, which must not be there; for keras, the folder [default: in the run, or beside the file]
+    /// The file to write, which must not be there; for keras and figures, the folder [default: in the run, or beside the file]
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
 
@@ -41,7 +41,7 @@ pub(crate) struct ExportArguments {
     pub cache: CacheArguments,
 }
 
-/// A form of a trained model.
+/// A form of a trained model, or of the figures of its training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportFormat {
     /// One file from RGB pixels to probabilities, which ONNX Runtime, OpenVINO, rten and tract run
@@ -50,6 +50,34 @@ pub(crate) enum ExportFormat {
     Safetensors,
     /// A folder with weights, the network as TOML, and scripts that build it in Keras and in PyTorch
     Keras,
+    /// The run's figures as tables: epochs.csv and steps.csv in a folder
+    Csv,
+    /// The run's figures as event files; `train --tensorboard` writes them while it trains
+    Tensorboard,
+    /// The run's figures and settings as a run in MLflow's folder mlruns, which may hold others
+    Mlflow,
+}
+
+impl ExportFormat {
+    /// Whether it is of the figures of a run, not of its model.
+    pub fn is_figures(self) -> bool {
+        matches!(
+            self,
+            ExportFormat::Csv | ExportFormat::Tensorboard | ExportFormat::Mlflow
+        )
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            ExportFormat::Onnx => "onnx",
+            ExportFormat::Safetensors => "safetensors",
+            ExportFormat::Keras => "keras",
+            ExportFormat::Csv => "csv",
+            ExportFormat::Tensorboard => "tensorboard",
+            ExportFormat::Mlflow => "mlflow",
+        }
+    }
 }
 
 /// What the input of an ONNX model holds.

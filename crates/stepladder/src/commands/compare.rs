@@ -1,10 +1,15 @@
 //! `stepladder compare`: runs side by side, what differs in their configuration, and whether the first is beaten.
 
+mod page;
+
+use super::check_page;
 use crate::Ending;
 use crate::arguments::CompareArguments;
-use crate::terminal::{Output, show_comparison, write_comparison_csv};
+use crate::terminal::{Output, note, show_comparison, write_comparison_csv};
+use anyhow::Context;
 use serde::Serialize;
 use std::path::PathBuf;
+use stepladder_classifier::write_atomically;
 use stepladder_climb::Share;
 use stepladder_comparison::{
     Answers, Comparison, Verdict, compare as compare_answers, independent_interval, wilson_interval,
@@ -13,6 +18,9 @@ use stepladder_model::diff;
 use stepladder_train::{Outcome, RecordedRun, Summary};
 
 pub(crate) fn compare(arguments: CompareArguments, output: &Output) -> anyhow::Result<Ending> {
+    if let Some(page) = &arguments.html {
+        check_page(page)?;
+    }
     let runs: Vec<RecordedRun> = arguments
         .runs
         .iter()
@@ -23,6 +31,13 @@ pub(crate) fn compare(arguments: CompareArguments, output: &Output) -> anyhow::R
         write_comparison_csv(&compared, output)?;
     } else {
         show_comparison(&compared, arguments.markdown, output);
+    }
+    if let Some(file) = &arguments.html {
+        let page = page::page(&compared);
+        write_atomically(file, page.as_bytes())
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        // Behind CSV, this line would be taken for a row.
+        note(&format!("page        {}", file.display()));
     }
     output.json(&compared)?;
     Ok(Ending::Done)

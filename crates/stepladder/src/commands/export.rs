@@ -1,5 +1,6 @@
-//! `stepladder export`: a trained model for other programs.
+//! `stepladder export`: a trained model, or the figures of its training, for other programs.
 
+mod metrics;
 mod onnx;
 mod photos;
 
@@ -26,11 +27,13 @@ pub(crate) fn export(arguments: ExportArguments, output: &Output) -> anyhow::Res
             anyhow::bail!("{option} is for ONNX files; leave it out, or export --format onnx");
         }
     }
+    if arguments.format.is_figures() {
+        return metrics::export(&arguments, output);
+    }
     on_threads(threads, || {
         let model = model_file(&arguments.run)?;
         let classifier = Classifier::load(&model, Device::Cpu)?;
         match arguments.format {
-            ExportFormat::Onnx => onnx::export(&arguments, &model, &classifier, threads, output),
             ExportFormat::Safetensors => {
                 let file = place(&arguments, &model, "weights.safetensors")?;
                 write_weights(&classifier, &file)?;
@@ -62,6 +65,7 @@ pub(crate) fn export(arguments: ExportArguments, output: &Output) -> anyhow::Res
                 output.json(&result(&arguments, &classifier, &folder))?;
                 Ok(Ending::Done)
             }
+            _ => onnx::export(&arguments, &model, &classifier, threads, output),
         }
     })
 }
@@ -107,11 +111,7 @@ fn result(arguments: &ExportArguments, classifier: &Classifier, file: &Path) -> 
     json!({
         "run": arguments.run,
         "model": classifier.rung().name,
-        "format": match arguments.format {
-            ExportFormat::Onnx => "onnx",
-            ExportFormat::Safetensors => "safetensors",
-            ExportFormat::Keras => "keras",
-        },
+        "format": arguments.format.name(),
         "file": file,
         "size": classifier.size(),
         "classes": classifier.classes(),

@@ -1,7 +1,7 @@
 //! `stepladder inspect`: reads every photo of a data set once, says what is in it and what is wrong with it, and writes the page and
 //! the table of kept photos.
 
-use super::{data, threads};
+use super::{check_page, data, has_extension, threads};
 use crate::Ending;
 use crate::arguments::InspectArguments;
 use crate::signals::stop_on_signals;
@@ -172,22 +172,4 @@ fn check_table(table: &Path, request: &DataRequest) -> anyhow::Result<()> {
         "--fix needs a data set of your own; the shipped photos need no table"
     );
     Ok(())
-}
-
-fn check_page(page: &Path) -> anyhow::Result<()> {
-    ensure!(
-        has_extension(page, &["html", "htm"]),
-        "--html {}: a page's name must end in .html",
-        page.display()
-    );
-    Ok(())
-}
-
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| {
-        extensions
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(extension))
-    })
 }

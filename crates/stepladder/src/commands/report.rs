@@ -8,20 +8,25 @@ use crate::terminal::{Output, ProgressBar, warn};
 use anyhow::Context;
 use serde_json::json;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use stepladder_classifier::{Classifier, write_atomically};
-use stepladder_climb::ClimbRecord;
+use stepladder_climb::{ClimbRecord, RungRecord};
 use stepladder_data::{DataRequest, Dataset, PhotoStore, Split};
-use stepladder_model::{RungCatalog, diff};
+use stepladder_inspection::Inspection;
+use stepladder_model::{Rung, RungCatalog, diff};
 use stepladder_nn::Device;
-use stepladder_report::{OwnPhotos, RunReport, climb_page, gather, run_page};
+use stepladder_report::{MeasuredSteps, OwnPhotos, RunReport, climb_page, gather, run_page};
 use stepladder_train::RecordedRun;
 
 pub(crate) fn report(arguments: ReportArguments, output: &Output) -> anyhow::Result<Ending> {
     let out = arguments.out.clone();
     let out = out.unwrap_or_else(|| arguments.directory.join("report.html"));
     if let Some(climb) = ClimbRecord::read(&arguments.directory)? {
-        write(&out, &climb_page(&climb, &differences(&climb)), output)?;
+        write(
+            &out,
+            &climb_page(&climb, &differences(&arguments.directory, &climb)),
+            output,
+        )?;
         output.json(&json!({ "report": out, "climb": climb }))?;
         return Ok(Ending::Done);
     }
@@ -50,19 +55,37 @@ fn write(out: &Path, page: &str, output: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What each rung changes of its parent, for those that Stepladder knows.
-fn differences(climb: &ClimbRecord) -> Vec<Vec<String>> {
+/// What each rung's file changes of its parent's, by what they were trained with, else by Stepladder's own files; nothing where
+/// neither is at hand.
+fn differences(directory: &Path, climb: &ClimbRecord) -> Vec<Vec<String>> {
     let catalog = RungCatalog::shipped();
-    let lines = |name: &str| -> Option<Vec<String>> {
-        let rung = catalog.get(name).ok()?;
-        let parent = catalog.get(rung.parent.as_deref()?).ok()?;
+    let lines = |rung: &RungRecord| -> Option<Vec<String>> {
+        let parent = rung.ancestors.first()?;
+        let trained = climb.rungs.iter().find(|other| other.rung == *parent);
+        let trained = trained
+            .and_then(|parent| Some((trained_rung(directory, parent)?, trained_rung(directory, rung)?)));
+        let (parent, rung) = match trained {
+            Some(both) => both,
+            None => (catalog.get(parent).ok()?, catalog.get(&rung.rung).ok()?),
+        };
         Some(diff(&parent, &rung).iter().map(ToString::to_string).collect())
     };
     climb
         .rungs
         .iter()
-        .map(|rung| lines(&rung.rung).unwrap_or_default())
+        .map(|rung| lines(rung).unwrap_or_default())
         .collect()
+}
+
+/// The rung in the first of its runs that has ended. The record names runs within the climb's directory; other names are passed over.
+fn trained_rung(directory: &Path, rung: &RungRecord) -> Option<Rung> {
+    let names = rung.runs.iter().filter_map(|run| run.run.as_deref());
+    let mut names = names.filter(|name| {
+        Path::new(name)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+    });
+    names.find_map(|name| Some(RecordedRun::read(&directory.join(name)).ok()?.rung))
 }
 
 /// The run's facts. Photos that are not where they were are a reason to leave out pictures, not an error.
@@ -72,6 +95,10 @@ fn of_run(
     threads: usize,
     output: &Output,
 ) -> anyhow::Result<RunReport> {
+    let bar = ProgressBar::new(output);
+    bar.begin(1, String::from("timing a training step"));
+    let steps = MeasuredSteps::take(&run, threads);
+    bar.clear();
     let photos = Opened::open(&run, arguments, threads, output);
     if let Err(reason) = &photos {
         warn(&format!(
@@ -82,7 +109,7 @@ fn of_run(
         .as_ref()
         .map(Opened::own)
         .map_err(|reason| format!("{reason:#}"));
-    Ok(gather(run, own)?)
+    Ok(gather(run, own, steps)?)
 }
 
 /// A run's photos and model.
@@ -92,6 +119,7 @@ struct Opened {
     store: PhotoStore,
     labels: Vec<u32>,
     classifier: Classifier,
+    inspection: Inspection,
 }
 
 impl Opened {
@@ -111,8 +139,9 @@ impl Opened {
         let split = Split::read_tsv(&dataset, &table.display().to_string(), file)?;
         let classifier = Classifier::load(&model_file(run.directory.path())?, Device::Cpu)?;
         let cache = cache(&arguments.cache, threads)?;
-        let store =
-            PhotoStore::open_or_build(&dataset, classifier.size(), &cache, &ProgressBar::new(output))?;
+        let bar = ProgressBar::new(output);
+        let store = PhotoStore::open_or_build(&dataset, classifier.size(), &cache, &bar)?;
+        let inspection = Inspection::new(&dataset, threads, &bar)?;
         let asked: Vec<u32> = [&split.train, &split.validation, &split.test]
             .into_iter()
             .flatten()
@@ -125,6 +154,7 @@ impl Opened {
             store,
             labels,
             classifier,
+            inspection,
         })
     }
 
@@ -135,6 +165,7 @@ impl Opened {
             store: &self.store,
             labels: &self.labels,
             classifier: &self.classifier,
+            inspection: &self.inspection,
         }
     }
 }

@@ -1,19 +1,13 @@
 //! `stepladder serve`: answers about photos over HTTP, until Ctrl-C.
 
+use super::server::{runtime, stopped, token};
 use super::{model_file, threads};
 use crate::Ending;
 use crate::arguments::ServeArguments;
 use crate::terminal::{Output, note, warn};
-use anyhow::Context;
 use serde_json::json;
 use std::path::PathBuf;
 use stepladder_server::{Models, Notice, Server, ServerConfig};
-
-/// Where the token may be given without showing in the list of processes.
-const TOKEN_VARIABLE: &str = "STEPLADDER_TOKEN";
-
-/// Threads that read requests and write answers; decoding and computing have others.
-const IO_THREADS: usize = 2;
 
 pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Result<Ending> {
     let files: Vec<PathBuf> = arguments
@@ -24,12 +18,7 @@ pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Resul
     let config = config(&arguments)?;
     let models = Models::load(&files, arguments.device)?;
     let served = models.info();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(IO_THREADS)
-        .enable_all()
-        .build();
-    let runtime = runtime.context("cannot start the threads that read requests")?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         if !config.host.is_loopback() && config.token.is_none() {
             warn(&format!(
                 "everybody who reaches {} can ask, and nothing is encrypted; give a --token, and put a proxy with TLS in front",
@@ -78,22 +67,12 @@ fn config(arguments: &ServeArguments) -> anyhow::Result<ServerConfig> {
             "--cors {origin} is no origin; write scheme and host alone, e.g. https://example.org"
         );
     }
-    let token = arguments
-        .token
-        .clone()
-        .or_else(|| std::env::var(TOKEN_VARIABLE).ok());
-    anyhow::ensure!(
-        token
-            .as_ref()
-            .is_none_or(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())),
-        "the token must be of visible ASCII characters, without spaces; choose another --token or {TOKEN_VARIABLE}"
-    );
     let usual = ServerConfig::default();
     let body_bytes = arguments.max_body << 20;
     Ok(ServerConfig {
         host: arguments.host,
         port: arguments.port,
-        token,
+        token: token(&arguments.token)?,
         origins: arguments.cors.clone(),
         threads: threads(arguments.threads)?,
         batch: arguments.batch,
@@ -123,18 +102,6 @@ fn tell(notice: Notice) {
             ));
         }
     }
-}
-
-/// Ready at the first Ctrl-C or SIGTERM; the second ends the program at once.
-fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
-    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-    crate::signals::on_stop(move || {
-        // Whoever waited may have stopped for another reason.
-        let _ = sender.send(());
-    })?;
-    Ok(async move {
-        receiver.recv().await;
-    })
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use super::{SHIPPED_PHOTOS, cache, controls, data, threads};
 use crate::Ending;
-use crate::arguments::{CheckpointArguments, ResumeArguments, TrainArguments};
+use crate::arguments::{
+    CheckpointArguments, ResumeArguments, ShownArguments, ShownTrainArguments, TrainArguments,
+};
 use crate::signals::stop_on_signals;
-use crate::terminal::{Output, TrainingView};
+use crate::terminal::{Dashboard, Output, TrainingView};
 use anyhow::Context;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -15,10 +17,10 @@ use stepladder_data::DataError;
 use stepladder_model::{Finding, Rung, RungCatalog};
 use stepladder_train::{Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
 
-pub(crate) fn train(arguments: TrainArguments, output: &Output) -> anyhow::Result<Ending> {
-    let new = arguments.new;
-    let request = request(arguments)?;
-    run(&request, new, output)
+pub(crate) fn train(arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
+    let new = arguments.train.new;
+    let request = request(arguments.train)?;
+    run(&request, new, &arguments.shown, output)
 }
 
 /// `stepladder resume`: a run goes on where its newest checkpoint was taken.
@@ -28,13 +30,24 @@ pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Res
     let cache = cache(&arguments.cache, threads)?;
     let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
     request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
-    run(&request, false, output)
+    run(&request, false, &arguments.shown, output)
 }
 
 /// Trains, shows the way and the result.
-fn run(request: &TrainingRequest, new: bool, output: &Output) -> anyhow::Result<Ending> {
+fn run(
+    request: &TrainingRequest,
+    new: bool,
+    shown: &ShownArguments,
+    output: &Output,
+) -> anyhow::Result<Ending> {
     let interrupt = stop_on_signals()?;
-    let view = TrainingView::new(output, request, &interrupt);
+    let mut view = TrainingView::new(output, request, &interrupt);
+    if shown.tui {
+        view = view.on_dashboard(Dashboard::open(&interrupt)?);
+    }
+    if shown.tensorboard {
+        view = view.with_events();
+    }
     let outcome = if new {
         stepladder_train::train(request, &view, &interrupt)
     } else {

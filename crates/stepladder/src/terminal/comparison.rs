@@ -8,7 +8,7 @@ use crate::commands::{AgainstFirst, RunComparison, RunFigures};
 use std::time::Duration;
 use stepladder_climb::Share;
 
-/// Longest value of a configuration that is shown; JSON has all of it.
+/// Longest value of a configuration that is shown on a terminal; JSON and the page have all of it.
 const VALUE_WIDTH: usize = 48;
 
 /// Shows a comparison.
@@ -20,7 +20,10 @@ pub(crate) fn show_comparison(compared: &RunComparison, markdown: bool, output: 
     let mut sections = vec![section("Figures", &figures(&compared.runs))];
     sections.push(match compared.differences.as_slice() {
         [] => "Their configurations do not differ".to_string(),
-        _ => section("Differences in configuration", &differences(compared)),
+        _ => section(
+            "Differences in configuration",
+            &differences(compared, Some(VALUE_WIDTH)),
+        ),
     });
     sections.push(section(
         "Test accuracy against the first run, in points",
@@ -37,7 +40,7 @@ pub(crate) fn show_comparison(compared: &RunComparison, markdown: bool, output: 
 }
 
 /// Why a run was not compared photo by photo, and what that means.
-fn not_paired(against: &AgainstFirst) -> Option<String> {
+pub(crate) fn not_paired(against: &AgainstFirst) -> Option<String> {
     let instead = match against.unpaired {
         Some(_) => "not paired, and its interval is the wider for it",
         None => "nothing to compare",
@@ -45,7 +48,8 @@ fn not_paired(against: &AgainstFirst) -> Option<String> {
     Some(format!("{}: {instead}", against.reason.as_ref()?))
 }
 
-fn figures(runs: &[RunFigures]) -> Table {
+/// A line for each run: what it reached, and with what.
+pub(crate) fn figures(runs: &[RunFigures]) -> Table {
     use Alignment::{Left, Right};
     let mut table = Table::new([
         ("run", Left),
@@ -77,13 +81,18 @@ fn figures(runs: &[RunFigures]) -> Table {
     table
 }
 
-fn differences(compared: &RunComparison) -> Table {
+/// A line for each value that differs; longer ones are cut to `width` characters.
+pub(crate) fn differences(compared: &RunComparison, width: Option<usize>) -> Table {
     use Alignment::Left;
     let mut table = Table::new([("run", Left), ("value", Left), ("first", Left), ("here", Left)]);
     let shown = |value: &Option<String>| match value {
         None => "-".to_string(),
-        Some(value) if value.chars().count() <= VALUE_WIDTH => value.clone(),
-        Some(value) => value.chars().take(VALUE_WIDTH - 1).chain(['…']).collect(),
+        Some(value) => match width {
+            Some(width) if value.chars().count() > width => {
+                value.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+            }
+            _ => value.clone(),
+        },
     };
     for difference in &compared.differences {
         table.row([
@@ -96,7 +105,8 @@ fn differences(compared: &RunComparison) -> Table {
     table
 }
 
-fn against(comparisons: &[AgainstFirst]) -> Table {
+/// A line for each run but the first: whether it is better.
+pub(crate) fn against(comparisons: &[AgainstFirst]) -> Table {
     use Alignment::{Left, Right};
     let mut table = Table::new([
         ("run", Left),
@@ -133,37 +143,51 @@ fn against(comparisons: &[AgainstFirst]) -> Table {
     table
 }
 
-/// Small curves on one scale for all runs.
+/// Small curves, each kind on one scale for all runs; those of validation only where there was any.
 fn curves(runs: &[RunFigures]) -> Table {
-    use Alignment::Left;
-    let losses = |run: &RunFigures| run.curves.loss.iter().copied().map(f64::from).collect::<Vec<_>>();
-    let accuracies = |run: &RunFigures| {
-        let values = run.curves.val_accuracy.iter();
-        values
-            .map(|value| value.map_or(f64::NAN, f64::from))
-            .collect::<Vec<_>>()
-    };
-    let (all_losses, all_accuracies) = (bounds(runs, losses), bounds(runs, accuracies));
-    let loss_head = format!("training loss, {:.2} to {:.2}", all_losses.0, all_losses.1);
-    let accuracy_head = format!(
-        "validation accuracy, {:.1}% to {:.1}%",
-        all_accuracies.0 * 100.0,
-        all_accuracies.1 * 100.0
-    );
-    let validated = all_accuracies.0.is_finite();
-    let mut heads = vec![("run", Left), (loss_head.as_str(), Left)];
-    if validated {
-        heads.push((accuracy_head.as_str(), Left));
+    let percents = |low: f64, high: f64| format!("{:.1} to {:.1}%", low * 100.0, high * 100.0);
+    let plain = |low: f64, high: f64| format!("{low:.2} to {high:.2}");
+    type Kind = (&'static str, fn(&RunFigures) -> Vec<f64>, fn(f64, f64) -> String);
+    let kinds: [Kind; 3] = [
+        ("training loss", |run| numbers(&run.curves.loss), plain),
+        ("validation loss", |run| known(&run.curves.val_loss), plain),
+        ("val. accuracy", |run| known(&run.curves.val_accuracy), percents),
+    ];
+    let mut columns = Vec::new();
+    for (name, values, range) in kinds {
+        let (low, high) = bounds(runs, values);
+        if low.is_finite() {
+            let lines: Vec<String> = runs
+                .iter()
+                .map(|run| sparkline(&values(run), low, high))
+                .collect();
+            columns.push((format!("{name} {}", range(low, high)), lines));
+        }
     }
-    let mut table = Table::new(heads);
-    for run in runs {
-        table.row([
-            run.run.clone(),
-            sparkline(&losses(run), all_losses.0, all_losses.1),
-            sparkline(&accuracies(run), all_accuracies.0, all_accuracies.1),
-        ]);
+    let heads = columns.iter().map(|(head, _)| head.as_str());
+    let mut table = Table::new(
+        std::iter::once("run")
+            .chain(heads)
+            .map(|head| (head, Alignment::Left)),
+    );
+    for (number, run) in runs.iter().enumerate() {
+        let lines = columns.iter().map(|(_, lines)| lines[number].clone());
+        table.row(std::iter::once(run.run.clone()).chain(lines));
     }
     table
+}
+
+/// One number for each epoch.
+pub(crate) fn numbers(values: &[f32]) -> Vec<f64> {
+    values.iter().copied().map(f64::from).collect()
+}
+
+/// The same, with no number for an epoch without validation.
+pub(crate) fn known(values: &[Option<f32>]) -> Vec<f64> {
+    values
+        .iter()
+        .map(|value| value.map_or(f64::NAN, f64::from))
+        .collect()
 }
 
 /// The least and the greatest finite value over all runs.

@@ -2,7 +2,7 @@
 
 use super::percent;
 use super::table::{Alignment, Table};
-use stepladder_nn::profile::ProfileRow;
+use stepladder_nn::profile::{ProfileRow, steps};
 use stepladder_train::MachinePeak;
 
 /// The rows as a table, times per step. Arithmetic is judged by the machine's peak where that is known.
@@ -40,10 +40,4 @@ pub(crate) fn profile_table(rows: &[ProfileRow], machine: Option<&MachinePeak>) 
         ]);
     }
     table.to_string()
-}
-
-/// How many steps the rows are of: each runs some layer's pass once, and none less often.
-fn steps(rows: &[ProfileRow]) -> u64 {
-    let layers = rows.iter().filter(|row| !row.layer.is_empty());
-    layers.map(|row| row.calls).min().unwrap_or(0).max(1)
 }

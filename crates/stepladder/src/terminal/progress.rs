@@ -1,6 +1,6 @@
 //! Bars with the time left, on a terminal; nothing in a pipe.
 
-use super::Output;
+use super::{Dashboard, Output};
 use indicatif::{ProgressDrawTarget, ProgressStyle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,8 @@ pub(crate) struct ProgressBar {
     bar: indicatif::ProgressBar,
     /// Set when the user asks to stop.
     interrupt: Arc<AtomicBool>,
+    /// Where everything is shown instead, if anywhere.
+    dashboard: Option<Arc<Dashboard>>,
 }
 
 impl ProgressBar {
@@ -24,6 +26,16 @@ impl ProgressBar {
         ProgressBar {
             bar,
             interrupt: Arc::default(),
+            dashboard: None,
+        }
+    }
+
+    /// The same, shown on a dashboard.
+    pub fn on_dashboard(self, dashboard: Arc<Dashboard>) -> ProgressBar {
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        ProgressBar {
+            dashboard: Some(dashboard),
+            ..self
         }
     }
 
@@ -34,6 +46,9 @@ impl ProgressBar {
 
     /// Starts a piece of work of `total` steps.
     pub fn begin(&self, total: u64, message: String) {
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.begin(total, &message);
+        }
         // In this order: a reset draws the bar, which then has its length and message already.
         self.bar.set_length(total);
         self.bar.set_message(message);
@@ -42,6 +57,9 @@ impl ProgressBar {
 
     /// Says how far it is.
     pub fn set(&self, done: u64) {
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.done(done);
+        }
         self.bar.set_position(done);
     }
 
@@ -52,12 +70,18 @@ impl ProgressBar {
 
     /// Takes the bar off the screen.
     pub fn clear(&self) {
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.end();
+        }
         self.bar.finish_and_clear();
     }
 
     /// Writes a line above the bar.
     pub fn line(&self, line: &str) {
-        self.bar.suspend(|| super::output::progress_line(line));
+        match &self.dashboard {
+            Some(dashboard) => dashboard.say(line),
+            None => self.bar.suspend(|| super::output::progress_line(line)),
+        }
     }
 }
 
@@ -73,6 +97,9 @@ impl Progress for ProgressBar {
 
     fn advance(&self, n: u64) {
         self.bar.inc(n);
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.done(self.bar.position());
+        }
     }
 
     fn finish(&self) {

@@ -1,6 +1,7 @@
-//! A plain table: columns two spaces apart, heads in the first line.
+//! A plain table: columns two spaces apart, heads in the first line. It can be Markdown or part of a page, too.
 
 use std::fmt;
+use stepladder_page::{Markup, element, html};
 
 /// On which side a column's cells are flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,19 @@ impl Table {
         text
     }
 
+    /// The table as part of a page.
+    pub fn to_markup(&self, caption: &str) -> Markup {
+        let mut lines = self.lines.iter();
+        let heads: Vec<&str> = lines.next().into_iter().flatten().map(String::as_str).collect();
+        let numeric: Vec<bool> = self
+            .alignments
+            .iter()
+            .map(|alignment| *alignment == Alignment::Right)
+            .collect();
+        let rows = lines.map(|line| line.iter().map(|cell| html! { (cell) }).collect());
+        element::table(caption, &heads, &numeric, &rows.collect::<Vec<Vec<Markup>>>())
+    }
+
     /// The widest cell of a column, in characters.
     fn width(&self, column: usize) -> usize {
         let cells = self.lines.iter().filter_map(|line| line.get(column));
@@ -97,6 +111,7 @@ mod tests {
             "class       photos\ndaisy           40  x\nsunflowers       9\n"
         );
     }
+
     #[test]
     fn markdown_escapes_what_would_end_a_cell() {
         let mut table = Table::new([("run", Alignment::Left), ("test", Alignment::Right)]);
@@ -104,6 +119,18 @@ mod tests {
         assert_eq!(
             table.to_markdown(),
             "| run | test |\n| --- | ---: |\n| a\\|b | 40 |\n"
+        );
+    }
+
+    #[test]
+    fn in_a_page_cells_are_escaped_and_numbers_flush_right() {
+        let mut table = Table::new([("run", Alignment::Left), ("test", Alignment::Right)]);
+        table.row(["<b>", "40"].map(String::from));
+        let markup = table.to_markup("Figures").into_string();
+        assert!(markup.contains("<caption>Figures</caption>"), "{markup}");
+        assert!(
+            markup.contains("<th scope=\"row\">&lt;b&gt;</th><td class=\"number\">40</td>"),
+            "{markup}"
         );
     }
 }

@@ -7,7 +7,8 @@ use serde_json::json;
 
 /// Why a request is not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub struct Refusal {
+    /// The status of the answer.
     pub status: StatusCode,
     /// Stable; programs may go by it.
     pub code: &'static str,
@@ -16,6 +17,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// A refusal of any kind.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Refusal {
         Refusal {
             status,

@@ -1,0 +1,46 @@
+//! The arguments of `stepladder explain`.
+
+use super::CacheArguments;
+use clap::Args;
+use std::path::PathBuf;
+use stepladder_nn::Device;
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// A run directory, or a model.safetensors, which knows no training photos
+    pub run: PathBuf,
+
+    /// The photo
+    pub photo: PathBuf,
+
+    /// The class to explain [default: the most probable]
+    #[arg(long)]
+    pub class: Option<String>,
+
+    /// The picture to write, a PNG; an older one is replaced [default: <PHOTO>-explained.png, in this folder]
+    #[arg(long, value_name = "FILE.png")]
+    pub out: Option<PathBuf>,
+
+    /// Classes to show
+    #[arg(long, default_value_t = 5, value_name = "K")]
+    pub top: usize,
+
+    /// Training photos to show that look most like this one to the network; 0 looks for none
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub neighbors: usize,
+
+    /// Photos per pass
+    #[arg(long, default_value_t = 32)]
+    pub batch: usize,
+
+    /// Threads [default: one for each core]
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+
+    #[command(flatten)]
+    pub cache: CacheArguments,
+}
