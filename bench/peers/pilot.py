@@ -50,8 +50,8 @@ def remembered() -> dict:
 class Pilot:
     """Speeds of every variant that was tried on one case, and the fastest."""
 
-    def __init__(self, tried: dict[str, dict], from_before: bool = False):
-        self.tried, self.from_before = tried, from_before
+    def __init__(self, tried: dict[str, dict], how: str):
+        self.tried, self.how = tried, how
         speeds = {label: result.get("images_per_second", 0.0) for label, result in tried.items()}
         self.best = max(speeds, key=speeds.get)
 
@@ -61,16 +61,21 @@ class Pilot:
         return self.tried[self.best]["variant"], self.tried[self.best]["adam"]
 
 
-def run(framework: str, case: Case, mode: Mode, quick: bool, say) -> Pilot:
-    """Tries the variants of one peer, or remembers what an earlier full run found."""
-    peer = Peer(framework, mode)
+TRIED, REMEMBERED, ALONE = "tried", "remembered", "alone"
+
+
+def run(peer: Peer, case: Case, mode: Mode, quick: bool, say) -> Pilot:
+    """Tries the variants of one peer, or remembers what an earlier full run found. `peer` is spent only where variants were tried."""
+    framework = peer.framework
     place = key(framework, case, mode, peer.version)
     known = remembered().get(place)
     if quick and known:
-        peer.close()
-        return Pilot(known, from_before=True)
+        return Pilot(known, REMEMBERED)
     tried, best, fused = {}, 0.0, True
     attempts = [(variant, "fused") for variant in variants(framework, mode, quick)]
+    if quick and len(attempts) == 1:
+        [(variant, adam)] = attempts
+        return Pilot({variant: {"variant": variant, "adam": adam}}, ALONE)
     if framework == "torch" and not quick:
         # Which Adam is faster hardly depends on the rest: the first variant decides.
         attempts.insert(1, (attempts[0][0], "default"))
@@ -94,4 +99,4 @@ def run(framework: str, case: Case, mode: Mode, quick: bool, say) -> Pilot:
         sys.exit(f"no variant of {framework} runs {case.name}: {next(iter(tried.values())).get('error')}")
     if not quick:
         FOUND.write_text(json.dumps({**remembered(), place: tried}, indent=1))
-    return Pilot(tried)
+    return Pilot(tried, TRIED)

@@ -3,6 +3,7 @@
 import datetime
 
 from machine import cpu_name
+from pilot import ALONE, REMEMBERED, TRIED
 
 NAMES = {"torch": "PyTorch", "keras": "Keras"}
 
@@ -97,10 +98,16 @@ def markdown(rows: list[dict], mode, chosen, ours, seconds: float) -> str:
         versions = [ours.version, *rows[0]["versions"].values()]
         lines += ["", ", ".join(versions) + f". Median of {chosen.rounds} alternating rounds.", "", *speeds(rows)]
         lines += ["", "Peak memory of the training process, MiB:", "", *memory(rows)]
-    lines += ["", "What the pilot saw of each variant (one short try), images per second:", *pilots(rows)]
+    found = {one.how for row in rows for one in row["pilots"].values()}
+    if found != {ALONE}:
+        lines += ["", "What the pilot saw of each variant (one short try), images per second:", *pilots(rows)]
     if chosen.quick:
-        remembered = all(found.from_before for row in rows for found in row["pilots"].values())
-        how = "by an earlier full run" if remembered else "from the few variants that --quick tries where no full run was before"
+        ways = {
+            REMEMBERED: "by an earlier full run",
+            TRIED: "from the few variants that --quick tries where no full run was before",
+            ALONE: "without a try: --quick knows one form of each for this processor (PyTorch channels_last, Keras default); a full run tries all",
+        }
+        how = ", ".join(words for way, words in ways.items() if way in found)
         lines += ["", f"The peers' fastest variants were found {how}."]
     lines += ["", f"Took {seconds / 60:.1f} minutes."]
     return "\n".join(lines)

@@ -78,13 +78,15 @@ def alternate(case: Case, peers: dict[str, tuple[Peer, str]], ours: Stepladder, 
 
 def run_case(case: Case, mode: Mode, frameworks: list[str], ours: Stepladder, chosen: argparse.Namespace) -> dict:
     """Pilot and rounds of one case."""
-    pilots = {name: pilot.run(name, case, mode, chosen.quick, say) for name in frameworks}
+    started = {name: Peer(name, mode) for name in frameworks}
+    pilots = {name: pilot.run(peer, case, mode, chosen.quick, say) for name, peer in started.items()}
     row = {"case": case, "pilots": pilots, "versions": {}}
     if chosen.pilot:
         return row
     peers = {}
     for name, found in pilots.items():
-        peer = Peer(name, mode)
+        # A process that has tried variants holds more memory than the network takes.
+        peer = Peer(name, mode) if found.how == pilot.TRIED else started[name]
         prepared = peer.prepare(case, *found.choice, at_least=0, limit=pilot.LIMIT)
         if "error" in prepared:
             sys.exit(f"{name} failed on {case.name}: {prepared['error']}")

@@ -1,8 +1,8 @@
 """What it costs a training to be watched: by the live page, with a reader who follows it, and by the dashboard on a terminal.
 
 The same short training alternates: alone, beside `stepladder watch` with a connected reader, and with `--tui` on a terminal of its own.
-The speed of a machine moves by more than one percent from run to run, so that the processor time tells more than the clock: what the
-page's server takes in all, and what the training itself takes beyond what it takes alone.
+The speed of a shared machine moves by more than one percent from run to run, so that the clock alone cannot tell. What can is the
+processor time of the watching itself, as a share of all cores: the page's server, and the dashboard's thread.
 """
 
 import argparse
@@ -29,31 +29,26 @@ def training(program: Path, options, folder: Path, number: int, kind: str) -> li
     return line + (["--tui"] if kind == "tui" else [])
 
 
-def run(line: list[str], on_terminal: bool) -> tuple[float, float]:
-    """Seconds by the clock and of processor time."""
+def run(line: list[str], on_terminal: bool) -> tuple[float, float, float]:
+    """Seconds by the clock, of processor time, and of processor time of the dashboard."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
+    drawing = 0.0
     if on_terminal:
         ours, theirs = pty.openpty()
         process = subprocess.Popen(line, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm-256color"})
         os.close(theirs)
-        # The dashboard waits for a key once it is done.
-        reader = threading.Thread(target=drain, args=(ours,), daemon=True)
-        reader.start()
+        threading.Thread(target=drain, args=(ours,), daemon=True).start()
         while process.poll() is None:
-            time.sleep(0.05)
-            if (Path(line[line.index("--out") + 1]) / "summary.json").exists():
-                try:
-                    os.write(ours, b"q")
-                except OSError:
-                    pass
+            time.sleep(0.1)
+            drawing = max(drawing, thread_seconds(process.pid, "dashboard"))
     else:
         process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if process.wait() != 0:
         sys.exit(f"failed: {' '.join(line)}")
     wall = time.monotonic() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, drawing
 
 
 def drain(terminal: int) -> None:
@@ -64,9 +59,22 @@ def drain(terminal: int) -> None:
         pass
 
 
-def processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+def processor_seconds(process: Path) -> float:
+    """Of a process or thread, by its folder in /proc."""
+    fields = (process / "stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def thread_seconds(process: int, name: str) -> float:
+    """Processor time of the process's threads of that name; 0 where it has none."""
+    seconds = 0.0
+    for thread in Path(f"/proc/{process}/task").glob("*"):
+        try:
+            if (thread / "comm").read_text().strip() == name:
+                seconds += processor_seconds(thread)
+        except OSError:
+            pass
+    return seconds
 
 
 def serve(program: Path, folder: Path) -> tuple[subprocess.Popen, str]:
@@ -97,8 +105,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    times: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
-    served = []
+    times: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         run(training(options.program, options, folder, -1, "alone"), False)
@@ -111,27 +118,24 @@ def main() -> None:
                 server, url = serve(options.program, folder)
                 stop, received = threading.Event(), [0]
                 threading.Thread(target=follow, args=(url, stop, received), daemon=True).start()
-                before = processor_seconds(server.pid)
-                wall, used = run(line, False)
-                times[kind].append((wall, used))
-                served.append((processor_seconds(server.pid) - before) / wall)
+                before = processor_seconds(Path(f"/proc/{server.pid}"))
+                wall, used, _ = run(line, False)
+                times[kind].append((wall, used, processor_seconds(Path(f"/proc/{server.pid}")) - before))
                 stop.set()
                 server.kill()
                 server.wait()
                 if received[0] == 0:
                     sys.exit("the page sent no events")
-    median = statistics.median
-    alone = [median(value) for value in zip(*times["alone"])]
     cores = len(os.sched_getaffinity(0))
     print(f"{options.model} at {options.size} px, {options.epochs} epochs, {options.rounds} rounds, {cores} cores, {time.strftime('%Y-%m-%d')}\n")
-    print("| training | seconds | against alone | its processor seconds | against alone | the page's server, of all cores |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    print("| training | seconds | its processor seconds | processor seconds of the watching | share of all cores |")
+    print("| --- | ---: | ---: | ---: | ---: |")
     result = {}
     for kind in KINDS:
-        wall, used = (median(value) for value in zip(*times[kind]))
-        share = median(served) / cores if kind == "page" else 0.0
-        result[kind] = {"seconds": wall, "processor_seconds": used, "server_share": share}
-        print(f"| {kind} | {wall:.2f} | {wall / alone[0] - 1:+.1%} | {used:.2f} | {used / alone[1] - 1:+.1%} | {f'{share:.2%}' if share else '-'} |")
+        wall, used, watching = (statistics.median(value) for value in zip(*times[kind]))
+        share = watching / wall / cores
+        result[kind] = {"seconds": wall, "processor_seconds": used, "watching_seconds": watching, "share": share}
+        print(f"| {kind} | {wall:.2f} | {used:.2f} | {watching:.2f} | {share:.2%} |")
     print("\n" + json.dumps(result))
 
 
