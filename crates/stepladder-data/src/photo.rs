@@ -5,6 +5,7 @@
 //! sees the same pixels in each of them.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -12,6 +13,11 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 /// The longest side that [`RgbPhoto::fit`] keeps, in short sides. The network sees the central square only, so the ends
 /// of a panorama would fill the cache for nothing.
 const MAX_ASPECT: u32 = 4;
+
+thread_local! {
+    /// Keeps its buffers from photo to photo.
+    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+}
 
 /// A photo as 8-bit RGB: `height` rows of `width` pixels of 3 bytes, top row first, no padding.
 #[derive(Clone, PartialEq, Eq)]
@@ -151,9 +157,11 @@ impl RgbPhoto {
             );
         // Both can fail only for sizes and formats that do not fit together, which `new` and the callers rule out.
         let source = source.expect("an RgbPhoto holds width * height * 3 bytes");
-        Resizer::new()
-            .resize(&source, &mut target, &options)
-            .expect("the crop lies inside the photo");
+        RESIZER.with_borrow_mut(|resizer| {
+            resizer
+                .resize(&source, &mut target, &options)
+                .expect("the crop lies inside the photo");
+        });
         Self {
             width: to_w,
             height: to_h,

@@ -52,7 +52,14 @@ pub(crate) fn resample(source: &[Pixel], size: usize, map: &Affine, edge: Edge, 
             let value = beyond(source, size, sx, sy, edge);
             row[x * 3..x * 3 + 3].copy_from_slice(&value[..3]);
         }
-        blend_row(source, size, map, y, inside.start, &mut row[inside.start * 3..inside.end * 3]);
+        blend_row(
+            source,
+            size,
+            map,
+            y,
+            inside.start,
+            &mut row[inside.start * 3..inside.end * 3],
+        );
     }
 }
 
@@ -61,22 +68,46 @@ const TOGETHER: usize = 16;
 
 /// The pixels of row `y` from `start` on, whose places have all four neighbours inside the picture.
 fn blend_row(source: &[Pixel], size: usize, map: &Affine, y: usize, start: usize, row: &mut [f32]) {
+    let (mut at, mut fx, mut fy) = ([0_u32; TOGETHER], [0.0; TOGETHER], [0.0; TOGETHER]);
     let mut x = start;
     for pixels in row.chunks_mut(TOGETHER * 3) {
         // Places beyond the last pixel are worked out too, and not looked at.
-        let mut places = [(0, 0.0, 0.0); TOGETHER];
-        for (lane, place) in places.iter_mut().enumerate() {
+        for lane in 0..TOGETHER {
             let (sx, sy) = map.at((x + lane) as f64, y as f64);
-            let ((left, fx), (top, fy)) = (split(sx), split(sy));
-            *place = ((top as usize).wrapping_mul(size).wrapping_add(left as usize), fx, fy);
+            let (left, top) = (whole(sx), whole(sy));
+            at[lane] = low_bits(top * size as f64 + left);
+            (fx[lane], fy[lane]) = ((sx - left) as f32, (sy - top) as f32);
         }
-        for (pixel, &(at, fx, fy)) in pixels.chunks_exact_mut(3).zip(&places) {
+        let blended = |lane: usize| {
+            let at = at[lane] as usize;
             let (upper, lower) = (&source[at..at + 2], &source[at + size..at + size + 2]);
-            let value = mix(mix(upper[0], upper[1], fx), mix(lower[0], lower[1], fx), fy);
-            pixel.copy_from_slice(&value[..3]);
+            let (fx, fy) = (fx[lane], fy[lane]);
+            mix(mix(upper[0], upper[1], fx), mix(lower[0], lower[1], fx), fy)
+        };
+        let last = (pixels.len() / 3).saturating_sub(1).min(TOGETHER - 1);
+        for lane in 0..last {
+            // All four values in one store: the next pixel overwrites the one that nobody looks at.
+            pixels[lane * 3..lane * 3 + 4].copy_from_slice(&blended(lane));
         }
+        pixels[last * 3..last * 3 + 3].copy_from_slice(&blended(last)[..3]);
         x += TOGETHER;
     }
+}
+
+/// 1.5 * 2^52: from here on, an `f64` has no fraction, so that adding it rounds, and its lowest bits are the whole number.
+const NO_FRACTION: f64 = 6_755_399_441_055_744.0;
+
+/// The whole part of a place of 0 to 2^31, in fewer steps than a conversion that also minds all other numbers.
+#[inline]
+fn whole(place: f64) -> f64 {
+    let near = (place + NO_FRACTION) - NO_FRACTION;
+    if near > place { near - 1.0 } else { near }
+}
+
+/// A whole number of 0 to 2^32 as an integer.
+#[inline]
+fn low_bits(whole: f64) -> u32 {
+    (whole + NO_FRACTION).to_bits() as u32
 }
 
 /// The pixels of row `y` whose places have all four neighbours inside the picture. They are contiguous, as a line crosses a
@@ -104,17 +135,7 @@ fn span_inside(map: &Affine, y: usize, size: usize) -> Range<usize> {
     while low < high && !inside(high - 1) {
         high -= 1;
     }
-    low..high
-}
-
-/// The whole part and the fraction of a place of 0 to 2^31, in fewer steps than a conversion that also minds all other numbers.
-#[inline]
-fn split(place: f64) -> (u32, f32) {
-    /// 1.5 * 2^52: from here on, an `f64` has no fraction, so that adding it rounds, and its lowest bits are the whole number.
-    const NO_FRACTION: f64 = 6_755_399_441_055_744.0;
-    let near = (place + NO_FRACTION) - NO_FRACTION;
-    let whole = if near > place { near - 1.0 } else { near };
-    ((whole + NO_FRACTION).to_bits() as u32, (place - whole) as f32)
+    if low < high { low..high } else { 0..0 }
 }
 
 /// `a` where `share` is 0, `b` where it is 1.
@@ -213,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_split_as_by_conversion() {
+    fn whole_parts_are_those_of_a_conversion() {
         for place in [
             0.0,
             0.5,
@@ -225,12 +246,8 @@ mod tests {
             65_534.999_99,
             2e9 + 0.25,
         ] {
-            let whole = place as u32;
-            assert_eq!(
-                split(place),
-                (whole, (place - f64::from(whole)) as f32),
-                "{place}"
-            );
+            assert_eq!(whole(place), f64::from(place as u32), "{place}");
+            assert_eq!(low_bits(whole(place)), place as u32, "{place}");
         }
     }
 
