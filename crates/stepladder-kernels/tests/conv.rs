@@ -181,6 +181,32 @@ fn large() -> Vec<Conv2d> {
     ]
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// 3x3 kernels on many channels, whose products are taken with fewer multiplications.
+    #[test]
+    fn three_by_three(
+        batch in 1..4_usize,
+        input in [1..12_usize, 1..12_usize],
+        channels in [30..75_usize, 30..75_usize],
+        pads in [0..3_usize, 0..3, 0..3, 0..3],
+        seed: u64,
+    ) {
+        let [top, left, bottom, right] = pads;
+        let conv = Conv2d {
+            batch,
+            input,
+            in_channels: channels[0],
+            out_channels: channels[1],
+            window: Window { kernel: [3, 3], stride: [1, 1], before: [top, left], after: [bottom, right] },
+        };
+        prop_assume!(input[0] + top + bottom >= 3 && input[1] + left + right >= 3);
+        check_forward::<f32>(&conv, seed);
+        check_gradients::<f32>(&conv, seed);
+    }
+}
+
 #[test]
 fn large_shapes() {
     for (i, conv) in large().iter().enumerate() {

@@ -403,7 +403,7 @@ impl<E: Element> AnyTile<'_, E> {
 
 /// The smallest tile for `count` pixels: few sizes keep the code small, and only the last tile is partial.
 #[inline(always)]
-fn tile_pixels<S: Simd>(count: usize) -> usize {
+pub(super) fn tile_pixels<S: Simd>(count: usize) -> usize {
     match (S::TILE_PIXELS, count) {
         (_, 1) => 1,
         (_, ..=4) => 4,

@@ -1,11 +1,7 @@
 //! Weights packed once for many forward passes. Packing reads and writes every weight, which for one photo through a layer with
 //! many weights takes as long as the product itself.
 
-use super::{
-    Conv2d, fold,
-    grid::Extras,
-    pack::{self, Plan},
-};
+use super::{Conv2d, fold, grid::Extras, pack, winograd};
 use crate::{activation::Activation, buffer::Buffer, context::Context, simd::Element};
 
 /// The weights of a convolution or a dense layer as the forward product reads them, for activations of one type.
@@ -26,13 +22,15 @@ impl Conv2d {
     /// The slice's length is not that of the shape.
     pub fn pack<E: Element>(&self, context: &Context, weights: &[f32]) -> PackedWeights {
         assert_eq!(weights.len(), self.weights_len(), "weights of {self:?}");
-        let plan: Plan = if fold::pays(self) {
-            fold::pack_plan(self)
+        let words = if winograd::pays::<E>(self) {
+            winograd::pack(context, self, weights)
+        } else if fold::pays(self) {
+            pack::pack::<E>(context, &fold::pack_plan(self), weights)
         } else {
-            self.forward_plan()
+            pack::pack::<E>(context, &self.forward_plan(), weights)
         };
         PackedWeights {
-            words: pack::pack::<E>(context, &plan, weights),
+            words,
             kernel: self.window.kernel,
             in_channels: self.in_channels,
             out_channels: self.out_channels,
@@ -86,7 +84,11 @@ impl Conv2d {
             (self.window.kernel, self.in_channels, self.out_channels, E::BF16),
             "packed weights of {self:?}"
         );
-        if fold::pays(self) {
+        if winograd::pays::<E>(self) {
+            if let (Some(input), Some(output)) = (E::as_f32(input), E::as_f32_mut(output)) {
+                winograd::multiply(context, self, input, &weights.words, output, extras);
+            }
+        } else if fold::pays(self) {
             let folded = fold::fold(context, self, input);
             folded
                 .grid(self)

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Conv2d, fold};
+use super::{Conv2d, fold, winograd};
 use crate::{
     isa::Isa,
     simd::{Element, Kernel, Simd},
@@ -12,7 +12,7 @@ use crate::{
 /// the same time. What is as small as a row of channels is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workspace {
-    /// Of the forward pass: packed weights, and an input that is unfolded.
+    /// Of the forward pass: packed weights, and an input that is unfolded or, by each thread, transformed.
     pub forward: Vec<usize>,
     /// Of the gradient by the input.
     pub input_gradient: Vec<usize>,
@@ -45,19 +45,27 @@ impl<E: Element> Kernel for Measure<'_, E> {
         let Measure { conv, threads, .. } = self;
         let [down, right] = conv.window.stride;
         let phases = (0..down).flat_map(|y| (0..right).map(move |x| conv.phase([y, x]).1));
-        let input_gradient = phases.map(|plan| 4 * plan.words::<S, E>()).max();
+        let input_gradient = if winograd::pays::<E>(conv) {
+            winograd::workspace::<S>(&winograd::mirrored(conv), threads)
+        } else {
+            let words = phases.map(|plan| 4 * plan.words::<S, E>()).max();
+            words.into_iter().collect()
+        };
         let folded = fold::pays(conv).then(|| fold::len(conv) * size_of::<E>());
         let (plan, reduction) = match folded {
             Some(_) => (fold::pack_plan(conv), fold::reduction(conv)),
             None => (conv.forward_plan(), conv.reduction()),
         };
-        let mut forward = vec![4 * plan.words::<S, E>()];
-        forward.extend(folded);
+        let forward = if winograd::pays::<E>(conv) {
+            winograd::workspace::<S>(conv, threads)
+        } else {
+            std::iter::once(4 * plan.words::<S, E>()).chain(folded).collect()
+        };
         let mut weight_gradient: Vec<usize> = folded.into_iter().collect();
         weight_gradient.extend(reduction.buffers::<S, E>(threads));
         Workspace {
             forward,
-            input_gradient: input_gradient.into_iter().collect(),
+            input_gradient,
             weight_gradient,
         }
     }
