@@ -55,13 +55,16 @@ fn check_forward<E: Element>(conv: &Conv2d, seed: u64) {
             let average = values.iter().sum::<f64>() / values.len() as f64;
             let spread = values.iter().map(|x| (x - average).powi(2)).sum::<f64>() / values.len() as f64;
             let square = average * average + spread + 1e-3;
+            // What few values have been rounded by does not average out.
+            let magnitudes = expected.iter().skip(c).step_by(conv.out_channels);
+            let rounding = magnitudes.map(|sum| 3e-6 * sum.magnitude).fold(0.0, f64::max);
             assert!(
-                (f64::from(mean[c]) - average).abs() < 1e-5 * square.sqrt(),
+                (f64::from(mean[c]) - average).abs() < 1e-5 * square.sqrt() + rounding,
                 "mean on {}",
                 context.isa()
             );
             assert!(
-                (f64::from(variance[c]) - spread).abs() < 1e-5 * square,
+                (f64::from(variance[c]) - spread).abs() < 1e-5 * square + 2.0 * rounding * square.sqrt(),
                 "variance on {}",
                 context.isa()
             );

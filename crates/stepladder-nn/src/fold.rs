@@ -54,10 +54,12 @@ pub(crate) fn packed(network: &Network, arrays: &[Array], precision: Precision) 
     let mut arrays = arrays.iter();
     let mut packed = Vec::new();
     for (index, node) in network.nodes.iter().enumerate() {
-        let kernel = match node.layer {
-            Layer::Conv2D(_) | Layer::Dense(_) => Some(0),
-            Layer::SeparableConv2D(_) => Some(1),
-            _ => None,
+        // A separable convolution's strides are those of its depthwise part.
+        let (kernel, strides) = match &node.layer {
+            Layer::Conv2D(layer) => (Some(0), layer.strides),
+            Layer::Dense(_) => (Some(0), [1, 1]),
+            Layer::SeparableConv2D(_) => (Some(1), [1, 1]),
+            _ => (None, [1, 1]),
         };
         // The last layer is f32 at any precision.
         let precision = if index + 1 == network.nodes.len() {
@@ -71,7 +73,9 @@ pub(crate) fn packed(network: &Network, arrays: &[Array], precision: Precision) 
                 [from, to] => [1, 1, from, to],
                 _ => [0; 4],
             };
-            packed.push((kernel == Some(position)).then(|| ops::pack(shape, &array.values, precision)));
+            packed.push(
+                (kernel == Some(position)).then(|| ops::pack(shape, strides, &array.values, precision)),
+            );
         }
     }
     packed

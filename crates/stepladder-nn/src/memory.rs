@@ -79,7 +79,7 @@ impl StepMemory {
         let piece = shape.batch.div_ceil(pieces);
         let mut walk = Walk::new(network, shape.precision, piece, shape.threads);
         for _ in 0..2 {
-            walk.step();
+            walk.step(pieces.min(3));
         }
         let [height, width, channels] = network.input;
         let photo = (height * width * channels * size_of::<f32>()) as u64;
@@ -92,7 +92,7 @@ impl StepMemory {
             moments: slots * trainable,
             averages: if shape.averages { trainable } else { 0 },
             activations: walk.activations(),
-            workspace: held.saturating_sub(walk.activations() + trainable),
+            workspace: held.saturating_sub(walk.activations() + gradients),
             photos: (shape.batch as u64 + in_pieces) * photo,
             layers: walk.layers(),
         }

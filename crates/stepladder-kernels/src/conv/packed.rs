@@ -12,10 +12,12 @@ pub struct PackedWeights {
     in_channels: usize,
     out_channels: usize,
     bf16: bool,
+    /// Transformed for fewer multiplications.
+    minimal: bool,
 }
 
 impl Conv2d {
-    /// `weights` for [`Conv2d::forward_packed`] with activations of `E`, on any number of photos of any size.
+    /// `weights` for [`Conv2d::forward_packed`] with activations of `E`, on any number of photos of any size, at these strides.
     ///
     /// # Panics
     ///
@@ -35,6 +37,7 @@ impl Conv2d {
             in_channels: self.in_channels,
             out_channels: self.out_channels,
             bf16: E::BF16,
+            minimal: winograd::pays::<E>(self),
         }
     }
 
@@ -78,10 +81,17 @@ impl Conv2d {
             weights.in_channels,
             weights.out_channels,
             weights.bf16,
+            weights.minimal,
         );
         assert_eq!(
             packed_for,
-            (self.window.kernel, self.in_channels, self.out_channels, E::BF16),
+            (
+                self.window.kernel,
+                self.in_channels,
+                self.out_channels,
+                E::BF16,
+                winograd::pays::<E>(self),
+            ),
             "packed weights of {self:?}"
         );
         if winograd::pays::<E>(self) {

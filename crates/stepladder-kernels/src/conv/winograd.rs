@@ -10,7 +10,6 @@ use std::ops::Range;
 use super::{
     Conv2d,
     grid::{Extras, finish_statistics},
-    pack,
     tile::{Inputs, MOST_PIXELS, Places, Start, Tile},
 };
 use crate::{
@@ -18,7 +17,7 @@ use crate::{
     buffer::Buffer,
     context::{Context, Shared},
     isa::Isa,
-    simd::{Element, Kernel, Simd},
+    simd::{Element, Kernel, MAX_LANES, Simd},
     window::Window,
 };
 
@@ -34,6 +33,9 @@ const MOST_PAIRS: usize = 1 << 16;
 
 /// Transformed input of a work item, in bytes: it is read once per block of filters, and should stay in the second-level cache.
 const INPUT_BYTES: usize = 192 << 10;
+
+/// What a work item holds at least, in bytes.
+const SCRATCH_BYTES: usize = 320 << 10;
 
 /// Work items wanted, so that a few threads end at about the same time; and those for which the filters are divided as well.
 const ITEMS: usize = 48;
@@ -56,21 +58,20 @@ pub(super) fn pays<E: Element>(conv: &Conv2d) -> bool {
         && channels[0] * channels[1] <= MOST_PAIRS
 }
 
-/// What to pack of the transformed weights.
-pub(super) fn pack_plan(conv: &Conv2d) -> pack::Plan {
-    pack::Plan {
-        taps: (0..POINTS).collect(),
-        reduced: conv.in_channels,
-        filters: conv.out_channels,
-        tap_stride: conv.in_channels * conv.out_channels,
-        transposed: false,
-    }
+/// Words of the packed weights: blocks of filters, in each the points, in each the channels, in each the block's filters.
+fn words<S: Simd>(conv: &Conv2d) -> usize {
+    POINTS * conv.in_channels * conv.out_channels.next_multiple_of(S::LANES)
 }
 
 /// Transforms and packs `weights` as Keras has them, for the forward product of `conv`.
 pub(super) fn pack(context: &Context, conv: &Conv2d, weights: &[f32]) -> Buffer<u32> {
-    let transformed = transform_weights(context, conv, weights, false);
-    pack::pack::<f32>(context, &pack_plan(conv), &transformed)
+    let isa = context.isa();
+    isa.run(Pack {
+        context,
+        conv,
+        weights,
+        mirrored: false,
+    })
 }
 
 /// The gradient of `conv`'s input from that of its output, as a convolution: places of the kernel turned about, channels exchanged.
@@ -89,70 +90,101 @@ pub(super) fn mirrored(conv: &Conv2d) -> Conv2d {
     }
 }
 
-/// Transforms and packs the weights of `conv` for the product of [`mirrored`].
+/// Transforms and packs `weights`, those of `conv`, for the product of [`mirrored`].
 pub(super) fn pack_mirrored(context: &Context, conv: &Conv2d, weights: &[f32]) -> Buffer<u32> {
-    let transformed = transform_weights(context, conv, weights, true);
-    let plan = pack::Plan {
-        transposed: true,
-        ..pack_plan(&mirrored(conv))
-    };
-    pack::pack::<f32>(context, &plan, &transformed)
-}
-
-/// The weights at all points, `(points, in_channels, out_channels)`; of the kernel turned about where it is `mirrored`.
-fn transform_weights(context: &Context, conv: &Conv2d, weights: &[f32], mirrored: bool) -> Buffer<f32> {
-    /// Pairs that are transformed together.
-    const PART: usize = 1024;
-    let pairs = conv.in_channels * conv.out_channels;
-    assert_eq!(weights.len(), PLACES * pairs, "weights of {conv:?}");
-    let mut transformed = context.buffers().take::<f32>(POINTS * pairs);
-    let shared = Shared::new(&mut transformed);
     let isa = context.isa();
-    context.for_each(pairs.div_ceil(PART), |part| {
-        isa.run(TransformWeights {
-            weights,
-            mirrored,
-            pairs,
-            part: part * PART..((part + 1) * PART).min(pairs),
-            to: shared.start(),
-        });
-    });
-    transformed
+    isa.run(Pack {
+        context,
+        conv: &mirrored(conv),
+        weights,
+        mirrored: true,
+    })
 }
 
-/// The weights of some pairs of channels at all points: `G g G'` with the rows `1 0 0`, `½ ½ ½`, `½ -½ ½`, `0 0 1`.
-struct TransformWeights<'a> {
+/// Packs for the product of `conv`, whose `weights` have their channels exchanged and their places turned about where it is
+/// `mirrored`.
+struct Pack<'a> {
+    context: &'a Context,
+    conv: &'a Conv2d,
     weights: &'a [f32],
     mirrored: bool,
-    pairs: usize,
-    part: Range<usize>,
-    to: *mut f32,
 }
 
-impl Kernel for TransformWeights<'_> {
+impl Kernel for Pack<'_> {
+    type Output = Buffer<u32>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> Buffer<u32> {
+        let Pack {
+            context,
+            conv,
+            weights,
+            mirrored,
+        } = self;
+        assert_eq!(weights.len(), conv.weights_len(), "weights of {conv:?}");
+        let mut packed = context.buffers().take::<u32>(words::<S>(conv));
+        let block = POINTS * conv.in_channels * S::TILE_VECTORS * S::LANES;
+        let isa = context.isa();
+        context.for_each_part(&mut packed, block, |item, to| {
+            isa.run(PackBlock {
+                conv,
+                weights,
+                mirrored,
+                first: item * S::TILE_VECTORS * S::LANES,
+                to,
+            });
+        });
+        packed
+    }
+}
+
+/// The filters from `first` on, a block of them: `G g G'` with the rows `1 0 0`, `½ ½ ½`, `½ -½ ½`, `0 0 1`.
+struct PackBlock<'a> {
+    conv: &'a Conv2d,
+    weights: &'a [f32],
+    mirrored: bool,
+    first: usize,
+    to: &'a mut [u32],
+}
+
+impl Kernel for PackBlock<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let place = |place: usize| if self.mirrored { PLACES - 1 - place } else { place };
-        for at in self.part.clone().step_by(S::LANES) {
-            let n = (self.part.end - at).min(S::LANES);
-            // Safety: places of the weights, and points of the transformed weights, are `pairs` values apart, of which `at..at + n`
-            // are these; no other item writes them.
-            unsafe {
-                let from = self.weights.as_ptr().add(at);
+        let (channels, filters) = (self.conv.in_channels, self.conv.out_channels);
+        let lanes = self.to.len() / (POINTS * channels);
+        for channel in 0..channels {
+            for vector in (0..lanes).step_by(S::LANES) {
+                let filter = self.first + vector;
+                let n = (filters - filter).min(S::LANES);
+                let mut places = [s.splat(0.0); PLACES];
+                for (place, values) in places.iter_mut().enumerate() {
+                    if self.mirrored {
+                        let matrix = &self.weights[(PLACES - 1 - place) * channels * filters..];
+                        let mut column = [0.0; MAX_LANES];
+                        for (lane, value) in column[..n].iter_mut().enumerate() {
+                            *value = matrix[(filter + lane) * channels + channel];
+                        }
+                        // Safety: MAX_LANES values.
+                        *values = unsafe { s.load(column.as_ptr()) };
+                    } else {
+                        let row = &self.weights[(place * channels + channel) * filters + filter..][..n];
+                        // Safety: `n` values.
+                        *values = unsafe { s.load_first(row.as_ptr(), n) };
+                    }
+                }
                 let mut columns = [[s.splat(0.0); 4]; 3];
                 for x in 0..3 {
-                    let [first, second, third] = [x, 3 + x, 6 + x].map(place);
-                    let first = s.load_first(from.add(first * self.pairs), n);
-                    let second = s.load_first(from.add(second * self.pairs), n);
-                    let third = s.load_first(from.add(third * self.pairs), n);
-                    columns[x] = weights_row(s, [first, second, third]);
+                    columns[x] = weights_row(s, [places[x], places[3 + x], places[6 + x]]);
                 }
                 for y in 0..4 {
                     let points = weights_row(s, [columns[0][y], columns[1][y], columns[2][y]]);
                     for x in 0..4 {
-                        s.store_first(self.to.add((4 * y + x) * self.pairs + at), points[x], n);
+                        let at = ((4 * y + x) * channels + channel) * lanes + vector;
+                        let to = &mut self.to[at..at + S::LANES];
+                        // Safety: `LANES` values, and any bits of an f32 are a word.
+                        unsafe { s.store(to.as_mut_ptr().cast(), points[x]) };
                     }
                 }
             }
@@ -219,18 +251,17 @@ impl Cut {
         ]
     }
 
-    /// Values that a work item holds.
+    /// Values that a work item holds: the same for most convolutions, so that one buffer serves them all.
     fn scratch<S: Simd>(&self, conv: &Conv2d) -> usize {
-        POINTS * self.strides::<S>(conv).iter().sum::<usize>()
+        let needed = POINTS * self.strides::<S>(conv).iter().sum::<usize>();
+        needed.max(SCRATCH_BYTES / size_of::<f32>())
     }
 }
 
 /// Bytes of each buffer that the product takes, with the weights' packing.
 pub(super) fn workspace<S: Simd>(conv: &Conv2d, threads: usize) -> Vec<usize> {
-    let words = pack_plan(conv).words::<S, f32>();
-    let pairs = conv.in_channels * conv.out_channels;
     let scratch = size_of::<f32>() * Cut::new::<S>(conv).scratch::<S>(conv);
-    let mut buffers = vec![4 * words, size_of::<f32>() * POINTS * pairs];
+    let mut buffers = vec![size_of::<u32>() * words::<S>(conv)];
     buffers.extend(std::iter::repeat_n(scratch, threads));
     buffers
 }
@@ -284,11 +315,7 @@ impl Kernel for Multiply<'_, '_> {
         } = self;
         let filters = conv.out_channels;
         let padded = filters.next_multiple_of(S::LANES);
-        assert_eq!(
-            packed.len(),
-            pack_plan(conv).words::<S, f32>(),
-            "packed weights of {conv:?}"
-        );
+        assert_eq!(packed.len(), words::<S>(conv), "packed weights of {conv:?}");
         let cut = Cut::new::<S>(conv);
         let zeros = context.buffers().take_zeroed::<f32>(conv.in_channels);
         let mut bias = context.buffers().take_zeroed::<f32>(padded);

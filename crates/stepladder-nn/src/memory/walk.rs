@@ -103,8 +103,20 @@ impl<'a> Walk<'a> {
         self.layers
     }
 
-    /// Forward, backward, and the optimizer's step, after which the gradients are free.
-    pub fn step(&mut self) {
+    /// Forward and backward for each of `pieces` of the batch, whose gradients are added up, and the optimizer's step, after which they
+    /// are free.
+    pub fn step(&mut self, pieces: usize) {
+        let sums = self.pass();
+        for _ in 1..pieces {
+            // Added to the sums where they lie.
+            let gradients = self.pass();
+            gradients.into_iter().for_each(|held| self.ledger.drop(held));
+        }
+        sums.into_iter().for_each(|held| self.ledger.drop(held));
+    }
+
+    /// Forward and backward; what it gives are the gradients of the parameters.
+    fn pass(&mut self) -> Vec<Held> {
         self.values = vec![None; self.network.nodes.len()];
         self.readers = self.plan.readers.clone();
         self.gradients.clear();
@@ -145,7 +157,7 @@ impl<'a> Walk<'a> {
         while let Some(recorded) = self.tape.pop() {
             of_parameters.extend(self.backward(recorded));
         }
-        of_parameters.into_iter().for_each(|held| self.ledger.drop(held));
+        of_parameters
     }
 
     /// The value of `source`, held once more for its reader.

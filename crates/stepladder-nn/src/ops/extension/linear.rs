@@ -36,15 +36,16 @@ pub(crate) struct Linear {
 /// Weights of a convolution or a dense layer, packed once for many passes.
 pub(crate) type Packed = Arc<PackedWeights>;
 
-/// Packs `weights` `[kh, kw, C, filters]`, or `[1, 1, inputs, units]`, for inputs that are stored at `precision`.
-pub(crate) fn pack(shape: [usize; 4], weights: &[f32], precision: Precision) -> Packed {
+/// Packs `weights` `[kh, kw, C, filters]`, or `[1, 1, inputs, units]`, for windows `strides` apart on inputs that are stored at
+/// `precision`.
+pub(crate) fn pack(shape: [usize; 4], strides: [usize; 2], weights: &[f32], precision: Precision) -> Packed {
     let [height, width, in_channels, out_channels] = shape;
     let conv = Conv2d {
         batch: 1,
         input: [height, width],
         in_channels,
         out_channels,
-        window: Window::valid([height, width], [1, 1]),
+        window: Window::valid([height, width], strides),
     };
     Arc::new(match precision {
         Precision::F32 => conv.pack::<f32>(context(), weights),
