@@ -106,6 +106,7 @@ impl<'a> Walk<'a> {
     /// Forward and backward for each of `pieces` of the batch, whose gradients are added up, and the optimizer's step, after which they
     /// are free.
     pub fn step(&mut self, pieces: usize) {
+        self.activations = 0;
         let sums = self.pass();
         for _ in 1..pieces {
             // Added to the sums where they lie.
@@ -121,7 +122,6 @@ impl<'a> Walk<'a> {
         self.readers = self.plan.readers.clone();
         self.gradients.clear();
         self.layers.iter_mut().for_each(|layer| layer.activations = 0);
-        self.activations = 0;
         let [height, width, channels] = self.network.input;
         let photos = self.batch * height * width * channels;
         // At f32 the photos are the loader's own memory.
