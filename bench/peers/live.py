@@ -1,13 +1,12 @@
 """Drives the page of `stepladder watch` in headless Chromium beside a training; `bench/check-live` prepares and calls this."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from browser import accessibility, chromium
 from playwright.sync_api import Page, sync_playwright
 
 # Long enough to be watched, short enough to be trained anew each time.
@@ -35,15 +34,8 @@ class Look:
         """Accessibility, and that nothing scrolls sideways but what should."""
         if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             self.note("scrolls sideways")
-        # The page's policy allows no script of another origin, so axe runs through the debugger.
-        session = self.context.new_cdp_session(self.page)
-        session.send("Runtime.evaluate", {"expression": axe})
-        found = session.send("Runtime.evaluate", {
-            "expression": "axe.run().then((r) => JSON.stringify(r.violations.map((v) => [v.id, v.nodes.map((n) => n.html)])))",
-            "awaitPromise": True, "returnByValue": True,
-        })
-        for rule, nodes in json.loads(found["result"]["value"]):
-            self.note(f"axe: {rule}: {nodes[:2]}")
+        for found in accessibility(self.context, self.page, axe):
+            self.note(found)
 
     def figure(self, name: str) -> str:
         return self.page.locator("#figures dl div", has=self.page.locator("dt", has_text=name)).first.locator("dd").inner_text()
@@ -101,10 +93,7 @@ def stops(look: Look, training: subprocess.Popen, run: Path) -> None:
 
 def main() -> None:
     program, folder, axe = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]).read_text()
-    chromium = os.environ.get("STEPLADDER_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("there is no Chromium; install one, or name it in STEPLADDER_CHROMIUM")
-    wrong = []
+    executable, wrong = chromium(), []
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         quiet = {"cwd": place, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         for rate, name in [("0.01", "steep"), ("0.0003", "slow")]:
@@ -115,7 +104,7 @@ def main() -> None:
         try:
             started = json.loads(watch.stdout.readline())
             url = f"{started['url']}/#token={started['token']}"
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
             for scheme in ("light", "dark"):
                 for width in (400, 1400):
                     look = Look(browser, url, scheme, width)

@@ -1,11 +1,10 @@
 """Drives the page of `stepladder serve` in headless Chromium; `bench/check-page` starts the server and calls this."""
 
 import json
-import os
-import shutil
 import sys
 from pathlib import Path
 
+from browser import chromium
 from playwright.sync_api import sync_playwright
 
 
@@ -47,13 +46,10 @@ def look(browser, url: str, photos: list[str], scheme: str, width: int, picture:
 def main() -> None:
     served, folder, *photos = sys.argv[1:]
     url = json.loads(Path(served).read_text())["url"] + "/"
-    chromium = os.environ.get("STEPLADDER_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("there is no Chromium; install one, or name it in STEPLADDER_CHROMIUM")
-    wrong = []
+    executable, wrong = chromium(), []
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        browser = playwright.chromium.launch(executable_path=executable, args=flags)
         for scheme in ("light", "dark"):
             for width in (400, 1400):
                 wrong += look(browser, url, photos, scheme, width, Path(folder) / f"page-{scheme}-{width}.png")

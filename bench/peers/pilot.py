@@ -47,8 +47,12 @@ def remembered() -> dict:
         return {}
 
 
+# How the fastest variant was found: by tries now, by those of an earlier full run, or without any, as there was one alone.
+TRIED, REMEMBERED, ALONE = "tried", "remembered", "alone"
+
+
 class Pilot:
-    """Speeds of every variant that was tried on one case, and the fastest."""
+    """What is known of the variants on one case, `how` that is known, and the fastest."""
 
     def __init__(self, tried: dict[str, dict], how: str):
         self.tried, self.how = tried, how
@@ -59,9 +63,6 @@ class Pilot:
     def choice(self) -> tuple[str, str]:
         """The fastest variant, and its Adam."""
         return self.tried[self.best]["variant"], self.tried[self.best]["adam"]
-
-
-TRIED, REMEMBERED, ALONE = "tried", "remembered", "alone"
 
 
 def run(peer: Peer, case: Case, mode: Mode, quick: bool, say) -> Pilot:

@@ -1,11 +1,9 @@
 """Looks at written reports in headless Chromium; `bench/check-report` writes them and calls this."""
 
-import json
-import os
-import shutil
 import sys
 from pathlib import Path
 
+from browser import accessibility, chromium
 from playwright.sync_api import sync_playwright
 
 MOST_BYTES = 5_000_000
@@ -28,15 +26,7 @@ def look(browser, file: Path, scheme: str, width: int, axe: str) -> list[str]:
         wrong.append("scrolls sideways")
     if page.evaluate("[...document.images].some((image) => image.complete && image.naturalWidth === 0)"):
         wrong.append("a picture is broken")
-    # The page's policy allows no script of another origin, so axe runs through the debugger.
-    session = context.new_cdp_session(page)
-    session.send("Runtime.evaluate", {"expression": axe})
-    found = session.send("Runtime.evaluate", {
-        "expression": "axe.run().then((r) => JSON.stringify(r.violations.map((v) => [v.id, v.nodes.map((n) => n.html)])))",
-        "awaitPromise": True, "returnByValue": True,
-    })
-    for rule, nodes in json.loads(found["result"]["value"]):
-        wrong.append(f"axe: {rule}: {len(nodes)} times, such as {nodes[0][:200]}")
+    wrong += accessibility(context, page, axe)
     page.screenshot(path=file.with_name(f"{file.stem}-{scheme}-{width}.png"), full_page=True)
     context.close()
     return [f"{file.name}, {scheme}, {width} px: {what}" for what in wrong]
@@ -44,12 +34,9 @@ def look(browser, file: Path, scheme: str, width: int, axe: str) -> list[str]:
 
 def main() -> None:
     axe, files = Path(sys.argv[1]).read_text(), [Path(file).resolve() for file in sys.argv[2:]]
-    chromium = os.environ.get("STEPLADDER_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("there is no Chromium; install one, or name it in STEPLADDER_CHROMIUM")
     wrong = [f"{file.name}: {file.stat().st_size} bytes" for file in files if file.stat().st_size > MOST_BYTES]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for file in files:
             for scheme in ("light", "dark"):
                 for width in (400, 1400):

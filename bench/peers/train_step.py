@@ -82,6 +82,8 @@ def run_case(case: Case, mode: Mode, frameworks: list[str], ours: Stepladder, ch
     pilots = {name: pilot.run(peer, case, mode, chosen.quick, say) for name, peer in started.items()}
     row = {"case": case, "pilots": pilots, "versions": {}}
     if chosen.pilot:
+        for peer in started.values():
+            peer.close()
         return row
     peers = {}
     for name, found in pilots.items():

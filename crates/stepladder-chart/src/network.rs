@@ -71,7 +71,7 @@ pub fn network(photo: &str, blocks: &[Block]) -> Markup {
                 @for (number, block) in blocks.iter().enumerate() {
                     li {
                         span class="what" title=(block.what) { (block.what) @for &input in block.inputs.iter().filter(|&&input| input + 1 < number) {
-                            span class="unseen" { ", takes block " (input + 1) " too" }
+                            span class="unseen" { ", also takes what the block " (number - input) " above gives" }
                         } }
                         span class="soft" { (block.gives) }
                     }
@@ -127,7 +127,7 @@ mod tests {
         let drawn = network("8 x 8 x 3", &blocks).into_string();
         assert_eq!(drawn.matches("<path").count(), 1, "{drawn}");
         assert_eq!(drawn.matches("<line").count(), 3);
-        assert!(drawn.contains(", takes block 1 too") && drawn.contains("&lt;two&gt;"));
+        assert!(drawn.contains(", also takes what the block 2 above gives") && drawn.contains("&lt;two&gt;"));
     }
 
     #[test]

@@ -77,7 +77,8 @@ impl Conv2d {
     }
 
     /// `output` = convolution of `input` by `weights`, plus `bias` (`out_channels` values), and the output's statistics
-    /// where asked for.
+    /// where asked for. In f32, 3x3 kernels of stride 1 on 32 channels and more take fewer multiplications (Winograd's F(2x2, 3x3)): the same
+    /// but for rounding.
     ///
     /// # Panics
     ///
@@ -126,15 +127,15 @@ impl Conv2d {
             self.input_len(),
             "input gradient of {self:?}"
         );
-        if winograd::pays::<E>(self) {
-            if let (Some(from), Some(to)) = (E::as_f32(output_gradient), E::as_f32_mut(input_gradient)) {
-                let packed = winograd::pack_mirrored(context, self, weights);
-                let extras = Extras {
-                    accumulate,
-                    ..Extras::default()
-                };
-                winograd::multiply(context, &winograd::mirrored(self), from, &packed, to, extras);
-            }
+        if winograd::pays::<E>(self)
+            && let (Some(from), Some(to)) = (E::as_f32(output_gradient), E::as_f32_mut(input_gradient))
+        {
+            let packed = winograd::pack_mirrored(context, self, weights);
+            let extras = Extras {
+                accumulate,
+                ..Extras::default()
+            };
+            winograd::multiply(context, &winograd::mirrored(self), from, &packed, to, extras);
             return;
         }
         // Input pixels that are a stride apart are reached by the same taps: each such phase is a convolution of the

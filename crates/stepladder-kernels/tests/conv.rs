@@ -13,7 +13,9 @@ fn wide<E: Element>(values: &[E]) -> Vec<f64> {
     values.iter().map(|x| f64::from(x.to_f32())).collect()
 }
 
-fn check_forward<E: Element>(conv: &Conv2d, seed: u64) {
+/// Checks output and statistics. A value of the output may be off by `rounding` of its terms' magnitude, which few values do not
+/// average out.
+fn check_forward<E: Element>(conv: &Conv2d, seed: u64, rounding: f64) {
     let input = random::<E>(seed, conv.input_len());
     let weights = random::<f32>(seed + 1, conv.weights_len());
     let bias = random::<f32>(seed + 2, conv.out_channels);
@@ -55,9 +57,9 @@ fn check_forward<E: Element>(conv: &Conv2d, seed: u64) {
             let average = values.iter().sum::<f64>() / values.len() as f64;
             let spread = values.iter().map(|x| (x - average).powi(2)).sum::<f64>() / values.len() as f64;
             let square = average * average + spread + 1e-3;
-            // What few values have been rounded by does not average out.
             let magnitudes = expected.iter().skip(c).step_by(conv.out_channels);
-            let rounding = magnitudes.map(|sum| 3e-6 * sum.magnitude).fold(0.0, f64::max);
+            let greatest = magnitudes.map(|sum| sum.magnitude).fold(0.0, f64::max);
+            let rounding = rounding * greatest / (values.len() as f64).sqrt();
             assert!(
                 (f64::from(mean[c]) - average).abs() < 1e-5 * square.sqrt() + rounding,
                 "mean on {}",
@@ -145,12 +147,12 @@ proptest! {
 
     #[test]
     fn forward_f32(conv in shapes(), seed in 0..1000_u64) {
-        check_forward::<f32>(&conv, seed);
+        check_forward::<f32>(&conv, seed, 0.0);
     }
 
     #[test]
     fn forward_bf16(conv in shapes(), seed in 0..1000_u64) {
-        check_forward::<bf16>(&conv, seed);
+        check_forward::<bf16>(&conv, seed, 0.0);
     }
 
     #[test]
@@ -205,7 +207,7 @@ proptest! {
             window: Window { kernel: [3, 3], stride: [1, 1], before: [top, left], after: [bottom, right] },
         };
         prop_assume!(input[0] + top + bottom >= 3 && input[1] + left + right >= 3);
-        check_forward::<f32>(&conv, seed);
+        check_forward::<f32>(&conv, seed, 3e-6);
         check_gradients::<f32>(&conv, seed);
     }
 }
@@ -213,8 +215,8 @@ proptest! {
 #[test]
 fn large_shapes() {
     for (i, conv) in large().iter().enumerate() {
-        check_forward::<f32>(conv, i as u64);
-        check_forward::<bf16>(conv, i as u64);
+        check_forward::<f32>(conv, i as u64, 0.0);
+        check_forward::<bf16>(conv, i as u64, 0.0);
         check_gradients::<f32>(conv, i as u64);
         check_gradients::<bf16>(conv, i as u64);
     }

@@ -51,10 +51,10 @@ pub(crate) fn append(out: &mut Vec<u8>, data: &[u8]) {
 }
 
 /// A record's data, and the bytes behind the record.
-pub(crate) type Split<'a> = (&'a [u8], &'a [u8]);
+pub(crate) type RecordAndRest<'a> = (&'a [u8], &'a [u8]);
 
 /// The first record of `bytes` and what follows it. `Ok(None)` where the end is cut off, as in a file that is being written.
-pub(crate) fn first(bytes: &[u8]) -> Result<Option<Split<'_>>, &'static str> {
+pub(crate) fn first(bytes: &[u8]) -> Result<Option<RecordAndRest<'_>>, &'static str> {
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return Ok(None);
     };

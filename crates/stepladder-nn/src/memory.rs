@@ -10,6 +10,9 @@ use crate::precision::Precision;
 use stepladder_model::{Network, OptimizerConfig};
 use walk::Walk;
 
+/// Further pieces of a batch find all buffers there.
+const PIECES_WALKED: usize = 3;
+
 /// What is trained, as far as memory goes.
 #[derive(Debug, Clone, Copy)]
 pub struct StepShape<'a> {
@@ -79,7 +82,7 @@ impl StepMemory {
         let piece = shape.batch.div_ceil(pieces);
         let mut walk = Walk::new(network, shape.precision, piece, shape.threads);
         for _ in 0..2 {
-            walk.step(pieces.min(3));
+            walk.step(pieces.min(PIECES_WALKED));
         }
         let [height, width, channels] = network.input;
         let photo = (height * width * channels * size_of::<f32>()) as u64;

@@ -10,7 +10,7 @@ use stepladder_train::{BenchmarkPart, BenchmarkRequest, RecordedRun, benchmark, 
 /// How long the steps are measured, beside two that warm up.
 const TIME: Duration = Duration::from_secs(1);
 
-/// Steps that take longer, in seconds, by the run's own speed, are not worth the wait: there are five or more.
+/// Steps that take longer, in seconds, by the run's own speed, are not worth the wait: there are four at least.
 const LONGEST_STEP: f64 = 5.0;
 
 /// The part of the free memory that a measurement may take.
@@ -42,6 +42,9 @@ impl MeasuredSteps {
             .parse()
             .map_err(|error: stepladder_nn::UnknownPrecision| error.to_string())?;
         let step = run.rung.training.batch_size as f64 / run.summary.images_per_second;
+        if !step.is_finite() {
+            return Err(String::from("the run took no step"));
+        }
         if step > LONGEST_STEP {
             return Err(format!("a step took {step:.0} s in the run"));
         }
@@ -106,4 +109,56 @@ pub(crate) fn memory(run: &RecordedRun, network: &Network) -> StepMemory {
         at_once: batch,
         threads: run.summary.threads,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(layer: &str, pass: &'static str, seconds: f64) -> ProfileRow {
+        ProfileRow {
+            layer: layer.into(),
+            pass,
+            calls: 4,
+            seconds,
+            operations: 0.0,
+            bytes: 0.0,
+        }
+    }
+
+    #[test]
+    fn each_pass_goes_to_its_layer_and_its_direction() {
+        let measured = MeasuredSteps {
+            rows: vec![
+                row("conv", "forward", 4.0),
+                row("conv", "statistics", 1.0),
+                row("conv", "weight gradient", 8.0),
+                row("conv", "epilogue backward", 2.0),
+                row("", "optimizer", 3.0),
+            ],
+            step: 5.0,
+            threads: 2,
+        };
+        let layer = |name: &str| LayerRow {
+            name: name.into(),
+            kind: String::new(),
+            output: String::new(),
+            parameters: 0,
+            multiply_adds: 0,
+            forward_seconds: None,
+            backward_seconds: None,
+            kept_bytes: 0,
+        };
+        let mut layers = [layer("conv"), layer("flatten")];
+        let step = measured.add_to(&mut layers);
+        assert_eq!(
+            (layers[0].forward_seconds, layers[0].backward_seconds),
+            (Some(1.25), Some(2.5))
+        );
+        assert_eq!(
+            (layers[1].forward_seconds, layers[1].backward_seconds),
+            (None, None)
+        );
+        assert_eq!((step.seconds, step.other_seconds, step.threads), (5.0, 0.75, 2));
+    }
 }

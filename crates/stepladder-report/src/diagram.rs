@@ -25,7 +25,7 @@ pub(crate) fn blocks(network: &Network) -> Vec<Block> {
             };
             blocks.push(Block {
                 what: words(&node.layer),
-                gives: output(&node.output),
+                gives: node.output.to_string(),
                 kind: kind(&node.layer),
                 side: side(node, network.input[0]),
                 inputs: node.inputs.iter().filter_map(block_of).collect(),
@@ -38,18 +38,6 @@ pub(crate) fn blocks(network: &Network) -> Vec<Block> {
         block.gives += &format!(", {} parameters", grouped(count));
     }
     blocks
-}
-
-/// What a layer gives: `64 x 64 x 32`, or `256`.
-pub(crate) fn output(shape: &Shape) -> String {
-    match *shape {
-        Shape::Map {
-            height,
-            width,
-            channels,
-        } => format!("{height} x {width} x {channels}"),
-        Shape::Vector { units } => units.to_string(),
-    }
 }
 
 /// How many nodes take what `node` gives.

@@ -4,7 +4,7 @@ use crate::answers::recorded;
 use crate::calibration::Calibration;
 use crate::costs::{MeasuredSteps, memory};
 use crate::data::data;
-use crate::diagram::{blocks, output};
+use crate::diagram::blocks;
 use crate::doubtful::doubtful;
 use crate::facts::{Answer, AugmentedPhoto, LayerRow, PartAnswers, RunReport};
 use crate::picture;
@@ -119,7 +119,7 @@ fn layers(network: &Network, memory: &StepMemory) -> Vec<LayerRow> {
     let row = |(node, memory): (&stepladder_model::Node, &LayerMemory)| LayerRow {
         name: node.name.clone(),
         kind: node.layer.kind().to_string(),
-        output: output(&node.output),
+        output: node.output.to_string(),
         parameters: node.parameter_count(),
         multiply_adds: node.multiply_adds,
         forward_seconds: None,

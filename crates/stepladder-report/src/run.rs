@@ -1,6 +1,7 @@
 //! The page of a run: what it reached, how it went, where it is wrong, how to make it again. One file for each group of sections.
 
 mod accuracy;
+mod costs;
 mod data;
 mod making;
 mod network;
@@ -49,7 +50,7 @@ pub fn run_page(report: &RunReport) -> String {
     }
     page.section("watch", "What the watch saw", training::watch(report))
         .section("network", "The network", network::network(report))
-        .section("costs", "Time and memory", network::costs(report))
+        .section("costs", "Time and memory", costs::costs(report))
         .section("making", "How to make it again", making::making(report))
         .render()
 }

@@ -52,6 +52,13 @@ fn a_run_becomes_a_page_with_pictures() {
     let layers = run["layers"].as_array().unwrap();
     let timed = layers.iter().filter(|layer| layer["forward_seconds"].is_f64());
     assert!(timed.count() > 0 && layers[0]["kept_bytes"].as_u64().unwrap() > 0);
+    // What the page tells its reader to type is a command that there is.
+    assert!(
+        page.contains("stepladder inspect --html inspection.html"),
+        "inspect"
+    );
+    let inspected = place.run(&["inspect", "--html", "inspection.html"]);
+    assert!(inspected.status.success() && place.path("inspection.html").exists());
     let counted = run["data"]["classes"].as_array().unwrap().iter();
     let counted = counted.map(|class| class["test"].as_u64().unwrap()).sum::<u64>();
     assert_eq!(counted, photos);

@@ -8,8 +8,9 @@
 //!          2, not read    length u32 | reason, UTF-8
 //! ```
 //!
-//! Numbers are little endian, hashes blake3, but for the pixel hash, which is XXH3 with 64 bits. The header is written last, so that a file
-//! that was not finished has none. Whatever does not fit together reads as "no cache", and the photos are decoded again.
+//! Numbers are little endian, hashes blake3, but for the pixel hash, which is XXH3 with 64 bits. The header is written last, so
+//! that a file that was not finished has none. Whatever does not fit together reads as "no cache", and the photos are decoded
+//! again.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};

@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     Statistics, pack,
-    tile::{Inputs, Locate, MOST_PIXELS, Places, Start, Tile, located},
+    tile::{AnyTile, Inputs, Locate, MOST_PIXELS, Places, Start, located, tile_pixels},
 };
 
 /// Work items hold a multiple of this many pixels: whole tiles on every instruction set (14, 12, 6 or 4 pixels).
@@ -338,11 +338,7 @@ impl<E: Element> Kernel for Item<'_, E> {
                         },
                         sums_stride: padded,
                     };
-                    if tile.filters > S::LANES {
-                        tile.pixels::<S, 2>(s, count)
-                    } else {
-                        tile.pixels::<S, 1>(s, count)
-                    }
+                    tile.run(s, count);
                 }
                 let first = blocks.start * lanes;
                 for place in &places.output[..count] {
@@ -356,60 +352,6 @@ impl<E: Element> Kernel for Item<'_, E> {
                 }
             }
         }
-    }
-}
-
-/// A tile whose size is not yet fixed.
-struct AnyTile<'a, E> {
-    channels: usize,
-    inputs: &'a [Inputs<E>],
-    places: &'a Places,
-    weights: *const u32,
-    start: Start,
-    output: *mut E,
-    filters: usize,
-    sums: *mut f32,
-    sums_stride: usize,
-}
-
-impl<E: Element> AnyTile<'_, E> {
-    #[inline(always)]
-    fn pixels<S: Simd, const V: usize>(&self, s: S, count: usize) {
-        match tile_pixels::<S>(count) {
-            1 => self.tile::<S, 1, V>(s),
-            4 => self.tile::<S, 4, V>(s),
-            6 => self.tile::<S, 6, V>(s),
-            8 => self.tile::<S, 8, V>(s),
-            12 => self.tile::<S, 12, V>(s),
-            _ => self.tile::<S, 14, V>(s),
-        }
-    }
-
-    #[inline(always)]
-    fn tile<S: Simd, const P: usize, const V: usize>(&self, s: S) {
-        s.enter(Tile::<E, P, V> {
-            channels: self.channels,
-            taps: self.inputs,
-            places: self.places,
-            weights: self.weights,
-            start: self.start,
-            output: self.output,
-            filters: self.filters,
-            sums: self.sums,
-            sums_stride: self.sums_stride,
-        });
-    }
-}
-
-/// The smallest tile for `count` pixels: few sizes keep the code small, and only the last tile is partial.
-#[inline(always)]
-pub(super) fn tile_pixels<S: Simd>(count: usize) -> usize {
-    match (S::TILE_PIXELS, count) {
-        (_, 1) => 1,
-        (_, ..=4) => 4,
-        (6, _) => 6,
-        (_, ..=8) => 8,
-        (most, _) => most,
     }
 }
 

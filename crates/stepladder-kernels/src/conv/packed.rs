@@ -94,10 +94,10 @@ impl Conv2d {
             ),
             "packed weights of {self:?}"
         );
-        if winograd::pays::<E>(self) {
-            if let (Some(input), Some(output)) = (E::as_f32(input), E::as_f32_mut(output)) {
-                winograd::multiply(context, self, input, &weights.words, output, extras);
-            }
+        if winograd::pays::<E>(self)
+            && let (Some(input), Some(output)) = (E::as_f32(input), E::as_f32_mut(output))
+        {
+            winograd::multiply(context, self, input, &weights.words, output, extras);
         } else if fold::pays(self) {
             let folded = fold::fold(context, self, input);
             folded

@@ -254,6 +254,70 @@ impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
     }
 }
 
+/// A tile whose size is not yet fixed; the fields are those of [`Tile`].
+pub(super) struct AnyTile<'a, E> {
+    pub channels: usize,
+    pub inputs: &'a [Inputs<E>],
+    pub places: &'a Places,
+    pub weights: *const u32,
+    pub start: Start,
+    pub output: *mut E,
+    pub filters: usize,
+    pub sums: *mut f32,
+    pub sums_stride: usize,
+}
+
+impl<E: Element> AnyTile<'_, E> {
+    /// Computes the first `count` pixels of the tile.
+    #[inline(always)]
+    pub fn run<S: Simd>(&self, s: S, count: usize) {
+        if self.filters > S::LANES {
+            self.pixels::<S, 2>(s, count);
+        } else {
+            self.pixels::<S, 1>(s, count);
+        }
+    }
+
+    #[inline(always)]
+    fn pixels<S: Simd, const V: usize>(&self, s: S, count: usize) {
+        match tile_pixels::<S>(count) {
+            1 => self.tile::<S, 1, V>(s),
+            4 => self.tile::<S, 4, V>(s),
+            6 => self.tile::<S, 6, V>(s),
+            8 => self.tile::<S, 8, V>(s),
+            12 => self.tile::<S, 12, V>(s),
+            _ => self.tile::<S, 14, V>(s),
+        }
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const P: usize, const V: usize>(&self, s: S) {
+        s.enter(Tile::<E, P, V> {
+            channels: self.channels,
+            taps: self.inputs,
+            places: self.places,
+            weights: self.weights,
+            start: self.start,
+            output: self.output,
+            filters: self.filters,
+            sums: self.sums,
+            sums_stride: self.sums_stride,
+        });
+    }
+}
+
+/// The smallest tile for `count` pixels: few sizes keep the code small, and only the last tile is partial.
+#[inline(always)]
+pub(super) fn tile_pixels<S: Simd>(count: usize) -> usize {
+    match (S::TILE_PIXELS, count) {
+        (_, 1) => 1,
+        (_, ..=4) => 4,
+        (6, _) => 6,
+        (_, ..=8) => 8,
+        (most, _) => most,
+    }
+}
+
 #[inline(always)]
 unsafe fn multiply_f32<S: Simd, const P: usize, const V: usize>(
     s: S,

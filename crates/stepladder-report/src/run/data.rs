@@ -3,14 +3,14 @@
 use super::accuracy::grouped;
 use super::making::data_words;
 use super::photos::tail;
-use crate::facts::{DataFacts, FoundPhoto, RunReport};
+use crate::facts::{ClassCounts, DataFacts, FoundPhoto, RunReport};
 use maud::{Markup, html};
 use stepladder_inspection::Finding;
 use stepladder_page::element::{Weight, command, gallery, groups, note, table, thumbnail};
 use stepladder_page::svg::bar;
 
 pub(super) fn data(report: &RunReport, data: &DataFacts) -> Markup {
-    let all = |class: &crate::facts::ClassCounts| class.train + class.validation + class.test;
+    let all = |class: &ClassCounts| class.train + class.validation + class.test;
     let most = data.classes.iter().map(all).max().unwrap_or(0).max(1);
     let rows: Vec<Vec<Markup>> = data
         .classes
@@ -31,7 +31,7 @@ pub(super) fn data(report: &RunReport, data: &DataFacts) -> Markup {
         @if data.findings.is_empty() { (note(Weight::Good, "Nothing is odd about the photos.", html! {})) }
         @for (finding, groups) in data.findings.iter().zip(&data.shown) { (found(finding, groups)) }
         p { "All of it, with samples of each class:" }
-        (command(&format!("stepladder inspect{} --html", data_words(report))))
+        (command(&format!("stepladder inspect{} --html inspection.html", data_words(report))))
     }
 }
 

@@ -1,0 +1,242 @@
+//! A work item: the input of some tiles transformed, the products at all points, and the sums transformed back.
+
+use std::ops::Range;
+
+use super::{Cut, POINTS};
+use crate::{
+    activation::{Activation, InPlace},
+    conv::{
+        Conv2d,
+        tile::{AnyTile, Inputs, MOST_PIXELS, Places, Start},
+    },
+    simd::{Kernel, Simd},
+};
+
+/// Some tiles times some blocks of filters.
+pub(super) struct Item<'a> {
+    pub conv: &'a Conv2d,
+    pub cut: &'a Cut,
+    pub input: *const f32,
+    /// Zeros for as many channels as an input pixel has.
+    pub zeros: *const f32,
+    pub packed: &'a [u32],
+    /// Padded to whole vectors.
+    pub bias: *const f32,
+    pub output: *mut f32,
+    pub accumulate: bool,
+    pub activation: Activation,
+    /// Sums and sums of squares of all filters, padded; null if not wanted.
+    pub sums: *mut f32,
+    pub scratch: &'a mut [f32],
+    pub tiles: Range<usize>,
+    pub blocks: Range<usize>,
+}
+
+impl Kernel for Item<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let [input_stride, sums_stride] = self.cut.strides::<S>(self.conv);
+        let lanes = S::TILE_VECTORS * S::LANES;
+        let channels = self.conv.in_channels;
+        let filters = self.conv.out_channels;
+        let scratch = std::mem::take(&mut self.scratch);
+        let (transformed, products) = scratch.split_at_mut(POINTS * input_stride);
+        self.transform(s, transformed, input_stride);
+        let words = POINTS * channels;
+        // The sums of a tile at a point are `lanes` values behind those of the tile before.
+        let places = Places {
+            input: [0; MOST_PIXELS],
+            y: [0; MOST_PIXELS],
+            x: [0; MOST_PIXELS],
+            output: std::array::from_fn(|tile| tile * lanes),
+            count: S::TILE_PIXELS,
+            interior: true,
+        };
+        for block in self.blocks.clone() {
+            let first = block * lanes;
+            let of_block = lanes.min(filters - first);
+            // Whole vectors: beyond the last filter there are zeros to read, and room to write.
+            let padded = of_block.next_multiple_of(S::LANES);
+            for point in 0..POINTS {
+                for tile in (0..self.tiles.len()).step_by(S::TILE_PIXELS) {
+                    let count = (self.tiles.len() - tile).min(S::TILE_PIXELS);
+                    let input = transformed[point * input_stride + tile * channels..].as_ptr();
+                    // Those beyond the last are computed from the last one's, and dropped.
+                    let inputs = Inputs(std::array::from_fn(|index| {
+                        input.wrapping_add(index.min(count - 1) * channels)
+                    }));
+                    let product = AnyTile {
+                        channels,
+                        inputs: &[inputs],
+                        places: &Places { count, ..places },
+                        // In bounds: packed weights are whole blocks; this one's points are `padded` values for each channel.
+                        weights: self
+                            .packed
+                            .as_ptr()
+                            .wrapping_add(words * first + point * channels * padded),
+                        start: Start::Zero,
+                        output: products[point * sums_stride + tile * lanes..].as_mut_ptr(),
+                        filters: padded,
+                        sums: std::ptr::null_mut(),
+                        sums_stride: 0,
+                    };
+                    product.run(s, count);
+                }
+            }
+            self.back(s, products, sums_stride, first, of_block);
+        }
+        if self.activation != Activation::Linear {
+            self.activate(s);
+        }
+    }
+}
+
+impl Item<'_> {
+    /// The photo, row and column of a tile.
+    #[inline(always)]
+    fn place(&self, tile: usize) -> [usize; 3] {
+        let [height, width] = self.cut.tiles;
+        [tile / (height * width), tile / width % height, tile % width]
+    }
+
+    /// The input of all tiles at all points: `B' d B`.
+    #[inline(always)]
+    fn transform<S: Simd>(&self, s: S, to: &mut [f32], stride: usize) {
+        let conv = self.conv;
+        let channels = conv.in_channels;
+        assert!(to.len() >= POINTS * stride && stride >= self.tiles.len() * channels);
+        for (index, tile) in self.tiles.clone().enumerate() {
+            let [photo, y, x] = self.place(tile);
+            let mut pixels = [self.zeros; POINTS];
+            for (at, pixel) in pixels.iter_mut().enumerate() {
+                // Below zero it wraps, and lies beyond the input.
+                let y = (2 * y + at / 4).wrapping_sub(conv.window.before[0]);
+                let x = (2 * x + at % 4).wrapping_sub(conv.window.before[1]);
+                if y < conv.input[0] && x < conv.input[1] {
+                    let pixel_at = (photo * conv.input[0] + y) * conv.input[1] + x;
+                    *pixel = self.input.wrapping_add(pixel_at * channels);
+                }
+            }
+            for channel in (0..channels).step_by(S::LANES) {
+                let n = (channels - channel).min(S::LANES);
+                // Safety: each pixel is one of the input or the zeros, with `channels` values; each point has room for
+                // `channels` values of each of these tiles.
+                unsafe {
+                    let mut columns = [[s.splat(0.0); 4]; 4];
+                    for x in 0..4 {
+                        let first = s.load_first(pixels[x].add(channel), n);
+                        let second = s.load_first(pixels[4 + x].add(channel), n);
+                        let third = s.load_first(pixels[8 + x].add(channel), n);
+                        let fourth = s.load_first(pixels[12 + x].add(channel), n);
+                        columns[x] = input_row(s, [first, second, third, fourth]);
+                    }
+                    let to = to.as_mut_ptr().add(index * channels + channel);
+                    for y in 0..4 {
+                        let row = [columns[0][y], columns[1][y], columns[2][y], columns[3][y]];
+                        let points = input_row(s, row);
+                        for x in 0..4 {
+                            s.store_first(to.add((4 * y + x) * stride), points[x], n);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The output of all tiles for a block of filters: `A' m A`, and the bias.
+    #[inline(always)]
+    fn back<S: Simd>(&self, s: S, products: &[f32], stride: usize, first: usize, filters: usize) {
+        let lanes = S::TILE_VECTORS * S::LANES;
+        let [height, width] = self.conv.output();
+        let padded = self.conv.out_channels.next_multiple_of(S::LANES);
+        assert!(products.len() >= POINTS * stride && stride >= self.tiles.len() * lanes);
+        for vector in (0..filters).step_by(S::LANES) {
+            let n = (filters - vector).min(S::LANES);
+            let filter = first + vector;
+            let (mut sum, mut squares) = (s.splat(0.0), s.splat(0.0));
+            for (index, tile) in self.tiles.clone().enumerate() {
+                let [photo, y, x] = self.place(tile);
+                // Safety: the products of these tiles, `lanes` values for each at each point; the bias and the sums are padded to
+                // whole vectors; the output's pixels are inside it, and nobody else writes these filters of them.
+                unsafe {
+                    let from = products.as_ptr().add(index * lanes + vector);
+                    let mut columns = [[s.splat(0.0); 2]; 4];
+                    for x in 0..4 {
+                        let first = s.load(from.add(x * stride));
+                        let second = s.load(from.add((4 + x) * stride));
+                        let third = s.load(from.add((8 + x) * stride));
+                        let fourth = s.load(from.add((12 + x) * stride));
+                        columns[x] = output_row(s, [first, second, third, fourth]);
+                    }
+                    let bias = s.load(self.bias.add(filter));
+                    for dy in 0..2 {
+                        let row = [columns[0][dy], columns[1][dy], columns[2][dy], columns[3][dy]];
+                        let pair = output_row(s, row);
+                        for dx in 0..2 {
+                            let (y, x) = (2 * y + dy, 2 * x + dx);
+                            if y < height && x < width {
+                                let pixel = (photo * height + y) * width + x;
+                                let at = self.output.add(pixel * self.conv.out_channels + filter);
+                                let mut value = s.add(pair[dx], bias);
+                                if self.accumulate {
+                                    value = s.add(value, s.load_first(at, n));
+                                }
+                                if !self.sums.is_null() {
+                                    sum = s.add(sum, value);
+                                    squares = s.mul_add(value, value, squares);
+                                }
+                                s.store_first(at, value, n);
+                            }
+                        }
+                    }
+                }
+            }
+            if !self.sums.is_null() {
+                // Safety: as above. Beyond the last filter, weights and bias are zero, and so are the sums.
+                unsafe {
+                    s.store(self.sums.add(filter), sum);
+                    s.store(self.sums.add(padded + filter), squares);
+                }
+            }
+        }
+    }
+
+    /// The activation of what the item has written.
+    #[inline(always)]
+    fn activate<S: Simd>(&self, s: S) {
+        let lanes = S::TILE_VECTORS * S::LANES;
+        let [height, width] = self.conv.output();
+        let filters = self.conv.out_channels;
+        let first = self.blocks.start * lanes;
+        let count = (self.blocks.end * lanes).min(filters) - first;
+        for tile in self.tiles.clone() {
+            let [photo, y, x] = self.place(tile);
+            for (y, x) in [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(dy, dx)| (2 * y + dy, 2 * x + dx)) {
+                if y < height && x < width {
+                    let pixel = (photo * height + y) * width + x;
+                    let values = InPlace {
+                        activation: self.activation,
+                        values: self.output.wrapping_add(pixel * filters + first),
+                        count,
+                    };
+                    // Safety: filters of a pixel that this item alone has just written.
+                    unsafe { values.run(s) };
+                }
+            }
+        }
+    }
+}
+
+/// The product with `B'`, whose rows are `1 0 -1 0`, `0 1 1 0`, `0 -1 1 0`, `0 1 0 -1`.
+#[inline(always)]
+fn input_row<S: Simd>(s: S, [a, b, c, d]: [S::F; 4]) -> [S::F; 4] {
+    [s.sub(a, c), s.add(b, c), s.sub(c, b), s.sub(b, d)]
+}
+
+/// The product with `A'`, whose rows are `1 1 1 0`, `0 1 -1 -1`.
+#[inline(always)]
+fn output_row<S: Simd>(s: S, [a, b, c, d]: [S::F; 4]) -> [S::F; 2] {
+    [s.add(s.add(a, b), c), s.sub(s.sub(b, c), d)]
+}

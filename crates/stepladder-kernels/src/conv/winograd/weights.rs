@@ -1,0 +1,135 @@
+//! The weights at all points, packed so that the products read them in order.
+
+use super::{PLACES, POINTS, mirrored};
+use crate::{
+    buffer::Buffer,
+    context::Context,
+    conv::Conv2d,
+    simd::{Kernel, MAX_LANES, Simd},
+};
+
+/// Words of the packed weights: blocks of filters, in each the points, in each the channels, in each the block's filters.
+pub(super) fn words<S: Simd>(conv: &Conv2d) -> usize {
+    POINTS * conv.in_channels * conv.out_channels.next_multiple_of(S::LANES)
+}
+
+/// Transforms and packs `weights` as Keras has them, for the forward product of `conv`.
+pub(in crate::conv) fn pack(context: &Context, conv: &Conv2d, weights: &[f32]) -> Buffer<u32> {
+    let isa = context.isa();
+    isa.run(Pack {
+        context,
+        conv,
+        weights,
+        mirrored: false,
+    })
+}
+
+/// Transforms and packs `weights`, those of `conv`, for the product of [`mirrored`].
+pub(in crate::conv) fn pack_mirrored(context: &Context, conv: &Conv2d, weights: &[f32]) -> Buffer<u32> {
+    let isa = context.isa();
+    isa.run(Pack {
+        context,
+        conv: &mirrored(conv),
+        weights,
+        mirrored: true,
+    })
+}
+
+/// Packs for the product of `conv`, whose `weights` have their channels exchanged and their places turned about where it is
+/// `mirrored`.
+struct Pack<'a> {
+    context: &'a Context,
+    conv: &'a Conv2d,
+    weights: &'a [f32],
+    mirrored: bool,
+}
+
+impl Kernel for Pack<'_> {
+    type Output = Buffer<u32>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> Buffer<u32> {
+        let Pack {
+            context,
+            conv,
+            weights,
+            mirrored,
+        } = self;
+        assert_eq!(weights.len(), conv.weights_len(), "weights of {conv:?}");
+        let mut packed = context.buffers().take::<u32>(words::<S>(conv));
+        let block = POINTS * conv.in_channels * S::TILE_VECTORS * S::LANES;
+        let isa = context.isa();
+        context.for_each_part(&mut packed, block, |item, to| {
+            isa.run(PackBlock {
+                conv,
+                weights,
+                mirrored,
+                first: item * S::TILE_VECTORS * S::LANES,
+                to,
+            });
+        });
+        packed
+    }
+}
+
+/// The filters from `first` on, a block of them: `G g G'` for each pair of channels.
+struct PackBlock<'a> {
+    conv: &'a Conv2d,
+    weights: &'a [f32],
+    mirrored: bool,
+    first: usize,
+    to: &'a mut [u32],
+}
+
+impl Kernel for PackBlock<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (channels, filters) = (self.conv.in_channels, self.conv.out_channels);
+        let lanes = self.to.len() / (POINTS * channels);
+        for channel in 0..channels {
+            for vector in (0..lanes).step_by(S::LANES) {
+                let filter = self.first + vector;
+                let n = (filters - filter).min(S::LANES);
+                let mut places = [s.splat(0.0); PLACES];
+                for (place, values) in places.iter_mut().enumerate() {
+                    if self.mirrored {
+                        let matrix = &self.weights[(PLACES - 1 - place) * channels * filters..];
+                        let mut column = [0.0; MAX_LANES];
+                        for (lane, value) in column[..n].iter_mut().enumerate() {
+                            *value = matrix[(filter + lane) * channels + channel];
+                        }
+                        // Safety: MAX_LANES values.
+                        *values = unsafe { s.load(column.as_ptr()) };
+                    } else {
+                        let row = &self.weights[(place * channels + channel) * filters + filter..][..n];
+                        // Safety: `n` values.
+                        *values = unsafe { s.load_first(row.as_ptr(), n) };
+                    }
+                }
+                let mut columns = [[s.splat(0.0); 4]; 3];
+                for x in 0..3 {
+                    columns[x] = by_rows(s, [places[x], places[3 + x], places[6 + x]]);
+                }
+                for y in 0..4 {
+                    let points = by_rows(s, [columns[0][y], columns[1][y], columns[2][y]]);
+                    for x in 0..4 {
+                        let at = ((4 * y + x) * channels + channel) * lanes + vector;
+                        let to = &mut self.to[at..at + S::LANES];
+                        // Safety: `LANES` values, and any bits of an f32 are a word.
+                        unsafe { s.store(to.as_mut_ptr().cast(), points[x]) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The product with `G`, whose rows are `1 0 0`, `½ ½ ½`, `½ -½ ½`, `0 0 1`.
+#[inline(always)]
+fn by_rows<S: Simd>(s: S, [a, b, c]: [S::F; 3]) -> [S::F; 4] {
+    let half = s.splat(0.5);
+    let (ends, middle) = (s.mul(half, s.add(a, c)), s.mul(half, b));
+    [a, s.add(ends, middle), s.sub(ends, middle), c]
+}
