@@ -7,6 +7,8 @@
 
 mod fold;
 mod grid;
+#[cfg(target_arch = "x86_64")]
+mod matrix;
 mod pack;
 mod packed;
 mod tile;

@@ -10,7 +10,7 @@ use crate::simd::{Kernel, Simd as _, portable::Portable};
 #[cfg(target_arch = "aarch64")]
 use crate::simd::aarch64::Neon;
 #[cfg(target_arch = "x86_64")]
-use crate::simd::x86_64::{Avx2, Avx512, Avx512Bf16};
+use crate::simd::x86_64::{Avx2, Avx512, Avx512Bf16, amx::Amx};
 
 /// Environment variable that caps the instruction set, by one of the names of [`Isa`].
 pub const ISA_VARIABLE: &str = "STEPLADDER_ISA";
@@ -18,6 +18,8 @@ pub const ISA_VARIABLE: &str = "STEPLADDER_ISA";
 /// An instruction set that the kernels are written for, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Isa {
+    /// AMX's matrix tiles of bf16, beside AVX-512 with bf16 dot products (`amx-bf16`). On Linux.
+    AmxBf16,
     /// AVX-512 with bf16 dot products (`avx512-bf16`).
     Avx512Bf16,
     /// AVX-512 F, BW, DQ and VL (`avx512`).
@@ -32,11 +34,18 @@ pub enum Isa {
 
 /// The name given for an instruction set is none that we know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown instruction set \"{0}\": use one of avx512-bf16, avx512, avx2, neon, portable")]
+#[error("unknown instruction set \"{0}\": use one of amx-bf16, avx512-bf16, avx512, avx2, neon, portable")]
 pub struct UnknownIsa(String);
 
 impl Isa {
-    const ALL: [Isa; 5] = [Isa::Avx512Bf16, Isa::Avx512, Isa::Avx2, Isa::Neon, Isa::Portable];
+    const ALL: [Isa; 6] = [
+        Isa::AmxBf16,
+        Isa::Avx512Bf16,
+        Isa::Avx512,
+        Isa::Avx2,
+        Isa::Neon,
+        Isa::Portable,
+    ];
 
     /// Every instruction set that this CPU can run, best first; the last is always [`Isa::Portable`].
     pub fn available() -> Vec<Isa> {
@@ -45,7 +54,7 @@ impl Isa {
 
     /// The best instruction set of this CPU.
     pub fn detect() -> Isa {
-        Self::capped(Isa::Avx512Bf16)
+        Self::capped(Isa::AmxBf16)
     }
 
     /// The best instruction set of this CPU that is not above `cap`.
@@ -77,6 +86,8 @@ impl Isa {
     pub fn is_available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
+            Isa::AmxBf16 => Amx::new().is_some(),
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx512Bf16 => Avx512Bf16::new().is_some(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => Avx512::new().is_some(),
@@ -95,12 +106,13 @@ impl Isa {
 
     /// Whether it multiplies bf16 pairs directly, so that bf16 storage is also faster arithmetic.
     pub fn has_bf16_dot(self) -> bool {
-        self == Isa::Avx512Bf16
+        matches!(self, Isa::AmxBf16 | Isa::Avx512Bf16)
     }
 
     /// The name that [`ISA_VARIABLE`] takes.
     pub fn name(self) -> &'static str {
         match self {
+            Isa::AmxBf16 => "amx-bf16",
             Isa::Avx512Bf16 => "avx512-bf16",
             Isa::Avx512 => "avx512",
             Isa::Avx2 => "avx2",
@@ -109,12 +121,19 @@ impl Isa {
         }
     }
 
+    /// The token of AMX, where this is it and this CPU has it. It comes beside the vectors, which are those of
+    /// [`Isa::Avx512Bf16`].
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn amx(self) -> Option<Amx> {
+        if self == Isa::AmxBf16 { Amx::new() } else { None }
+    }
+
     /// Runs `kernel` with this instruction set's vectors.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Bf16 => {
+            Isa::AmxBf16 | Isa::Avx512Bf16 => {
                 if let Some(simd) = Avx512Bf16::new() {
                     return simd.enter(kernel);
                 }

@@ -8,6 +8,8 @@ use crate::{
     simd::{Element, Kernel, Simd},
 };
 
+#[cfg(target_arch = "x86_64")]
+use super::matrix::{self, MatrixItem};
 use super::{
     Statistics, pack,
     tile::{AnyTile, Inputs, Locate, MOST_PIXELS, Places, Start, located, tile_pixels},
@@ -156,12 +158,12 @@ impl Grid {
         }
     }
 
-    /// Pixels of a work item.
-    fn item_pixels<E>(&self) -> usize {
+    /// Pixels of a work item: a multiple of `step`.
+    fn item_pixels<E>(&self, step: usize) -> usize {
         let bytes = self.channels * size_of::<E>() * self.step[0] * self.step[1];
         let by_cache = INPUT_BYTES / bytes.max(1);
         let by_count = self.pixels() / ITEMS;
-        by_cache.min(by_count).max(1).next_multiple_of(PIXELS_STEP)
+        by_cache.min(by_count).max(1).next_multiple_of(step)
     }
 }
 
@@ -198,7 +200,13 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
 
         let blocks = grid.filters.div_ceil(lanes);
         let pixels = grid.pixels();
-        let part = grid.item_pixels::<E>();
+        #[cfg(target_arch = "x86_64")]
+        let matrices = context.isa().amx().zip(matrix::channels_at_once::<E>(grid));
+        #[cfg(target_arch = "x86_64")]
+        let step = if matrices.is_some() { matrix::PIXELS_STEP } else { PIXELS_STEP };
+        #[cfg(not(target_arch = "x86_64"))]
+        let step = PIXELS_STEP;
+        let part = grid.item_pixels::<E>(step);
         let parts = pixels.div_ceil(part);
         let groups = (GROUPED_ITEMS / parts).clamp(1, blocks);
         let group = blocks.div_ceil(groups);
@@ -221,7 +229,7 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
         context.for_each(parts * groups, |item| {
             // Neighboring items share weights: all pixels of a group before the next group.
             let (group_at, part_at) = (item / parts, item % parts);
-            isa.run(Item {
+            let item = Item {
                 grid,
                 input,
                 packed,
@@ -239,7 +247,17 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
                 }),
                 pixels: part_at * part..((part_at + 1) * part).min(pixels),
                 blocks: group_at * group..((group_at + 1) * group).min(blocks),
-            });
+            };
+            #[cfg(target_arch = "x86_64")]
+            if let Some((amx, channels_at_once)) = matrices {
+                return isa.run(MatrixItem {
+                    amx,
+                    context,
+                    item,
+                    channels_at_once,
+                });
+            }
+            isa.run(item);
         });
         if let (Some(statistics), Some(sums)) = (extras.statistics, sums) {
             finish_statistics(statistics, &sums, padded, pixels);
@@ -268,17 +286,17 @@ pub(crate) fn finish_statistics(statistics: Statistics<'_>, sums: &[f32], padded
 }
 
 /// Some pixels times some blocks of filters.
-struct Item<'a, E> {
-    grid: &'a Grid,
-    input: &'a [E],
-    packed: &'a [u32],
-    zeros: *const E,
-    start: Start,
-    output: *mut E,
-    activation: Activation,
-    sums: *mut f32,
-    pixels: Range<usize>,
-    blocks: Range<usize>,
+pub(super) struct Item<'a, E> {
+    pub grid: &'a Grid,
+    pub input: &'a [E],
+    pub packed: &'a [u32],
+    pub zeros: *const E,
+    pub start: Start,
+    pub output: *mut E,
+    pub activation: Activation,
+    pub sums: *mut f32,
+    pub pixels: Range<usize>,
+    pub blocks: Range<usize>,
 }
 
 impl<E: Element> Kernel for Item<'_, E> {
@@ -356,15 +374,15 @@ impl<E: Element> Kernel for Item<'_, E> {
 }
 
 /// Walks over a grid's pixels in order, a tile at a time.
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     grid: &'a Grid,
     /// Rows and columns from which all taps are inside the input.
     inside: [Range<i32>; 2],
 }
 
 /// The next pixel, and where it is.
-struct At {
-    pixel: usize,
+pub(super) struct At {
+    pub pixel: usize,
     photo: usize,
     row: usize,
     column: usize,
@@ -372,7 +390,7 @@ struct At {
 
 impl<'a> Walk<'a> {
     #[inline(always)]
-    fn new(grid: &'a Grid) -> Walk<'a> {
+    pub fn new(grid: &'a Grid) -> Walk<'a> {
         let inside = [0, 1].map(|axis| {
             let least = grid.taps.iter().map(|tap| tap.at[axis]).min().unwrap_or(0);
             let most = grid.taps.iter().map(|tap| tap.at[axis]).max().unwrap_or(0);
@@ -382,7 +400,7 @@ impl<'a> Walk<'a> {
     }
 
     #[inline(always)]
-    fn start(&self, pixel: usize) -> At {
+    pub fn start(&self, pixel: usize) -> At {
         let [height, width] = self.grid.size;
         At {
             pixel,
@@ -394,7 +412,7 @@ impl<'a> Walk<'a> {
 
     /// The next `count` pixels' places.
     #[inline(always)]
-    fn places<S: Simd>(&self, at: &mut At, count: usize) -> Places {
+    pub fn places<S: Simd>(&self, at: &mut At, count: usize) -> Places {
         let grid = self.grid;
         let mut places = Places {
             input: [0; MOST_PIXELS],

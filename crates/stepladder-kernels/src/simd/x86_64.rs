@@ -1,5 +1,6 @@
 //! The vector tokens of x86-64.
 
+pub(crate) mod amx;
 mod avx2;
 mod avx512;
 
