@@ -119,9 +119,8 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
                 for block in blocks.clone() {
                     let first = block * BLOCK;
                     let lanes = BLOCK.min(padded - first);
-                    let weights = item.packed[words * first..].as_ptr();
                     for (tap, run) in runs.iter_mut().enumerate() {
-                        let right = weights.wrapping_add(tap * steps * lanes);
+                        let right = item.packed[tap * steps * lanes..].as_ptr();
                         // A block of 16 filters alone is multiplied twice, for want of others.
                         run.right = [right, right.wrapping_add(lanes - SIDE)];
                     }
@@ -132,6 +131,7 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
                         sums: sums.0.as_mut_ptr(),
                         sums_stride: 4 * BLOCK,
                         add: 0,
+                        offset: [0, 4 * words * first],
                     };
                     // Safety: the left operands are 16 pixels of all channels, in the map, the copies or the zeros; packed weights have
                     // `steps` rows of `lanes` words for each tap.

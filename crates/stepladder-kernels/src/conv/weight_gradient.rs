@@ -11,6 +11,8 @@
 //! Work items are ranges of pixels (each with sums of its own, added up in order at the end) times groups of filters.
 
 mod direct;
+#[cfg(target_arch = "x86_64")]
+mod matrix;
 mod pack;
 mod product;
 
@@ -18,6 +20,7 @@ use std::ops::Range;
 
 use crate::{
     context::{Context, Shared},
+    isa::Isa,
     simd::{Element, Kernel, Simd},
 };
 
@@ -112,15 +115,20 @@ impl Reduction {
     }
 
     /// Buffers that [`Reduction::run`] takes, in bytes: for sums, and for what each of `threads` threads packs.
-    pub(super) fn buffers<S: Simd, E: Element>(&self, threads: usize) -> Vec<usize> {
+    pub(super) fn buffers<S: Simd, E: Element>(&self, isa: Isa, threads: usize) -> Vec<usize> {
         if direct::suits::<S, E>(self) {
             return vec![4 * direct::ranges(self) * self.weights()];
         }
-        let division = Division::new::<S, E>(self);
+        #[cfg(target_arch = "x86_64")]
+        if isa.amx().is_some() && matrix::suits::<E>(self) {
+            return matrix::buffers::<S>(self, threads);
+        }
+        let layout = Layout::new::<S, E>(self);
+        let division = Division::new::<S>(self, |filters| layout.units(self, filters));
         let items = division.ranges * division.groups();
         let packing = (0..items).map(|item| {
             let (range, blocks) = division.item(item);
-            Packing::new::<S>(self, &division.layout, &division.units[range], &blocks)
+            Packing::new::<S>(self, &layout, &division.units[range], &blocks)
         });
         let most = packing.fold([0, 0], |most, packing| {
             let [input, output] = [packing.together * packing.tile, packing.output];
@@ -226,7 +234,6 @@ impl Layout {
 
 /// How the work is divided: pixels into ranges with sums of their own, filters into groups of blocks.
 struct Division {
-    layout: Layout,
     units: Vec<Unit>,
     ranges: usize,
     /// Blocks of filters in all, and in a group.
@@ -235,8 +242,8 @@ struct Division {
 }
 
 impl Division {
-    fn new<S: Simd, E: Element>(shape: &Reduction) -> Division {
-        let layout = Layout::new::<S, E>(shape);
+    /// `units` cuts the pixels, for items of so many filters.
+    fn new<S: Simd>(shape: &Reduction, units: impl FnOnce(usize) -> Vec<Unit>) -> Division {
         let lanes = S::TILE_VECTORS * S::LANES;
         let blocks = shape.filters.div_ceil(lanes);
         let bytes = 4 * shape.weights();
@@ -248,9 +255,8 @@ impl Division {
         }
         let group = blocks.div_ceil(ITEMS.div_ceil(ranges).min(blocks));
         let group = group.max(BLOCKS.min(blocks));
-        let units = layout.units(shape, (group * lanes).min(shape.filters));
+        let units = units((group * lanes).min(shape.filters));
         Division {
-            layout,
             ranges: ranges.min(units.len()),
             units,
             blocks,
@@ -330,7 +336,12 @@ impl<E: Element> Kernel for Run<'_, E> {
         if direct::suits::<S, E>(shape) {
             return direct::run::<S, E>(shape, context, input, output, gradient);
         }
-        let division = Division::new::<S, E>(shape);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(amx) = context.isa().amx().filter(|_| matrix::suits::<E>(shape)) {
+            return matrix::run::<S, E>(amx, shape, context, input, output, gradient);
+        }
+        let layout = Layout::new::<S, E>(shape);
+        let division = Division::new::<S>(shape, |filters| layout.units(shape, filters));
         let (ranges, groups) = (division.ranges, division.groups());
 
         let weights = gradient.len();
@@ -342,7 +353,7 @@ impl<E: Element> Kernel for Run<'_, E> {
             isa.run(Item {
                 shape,
                 context,
-                layout: division.layout,
+                layout,
                 input,
                 output,
                 units: &division.units[units],

@@ -25,6 +25,7 @@ impl Conv2d {
     pub fn workspace<E: Element>(&self, isa: Isa, threads: usize) -> Workspace {
         isa.run(Measure::<E> {
             conv: self,
+            isa,
             threads,
             of: PhantomData,
         })
@@ -33,6 +34,7 @@ impl Conv2d {
 
 struct Measure<'a, E> {
     conv: &'a Conv2d,
+    isa: Isa,
     threads: usize,
     of: PhantomData<E>,
 }
@@ -42,7 +44,7 @@ impl<E: Element> Kernel for Measure<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> Workspace {
-        let Measure { conv, threads, .. } = self;
+        let Measure { conv, isa, threads, .. } = self;
         let [down, right] = conv.window.stride;
         let phases = (0..down).flat_map(|y| (0..right).map(move |x| conv.phase([y, x]).1));
         let input_gradient = if winograd::pays::<E>(conv) {
@@ -62,7 +64,7 @@ impl<E: Element> Kernel for Measure<'_, E> {
             std::iter::once(4 * plan.words::<S, E>()).chain(folded).collect()
         };
         let mut weight_gradient: Vec<usize> = folded.into_iter().collect();
-        weight_gradient.extend(reduction.buffers::<S, E>(threads));
+        weight_gradient.extend(reduction.buffers::<S, E>(isa, threads));
         Workspace {
             forward,
             input_gradient,

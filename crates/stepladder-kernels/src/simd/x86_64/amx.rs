@@ -8,7 +8,7 @@
 //! configuration, for nothing here is compiled with AMX enabled; both last from one block of assembly to the next.
 
 use std::{
-    arch::{asm, x86_64::__cpuid_count},
+    arch::{asm, x86_64::*},
     sync::OnceLock,
 };
 
@@ -55,6 +55,92 @@ impl Amx {
             of_this_thread: std::marker::PhantomData,
         }
     }
+}
+
+/// Values of bf16 in a row of a left operand.
+pub(crate) const ROW: usize = 2 * SIDE;
+
+/// Both operands of a product over pixels, from maps whose pixels are rows of channels.
+impl Amx {
+    /// Sixteen rows of a left operand, `stride` values apart: row `c` is channel `c` of all pixels. Of `channels` channels, 16 at most; the
+    /// rows beyond are zeros.
+    ///
+    /// # Safety
+    ///
+    /// Each pixel has `channels` values, and 16 rows of [`ROW`] values at `to` are nobody else's.
+    #[inline(always)]
+    pub(crate) unsafe fn transpose(self, pixels: &[*const u16; ROW], channels: usize, to: *mut u16, stride: usize) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+        unsafe fn compiled(pixels: &[*const u16; ROW], mask: __mmask16, to: *mut u16, stride: usize) {
+            // Safety: a masked load reads the channels alone.
+            let pairs = |i: usize| unsafe { interleaved([pixels[2 * i], pixels[2 * i + 1]], mask) };
+            // Rows are pixels' pairs, and columns channels; after each round, rows hold longer pieces of columns.
+            let mut rows: [__m512i; SIDE] = std::array::from_fn(pairs);
+            for i in (0..SIDE).step_by(2) {
+                let (a, b) = (rows[i], rows[i + 1]);
+                (rows[i], rows[i + 1]) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            }
+            for i in (0..SIDE).step_by(4) {
+                let [a, b, c, d] = [rows[i], rows[i + 1], rows[i + 2], rows[i + 3]];
+                rows[i] = _mm512_unpacklo_epi64(a, c);
+                rows[i + 1] = _mm512_unpackhi_epi64(a, c);
+                rows[i + 2] = _mm512_unpacklo_epi64(b, d);
+                rows[i + 3] = _mm512_unpackhi_epi64(b, d);
+            }
+            // Row 4 i + j now holds columns j, j + 4, j + 8, j + 12 of rows 4 i to 4 i + 3, in quarters.
+            for j in 0..4 {
+                let [a, b, c, d] = [rows[j], rows[j + 4], rows[j + 8], rows[j + 12]];
+                let (low_ab, high_ab) = (_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0xee>(a, b));
+                let (low_cd, high_cd) = (_mm512_shuffle_i32x4::<0x44>(c, d), _mm512_shuffle_i32x4::<0xee>(c, d));
+                let columns = [
+                    _mm512_shuffle_i32x4::<0x88>(low_ab, low_cd),
+                    _mm512_shuffle_i32x4::<0xdd>(low_ab, low_cd),
+                    _mm512_shuffle_i32x4::<0x88>(high_ab, high_cd),
+                    _mm512_shuffle_i32x4::<0xdd>(high_ab, high_cd),
+                ];
+                for (quarter, column) in columns.into_iter().enumerate() {
+                    // Safety: the caller promises 16 rows.
+                    unsafe { _mm512_storeu_si512(to.add((4 * quarter + j) * stride).cast(), column) };
+                }
+            }
+        }
+        // Safety: the token says that the CPU has AVX-512; the rest is the caller's promise.
+        unsafe { compiled(pixels, first(channels), to, stride) }
+    }
+
+    /// A row of a right operand: pairs of two pixels' values, `count` of them, 16 at most; the pairs beyond are zeros.
+    ///
+    /// # Safety
+    ///
+    /// Both pixels have `count` values, and 16 words at `to` are nobody else's.
+    #[inline(always)]
+    pub(crate) unsafe fn interleave(self, pixels: [*const u16; 2], count: usize, to: *mut u32) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+        unsafe fn compiled(pixels: [*const u16; 2], mask: __mmask16, to: *mut u32) {
+            // Safety: the caller's promise.
+            unsafe { _mm512_storeu_si512(to.cast(), interleaved(pixels, mask)) };
+        }
+        // Safety: as above.
+        unsafe { compiled(pixels, first(count), to) }
+    }
+}
+
+/// Pairs of two pixels' values where `mask` is set, and zeros.
+///
+/// # Safety
+///
+/// Both pixels have the masked values.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn interleaved([a, b]: [*const u16; 2], mask: __mmask16) -> __m512i {
+    // Safety: the caller's promise; masked loads read nothing else.
+    let read = |from: *const u16| unsafe { _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from.cast())) };
+    _mm512_or_si512(read(a), _mm512_slli_epi32::<16>(read(b)))
+}
+
+/// The mask of the first `n` of 16 values.
+fn first(n: usize) -> __mmask16 {
+    (0xffff_u32 >> (SIDE - n.min(SIDE))) as __mmask16
 }
 
 /// Whether the CPU multiplies tiles of bf16: leaf 7, EDX, bits 22 (AMX-BF16) and 24 (AMX-TILE).
@@ -137,6 +223,8 @@ pub(crate) struct Product {
     pub sums_stride: usize,
     /// Nonzero where the product is added to what the sums hold.
     pub add: usize,
+    /// Bytes from where the runs say that the operands are to where they are, left and right: many products can share their runs.
+    pub offset: [usize; 2],
 }
 
 impl Tiles {
@@ -179,6 +267,10 @@ impl Tiles {
                 "mov {stride_1}, [{run} + 24]",
                 "mov {right_0}, [{run} + 32]",
                 "mov {right_1}, [{run} + 40]",
+                "add {left_0}, [{product} + 56]",
+                "add {left_1}, [{product} + 56]",
+                "add {right_0}, [{product} + 64]",
+                "add {right_1}, [{product} + 64]",
                 "mov {right_stride}, [{product} + 24]",
                 "mov {steps}, [{product}]",
                 "4:",
