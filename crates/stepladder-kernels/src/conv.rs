@@ -17,9 +17,13 @@ mod winograd;
 mod workspace;
 
 use crate::{activation::Activation, context::Context, simd::Element, window::Window};
+pub(crate) use grid::Multiply;
 pub(crate) use grid::finish_statistics;
 use grid::{Extras, Grid, Tap};
+pub(crate) use pack::Pack;
 pub use packed::PackedWeights;
+pub(crate) use weight_gradient::Reduce;
+pub(crate) use workspace::Measure;
 pub use workspace::Workspace;
 
 /// Shapes of a convolution: input `(batch, height, width, in_channels)`, weights as Keras has them

@@ -6,6 +6,9 @@
 mod input_gradient;
 mod weight_gradient;
 
+pub(crate) use input_gradient::Gather;
+pub(crate) use weight_gradient::Reduce;
+
 use crate::{
     activation::{Activation, InPlace},
     context::{Context, Shared},
@@ -104,19 +107,22 @@ impl DepthwiseConv2d {
         let shared = sums.as_deref_mut().map(Shared::new);
         let isa = context.isa();
         context.for_each_part(output, part * width * self.channels, |item, output| {
-            isa.run(Forward {
-                shape: self,
-                input,
-                weights,
-                bias,
-                activation,
-                first_line: item * part,
-                output,
-                // Safety: each item has its own 2 * channels sums.
-                sums: shared
-                    .as_ref()
-                    .map(|sums| unsafe { sums.slice(item * 2 * self.channels, 2 * self.channels) }),
-            });
+            E::depthwise_forward(
+                isa,
+                Forward {
+                    shape: self,
+                    input,
+                    weights,
+                    bias,
+                    activation,
+                    first_line: item * part,
+                    output,
+                    // Safety: each item has its own 2 * channels sums.
+                    sums: shared
+                        .as_ref()
+                        .map(|sums| unsafe { sums.slice(item * 2 * self.channels, 2 * self.channels) }),
+                },
+            );
         });
         if let (Some(statistics), Some(sums)) = (statistics, sums) {
             finish_statistics(statistics, &sums, self.channels, lines * width);
@@ -215,7 +221,7 @@ impl DepthwiseConv2d {
 }
 
 /// Some output rows.
-struct Forward<'a, E> {
+pub(crate) struct Forward<'a, E> {
     shape: &'a DepthwiseConv2d,
     input: &'a [E],
     weights: &'a [f32],

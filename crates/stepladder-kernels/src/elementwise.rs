@@ -54,15 +54,18 @@ pub fn sum<E: Element>(context: &Context, a: &[E], b: &[E], to: &mut [E]) {
     assert!(a.len() == to.len() && b.len() == to.len(), "added values");
     let isa = context.isa();
     context.for_each_part(to, PART, |item, to| {
-        isa.run(Sum {
-            a: &a[item * PART..][..to.len()],
-            b: &b[item * PART..][..to.len()],
-            to,
-        });
+        E::sum(
+            isa,
+            Sum {
+                a: &a[item * PART..][..to.len()],
+                b: &b[item * PART..][..to.len()],
+                to,
+            },
+        );
     });
 }
 
-struct Sum<'a, E> {
+pub(crate) struct Sum<'a, E> {
     a: &'a [E],
     b: &'a [E],
     to: &'a mut [E],
@@ -117,17 +120,20 @@ pub fn dropout<E: Element>(context: &Context, seed: u64, rate: f32, from: &[E], 
     let isa = context.isa();
     context.for_each_part(to, PART, |item, to| {
         let from = &from[item * PART..][..to.len()];
-        isa.run(Dropout {
-            seed,
-            rate,
-            first: (item * PART) as u64,
-            from,
-            to,
-        });
+        E::dropout(
+            isa,
+            Dropout {
+                seed,
+                rate,
+                first: (item * PART) as u64,
+                from,
+                to,
+            },
+        );
     });
 }
 
-struct Dropout<'a, E> {
+pub(crate) struct Dropout<'a, E> {
     seed: u64,
     rate: f32,
     first: u64,

@@ -8,6 +8,8 @@ mod backward;
 mod forward;
 mod tile;
 
+pub(crate) use backward::Backward;
+pub(crate) use forward::Forward;
 pub(crate) use tile::only;
 
 use crate::{activation::Activation, context::Context, simd::Element};
@@ -118,14 +120,15 @@ impl Epilogue {
         output: &mut [E],
     ) {
         self.check(input, affine, skip, output);
-        self.activation.apply(forward::Forward {
+        let operands = Forward {
             shape: self,
             context,
             input,
             affine,
             skip,
             output,
-        });
+        };
+        E::epilogue_forward(self.activation, operands);
     }
 
     /// `input_gradient` (and `skip_gradient`) from `output_gradient`, with the forward pass's `input`, `affine` and `skip`.
@@ -166,7 +169,7 @@ impl Epilogue {
             ];
             assert!(lengths == [self.channels; 4], "batch norm of {self:?}");
         }
-        let operands = backward::Backward {
+        let operands = Backward {
             shape: self,
             context,
             input,
@@ -177,7 +180,7 @@ impl Epilogue {
             input_gradient,
             skip_gradient,
         };
-        self.activation.apply(operands);
+        E::epilogue_backward(self.activation, operands);
     }
 
     fn check<E>(&self, input: &[E], affine: Option<&Affine>, skip: Option<&[E]>, output: &[E]) {

@@ -18,6 +18,7 @@
 
 mod activation;
 mod buffer;
+mod compiled;
 mod context;
 mod conv;
 mod dense;

@@ -63,12 +63,15 @@ impl Pool2d {
         let isa = context.isa();
         let row = self.output()[1] * self.channels;
         context.for_each_part(output, row, |line, output| {
-            isa.run(Forward {
-                shape: self,
-                input,
-                line,
-                output,
-            })
+            E::pool_forward(
+                isa,
+                Forward {
+                    shape: self,
+                    input,
+                    line,
+                    output,
+                },
+            )
         });
     }
 
@@ -103,12 +106,15 @@ impl Pool2d {
             let input = &input[n * photo..][..photo];
             let length = output_gradient.len() / self.batch;
             let output_gradient = &output_gradient[n * length..][..length];
-            isa.run(Backward {
-                shape: self,
-                input,
-                output_gradient,
-                sums: &mut sums,
-            });
+            E::pool_backward(
+                isa,
+                Backward {
+                    shape: self,
+                    input,
+                    output_gradient,
+                    sums: &mut sums,
+                },
+            );
             to.iter_mut()
                 .zip(&*sums)
                 .for_each(|(to, sum)| *to = E::from_f32(*sum));
@@ -125,7 +131,7 @@ impl Pool2d {
 }
 
 /// One output row.
-struct Forward<'a, E> {
+pub(crate) struct Forward<'a, E> {
     shape: &'a Pool2d,
     input: &'a [E],
     line: usize,
@@ -173,7 +179,7 @@ impl<E: Element> Kernel for Forward<'_, E> {
 }
 
 /// One photo.
-struct Backward<'a, E> {
+pub(crate) struct Backward<'a, E> {
     shape: &'a Pool2d,
     input: &'a [E],
     output_gradient: &'a [E],
@@ -255,11 +261,14 @@ impl GlobalAveragePool {
         assert_eq!(output.len(), self.batch * self.channels, "output of {self:?}");
         let isa = context.isa();
         context.for_each_part(output, self.channels, |n, output| {
-            isa.run(Mean {
-                channels: self.channels,
-                input: &input[n * photo..][..photo],
-                output,
-            });
+            E::pool_mean(
+                isa,
+                Mean {
+                    channels: self.channels,
+                    input: &input[n * photo..][..photo],
+                    output,
+                },
+            );
         });
     }
 
@@ -295,7 +304,7 @@ impl GlobalAveragePool {
 }
 
 /// One photo's means.
-struct Mean<'a, E> {
+pub(crate) struct Mean<'a, E> {
     channels: usize,
     input: &'a [E],
     output: &'a mut [E],

@@ -23,11 +23,14 @@ pub(crate) fn channel_sums<E: Element>(context: &Context, values: &[E], channels
     let isa = context.isa();
     context.for_each_part(&mut partial, channels, |item, sums| {
         let values = &values[item * part..((item + 1) * part).min(values.len())];
-        isa.run(ChannelSums {
-            values,
-            sums,
-            squares: None,
-        });
+        E::channel_sums(
+            isa,
+            ChannelSums {
+                values,
+                sums,
+                squares: None,
+            },
+        );
     });
     for (channel, sum) in sums.iter_mut().enumerate() {
         *sum = partial
@@ -58,16 +61,19 @@ pub fn channel_statistics<E: Element>(
     context.for_each_part(&mut sums, 2 * channels, |item, sums| {
         let values = &values[item * part..((item + 1) * part).min(values.len())];
         let (sums, squares) = sums.split_at_mut(channels);
-        isa.run(ChannelSums {
-            values,
-            sums,
-            squares: Some(squares),
-        });
+        E::channel_sums(
+            isa,
+            ChannelSums {
+                values,
+                sums,
+                squares: Some(squares),
+            },
+        );
     });
     finish_statistics(statistics, &sums, channels, values.len() / channels);
 }
 
-struct ChannelSums<'a, E> {
+pub(crate) struct ChannelSums<'a, E> {
     values: &'a [E],
     sums: &'a mut [f32],
     /// Sums of squares, where they are wanted too.

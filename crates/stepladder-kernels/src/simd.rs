@@ -12,6 +12,8 @@ pub(crate) mod x86_64;
 
 use half::bf16;
 
+use crate::compiled::Compiled;
+
 /// A body to be compiled for an instruction set.
 pub(crate) trait Kernel {
     /// What it returns.
@@ -166,7 +168,7 @@ mod sealed {
     reason = "sealed: the vector methods are for this crate's kernels"
 )]
 pub trait Element:
-    crate::Plain + Copy + Default + PartialEq + Send + Sync + 'static + sealed::Sealed + Lanes
+    crate::Plain + Copy + Default + PartialEq + Send + Sync + 'static + sealed::Sealed + Lanes + Compiled
 {
     /// Whether it is [`bf16`].
     const BF16: bool;

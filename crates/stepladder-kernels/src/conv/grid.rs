@@ -135,14 +135,15 @@ impl Grid {
                 + tap.at[1] as isize * self.input_stride[2] as isize;
         }
         self.side_by_side = self.run_of_taps::<E>();
-        context.isa().run(Multiply {
+        let kernel = Multiply {
             context,
             grid: &self,
             input,
             packed,
             output,
             extras,
-        });
+        };
+        E::conv_multiply(context.isa(), kernel);
     }
 
     /// The length of all runs of taps that read side by side; 1 where runs differ in length, or pairs of channels would tear.
@@ -167,7 +168,7 @@ impl Grid {
     }
 }
 
-struct Multiply<'a, 'b, E> {
+pub(crate) struct Multiply<'a, 'b, E> {
     context: &'a Context,
     grid: &'a Grid,
     input: &'a [E],
@@ -203,7 +204,11 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
         #[cfg(target_arch = "x86_64")]
         let matrices = context.isa().amx().zip(matrix::channels_at_once::<E>(grid));
         #[cfg(target_arch = "x86_64")]
-        let step = if matrices.is_some() { matrix::PIXELS_STEP } else { PIXELS_STEP };
+        let step = if matrices.is_some() {
+            matrix::PIXELS_STEP
+        } else {
+            PIXELS_STEP
+        };
         #[cfg(not(target_arch = "x86_64"))]
         let step = PIXELS_STEP;
         let part = grid.item_pixels::<E>(step);

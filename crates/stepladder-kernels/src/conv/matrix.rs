@@ -71,9 +71,7 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
         let words = grid.taps.len() * steps;
         let tiles = amx.tiles(channels_at_once / 2);
         let walk = Walk::new(grid);
-        let mut copies = context
-            .buffers()
-            .take::<u32>(grid.taps.len() * BLOCK * steps);
+        let mut copies = context.buffers().take::<u32>(grid.taps.len() * BLOCK * steps);
         let nothing = Rows {
             at: item.zeros.cast(),
             stride: 0,

@@ -50,15 +50,16 @@ pub(super) fn steps<S: Simd, E: Element>(channels: usize) -> usize {
 
 /// Packs `weights` for products of `E` values.
 pub(super) fn pack<E: Element>(context: &Context, plan: &Plan, weights: &[f32]) -> Buffer<u32> {
-    context.isa().run(Pack::<E> {
+    let kernel = Pack::<E> {
         context,
         plan,
         weights,
         of: std::marker::PhantomData,
-    })
+    };
+    E::conv_pack(context.isa(), kernel)
 }
 
-struct Pack<'a, E> {
+pub(crate) struct Pack<'a, E> {
     context: &'a Context,
     plan: &'a Plan,
     weights: &'a [f32],

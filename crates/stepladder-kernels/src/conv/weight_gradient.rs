@@ -105,13 +105,14 @@ impl Reduction {
             "{self:?}"
         );
         assert_eq!(gradient.len(), self.weights(), "{self:?}");
-        context.isa().run(Run {
+        let kernel = Reduce {
             shape: self,
             context,
             input,
             output,
             gradient,
-        });
+        };
+        E::conv_reduce(context.isa(), kernel);
     }
 
     /// Buffers that [`Reduction::run`] takes, in bytes: for sums, and for what each of `threads` threads packs.
@@ -313,7 +314,7 @@ fn filters<S: Simd>(shape: &Reduction, blocks: &Range<usize>) -> Range<usize> {
     blocks.start * lanes..(blocks.end * lanes).min(shape.filters)
 }
 
-struct Run<'a, E> {
+pub(crate) struct Reduce<'a, E> {
     shape: &'a Reduction,
     context: &'a Context,
     input: &'a [E],
@@ -321,12 +322,12 @@ struct Run<'a, E> {
     gradient: &'a mut [f32],
 }
 
-impl<E: Element> Kernel for Run<'_, E> {
+impl<E: Element> Kernel for Reduce<'_, E> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Run {
+        let Reduce {
             shape,
             context,
             input,

@@ -23,16 +23,17 @@ pub struct Workspace {
 impl Conv2d {
     /// What the passes take for activations of `E`, computed by `threads` threads with the vectors of `isa`.
     pub fn workspace<E: Element>(&self, isa: Isa, threads: usize) -> Workspace {
-        isa.run(Measure::<E> {
+        let kernel = Measure::<E> {
             conv: self,
             isa,
             threads,
             of: PhantomData,
-        })
+        };
+        E::conv_measure(isa, kernel)
     }
 }
 
-struct Measure<'a, E> {
+pub(crate) struct Measure<'a, E> {
     conv: &'a Conv2d,
     isa: Isa,
     threads: usize,
@@ -44,7 +45,9 @@ impl<E: Element> Kernel for Measure<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> Workspace {
-        let Measure { conv, isa, threads, .. } = self;
+        let Measure {
+            conv, isa, threads, ..
+        } = self;
         let [down, right] = conv.window.stride;
         let phases = (0..down).flat_map(|y| (0..right).map(move |x| conv.phase([y, x]).1));
         let input_gradient = if winograd::pays::<E>(conv) {

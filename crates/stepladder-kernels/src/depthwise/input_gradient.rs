@@ -21,19 +21,22 @@ pub(super) fn strided<E: Element>(
         input_gradient,
         part * shape.input[1] * shape.channels,
         |item, to| {
-            isa.run(Gather {
-                shape,
-                output_gradient,
-                weights,
-                first_line: item * part,
-                to,
-            });
+            E::depthwise_gather(
+                isa,
+                Gather {
+                    shape,
+                    output_gradient,
+                    weights,
+                    first_line: item * part,
+                    to,
+                },
+            );
         },
     );
 }
 
 /// Some rows of the input's gradient.
-struct Gather<'a, E> {
+pub(crate) struct Gather<'a, E> {
     shape: &'a DepthwiseConv2d,
     output_gradient: &'a [E],
     weights: &'a [f32],

@@ -33,13 +33,16 @@ pub(super) fn run<E: Element>(
     let isa = context.isa();
     context.for_each_part(&mut sums, weights, |item, sums| {
         let lines = item * part..((item + 1) * part).min(lines);
-        isa.run(Part {
-            shape,
-            input,
-            output_gradient,
-            lines,
-            sums,
-        });
+        E::depthwise_reduce(
+            isa,
+            Reduce {
+                shape,
+                input,
+                output_gradient,
+                lines,
+                sums,
+            },
+        );
     });
     for (i, to) in gradient.iter_mut().enumerate() {
         *to = sums
@@ -54,7 +57,7 @@ pub(super) fn run<E: Element>(
 const SEGMENT: usize = 16;
 
 /// The terms of some output rows.
-struct Part<'a, E> {
+pub(crate) struct Reduce<'a, E> {
     shape: &'a DepthwiseConv2d,
     input: &'a [E],
     output_gradient: &'a [E],
@@ -62,7 +65,7 @@ struct Part<'a, E> {
     sums: &'a mut [f32],
 }
 
-impl<E: Element> Kernel for Part<'_, E> {
+impl<E: Element> Kernel for Reduce<'_, E> {
     type Output = ();
 
     #[inline(always)]
@@ -80,7 +83,7 @@ impl<E: Element> Kernel for Part<'_, E> {
     }
 }
 
-impl<E: Element> Part<'_, E> {
+impl<E: Element> Reduce<'_, E> {
     /// All rows. `KW` and `STRIDE` are the horizontal kernel and stride, `KW` 0 stands for any. `WHOLE`: channels come in
     /// whole vectors.
     #[inline(always)]

@@ -20,7 +20,7 @@ use super::{
     tile::{Case, Channels, Source, only, walk},
 };
 
-pub(super) struct Backward<'a, E> {
+pub(crate) struct Backward<'a, E> {
     pub shape: &'a Epilogue,
     pub context: &'a Context,
     pub input: &'a [E],

@@ -11,7 +11,7 @@ use super::{
     tile::{Case, Source, walk},
 };
 
-pub(super) struct Forward<'a, E> {
+pub(crate) struct Forward<'a, E> {
     pub shape: &'a Epilogue,
     pub context: &'a Context,
     pub input: &'a [E],

@@ -73,7 +73,8 @@ impl Layout {
             (alone, photos * alone)
         };
         // The last run reads on for less than a step, and as far as the kernel's last place is.
-        let plane = (photos * left_photo + 2 * ROW + pitch * (plane_rows - rows) + beside).next_multiple_of(ROW);
+        let plane =
+            (photos * left_photo + 2 * ROW + pitch * (plane_rows - rows) + beside).next_multiple_of(ROW);
         let planes = copies * shape.phases();
         // An odd number of cache lines, so that channels do not fall into the same few sets of the nearest cache.
         let channel = (planes * plane / ROW | 1) * ROW;
@@ -158,9 +159,12 @@ fn in_place(shape: &Reduction, ranges: usize) -> bool {
 /// Blocks of channels packed at a time, and words that the input and the output's gradient take then.
 fn packing<S: Simd>(shape: &Reduction, units: &[Unit], blocks: &Range<usize>) -> (usize, [usize; 2]) {
     let filters = blocks.len() * BLOCK;
-    let sizes = units.iter().map(|unit| Layout::new(shape, unit.rows.len(), unit.photos.len()).bytes(BLOCK, filters));
+    let sizes = units
+        .iter()
+        .map(|unit| Layout::new(shape, unit.rows.len(), unit.photos.len()).bytes(BLOCK, filters));
     let [input, output] = sizes.fold([0, 0], |most, size| [most[0].max(size[0]), most[1].max(size[1])]);
-    let together = (PACKED_BYTES.saturating_sub(output) / input.max(1)).clamp(1, shape.channels.div_ceil(BLOCK));
+    let together =
+        (PACKED_BYTES.saturating_sub(output) / input.max(1)).clamp(1, shape.channels.div_ceil(BLOCK));
     (together, [together * input / 4, output / 4])
 }
 
@@ -172,7 +176,9 @@ pub(super) fn buffers<S: Simd>(shape: &Reduction, threads: usize) -> Vec<usize> 
         let (range, blocks) = division.item(item);
         packing::<S>(shape, &division.units[range], &blocks).1
     });
-    let most = packing.fold([0, 0], |most, words| [most[0].max(4 * words[0]), most[1].max(4 * words[1])]);
+    let most = packing.fold([0, 0], |most, words| {
+        [most[0].max(4 * words[0]), most[1].max(4 * words[1])]
+    });
     let sums = (!in_place(shape, division.ranges)).then_some(4 * division.ranges * sums_len(shape));
     let at_once = std::iter::repeat_n(most, threads.min(items)).flatten();
     sums.into_iter().chain(at_once).collect()
@@ -190,7 +196,9 @@ pub(super) fn run<S: Simd, E: Element>(
     let division = division::<S>(shape);
     let (ranges, groups) = (division.ranges, division.groups());
     let length = sums_len(shape);
-    let zeros = context.buffers().take_zeroed::<u32>(shape.channels.max(shape.filters));
+    let zeros = context
+        .buffers()
+        .take_zeroed::<u32>(shape.channels.max(shape.filters));
     let mut sums = (!in_place(shape, ranges)).then(|| context.buffers().take::<f32>(ranges * length));
     let shared = Shared::new(sums.as_deref_mut().unwrap_or(&mut *gradient));
     let isa = context.isa();
@@ -355,10 +363,17 @@ impl<E: Element> Item<'_, E> {
         let runs: Vec<Run> = (0..photos)
             .map(|photo| {
                 let rows = |half: usize| Rows {
-                    at: left.as_ptr().cast::<u8>().wrapping_add(2 * (half * SIDE * layout.channel + photo * layout.left_photo)),
+                    at: left
+                        .as_ptr()
+                        .cast::<u8>()
+                        .wrapping_add(2 * (half * SIDE * layout.channel + photo * layout.left_photo)),
                     stride: 2 * layout.channel,
                 };
-                let pairs = |half: usize| right.as_ptr().wrapping_add(half * tile_words + photo * layout.right_photo / 2 * SIDE);
+                let pairs = |half: usize| {
+                    right
+                        .as_ptr()
+                        .wrapping_add(half * tile_words + photo * layout.right_photo / 2 * SIDE)
+                };
                 Run {
                     left: [rows(0), rows(1)],
                     right: [pairs(0), pairs(1)],

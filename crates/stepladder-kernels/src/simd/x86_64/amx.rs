@@ -44,7 +44,11 @@ impl Amx {
             rows: [0; 16],
         };
         for register in 0..8 {
-            configuration.row_bytes[register] = if matches!(register, 4 | 5) { 4 * pairs as u16 } else { 64 };
+            configuration.row_bytes[register] = if matches!(register, 4 | 5) {
+                4 * pairs as u16
+            } else {
+                64
+            };
             configuration.rows[register] = if register >= 6 { pairs as u8 } else { SIDE as u8 };
         }
         // Safety: the token says that the instruction is there, and the configuration is valid for palette 1.
@@ -69,7 +73,13 @@ impl Amx {
     ///
     /// Each pixel has `channels` values, and 16 rows of [`ROW`] values at `to` are nobody else's.
     #[inline(always)]
-    pub(crate) unsafe fn transpose(self, pixels: &[*const u16; ROW], channels: usize, to: *mut u16, stride: usize) {
+    pub(crate) unsafe fn transpose(
+        self,
+        pixels: &[*const u16; ROW],
+        channels: usize,
+        to: *mut u16,
+        stride: usize,
+    ) {
         #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
         unsafe fn compiled(pixels: &[*const u16; ROW], mask: __mmask16, to: *mut u16, stride: usize) {
             // Safety: a masked load reads the channels alone.
@@ -90,8 +100,14 @@ impl Amx {
             // Row 4 i + j now holds columns j, j + 4, j + 8, j + 12 of rows 4 i to 4 i + 3, in quarters.
             for j in 0..4 {
                 let [a, b, c, d] = [rows[j], rows[j + 4], rows[j + 8], rows[j + 12]];
-                let (low_ab, high_ab) = (_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0xee>(a, b));
-                let (low_cd, high_cd) = (_mm512_shuffle_i32x4::<0x44>(c, d), _mm512_shuffle_i32x4::<0xee>(c, d));
+                let (low_ab, high_ab) = (
+                    _mm512_shuffle_i32x4::<0x44>(a, b),
+                    _mm512_shuffle_i32x4::<0xee>(a, b),
+                );
+                let (low_cd, high_cd) = (
+                    _mm512_shuffle_i32x4::<0x44>(c, d),
+                    _mm512_shuffle_i32x4::<0xee>(c, d),
+                );
                 let columns = [
                     _mm512_shuffle_i32x4::<0x88>(low_ab, low_cd),
                     _mm512_shuffle_i32x4::<0xdd>(low_ab, low_cd),
@@ -134,7 +150,8 @@ impl Amx {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn interleaved([a, b]: [*const u16; 2], mask: __mmask16) -> __m512i {
     // Safety: the caller's promise; masked loads read nothing else.
-    let read = |from: *const u16| unsafe { _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from.cast())) };
+    let read =
+        |from: *const u16| unsafe { _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from.cast())) };
     _mm512_or_si512(read(a), _mm512_slli_epi32::<16>(read(b)))
 }
 
