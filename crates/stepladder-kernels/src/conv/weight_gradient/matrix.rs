@@ -28,7 +28,7 @@ const PIXELS: usize = 512;
 /// What is packed at a time. Every CPU with AMX has 2 MiB of second-level cache for each core.
 const PACKED_BYTES: usize = 1 << 20;
 
-/// Columns of the output up to which each column of the kernel has its own copy of the input.
+/// Columns of the output, at most, of a narrow map.
 const NARROW: usize = 16;
 
 /// Where a unit's pixels are in the operands: in values of the left one, and pixels of the right one.
@@ -36,7 +36,7 @@ const NARROW: usize = 16;
 pub(super) struct Layout {
     /// From row to row, in both.
     pitch: usize,
-    /// Kernel columns that have their own planes, and those that share one.
+    /// Columns of the kernel that have planes of their own; with strides, those that share none of the input's columns.
     copies: usize,
     /// Rows of a plane, of one photo.
     plane_rows: usize,
@@ -52,13 +52,18 @@ pub(super) struct Layout {
     pixels: usize,
 }
 
+/// Whether each column of the kernel has its own copy of the input.
+fn is_narrow(shape: &Reduction) -> bool {
+    shape.output[1] <= NARROW
+}
+
 impl Layout {
+    /// Of `rows` rows of each of `photos` photos.
     fn new(shape: &Reduction, rows: usize, photos: usize) -> Layout {
         let [_, width] = shape.output;
-        let narrow = width <= NARROW;
         let beside = (shape.kernel[1] - 1) / shape.stride[1];
-        let pitch = if narrow { width } else { width + beside };
-        let copies = if narrow {
+        let pitch = if is_narrow(shape) { width } else { width + beside };
+        let copies = if is_narrow(shape) {
             shape.kernel[1]
         } else {
             shape.stride[1].min(shape.kernel[1])
@@ -77,7 +82,7 @@ impl Layout {
             (photos * left_photo + 2 * ROW + pitch * (plane_rows - rows) + beside).next_multiple_of(ROW);
         let planes = copies * shape.phases();
         // An odd number of cache lines, so that channels do not fall into the same few sets of the nearest cache.
-        let channel = (planes * plane / ROW | 1) * ROW;
+        let channel = ((planes * plane / ROW) | 1) * ROW;
         Layout {
             pitch,
             copies,
@@ -92,7 +97,7 @@ impl Layout {
 
     /// The first value of a place of the kernel, in a channel.
     fn place(&self, shape: &Reduction, y: usize, x: usize) -> usize {
-        let (copy, column) = if self.copies == shape.kernel[1] && shape.output[1] <= NARROW {
+        let (copy, column) = if is_narrow(shape) {
             (x, 0)
         } else {
             (x % shape.stride[1], x / shape.stride[1])
@@ -282,7 +287,6 @@ impl<E: Element> Item<'_, E> {
     /// The left operand: channels `(channel, plane, photo, row, column)`.
     fn pack_input(&self, unit: &Unit, layout: &Layout, blocks: Range<usize>, to: &mut Buffer<u32>) {
         let shape = self.shape;
-        let narrow = shape.output[1] <= NARROW;
         let mut pixels = vec![self.zeros; layout.plane];
         for plane in 0..layout.copies * shape.phases() {
             let (copy, phase) = (plane / shape.phases(), plane % shape.phases());
@@ -301,7 +305,6 @@ impl<E: Element> Item<'_, E> {
                             *pixel = &raw const self.input[line + x * shape.input_stride[2]];
                         }
                     }
-                    debug_assert!(narrow || layout.copies <= shape.stride[1]);
                 }
             }
             for (tile_at, tile) in (2 * blocks.start..2 * blocks.end).enumerate() {
