@@ -205,6 +205,7 @@ impl Conv2d {
         pack::Plan {
             taps: (0..kernel_height * kernel_width).collect(),
             reduced: self.in_channels,
+            multiplied: self.in_channels,
             filters: self.out_channels,
             tap_stride: self.in_channels * self.out_channels,
             transposed: false,
@@ -272,6 +273,7 @@ impl Conv2d {
         let plan = pack::Plan {
             taps: places,
             reduced: self.out_channels,
+            multiplied: self.out_channels,
             filters: self.in_channels,
             tap_stride: self.in_channels * self.out_channels,
             transposed: true,

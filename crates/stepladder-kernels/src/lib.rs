@@ -17,6 +17,7 @@
 )]
 
 mod activation;
+mod allocator;
 mod buffer;
 mod compiled;
 mod context;
@@ -38,6 +39,7 @@ pub mod optimizer;
 pub mod peak;
 
 pub use activation::Activation;
+pub use allocator::return_large_allocations;
 pub use buffer::{Buffer, BufferPool, Plain, size_class};
 pub use context::{Context, ContextError};
 pub use conv::{Conv2d, PackedWeights, Statistics, Workspace};

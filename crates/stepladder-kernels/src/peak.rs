@@ -1,5 +1,5 @@
-//! What this machine can do at best, measured: multiply-adds per second of the dot products that the kernels are made
-//! of, and bytes per second of memory. Kernels are judged by their share of it.
+//! What this machine can do at best, measured: multiply-adds per second of the dot products, or matrix products, that the kernels are
+//! made of, and bytes per second of memory. Kernels are judged by their share of it.
 
 use std::{
     hint::black_box,
@@ -52,15 +52,24 @@ impl Kernel for DotProducts {
     }
 }
 
-/// Runs `rounds` rounds of dot products of f32 or bf16 on each thread: work for the caller to time.
+/// Runs `rounds` rounds of dot products of f32 or bf16 on each thread, on matrix tiles where the instruction set has them: work for the
+/// caller to time.
 pub fn dot_products(context: &Context, bf16: bool, rounds: usize) {
     context.for_each(context.threads(), |_| {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(amx) = context.isa().amx().filter(|_| bf16) {
+            return matrix::products(amx, rounds);
+        }
         black_box(context.isa().run(DotProducts { rounds, bf16 }));
     });
 }
 
 /// Floating-point operations (a multiply-add counts as two) of [`dot_products`], all threads together.
 pub fn dot_product_operations(context: &Context, bf16: bool, rounds: usize) -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    if bf16 && context.isa().amx().is_some() {
+        return matrix::OPERATIONS * (rounds * context.threads()) as f64;
+    }
     let (_, operations) = context.isa().run(DotProducts { rounds: 1, bf16 });
     operations * (rounds * context.threads()) as f64
 }
@@ -96,4 +105,46 @@ pub fn copy_bandwidth(context: &Context, bytes: usize, time: Duration) -> f64 {
         copied += 2.0 * bytes as f64;
     }
     copied / start.elapsed().as_secs_f64()
+}
+
+/// Products of matrix tiles.
+#[cfg(target_arch = "x86_64")]
+mod matrix {
+    use std::hint::black_box;
+
+    use crate::simd::x86_64::amx::{Amx, Product, ROW, Rows, Run, SIDE};
+
+    /// Operations of a round: 32 x 32 sums of 32 products.
+    pub(super) const OPERATIONS: f64 = (2 * 32 * 32 * 32) as f64;
+
+    /// A tile of ones.
+    #[repr(align(64))]
+    struct Tile([u16; SIDE * ROW]);
+
+    /// Rounds of products by the same operands, which stay in the nearest cache.
+    pub(super) fn products(amx: Amx, rounds: usize) {
+        let tile = Tile([0x3f80; SIDE * ROW]);
+        let mut sums = [0.0_f32; 32 * 32];
+        let tiles = amx.tiles(SIDE);
+        let left = Rows {
+            at: tile.0.as_ptr().cast(),
+            stride: 2 * ROW,
+        };
+        let run = Run {
+            left: [left; 2],
+            right: [tile.0.as_ptr().cast(); 2],
+        };
+        let product = Product {
+            steps: rounds.max(1),
+            step_bytes: [0, 0],
+            right_stride: 2 * ROW,
+            sums: sums.as_mut_ptr(),
+            sums_stride: 4 * 32,
+            add: 0,
+            offset: [0, 0],
+        };
+        // Safety: all operands are the one tile, again and again, and the sums are 32 rows of 32.
+        unsafe { tiles.multiply(&product, &[run]) };
+        black_box(sums);
+    }
 }

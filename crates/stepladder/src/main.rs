@@ -27,6 +27,7 @@ pub(crate) enum Ending {
 }
 
 fn main() -> ExitCode {
+    stepladder_kernels::return_large_allocations();
     let arguments = Arguments::parse();
     let output = Output::new(arguments.json);
     match run(arguments, &output) {

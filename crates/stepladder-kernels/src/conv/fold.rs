@@ -4,7 +4,7 @@
 //! that many channels, with the next window's pixel overlapping it, a first layer of 3 channels has long inner loops
 //! and wastes no pair of channels. Only a copy with the padding written out is needed.
 
-use crate::{buffer::Buffer, context::Context, simd::Element};
+use crate::{buffer::Buffer, context::Context, isa::Isa, simd::Element};
 
 use super::{
     Conv2d,
@@ -30,9 +30,31 @@ fn padded(conv: &Conv2d) -> [usize; 2] {
     ]
 }
 
-/// Values of the folded input.
-pub(super) fn len(conv: &Conv2d) -> usize {
-    conv.batch * padded(conv).iter().product::<usize>()
+/// Values of an unfolded pixel, and those that the product reads from its start: on AMX, which wants an even number and not too few, some
+/// of the next pixels, which weigh nothing.
+fn channels<E: Element>(isa: Isa, conv: &Conv2d) -> [usize; 2] {
+    let channels = conv.window.kernel[1] * conv.in_channels;
+    [channels, channels + beyond::<E>(isa, channels)]
+}
+
+#[cfg(target_arch = "x86_64")]
+fn beyond<E: Element>(isa: Isa, channels: usize) -> usize {
+    if E::BF16 && isa.amx().is_some() {
+        channels.max(super::matrix::CHANNELS.start).next_multiple_of(2) - channels
+    } else {
+        0
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn beyond<E: Element>(_: Isa, _: usize) -> usize {
+    0
+}
+
+/// Values of the folded input, and of those that are read beyond its last pixel.
+pub(super) fn len<E: Element>(isa: Isa, conv: &Conv2d) -> usize {
+    let [channels, multiplied] = channels::<E>(isa, conv);
+    conv.batch * padded(conv).iter().product::<usize>() + multiplied - channels
 }
 
 /// A folded input.
@@ -42,6 +64,7 @@ pub(super) struct Folded<E: Element> {
     height: usize,
     row: usize,
     kernel_height: usize,
+    /// Values of a pixel that are multiplied.
     channels: usize,
     filters: usize,
 }
@@ -52,8 +75,10 @@ pub(super) fn fold<E: Element>(context: &Context, conv: &Conv2d, input: &[E]) ->
     let [height, row] = padded(conv);
     let inner = conv.input[1] * conv.in_channels;
     let left = window.before[1] * conv.in_channels;
-    let mut rows = context.buffers().take::<E>(len(conv));
-    context.for_each_part(&mut rows, height * row, |photo, to| {
+    let mut rows = context.buffers().take::<E>(len::<E>(context.isa(), conv));
+    let (photos, beyond) = rows.split_at_mut(conv.batch * height * row);
+    beyond.fill(E::default());
+    context.for_each_part(photos, height * row, |photo, to| {
         for (y, to) in to.chunks_exact_mut(row).enumerate() {
             to.fill(E::default());
             if (window.before[0]..window.before[0] + conv.input[0]).contains(&y) {
@@ -67,17 +92,18 @@ pub(super) fn fold<E: Element>(context: &Context, conv: &Conv2d, input: &[E]) ->
         height,
         row,
         kernel_height: window.kernel[0],
-        channels: window.kernel[1] * conv.in_channels,
+        channels: channels::<E>(context.isa(), conv)[1],
         filters: conv.out_channels,
     }
 }
 
 /// How the weights are packed: a row of the kernel is one tap.
-pub(super) fn pack_plan(conv: &Conv2d) -> pack::Plan {
-    let channels = conv.window.kernel[1] * conv.in_channels;
+pub(super) fn pack_plan<E: Element>(isa: Isa, conv: &Conv2d) -> pack::Plan {
+    let [channels, multiplied] = channels::<E>(isa, conv);
     pack::Plan {
         taps: (0..conv.window.kernel[0]).collect(),
         reduced: channels,
+        multiplied,
         filters: conv.out_channels,
         tap_stride: channels * conv.out_channels,
         transposed: false,

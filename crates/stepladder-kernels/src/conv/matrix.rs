@@ -25,7 +25,7 @@ use super::{
 const BLOCK: usize = 2 * SIDE;
 
 /// Channels that are multiplied at a time, at most and at least: with fewer, the tiles are too empty.
-const CHANNELS: Range<usize> = 16..2 * SIDE + 1;
+pub(super) const CHANNELS: Range<usize> = 16..2 * SIDE + 1;
 
 /// Weights that each tile is multiplied by before the next tile. Every CPU with AMX has 2 MiB of second-level cache for each core.
 const WEIGHTS_BYTES: usize = 1 << 20;

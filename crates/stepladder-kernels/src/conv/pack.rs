@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub taps: Vec<usize>,
     /// Channels that are summed over.
     pub reduced: usize,
+    /// Channels that the product multiplies: those, and more that weigh nothing.
+    pub multiplied: usize,
     /// Channels that come out.
     pub filters: usize,
     /// Values from one place of the kernel to the next.
@@ -28,7 +30,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Words that the packed weights take.
     pub(super) fn words<S: Simd, E: Element>(&self) -> usize {
-        self.taps.len() * steps::<S, E>(self.reduced) * self.filters.next_multiple_of(S::LANES)
+        self.taps.len() * steps::<S, E>(self.multiplied) * self.filters.next_multiple_of(S::LANES)
     }
 }
 
@@ -77,7 +79,7 @@ impl<E: Element> Kernel for Pack<'_, E> {
             weights,
             ..
         } = self;
-        let steps = steps::<S, E>(plan.reduced);
+        let steps = steps::<S, E>(plan.multiplied);
         let lanes = S::TILE_VECTORS * S::LANES;
         let mut packed = context.buffers().take(plan.words::<S, E>());
         let block = plan.taps.len() * steps * lanes;

@@ -27,7 +27,7 @@ impl Conv2d {
         let words = if winograd::pays::<E>(self) {
             winograd::pack(context, self, weights)
         } else if fold::pays(self) {
-            pack::pack::<E>(context, &fold::pack_plan(self), weights)
+            pack::pack::<E>(context, &fold::pack_plan::<E>(context.isa(), self), weights)
         } else {
             pack::pack::<E>(context, &self.forward_plan(), weights)
         };

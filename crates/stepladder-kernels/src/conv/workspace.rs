@@ -56,9 +56,9 @@ impl<E: Element> Kernel for Measure<'_, E> {
             let words = phases.map(|plan| 4 * plan.words::<S, E>()).max();
             words.into_iter().collect()
         };
-        let folded = fold::pays(conv).then(|| fold::len(conv) * size_of::<E>());
+        let folded = fold::pays(conv).then(|| fold::len::<E>(isa, conv) * size_of::<E>());
         let (plan, reduction) = match folded {
-            Some(_) => (fold::pack_plan(conv), fold::reduction(conv)),
+            Some(_) => (fold::pack_plan::<E>(isa, conv), fold::reduction(conv)),
             None => (conv.forward_plan(), conv.reduction()),
         };
         let forward = if winograd::pays::<E>(conv) {
