@@ -131,6 +131,16 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// The sum of all lanes, in an order that is fixed for the instruction set.
     fn sum(self, a: Self::F) -> f32;
 
+    /// Turns over 16 rows of 32 values, rounded to bf16: word `i` of `to`'s row `j`, `stride` words apart, is values `2 j` and `2 j + 1` of row
+    /// `i`. False, with nothing done, on instruction sets that have no fast way.
+    ///
+    /// # Safety
+    ///
+    /// `rows` are valid for reads of 32 values, and `to` for writes of 16 rows of 16 words.
+    unsafe fn transpose_pairs(self, _rows: &[*const f32; 16], _to: *mut u32, _stride: usize) -> bool {
+        false
+    }
+
     /// acc + a.low b.low + a.high b.high, per lane.
     fn dot(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F;
     /// The low halves as f32.

@@ -114,7 +114,7 @@ impl<E: Element> Kernel for PackBlocks<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         let PackBlocks {
             plan,
             weights,
@@ -145,7 +145,7 @@ impl<E: Element> Kernel for PackBlocks<'_, E> {
                         to,
                     };
                     if plan.transposed {
-                        piece.transposed::<E>(together);
+                        piece.transposed::<S, E>(s, together);
                     } else {
                         piece.straight::<E>(together);
                     }
@@ -180,10 +180,11 @@ fn single<E: Element>(a: f32) -> u32 {
 impl Piece<'_> {
     /// From a matrix whose rows are filters.
     #[inline(always)]
-    fn transposed<E: Element>(self, together: usize) {
+    fn transposed<S: Simd, E: Element>(mut self, s: S, together: usize) {
         let steps = self.to.len() / self.lanes;
         self.to.fill(0);
-        for lane in 0..self.filters {
+        let turned = if together == 2 { self.turn_over(s) } else { 0 };
+        for lane in turned..self.filters {
             let row = &self.matrix[(self.first + lane) * self.plan.reduced..][..self.plan.reduced];
             let row = &row[self.channel.min(row.len())..(self.channel + steps * together).min(row.len())];
             if together == 2 {
@@ -196,6 +197,37 @@ impl Piece<'_> {
                 }
             }
         }
+    }
+
+    /// [`Piece::transposed`] of the first filters, so many as whole squares of values allow; says how many.
+    #[inline(always)]
+    fn turn_over<S: Simd>(&mut self, s: S) -> usize {
+        const SIDE: usize = 16;
+        let steps = self.to.len() / self.lanes;
+        let whole = steps.is_multiple_of(SIDE) && self.channel + 2 * steps <= self.plan.reduced;
+        let squares = if whole { self.filters / SIDE } else { 0 };
+        for square in 0..squares {
+            let first = (self.first + square * SIDE) * self.plan.reduced + self.channel;
+            for step in (0..steps).step_by(SIDE) {
+                let row = |i: usize| {
+                    let from = first + i * self.plan.reduced + 2 * step;
+                    self.matrix[from..from + 2 * SIDE].as_ptr()
+                };
+                let to = &mut self.to[step * self.lanes..][..SIDE * self.lanes];
+                // Safety: the slices are as long as the rows, and the place of 16 steps; squares lie side by side in it.
+                let is_done = unsafe {
+                    s.transpose_pairs(
+                        &std::array::from_fn(row),
+                        to.as_mut_ptr().add(square * SIDE),
+                        self.lanes,
+                    )
+                };
+                if !is_done {
+                    return 0;
+                }
+            }
+        }
+        squares * SIDE
     }
 
     /// From a matrix whose rows are channels.

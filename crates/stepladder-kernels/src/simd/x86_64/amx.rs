@@ -12,7 +12,7 @@ use std::{
     sync::OnceLock,
 };
 
-use super::Avx512Bf16;
+use super::{Avx512Bf16, avx512::transposed};
 
 /// Rows of a tile, and its columns of 32 bits.
 pub(crate) const SIDE: usize = 16;
@@ -84,40 +84,10 @@ impl Amx {
         unsafe fn compiled(pixels: &[*const u16; ROW], mask: __mmask16, to: *mut u16, stride: usize) {
             // Safety: a masked load reads the channels alone.
             let pairs = |i: usize| unsafe { interleaved([pixels[2 * i], pixels[2 * i + 1]], mask) };
-            // Rows are pixels' pairs, and columns channels; after each round, rows hold longer pieces of columns.
-            let mut rows: [__m512i; SIDE] = std::array::from_fn(pairs);
-            for i in (0..SIDE).step_by(2) {
-                let (a, b) = (rows[i], rows[i + 1]);
-                (rows[i], rows[i + 1]) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-            }
-            for i in (0..SIDE).step_by(4) {
-                let [a, b, c, d] = [rows[i], rows[i + 1], rows[i + 2], rows[i + 3]];
-                rows[i] = _mm512_unpacklo_epi64(a, c);
-                rows[i + 1] = _mm512_unpackhi_epi64(a, c);
-                rows[i + 2] = _mm512_unpacklo_epi64(b, d);
-                rows[i + 3] = _mm512_unpackhi_epi64(b, d);
-            }
-            // Row 4 i + j now holds columns j, j + 4, j + 8, j + 12 of rows 4 i to 4 i + 3, in quarters.
-            for j in 0..4 {
-                let [a, b, c, d] = [rows[j], rows[j + 4], rows[j + 8], rows[j + 12]];
-                let (low_ab, high_ab) = (
-                    _mm512_shuffle_i32x4::<0x44>(a, b),
-                    _mm512_shuffle_i32x4::<0xee>(a, b),
-                );
-                let (low_cd, high_cd) = (
-                    _mm512_shuffle_i32x4::<0x44>(c, d),
-                    _mm512_shuffle_i32x4::<0xee>(c, d),
-                );
-                let columns = [
-                    _mm512_shuffle_i32x4::<0x88>(low_ab, low_cd),
-                    _mm512_shuffle_i32x4::<0xdd>(low_ab, low_cd),
-                    _mm512_shuffle_i32x4::<0x88>(high_ab, high_cd),
-                    _mm512_shuffle_i32x4::<0xdd>(high_ab, high_cd),
-                ];
-                for (quarter, column) in columns.into_iter().enumerate() {
-                    // Safety: the caller promises 16 rows.
-                    unsafe { _mm512_storeu_si512(to.add((4 * quarter + j) * stride).cast(), column) };
-                }
+            let rows = transposed(std::array::from_fn(pairs));
+            for (channel, row) in rows.into_iter().enumerate() {
+                // Safety: the caller promises 16 rows.
+                unsafe { _mm512_storeu_si512(to.add(channel * stride).cast(), row) };
             }
         }
         // Safety: the token says that the CPU has AVX-512; the rest is the caller's promise.

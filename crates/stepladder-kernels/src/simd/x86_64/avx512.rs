@@ -215,6 +215,53 @@ fn first(n: usize) -> __mmask16 {
     (0xffff_u32 >> (16 - n)) as __mmask16
 }
 
+/// The transpose of 16 rows of 16 words.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn transposed(mut rows: [__m512i; 16]) -> [__m512i; 16] {
+    for i in (0..16).step_by(2) {
+        let (a, b) = (rows[i], rows[i + 1]);
+        (rows[i], rows[i + 1]) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    }
+    for i in (0..16).step_by(4) {
+        let [a, b, c, d] = [rows[i], rows[i + 1], rows[i + 2], rows[i + 3]];
+        rows[i] = _mm512_unpacklo_epi64(a, c);
+        rows[i + 1] = _mm512_unpackhi_epi64(a, c);
+        rows[i + 2] = _mm512_unpacklo_epi64(b, d);
+        rows[i + 3] = _mm512_unpackhi_epi64(b, d);
+    }
+    // Row 4 i + j now holds columns j, j + 4, j + 8, j + 12 of rows 4 i to 4 i + 3, in quarters.
+    let mut columns = rows;
+    for j in 0..4 {
+        let [a, b, c, d] = [rows[j], rows[j + 4], rows[j + 8], rows[j + 12]];
+        let (low_ab, high_ab) = (
+            _mm512_shuffle_i32x4::<0x44>(a, b),
+            _mm512_shuffle_i32x4::<0xee>(a, b),
+        );
+        let (low_cd, high_cd) = (
+            _mm512_shuffle_i32x4::<0x44>(c, d),
+            _mm512_shuffle_i32x4::<0xee>(c, d),
+        );
+        columns[j] = _mm512_shuffle_i32x4::<0x88>(low_ab, low_cd);
+        columns[j + 4] = _mm512_shuffle_i32x4::<0xdd>(low_ab, low_cd);
+        columns[j + 8] = _mm512_shuffle_i32x4::<0x88>(high_ab, high_cd);
+        columns[j + 12] = _mm512_shuffle_i32x4::<0xdd>(high_ab, high_cd);
+    }
+    columns
+}
+
+/// The nearest bf16 of each lane, ties to even, as words.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn rounded(x: __m512) -> __m512i {
+    let bits = _mm512_castps_si512(x);
+    let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+    let bias = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+    let words = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, bias));
+    let nan = _mm512_or_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(0x40));
+    _mm512_mask_blend_epi32(_mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x), words, nan)
+}
+
 impl Simd for Avx512 {
     type F = __m512;
     type I = __m512i;
@@ -240,14 +287,7 @@ impl Simd for Avx512 {
     unsafe fn store_bf16(self, to: *mut bf16, x: __m512) {
         // Safety: the caller promises 16 writable halves.
         unsafe {
-            let bits = _mm512_castps_si512(x);
-            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
-            let bias = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
-            let rounded = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, bias));
-            let nan = _mm512_or_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(0x40));
-            let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
-            let words = _mm512_mask_blend_epi32(is_nan, rounded, nan);
-            _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(words));
+            _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(rounded(x)));
         }
     }
 
@@ -286,6 +326,20 @@ impl Simd for Avx512Bf16 {
             let halves: __m256i = transmute(_mm512_cvtneps_pbh(x));
             _mm256_storeu_si256(to.cast(), halves);
         }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_pairs(self, rows: &[*const f32; 16], to: *mut u32, stride: usize) -> bool {
+        // Safety: the caller promises 32 values in each row, and 16 rows of 16 words.
+        let pairs = |row: *const f32| unsafe {
+            let half = |from: *const f32| _mm512_cvtepi32_epi16(rounded(_mm512_loadu_ps(from)));
+            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(half(row)), half(row.add(16)))
+        };
+        for (step, row) in avx512!(transposed(rows.map(pairs))).into_iter().enumerate() {
+            // Safety: as above.
+            unsafe { _mm512_storeu_si512(to.add(step * stride).cast(), row) };
+        }
+        true
     }
 
     #[inline(always)]
