@@ -5,11 +5,14 @@ use crate::header::{Calibration, FIRST_SEALED, FORMAT, Header, Preprocessing, Tr
 use crate::predictor::Predictor;
 use crate::seal::{self, UNSEALED};
 use crate::temperature::Temperature;
-use crate::weights::{OpenedWeights, WeightsError, arrays, to_bytes, write_file};
+use crate::weights::{ArraysFile, OpenedWeights, WeightsError, arrays};
 use std::path::{Path, PathBuf};
 use stepladder_data::{DataError, Loader, LoaderConfig, PhotoStore, RgbPhoto, prepare};
 use stepladder_model::{Rung, RungCatalog};
 use stepladder_nn::{Device, Model, ModelError, Precision, UnknownPrecision};
+
+/// Answers take longer than photos: little needs to be made ahead of them.
+const AHEAD: usize = 4 << 20;
 
 /// A network with its weights, and all that it takes to ask it about a photo.
 #[derive(Debug, Clone)]
@@ -177,9 +180,10 @@ impl Classifier {
             }),
             training: self.training.clone(),
         };
-        let mut bytes = to_bytes(path, &header, &self.model.to_arrays())?;
-        seal::seal(&mut bytes).expect("the header has a place for the sum");
-        Ok(write_file(path, &bytes)?)
+        let arrays = self.model.to_arrays();
+        let mut file = ArraysFile::new(path, &header, &arrays)?;
+        file.seal();
+        Ok(file.write()?)
     }
 
     /// Class names, in the order of the outputs.
@@ -263,6 +267,7 @@ pub fn classify(
 ) -> Result<Predictions, DataError> {
     let config = LoaderConfig {
         threads: rayon::current_num_threads(),
+        prefetch_bytes: AHEAD,
         ..LoaderConfig::new(batch_size, model.network().input[0])
     };
     let mut predictions = Predictions::new(model.network().classes);

@@ -8,11 +8,15 @@ pub(crate) const UNSEALED: &str = "000000000000000000000000000000000000000000000
 /// document can look like it, because there the quotes are escaped once more.
 const BEFORE: &[u8] = br#"\"blake3\":\""#;
 
-/// Puts the sum into a file that was written with [`UNSEALED`]; `None` if it has no place for one.
-pub(crate) fn seal(bytes: &mut [u8]) -> Option<()> {
-    let place = place(bytes)?;
-    let sum = blake3::hash(bytes).to_hex();
-    bytes[place].copy_from_slice(sum.as_bytes());
+/// Puts the sum into the head of a file that is made with [`UNSEALED`] and goes on with `data`; `None` if it has no place for one.
+pub(crate) fn seal<'a>(head: &mut [u8], data: impl Iterator<Item = &'a [u8]>) -> Option<()> {
+    let place = place(head)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(head);
+    data.for_each(|bytes| {
+        hasher.update(bytes);
+    });
+    head[place].copy_from_slice(hasher.finalize().to_hex().as_bytes());
     Some(())
 }
 
@@ -40,8 +44,9 @@ mod tests {
 
     #[test]
     fn a_changed_byte_breaks_the_seal() {
-        let mut bytes = format!(r#"{{\"blake3\":\"{UNSEALED}\",\"classes\"}}weights"#).into_bytes();
-        seal(&mut bytes).unwrap();
+        let mut bytes = format!(r#"{{\"blake3\":\"{UNSEALED}\",\"classes\"}}"#).into_bytes();
+        seal(&mut bytes, [&b"wei"[..], b"ghts"].into_iter()).unwrap();
+        bytes.extend(b"weights");
         assert!(is_intact(&mut bytes));
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
@@ -53,7 +58,7 @@ mod tests {
 
     #[test]
     fn what_has_no_place_for_a_sum_is_neither_sealed_nor_intact() {
-        assert_eq!(seal(&mut b"weights".to_vec()), None);
+        assert_eq!(seal(&mut b"weights".to_vec(), std::iter::empty()), None);
         assert!(!is_intact(&mut br#"\"blake3\":\"short"#.to_vec()));
     }
 }

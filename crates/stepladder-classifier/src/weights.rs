@@ -1,12 +1,13 @@
 //! Arrays in a safetensors file, with one JSON document in its header.
 
-use crate::atomic::write_atomically;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use crate::atomic::write_atomically_by;
+use crate::seal;
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use stepladder_nn::Array;
 
@@ -81,7 +82,7 @@ impl WeightsError {
 
 /// Writes `arrays` and `document` to `path` in one atomic step; equal content gives equal bytes.
 pub fn write_arrays<D: Serialize>(path: &Path, document: &D, arrays: &[Array]) -> Result<(), WeightsError> {
-    write_file(path, &to_bytes(path, document, arrays)?)
+    ArraysFile::new(path, document, arrays)?.write()
 }
 
 /// Reads the arrays and the document of a file that [`write_arrays`] wrote.
@@ -97,30 +98,69 @@ pub fn read_arrays<D: DeserializeOwned>(path: &Path) -> Result<WeightsFile<D>, W
     })
 }
 
-/// The bytes of the file; `path` is for errors.
-pub(crate) fn to_bytes<D: Serialize>(
-    path: &Path,
-    document: &D,
-    arrays: &[Array],
-) -> Result<Vec<u8>, WeightsError> {
-    let document = serde_json::to_string(document).map_err(|error| WeightsError::damaged(path, error))?;
-    let views = arrays.iter().map(|array| {
-        // The format is little-endian, as is every machine that Rust and Burn's CPU back end meet in practice.
-        let bytes: &[u8] = bytemuck::cast_slice(&array.values);
-        Ok((
-            array.name.as_str(),
-            TensorView::new(Dtype::F32, array.shape.clone(), bytes)?,
-        ))
-    });
-    let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-    let header = HashMap::from([(KEY.to_string(), document)]);
-    let bytes = views.and_then(|views| safetensors::serialize(views, Some(header)));
-    bytes.map_err(|error| WeightsError::damaged(path, error))
+/// A weights file to be written: its values are never held a second time.
+pub(crate) struct ArraysFile<'a> {
+    path: &'a Path,
+    /// The length of the header in eight bytes, and the header.
+    head: Vec<u8>,
+    /// In the order of the file.
+    arrays: Vec<&'a Array>,
 }
 
-/// Replaces the file in one step.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
-    write_atomically(path, bytes).map_err(|source| WeightsError::io(path, source))
+impl<'a> ArraysFile<'a> {
+    pub fn new<D: Serialize>(
+        path: &'a Path,
+        document: &D,
+        arrays: &'a [Array],
+    ) -> Result<ArraysFile<'a>, WeightsError> {
+        let document = serde_json::to_string(document).map_err(|error| WeightsError::damaged(path, error))?;
+        let mut arrays: Vec<&Array> = arrays.iter().collect();
+        arrays.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut end = 0;
+        let tensors = arrays.iter().map(|array| {
+            let start = end;
+            end += bytes(array).len();
+            let info = TensorInfo {
+                dtype: Dtype::F32,
+                shape: array.shape.clone(),
+                data_offsets: (start, end),
+            };
+            (array.name.clone(), info)
+        });
+        let metadata = HashMap::from([(KEY.to_string(), document)]);
+        let header = Metadata::new(Some(metadata), tensors.collect())
+            .map_err(|error| WeightsError::damaged(path, error))?;
+        let mut header = serde_json::to_vec(&header).map_err(|error| WeightsError::damaged(path, error))?;
+        // The data begins on a multiple of eight.
+        header.resize(header.len().next_multiple_of(8), b' ');
+        let head = [&(header.len() as u64).to_le_bytes()[..], &header].concat();
+        Ok(ArraysFile { path, head, arrays })
+    }
+
+    /// Puts the checksum into the header, which has a place for it.
+    pub fn seal(&mut self) {
+        let data = self.arrays.iter().map(|array| bytes(array));
+        seal::seal(&mut self.head, data).expect("the header has a place for the sum");
+    }
+
+    /// Replaces the file in one step.
+    pub fn write(&self) -> Result<(), WeightsError> {
+        let written = write_atomically_by(self.path, |file| {
+            let mut file = BufWriter::new(file);
+            file.write_all(&self.head)?;
+            self.arrays
+                .iter()
+                .try_for_each(|array| file.write_all(bytes(array)))?;
+            file.flush()
+        });
+        written.map_err(|source| WeightsError::io(self.path, source))
+    }
+}
+
+/// The array's values as they stand in a file. The format is little-endian, as is every machine that Rust and Burn's CPU back end
+/// meet in practice.
+fn bytes(array: &Array) -> &[u8] {
+    bytemuck::cast_slice(&array.values)
 }
 
 /// A weights file of which only the header was read, so that its document can say how much there should be.
@@ -146,7 +186,7 @@ impl OpenedWeights {
     /// Opens a file and reads its header.
     pub fn open(path: &Path) -> Result<OpenedWeights, WeightsError> {
         let io = |source| WeightsError::io(path, source);
-        let mut file = File::open(path).map_err(io)?;
+        let file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         if length > LARGEST_FILE {
             return Err(WeightsError::TooLarge {
@@ -155,7 +195,7 @@ impl OpenedWeights {
             });
         }
         let mut head = Vec::new();
-        file.by_ref().take(8).read_to_end(&mut head).map_err(io)?;
+        (&file).take(8).read_to_end(&mut head).map_err(io)?;
         let size: [u8; 8] = head
             .as_slice()
             .try_into()
@@ -165,7 +205,7 @@ impl OpenedWeights {
             let reason = format!("a header of {size} bytes in a file of {length}");
             return Err(WeightsError::damaged(path, reason));
         }
-        file.by_ref().take(size).read_to_end(&mut head).map_err(io)?;
+        (&file).take(size).read_to_end(&mut head).map_err(io)?;
         let parsed: Head = serde_json::from_slice(head.get(8..).unwrap_or_default())
             .map_err(|error| WeightsError::damaged(path, error))?;
         let document = parsed.metadata.and_then(|mut metadata| metadata.remove(KEY));
@@ -226,6 +266,7 @@ pub(crate) fn arrays(path: &Path, bytes: &[u8]) -> Result<Vec<Array>, WeightsErr
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use safetensors::tensor::TensorView;
 
     fn arrays() -> Vec<Array> {
         vec![
@@ -250,6 +291,34 @@ mod tests {
         assert_eq!(file.arrays, arrays());
         write_arrays(&path, &file.document, &file.arrays).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_safetensors_crate() {
+        let folder = tempfile::tempdir().unwrap();
+        for (document, arrays) in [
+            ("dai\"sy", arrays()),
+            ("", arrays().into_iter().rev().collect()),
+            ("a", Vec::new()),
+            (
+                "b",
+                vec![
+                    Array::new("z", vec![0, 3], Vec::new()),
+                    Array::new("a", vec![], vec![1.5]),
+                ],
+            ),
+        ] {
+            let path = folder.path().join("weights.safetensors");
+            write_arrays(&path, &document, &arrays).unwrap();
+            let views = arrays.iter().map(|array| {
+                let bytes = bytemuck::cast_slice(&array.values);
+                let view = TensorView::new(Dtype::F32, array.shape.clone(), bytes).unwrap();
+                (array.name.as_str(), view)
+            });
+            let header = HashMap::from([(KEY.to_string(), serde_json::to_string(document).unwrap())]);
+            let expected = safetensors::serialize(views, Some(header)).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), expected, "{document}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::run_directory::RunDirectory;
 use crate::training::Observer;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{Scope, ScopedJoinHandle};
 use stepladder_nn::Array;
@@ -99,7 +100,7 @@ fn listed(run: &RunDirectory, prefix: &str) -> Result<Vec<PathBuf>, TrainError> 
 pub(crate) struct Job {
     pub snapshot: Snapshot,
     /// New best weights, which the snapshot refers to.
-    pub best: Option<(usize, Vec<Array>)>,
+    pub best: Option<(usize, Arc<[Array]>)>,
     /// Logs whose content must be on the disk before the checkpoint is.
     pub logs: [File; 2],
 }

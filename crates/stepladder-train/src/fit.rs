@@ -19,6 +19,7 @@ use crate::room::when_there_is_room;
 use crate::run_directory::RunDirectory;
 use crate::schedule::learning_rate;
 use crate::training::Observer;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use stepladder_data::{Epoch, Loader};
@@ -39,8 +40,8 @@ pub(crate) struct Fit<'scope, 'env> {
     loader: Loader,
     trainer: Trainer,
     place: Checkpoint,
-    /// Weights of the best epoch so far, in host memory.
-    best: Option<Vec<Array>>,
+    /// Weights of the best epoch so far, in host memory, shared with the writer.
+    best: Option<Arc<[Array]>>,
     /// Whether no checkpoint has taken them along yet.
     best_is_new: bool,
     steps: Log,
@@ -103,7 +104,13 @@ impl<'scope, 'env> Fit<'scope, 'env> {
                 let mut trainer = request.trainer(model, at_once);
                 trainer.restore(optimizer)?;
                 observer.resumed(&place);
-                (place, trainer, restored.best, restored.steps, restored.epochs)
+                (
+                    place,
+                    trainer,
+                    restored.best.map(Arc::from),
+                    restored.steps,
+                    restored.epochs,
+                )
             }
             None => (
                 Checkpoint::default(),
@@ -261,7 +268,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
         let best = self.best.as_ref().filter(|_| self.best_is_new);
         let job = Job {
             snapshot: Snapshot::take(&self.place, &self.trainer),
-            best: self.place.best_epoch.zip(best.cloned()),
+            best: self.place.best_epoch.zip(best.map(Arc::clone)),
             logs: [self.steps.handle()?, self.epochs.handle()?],
         };
         self.best_is_new = false;

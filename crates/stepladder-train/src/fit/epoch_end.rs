@@ -61,7 +61,7 @@ impl Fit<'_, '_> {
         if best.is_some() {
             self.place.best_figure = best;
             self.place.best_epoch = Some(self.place.epoch);
-            self.best = Some(self.trainer.evaluated().to_arrays());
+            self.best = Some(self.trainer.evaluated().to_arrays().into());
             self.best_is_new = true;
         }
 

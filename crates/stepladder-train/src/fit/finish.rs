@@ -69,7 +69,7 @@ impl Fit<'_, '_> {
         let (exported_epoch, model) = match (best, self.place.best_epoch) {
             (Some(best), Some(epoch)) => (
                 Some(epoch),
-                Model::from_arrays(self.prepared.network.clone(), best, self.request.device)?
+                Model::from_arrays(self.prepared.network.clone(), best.to_vec(), self.request.device)?
                     .with_precision(self.request.precision),
             ),
             _ => ((self.place.batch == 0).then_some(self.place.epoch), last),

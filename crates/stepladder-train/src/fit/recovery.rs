@@ -11,6 +11,7 @@ use crate::error::TrainError;
 use crate::log::Log;
 use crate::watch::{Cause, Diagnosis};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use stepladder_nn::{Model, StepOutcome};
 
 /// The learning rate after the way back, over that before.
@@ -160,7 +161,7 @@ impl Fit<'_, '_> {
                 self.trainer = self.request.trainer(model, at_once);
                 self.trainer.restore(optimizer)?;
                 self.place = place;
-                self.best = restored.best;
+                self.best = restored.best.map(Arc::from);
                 (self.steps, self.epochs) = (restored.steps, restored.epochs);
             }
             None => {
