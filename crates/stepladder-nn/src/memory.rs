@@ -28,6 +28,8 @@ pub struct StepShape<'a> {
     pub batch: usize,
     /// The most of them that go through together.
     pub at_once: usize,
+    /// Photos that are asked about together in validation, between steps; none where there is no validation.
+    pub answered: usize,
     /// Threads that compute: each packs for itself.
     pub threads: usize,
 }
@@ -45,7 +47,8 @@ pub struct StepMemory {
     pub averages: u64,
     /// What the layers give, kept for the way back.
     pub activations: u64,
-    /// All else that the kernels hold at the step's peak: gradients of activations, packed weights, partial sums.
+    /// All else that the kernels hold at the step's peak: gradients of activations, packed weights, partial sums, what
+    /// buffers are rounded up by, and validation's where those of a step do not fit.
     pub workspace: u64,
     /// The batch of photos itself, with the piece that is computed.
     pub photos: u64,
@@ -67,7 +70,7 @@ pub struct LayerMemory {
 }
 
 impl StepMemory {
-    /// Goes through two steps: in the second, buffers are those of the first.
+    /// Goes through two steps, in the second of which buffers are those of the first, and through validation.
     pub fn new(shape: &StepShape<'_>) -> StepMemory {
         let network = shape.network;
         let bytes = |count: u64| count * size_of::<f32>() as u64;
@@ -78,12 +81,17 @@ impl StepMemory {
         let slots = moments(shape.optimizer);
         let at_once = shape.at_once.clamp(1, shape.batch.max(1));
         let pieces = shape.batch.div_ceil(at_once).max(1);
-        // Pieces are as equal as can be.
+        // Pieces are as equal as can be, the smaller ones last.
         let piece = shape.batch.div_ceil(pieces);
-        let mut walk = Walk::new(network, shape.precision, piece, shape.threads);
-        for _ in 0..2 {
-            walk.step(pieces.min(PIECES_WALKED));
+        let mut sizes = vec![piece; pieces.min(PIECES_WALKED)];
+        if let Some(last) = sizes.last_mut() {
+            *last = shape.batch / pieces;
         }
+        let mut walk = Walk::new(network, shape.precision, shape.threads);
+        for _ in 0..2 {
+            walk.step(&sizes);
+        }
+        walk.answer(shape.answered);
         let [height, width, channels] = network.input;
         let photo = (height * width * channels * size_of::<f32>()) as u64;
         let in_pieces = if pieces > 1 { piece as u64 } else { 0 };

@@ -107,6 +107,7 @@ pub(crate) fn memory(run: &RecordedRun, network: &Network) -> StepMemory {
         precision: run.summary.precision.parse().unwrap_or(Precision::F32),
         batch,
         at_once: batch,
+        answered: 0,
         threads: run.summary.threads,
     })
 }

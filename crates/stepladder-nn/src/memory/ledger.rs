@@ -1,15 +1,7 @@
-//! A ledger of buffers: what [`stepladder_kernels::BufferPool`] would hold, and how much of it would have been touched, without any
-//! memory behind it.
+//! A ledger of buffers: what [`stepladder_kernels::BufferPool`] would hold, without any memory behind it.
 
 use std::collections::BTreeMap;
 use stepladder_kernels::size_class;
-
-/// A buffer, with its bytes and those that somebody has written to: the system gives only these.
-#[derive(Debug, Clone, Copy)]
-struct Block {
-    bytes: usize,
-    touched: usize,
-}
 
 /// A value in a buffer of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +10,11 @@ pub(super) struct Held(usize);
 /// Buffers in use and free.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    free: BTreeMap<usize, Vec<Block>>,
-    /// Each value's buffer, how many hold it, and its bytes.
-    values: Vec<(Block, usize, usize)>,
-    touched: usize,
+    /// How many free buffers there are of each size.
+    free: BTreeMap<usize, usize>,
+    /// The size of each value's buffer, how many hold it, and its own bytes.
+    values: Vec<(usize, usize, usize)>,
+    allocated: usize,
 }
 
 impl Ledger {
@@ -29,14 +22,17 @@ impl Ledger {
     pub fn take(&mut self, bytes: usize) -> Held {
         let class = size_class(bytes);
         let mut fitting = self.free.range_mut(class..=2 * class);
-        let reused = fitting.find_map(|(_, blocks)| blocks.pop());
-        let mut block = reused.unwrap_or(Block {
-            bytes: class,
-            touched: 0,
-        });
-        self.touched += bytes.saturating_sub(block.touched);
-        block.touched = block.touched.max(bytes);
-        self.values.push((block, 1, bytes));
+        let buffer = match fitting.find(|(_, count)| **count > 0) {
+            Some((&size, count)) => {
+                *count -= 1;
+                size
+            }
+            None => {
+                self.allocated += class;
+                class
+            }
+        };
+        self.values.push((buffer, 1, bytes));
         Held(self.values.len() - 1)
     }
 
@@ -48,10 +44,10 @@ impl Ledger {
 
     /// One holder less; the last gives the buffer back.
     pub fn drop(&mut self, held: Held) {
-        let (block, holders, _) = &mut self.values[held.0];
+        let (buffer, holders, _) = &mut self.values[held.0];
         *holders -= 1;
         if *holders == 0 {
-            self.free.entry(block.bytes).or_default().push(*block);
+            *self.free.entry(*buffer).or_default() += 1;
         }
     }
 
@@ -67,9 +63,9 @@ impl Ledger {
         held.map(|(_, _, bytes)| bytes).sum()
     }
 
-    /// Bytes that have been written to so far; buffers are never given back to the system.
-    pub fn touched(&self) -> usize {
-        self.touched
+    /// Bytes of all buffers, which are zeroed as they are made, so that the system gives all of them, and never given back.
+    pub fn allocated(&self) -> usize {
+        self.allocated
     }
 }
 
@@ -88,13 +84,7 @@ mod tests {
             drop(buffers);
             held.into_iter().for_each(|held| ledger.drop(held));
         }
-        let allocated: usize = ledger
-            .free
-            .iter()
-            .map(|(bytes, blocks)| bytes * blocks.len())
-            .sum();
-        assert_eq!(allocated, pool.allocated_bytes());
-        assert!(ledger.touched() <= allocated && ledger.touched() > allocated * 8 / 10);
+        assert_eq!(ledger.allocated(), pool.allocated_bytes());
     }
 
     #[test]
@@ -104,10 +94,10 @@ mod tests {
         let again = ledger.hold(held);
         ledger.drop(held);
         let other = ledger.take(5000);
-        assert_eq!(ledger.touched(), 10_000);
+        assert_eq!(ledger.allocated(), 2 * size_class(5000));
         ledger.drop(again);
         ledger.drop(other);
         ledger.pass(&[5000, 5000]);
-        assert_eq!(ledger.touched(), 10_000);
+        assert_eq!(ledger.allocated(), 2 * size_class(5000));
     }
 }

@@ -5,6 +5,7 @@ use super::LayerMemory;
 use super::ledger::{Held, Ledger};
 use crate::ops::{self, Window};
 use crate::plan::{Epilogue, Plan, Step};
+use crate::portion::portion;
 use crate::precision::Precision;
 use burn::tensor::bf16;
 use stepladder_kernels::{Conv2d, Dense, DepthwiseConv2d, Workspace};
@@ -47,9 +48,12 @@ pub(super) struct Walk<'a> {
     network: &'a Network,
     plan: Plan,
     element: usize,
+    /// Photos of the pass under way.
     batch: usize,
     threads: usize,
     ledger: Ledger,
+    /// Whether a way back follows.
+    records: bool,
     tape: Vec<Recorded>,
     /// Gradients of values by number, where there are any yet.
     gradients: Vec<Option<Held>>,
@@ -60,7 +64,7 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(network: &'a Network, precision: Precision, batch: usize, threads: usize) -> Walk<'a> {
+    pub fn new(network: &'a Network, precision: Precision, threads: usize) -> Walk<'a> {
         let layers = network.nodes.iter().map(|node| LayerMemory {
             layer: node.name.clone(),
             weights: node
@@ -78,9 +82,10 @@ impl<'a> Walk<'a> {
                 Precision::F32 => 4,
                 Precision::Bf16 => 2,
             },
-            batch,
+            batch: 0,
             threads,
             ledger: Ledger::default(),
+            records: true,
             tape: Vec::new(),
             gradients: Vec::new(),
             values: Vec::new(),
@@ -91,7 +96,7 @@ impl<'a> Walk<'a> {
 
     /// The most that the buffers hold.
     pub fn peak(&self) -> u64 {
-        self.ledger.touched() as u64
+        self.ledger.allocated() as u64
     }
 
     /// What is kept when the way back begins.
@@ -103,25 +108,64 @@ impl<'a> Walk<'a> {
         self.layers
     }
 
-    /// Forward and backward for each of `pieces` of the batch, whose gradients are added up, and the optimizer's step, after which they
-    /// are free.
-    pub fn step(&mut self, pieces: usize) {
+    /// Forward and backward for each of a batch's pieces, of so many photos, whose gradients are added up, and the optimizer's step,
+    /// after which they are free.
+    pub fn step(&mut self, pieces: &[usize]) {
         self.activations = 0;
-        let sums = self.pass();
-        for _ in 1..pieces {
-            // Added to the sums where they lie.
+        self.layers.iter_mut().for_each(|layer| layer.activations = 0);
+        let mut sums = Vec::new();
+        for &photos in pieces {
+            self.batch = photos;
             let gradients = self.pass();
-            gradients.into_iter().for_each(|held| self.ledger.drop(held));
+            if sums.is_empty() {
+                sums = gradients;
+            } else {
+                // Added to the sums where they lie.
+                gradients.into_iter().for_each(|held| self.ledger.drop(held));
+            }
         }
         sums.into_iter().for_each(|held| self.ledger.drop(held));
     }
 
+    /// What validation and the figures at the end do: passes without gradients on `photos` photos, in portions.
+    pub fn answer(&mut self, photos: usize) {
+        let portion = portion(self.network, self.element).map_or(photos, |portion| portion.min(photos));
+        let plan = self.plan.for_inference(self.network);
+        self.records = false;
+        let rest = photos.checked_rem(portion).unwrap_or(0);
+        for photos in [portion, rest].into_iter().filter(|&photos| photos > 0) {
+            self.batch = photos;
+            if let Some(logits) = self.forward(&plan) {
+                self.ledger.drop(logits.held);
+            }
+        }
+        self.records = true;
+    }
+
     /// Forward and backward; what it gives are the gradients of the parameters.
     fn pass(&mut self) -> Vec<Held> {
+        let logits = self.forward(&self.plan.clone());
+        let mut of_parameters = Vec::new();
+        if let Some(logits) = logits {
+            let gradient = self.ledger.take(logits.bytes);
+            if let Some(number) = logits.gradient {
+                self.gradients[number] = Some(gradient);
+            }
+            self.ledger.drop(logits.held);
+        }
+        // Autodiff goes back by depth and not in the order in which things were done.
+        self.tape.sort_by_key(|recorded| recorded.depth);
+        while let Some(recorded) = self.tape.pop() {
+            of_parameters.extend(self.backward(recorded));
+        }
+        of_parameters
+    }
+
+    /// The steps of `plan`; what it gives are the logits.
+    fn forward(&mut self, plan: &Plan) -> Option<Value> {
         self.values = vec![None; self.network.nodes.len()];
-        self.readers = self.plan.readers.clone();
+        self.readers = plan.readers.clone();
         self.gradients.clear();
-        self.layers.iter_mut().for_each(|layer| layer.activations = 0);
         let [height, width, channels] = self.network.input;
         let photos = self.batch * height * width * channels;
         // At f32 the photos are the loader's own memory.
@@ -135,29 +179,18 @@ impl<'a> Walk<'a> {
             gradient: None,
             depth: 0,
         };
-        for step in self.plan.steps.clone() {
-            match &step {
+        for step in &plan.steps {
+            match step {
                 Step::Node { index, .. } => self.node(*index, images),
                 Step::Epilogue(epilogue) => self.epilogue(epilogue, images),
-                Step::Activated { .. } => panic!("a plan of inference has no backward pass"),
+                Step::Activated { index, output, .. } => {
+                    self.node(*index, images);
+                    self.values[*output] = self.values[*index].take();
+                }
             }
-        }
-        let logits = self.values.last_mut().and_then(Option::take);
-        let mut of_parameters = Vec::new();
-        if let Some(logits) = logits {
-            let gradient = self.ledger.take(logits.bytes);
-            if let Some(number) = logits.gradient {
-                self.gradients[number] = Some(gradient);
-            }
-            self.ledger.drop(logits.held);
         }
         self.ledger.drop(images.held);
-        // Autodiff goes back by depth and not in the order in which things were done.
-        self.tape.sort_by_key(|recorded| recorded.depth);
-        while let Some(recorded) = self.tape.pop() {
-            of_parameters.extend(self.backward(recorded));
-        }
-        of_parameters
+        self.values.last_mut().and_then(Option::take)
     }
 
     /// The value of `source`, held once more for its reader.
@@ -199,11 +232,16 @@ impl<'a> Walk<'a> {
 
     /// Notes an operation on `inputs` that keeps `kept`, both given up by the caller.
     fn record(&mut self, inputs: &[Value], output: Value, recorded: Recorded) {
-        for &kept in &recorded.kept {
-            self.ledger.hold(kept);
+        if self.records {
+            for &kept in &recorded.kept {
+                self.ledger.hold(kept);
+            }
         }
         for input in inputs {
             self.ledger.drop(input.held);
+        }
+        if !self.records {
+            return;
         }
         let of_inputs = inputs
             .iter()
@@ -225,7 +263,10 @@ impl<'a> Walk<'a> {
             .collect();
         let is_head = index + 1 == self.network.nodes.len();
         let output = match &node.layer {
-            Layer::Flatten => {
+            layer
+                if matches!(layer, Layer::Flatten)
+                    || (matches!(layer, Layer::Dropout(_)) && !self.records) =>
+            {
                 let view = Value {
                     bytes: inputs[0].bytes,
                     ..self.alias(inputs[0])
@@ -441,7 +482,10 @@ impl<'a> Walk<'a> {
     }
 
     fn note_kept(&mut self, index: usize, bytes: usize) {
-        self.layers[index].activations += bytes as u64;
+        // Of the first piece, which no other exceeds.
+        if self.records && self.activations == 0 {
+            self.layers[index].activations += bytes as u64;
+        }
     }
 
     /// The way back through one operation: the gradients of its parameters.
@@ -458,22 +502,17 @@ impl<'a> Walk<'a> {
             .iter()
             .map(|&bytes| self.ledger.take(bytes))
             .collect();
+        let mut second = Vec::new();
         for (at, &(number, bytes)) in recorded.of_inputs.iter().enumerate() {
             let is_last = at > 0 && at + 1 == recorded.of_inputs.len();
             let found = match recorded.is_view || (recorded.last_is_view && is_last) {
                 true => self.ledger.hold(gradient),
                 false => self.ledger.take(bytes),
             };
-            self.gradients[number] = Some(match self.gradients[number].take() {
-                None => found,
-                // A value with two readers: the sum is a third.
-                Some(other) => {
-                    let sum = self.ledger.take(bytes);
-                    self.ledger.drop(other);
-                    self.ledger.drop(found);
-                    sum
-                }
-            });
+            match self.gradients[number] {
+                None => self.gradients[number] = Some(found),
+                Some(first) => second.push((number, bytes, [first, found])),
+            }
         }
         before.into_iter().for_each(|held| self.ledger.drop(held));
         let of_parameters: Vec<Held> = recorded
@@ -484,6 +523,11 @@ impl<'a> Walk<'a> {
         self.ledger.pass(&recorded.after);
         self.ledger.drop(gradient);
         recorded.kept.into_iter().for_each(|held| self.ledger.drop(held));
+        // A value with two readers: the sum is a third, made when all else of the second is done.
+        for (number, bytes, both) in second {
+            self.gradients[number] = Some(self.ledger.take(bytes));
+            both.into_iter().for_each(|held| self.ledger.drop(held));
+        }
         of_parameters
     }
 }
