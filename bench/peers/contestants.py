@@ -101,7 +101,7 @@ class Stepladder:
 
     def __init__(self, mode: Mode, program: Path | None = None):
         if program is None:
-            subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "stepladder"], cwd=ROOT, check=True)
+            subprocess.run(["cargo", "build", "--release", "--quiet", "--workspace"], cwd=ROOT, check=True)
             target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
             program = target / "release/stepladder"
         self.program = program

@@ -36,6 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="length of a round [default: 3; with --quick, 1]")
     parser.add_argument("--threads", type=int, help="threads of each side [default: one for each core]")
     parser.add_argument("--pilot", action="store_true", help="only try each variant of the peers, and list their speeds")
+    parser.add_argument("--program", type=Path, help="a built stepladder, instead of building this checkout's")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the report there, too")
     chosen = parser.parse_args()
     names = {case.name for case in CASES} | {case.network for case in CASES}
@@ -109,7 +110,7 @@ def main() -> None:
     mode = Mode(chosen.threads or len(cores), chosen.f32, chosen.avx2)
     started = time.time()
     say("building Stepladder")
-    ours = None if chosen.pilot else Stepladder(mode)
+    ours = None if chosen.pilot else Stepladder(mode, chosen.program)
     pin(cores[: mode.threads])
     frameworks = ["torch"] if mode.avx2 else ["torch", "keras"]
     rows = []

