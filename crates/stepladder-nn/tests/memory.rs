@@ -1,5 +1,5 @@
-//! What a step and validation were to take, by their plan, is what the kernels' buffers hold after them: for every rung, at both precisions, whole and in
-//! pieces.
+//! What a step and validation were to take, by their plan, is what the kernels' buffers hold after them: for every rung, at both
+//! precisions, whole and in pieces.
 
 use stepladder_model::{RungCatalog, shipped, variants};
 use stepladder_nn::{

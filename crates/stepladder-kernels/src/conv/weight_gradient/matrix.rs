@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-use super::{Division, Reduction, Unit, filters};
+use super::{AddUp, Division, Reduction, Unit, filters};
 
 /// Channels, and filters, that are multiplied at a time.
 const BLOCK: usize = 2 * SIDE;
@@ -230,18 +230,16 @@ pub(super) fn run<S: Simd, E: Element>(
 /// `gradient` = the sum of the ranges' sums, in their order, without the channels and filters that fill up blocks.
 fn add_up(context: &Context, shape: &Reduction, sums: &[f32], gradient: &mut [f32]) {
     let [channels, filters] = padded(shape);
-    let length = sums_len(shape);
+    let stride = sums_len(shape);
+    let isa = context.isa();
     context.for_each_part(gradient, shape.channels * shape.filters, |place, gradient| {
         for (channel, to) in gradient.chunks_exact_mut(shape.filters).enumerate() {
-            let at = (place * channels + channel) * filters;
-            for (range, sums) in sums.chunks_exact(length).enumerate() {
-                let from = &sums[at..at + to.len()];
-                if range == 0 {
-                    to.copy_from_slice(from);
-                } else {
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-                }
-            }
+            isa.run(AddUp {
+                sums,
+                stride,
+                first: (place * channels + channel) * filters,
+                to,
+            });
         }
     });
 }
