@@ -37,6 +37,7 @@ fn shapes() -> Vec<(&'static str, Conv2d)> {
         ("1x1 64-128, 32 px", conv(32, 32, [64, 128], 1, 1)),
         ("1x1 512-512, 8 px", conv(32, 8, [512, 512], 1, 1)),
         ("1x1/2 64-128, 32 px", conv(32, 32, [64, 128], 1, 2)),
+        ("dense 4096-4096", conv(32, 1, [4096, 4096], 1, 1)),
         ("5x5 32-32, 32 px", conv(16, 32, [32, 32], 5, 1)),
     ]
 }
@@ -55,11 +56,14 @@ fn now(cpu: bool, start: Instant) -> f64 {
 
 /// The median of several runs of each kind, in turns with the peak.
 fn measure<E: Element>(context: &Context, conv: &Conv2d) -> [f64; 4] {
-    let input = vec![E::from_f32(0.5); conv.input_len()];
+    // Aligned as they are in a network.
+    let mut input = context.buffers().take::<E>(conv.input_len());
+    input.fill(E::from_f32(0.5));
     let weights = vec![0.01_f32; conv.weights_len()];
-    let mut output = vec![E::from_f32(0.25); conv.output_len()];
-    let gradient = output.clone();
-    let mut by_input = input.clone();
+    let mut output = context.buffers().take::<E>(conv.output_len());
+    let mut gradient = context.buffers().take::<E>(conv.output_len());
+    gradient.fill(E::from_f32(0.25));
+    let mut by_input = context.buffers().take::<E>(conv.input_len());
     let mut by_weights = weights.clone();
     let operations = 2.0 * conv.multiply_adds() as f64;
     let origin = Instant::now();

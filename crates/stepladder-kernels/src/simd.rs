@@ -96,6 +96,10 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Asks for the cache line of `at`, to write to it soon. Never faults, whatever `at` is.
     fn prefetch_write<T>(self, _at: *const T) {}
 
+    /// Asks for the cache line at an address, to be read; any address will do.
+    #[inline(always)]
+    fn prefetch_read<T>(self, _at: *const T) {}
+
     /// a + b
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     /// a - b

@@ -325,8 +325,9 @@ impl<E: Element> Kernel for Item<'_, E> {
             let mut at = walk.start(self.pixels.start);
             while at.pixel < self.pixels.end {
                 let count = (self.pixels.end - at.pixel).min(S::TILE_PIXELS);
-                let places = walk.places::<S>(&mut at, count);
-                let interior = places.interior && tile_pixels::<S>(count) == count;
+                let mut places = Places::new();
+                walk.next::<S>(&mut at, count, &mut places);
+                let interior = walk.is_interior(&places) && tile_pixels::<S>(count) == count;
                 let run = if interior { grid.side_by_side } else { 1 };
                 s.enter(Locate {
                     input: self.input.as_ptr(),
@@ -415,20 +416,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next `count` pixels' places.
+    /// Sets `places`, of no pixels yet, to those of the next `count` pixels. They are set where they lie: the CPU forwards a store to a load
+    /// of the same bytes, but a copy of them all loads others.
     #[inline(always)]
-    pub fn places<S: Simd>(&self, at: &mut At, count: usize) -> Places {
+    pub fn next<S: Simd>(&self, at: &mut At, count: usize, places: &mut Places) {
         let grid = self.grid;
-        let mut places = Places {
-            input: [0; MOST_PIXELS],
-            // Far outside the input under any tap: places that are never set read zeros.
-            y: [i32::MIN / 2; MOST_PIXELS],
-            x: [0; MOST_PIXELS],
-            output: [0; MOST_PIXELS],
-            count,
-            interior: true,
-        };
-        let mut next = 0;
+        let input_step = grid.step[1] * grid.input_stride[2];
+        let (mut next, mut expected, mut is_even) = (0, None, true);
         while next < count {
             // All pixels up to the end of the row, or of the tile.
             let run = (count - next).min(grid.size[1] - at.column);
@@ -437,7 +431,6 @@ impl<'a> Walk<'a> {
             let input = at.photo * grid.input_stride[0]
                 + at.row * grid.step[0] * grid.input_stride[1]
                 + at.column * grid.step[1] * grid.input_stride[2];
-            let input_step = grid.step[1] * grid.input_stride[2];
             let output = grid.output_origin
                 + at.photo * grid.output_stride[0]
                 + at.row * grid.output_stride[1]
@@ -458,9 +451,11 @@ impl<'a> Walk<'a> {
                     places.output[next + i] = output + i * grid.output_stride[2];
                 }
             }
-            places.interior &= self.inside[0].contains(&y)
-                && self.inside[1].contains(&x)
-                && self.inside[1].contains(&places.x[next + run - 1]);
+            let last = x + ((run - 1) * grid.step[1]) as i32;
+            places.rows = [places.rows[0].min(y), places.rows[1].max(y)];
+            places.columns = [places.columns[0].min(x), places.columns[1].max(last)];
+            is_even &= expected.is_none_or(|expected| input == expected);
+            expected = Some(input + run * input_step);
             next += run;
             at.column += run;
             if at.column == grid.size[1] {
@@ -473,6 +468,16 @@ impl<'a> Walk<'a> {
             }
         }
         at.pixel += count;
-        places
+        places.count = count;
+        places.distance = is_even.then_some(input_step);
+    }
+
+    /// Whether no tap of any pixel touches the padding.
+    #[inline(always)]
+    pub fn is_interior(&self, places: &Places) -> bool {
+        let contains = |axis: usize, [least, most]: [i32; 2]| {
+            self.inside[axis].contains(&least) && self.inside[axis].contains(&most)
+        };
+        contains(0, places.rows) && contains(1, places.columns)
     }
 }

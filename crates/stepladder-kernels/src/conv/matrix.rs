@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::{
-    activation::InPlace,
+    activation::{Activation, InPlace},
     context::Context,
     simd::{
         Element, Kernel, Simd,
@@ -50,9 +50,27 @@ pub(super) struct MatrixItem<'a, E> {
     pub channels_at_once: usize,
 }
 
-/// Sums of a block.
+/// Pixels that are multiplied at a time, in halves.
+type Pixels = [Places; 2];
+
+/// A product of pixels and filters that waits to be written to the output.
 #[repr(align(64))]
-struct Sums([f32; BLOCK * BLOCK]);
+struct Block {
+    sums: [f32; BLOCK * BLOCK],
+    /// Which of the last pixels.
+    pixels: usize,
+    filters: Range<usize>,
+}
+
+impl Block {
+    fn new() -> Block {
+        Block {
+            sums: [0.0; BLOCK * BLOCK],
+            pixels: 0,
+            filters: 0..0,
+        }
+    }
+}
 
 impl<E: Element> Kernel for MatrixItem<'_, E> {
     type Output = ();
@@ -83,9 +101,21 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
             };
             grid.taps.len()
         ];
-        let mut sums = Sums([0.0; BLOCK * BLOCK]);
+        // A block is written to the output while the next one is multiplied: the CPU does both at once, for neither waits for the other.
+        let mut blocks = [Block::new(), Block::new()];
+        let mut pixels = [0, 1].map(|_| [Places::new(), Places::new()]);
+        let (mut block_at, mut pixels_at) = (0, 0);
+        let mut is_waiting = false;
+        let finish = |block: &Block, pixels: &[Pixels; 2]| {
+            s.enter(Finish {
+                item: &item,
+                block,
+                pixels: &pixels[block.pixels],
+                padded,
+            });
+        };
         let round = (WEIGHTS_BYTES / (4 * words * BLOCK)).max(1);
-        for blocks in item
+        for some in item
             .blocks
             .clone()
             .step_by(round)
@@ -93,28 +123,27 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
         {
             let mut at = walk.start(item.pixels.start);
             while at.pixel < item.pixels.end {
-                let mut output = [0_usize; BLOCK];
-                let count = (item.pixels.end - at.pixel).min(BLOCK);
-                for half in 0..2 {
-                    let first = half * SIDE;
-                    if first >= count {
+                for (half, places) in pixels[pixels_at].iter_mut().enumerate() {
+                    *places = Places::new();
+                    if at.pixel == item.pixels.end {
                         runs.iter_mut().for_each(|run| run.left[half] = nothing);
                         continue;
                     }
-                    let places = walk.places::<S>(&mut at, (count - first).min(SIDE));
-                    output[first..first + SIDE].copy_from_slice(&places.output);
+                    let count = (item.pixels.end - at.pixel).min(SIDE);
+                    walk.next::<S>(&mut at, count, places);
                     for (tap_at, (run, tap)) in runs.iter_mut().zip(&grid.taps).enumerate() {
-                        let copy = (tap_at * 2 + half) * SIDE * steps;
-                        let found = Find {
-                            item: &item,
-                            tap,
-                            places: &places,
-                            copy: &mut copies[copy..copy + SIDE * steps],
-                        };
-                        run.left[half] = s.enter(found);
+                        run.left[half] = in_place(&item, places, tap).unwrap_or_else(|| {
+                            let copy = (tap_at * 2 + half) * SIDE * steps;
+                            s.enter(Gather {
+                                item: &item,
+                                tap,
+                                places,
+                                copy: &mut copies[copy..copy + SIDE * steps],
+                            })
+                        });
                     }
                 }
-                for block in blocks.clone() {
+                for block in some.clone() {
                     let first = block * BLOCK;
                     let lanes = BLOCK.min(padded - first);
                     for (tap, run) in runs.iter_mut().enumerate() {
@@ -126,7 +155,7 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
                         steps: grid.channels / channels_at_once,
                         step_bytes: [2 * channels_at_once, 2 * channels_at_once * lanes],
                         right_stride: 4 * lanes,
-                        sums: sums.0.as_mut_ptr(),
+                        sums: blocks[block_at].sums.as_mut_ptr(),
                         sums_stride: 4 * BLOCK,
                         add: 0,
                         offset: [0, 4 * words * first],
@@ -134,64 +163,86 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
                     // Safety: the left operands are 16 pixels of all channels, in the map, the copies or the zeros; packed weights have
                     // `steps` rows of `lanes` words for each tap.
                     unsafe { tiles.multiply(&product, &runs) };
-                    s.enter(Finish {
-                        item: &item,
-                        sums: &sums.0,
-                        output: &output[..count],
-                        filters: first..(first + BLOCK).min(grid.filters),
-                        padded,
-                    });
+                    blocks[block_at].pixels = pixels_at;
+                    blocks[block_at].filters = first..(first + BLOCK).min(grid.filters);
+                    block_at = 1 - block_at;
+                    if is_waiting {
+                        finish(&blocks[block_at], &pixels);
+                    }
+                    is_waiting = true;
                 }
-                let first = blocks.start * BLOCK;
-                for place in &output[..count] {
-                    let values = InPlace {
-                        activation: item.activation,
-                        values: item.output.wrapping_add(place + first),
-                        count: (blocks.end * BLOCK).min(grid.filters) - first,
-                    };
-                    // Safety: the pixel's filters of these blocks, which this item alone has just written.
-                    unsafe { values.run(s) };
+                if item.activation != Activation::Linear {
+                    finish(&blocks[1 - block_at], &pixels);
+                    is_waiting = false;
+                    let first = some.start * BLOCK;
+                    for place in pixels[pixels_at]
+                        .iter()
+                        .flat_map(|half| &half.output[..half.count])
+                    {
+                        let values = InPlace {
+                            activation: item.activation,
+                            values: item.output.wrapping_add(place + first),
+                            count: (some.end * BLOCK).min(grid.filters) - first,
+                        };
+                        // Safety: the pixel's filters of these blocks, which this item alone has just written.
+                        unsafe { values.run(s) };
+                    }
                 }
+                pixels_at = 1 - pixels_at;
             }
+        }
+        if is_waiting {
+            finish(&blocks[1 - block_at], &pixels);
         }
     }
 }
 
-/// Finds the inputs of 16 pixels under a tap, and copies them together where they do not lie at equal distances.
-struct Find<'a, E> {
+/// Sixteen pixels under a tap where they lie, if that is inside the map and at equal distances.
+#[inline(always)]
+fn in_place<E>(item: &Item<'_, E>, places: &Places, tap: &Tap) -> Option<Rows> {
+    let [height, width] = item.grid.input.map(|size| size as i32);
+    let distance = places.distance.filter(|_| places.count == SIDE)?;
+    let inside = places.rows[0] + tap.at[0] >= 0
+        && places.rows[1] + tap.at[0] < height
+        && places.columns[0] + tap.at[1] >= 0
+        && places.columns[1] + tap.at[1] < width;
+    inside.then(|| Rows {
+        at: item
+            .input
+            .as_ptr()
+            .wrapping_offset(places.input[0] + tap.offset)
+            .cast(),
+        stride: size_of::<E>() * distance,
+    })
+}
+
+/// Copies the inputs of 16 pixels under a tap together.
+struct Gather<'a, E> {
     item: &'a Item<'a, E>,
     tap: &'a Tap,
     places: &'a Places,
     copy: &'a mut [u32],
 }
 
-impl<E: Element> Kernel for Find<'_, E> {
+impl<E: Element> Kernel for Gather<'_, E> {
     type Output = Rows;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Rows {
-        let Find {
+        let Gather {
             item,
             tap,
             places,
             copy,
         } = self;
         let size = item.grid.input.map(|size| size as u32);
-        let distance = places.input[1] - places.input[0];
-        let (mut inside, mut even) = ([false; SIDE], true);
+        let mut inside = [false; SIDE];
         for p in 0..SIDE {
             let y = (places.y[p] + tap.at[0]) as u32;
             let x = (places.x[p] + tap.at[1]) as u32;
             inside[p] = (y < size[0]) & (x < size[1]) & (p < places.count);
-            even &= places.input[p] == places.input[0] + p as isize * distance;
         }
         let start = |p: usize| item.input.as_ptr().wrapping_offset(places.input[p] + tap.offset);
-        if even && distance >= 0 && inside.iter().all(|inside| *inside) {
-            return Rows {
-                at: start(0).cast(),
-                stride: size_of::<E>() * distance as usize,
-            };
-        }
         if !inside.iter().any(|inside| *inside) {
             return Rows {
                 at: item.zeros.cast(),
@@ -219,10 +270,8 @@ impl<E: Element> Kernel for Find<'_, E> {
 /// Writes a block of sums to the output, after what it starts from, and leaves its statistics.
 struct Finish<'a, E> {
     item: &'a Item<'a, E>,
-    sums: &'a [f32; BLOCK * BLOCK],
-    /// Places of the pixels.
-    output: &'a [usize],
-    filters: Range<usize>,
+    block: &'a Block,
+    pixels: &'a Pixels,
     /// All filters, in whole vectors.
     padded: usize,
 }
@@ -234,29 +283,31 @@ impl<E: Element> Kernel for Finish<'_, E> {
     fn run<S: Simd>(self, s: S) {
         let Finish {
             item,
-            sums,
-            output,
-            filters,
+            block,
+            pixels,
             padded,
         } = self;
+        let Block { sums, filters, .. } = block;
         for first in filters.clone().step_by(S::LANES) {
             let n = (filters.end - first).min(S::LANES);
             let (mut total, mut squares) = (s.splat(0.0), s.splat(0.0));
-            for (place, row) in output.iter().zip(sums.as_chunks::<BLOCK>().0) {
-                let to = item.output.wrapping_add(place + first);
-                // Safety: rows of sums and the bias are whole vectors, and the place is a pixel of the output, with `filters.end` values.
-                let value = unsafe {
-                    let sum = s.load(row.as_ptr().add(first - filters.start));
-                    let value = match item.start {
-                        Start::Zero => sum,
-                        Start::Bias(bias) => s.add(sum, s.load(bias.add(first))),
-                        Start::Output => s.add(sum, E::load_first(s, to, n)),
+            for (half, rows) in pixels.iter().zip(sums.chunks_exact(SIDE * BLOCK)) {
+                for (place, row) in half.output[..half.count].iter().zip(rows.as_chunks::<BLOCK>().0) {
+                    let to = item.output.wrapping_add(place + first);
+                    // Safety: rows of sums and the bias are whole vectors, and the place is a pixel of the output, with `filters.end` values.
+                    let value = unsafe {
+                        let sum = s.load(row.as_ptr().add(first - filters.start));
+                        let value = match item.start {
+                            Start::Zero => sum,
+                            Start::Bias(bias) => s.add(sum, s.load(bias.add(first))),
+                            Start::Output => s.add(sum, E::load_first(s, to, n)),
+                        };
+                        E::store_first(s, to, value, n);
+                        value
                     };
-                    E::store_first(s, to, value, n);
-                    value
-                };
-                total = s.add(total, value);
-                squares = s.mul_add(value, value, squares);
+                    total = s.add(total, value);
+                    squares = s.mul_add(value, value, squares);
+                }
             }
             if !item.sums.is_null() {
                 // Safety: both rows of the part's sums hold `padded` values.

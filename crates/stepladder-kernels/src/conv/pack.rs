@@ -123,32 +123,44 @@ impl<E: Element> Kernel for PackBlocks<'_, E> {
             to,
             ..
         } = self;
-        let lanes = S::TILE_VECTORS * S::LANES;
-        let block = plan.taps.len() * steps * lanes;
+        let whole = S::TILE_VECTORS * S::LANES;
         let together = if E::BF16 && S::BF16_DOT { 2 } else { 1 };
+        let (words, length) = (plan.taps.len() * steps, to.len());
+        let [blocks, stretches] = [length.div_ceil(words * whole), steps.div_ceil(STEPS)];
         for (tap, place) in plan.taps.iter().enumerate() {
             let matrix = &weights[place * plan.tap_stride..][..plan.reduced * plan.filters];
-            for from in (0..steps).step_by(STEPS) {
-                let some = from..(from + STEPS).min(steps);
-                for (block_at, to) in to.chunks_mut(block).enumerate() {
-                    let first = first + block_at * lanes;
-                    let lanes = to.len() / (plan.taps.len() * steps);
-                    let filters = lanes.min(plan.filters - first);
-                    let to = &mut to[(tap * steps + some.start) * lanes..][..some.len() * lanes];
-                    let piece = Piece {
-                        plan,
-                        matrix,
-                        first,
-                        filters,
-                        lanes,
-                        channel: some.start * together,
-                        to,
-                    };
-                    if plan.transposed {
-                        piece.transposed::<S, E>(s, together);
-                    } else {
-                        piece.straight::<E>(together);
-                    }
+            let piece = |i: usize| {
+                // Along the rows that are filters, or down those that are channels, over all blocks.
+                let [block, stretch] = if plan.transposed {
+                    [i / stretches, i % stretches]
+                } else {
+                    [i % blocks, i / blocks]
+                };
+                let (start, step) = (block * words * whole, stretch * STEPS);
+                let lanes = whole.min((length - start) / words);
+                let first = first + block * whole;
+                let piece = Piece {
+                    plan,
+                    matrix,
+                    first,
+                    filters: lanes.min(plan.filters - first),
+                    lanes,
+                    channel: step * together,
+                    steps: STEPS.min(steps - step),
+                    together,
+                };
+                (piece, start + (tap * steps + step) * lanes)
+            };
+            for i in 0..blocks * stretches {
+                if i + 1 < blocks * stretches {
+                    piece(i + 1).0.prefetch(s);
+                }
+                let (piece, start) = piece(i);
+                let to = &mut to[start..start + piece.steps * piece.lanes];
+                if plan.transposed {
+                    piece.transposed::<S, E>(s, to);
+                } else {
+                    piece.straight::<E>(to);
                 }
             }
         }
@@ -164,7 +176,9 @@ struct Piece<'a> {
     lanes: usize,
     /// The first step's channel.
     channel: usize,
-    to: &'a mut [u32],
+    steps: usize,
+    /// Channels of a step.
+    together: usize,
 }
 
 #[inline(always)]
@@ -178,21 +192,48 @@ fn single<E: Element>(a: f32) -> u32 {
 }
 
 impl Piece<'_> {
+    /// Asks for the weights: they are some values of many rows, which the CPU does not fetch ahead by itself.
+    #[inline(always)]
+    fn prefetch<S: Simd>(&self, s: S) {
+        let channels = self.channel..(self.channel + self.steps * self.together).min(self.plan.reduced);
+        let filters = self.first..self.first + self.filters;
+        let (rows, columns, length) = if self.plan.transposed {
+            (filters, channels, self.plan.reduced)
+        } else {
+            (channels, filters, self.plan.filters)
+        };
+        const LINE: usize = 64 / size_of::<f32>();
+        for row in rows {
+            let row = self.matrix.as_ptr().wrapping_add(row * length);
+            for column in columns.clone().step_by(LINE) {
+                s.prefetch_read(row.wrapping_add(column));
+            }
+        }
+    }
+
     /// From a matrix whose rows are filters.
     #[inline(always)]
-    fn transposed<S: Simd, E: Element>(mut self, s: S, together: usize) {
-        let steps = self.to.len() / self.lanes;
-        self.to.fill(0);
-        let turned = if together == 2 { self.turn_over(s) } else { 0 };
+    fn transposed<S: Simd, E: Element>(&self, s: S, to: &mut [u32]) {
+        let is_whole =
+            self.filters == self.lanes && self.channel + self.steps * self.together <= self.plan.reduced;
+        if !is_whole {
+            to.fill(0);
+        }
+        let turned = if self.together == 2 {
+            self.turn_over(s, to)
+        } else {
+            0
+        };
         for lane in turned..self.filters {
             let row = &self.matrix[(self.first + lane) * self.plan.reduced..][..self.plan.reduced];
-            let row = &row[self.channel.min(row.len())..(self.channel + steps * together).min(row.len())];
-            if together == 2 {
-                for (to, values) in self.to.chunks_exact_mut(self.lanes).zip(row.chunks(2)) {
+            let end = self.channel + self.steps * self.together;
+            let row = &row[self.channel.min(row.len())..end.min(row.len())];
+            if self.together == 2 {
+                for (to, values) in to.chunks_exact_mut(self.lanes).zip(row.chunks(2)) {
                     to[lane] = pair(values[0], values.get(1).copied().unwrap_or(0.0));
                 }
             } else {
-                for (to, value) in self.to.chunks_exact_mut(self.lanes).zip(row) {
+                for (to, value) in to.chunks_exact_mut(self.lanes).zip(row) {
                     to[lane] = single::<E>(*value);
                 }
             }
@@ -201,19 +242,18 @@ impl Piece<'_> {
 
     /// [`Piece::transposed`] of the first filters, so many as whole squares of values allow; says how many.
     #[inline(always)]
-    fn turn_over<S: Simd>(&mut self, s: S) -> usize {
+    fn turn_over<S: Simd>(&self, s: S, to: &mut [u32]) -> usize {
         const SIDE: usize = 16;
-        let steps = self.to.len() / self.lanes;
-        let whole = steps.is_multiple_of(SIDE) && self.channel + 2 * steps <= self.plan.reduced;
+        let whole = self.steps.is_multiple_of(SIDE) && self.channel + 2 * self.steps <= self.plan.reduced;
         let squares = if whole { self.filters / SIDE } else { 0 };
         for square in 0..squares {
             let first = (self.first + square * SIDE) * self.plan.reduced + self.channel;
-            for step in (0..steps).step_by(SIDE) {
+            for step in (0..self.steps).step_by(SIDE) {
                 let row = |i: usize| {
                     let from = first + i * self.plan.reduced + 2 * step;
                     self.matrix[from..from + 2 * SIDE].as_ptr()
                 };
-                let to = &mut self.to[step * self.lanes..][..SIDE * self.lanes];
+                let to = &mut to[step * self.lanes..][..SIDE * self.lanes];
                 // Safety: the slices are as long as the rows, and the place of 16 steps; squares lie side by side in it.
                 let is_done = unsafe {
                     s.transpose_pairs(
@@ -232,22 +272,27 @@ impl Piece<'_> {
 
     /// From a matrix whose rows are channels.
     #[inline(always)]
-    fn straight<E: Element>(self, together: usize) {
+    fn straight<E: Element>(&self, to: &mut [u32]) {
         let row = |r: usize| {
             (r < self.plan.reduced)
                 .then(|| &self.matrix[r * self.plan.filters + self.first..][..self.filters])
         };
-        for (step, to) in self.to.chunks_exact_mut(self.lanes).enumerate() {
-            let channel = self.channel + step * together;
+        for (step, to) in to.chunks_exact_mut(self.lanes).enumerate() {
+            let channel = self.channel + step * self.together;
             let (to, padding) = to.split_at_mut(self.filters);
             padding.fill(0);
-            match (row(channel), if together == 2 { row(channel + 1) } else { None }) {
+            let next = if self.together == 2 {
+                row(channel + 1)
+            } else {
+                None
+            };
+            match (row(channel), next) {
                 (Some(a), Some(b)) => to
                     .iter_mut()
                     .zip(a)
                     .zip(b)
                     .for_each(|((to, a), b)| *to = pair(*a, *b)),
-                (Some(a), None) if together == 2 => {
+                (Some(a), None) if self.together == 2 => {
                     to.iter_mut().zip(a).for_each(|(to, a)| *to = pair(*a, 0.0))
                 }
                 (Some(a), None) => to.iter_mut().zip(a).for_each(|(to, a)| *to = single::<E>(*a)),

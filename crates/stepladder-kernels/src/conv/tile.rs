@@ -33,8 +33,30 @@ pub(super) struct Places {
     pub output: [usize; MOST_PIXELS],
     /// Pixels that exist; the others are computed from zeros and dropped.
     pub count: usize,
-    /// Whether no tap of any pixel touches the padding.
-    pub interior: bool,
+    /// The least and the greatest row.
+    pub rows: [i32; 2],
+    /// The least and the greatest column.
+    pub columns: [i32; 2],
+    /// Distance from each pixel's input to the next one's, where all are equal.
+    pub distance: Option<usize>,
+}
+
+impl Places {
+    /// No pixels.
+    #[inline(always)]
+    pub fn new() -> Places {
+        Places {
+            input: [0; MOST_PIXELS],
+            // Far outside the input under any tap: places that are never set read zeros.
+            y: [i32::MIN / 2; MOST_PIXELS],
+            x: [0; MOST_PIXELS],
+            output: [0; MOST_PIXELS],
+            count: 0,
+            rows: [i32::MAX, i32::MIN],
+            columns: [i32::MAX, i32::MIN],
+            distance: None,
+        }
+    }
 }
 
 /// Where the input pixels of a tile are under one tap.

@@ -7,7 +7,7 @@ use crate::{
     activation::{Activation, InPlace},
     conv::{
         Conv2d,
-        tile::{AnyTile, Inputs, MOST_PIXELS, Places, Start},
+        tile::{AnyTile, Inputs, Places, Start},
     },
     simd::{Kernel, Simd},
 };
@@ -47,12 +47,9 @@ impl Kernel for Item<'_> {
         let words = POINTS * channels;
         // The sums of a tile at a point are `lanes` values behind those of the tile before.
         let places = Places {
-            input: [0; MOST_PIXELS],
-            y: [0; MOST_PIXELS],
-            x: [0; MOST_PIXELS],
             output: std::array::from_fn(|tile| tile * lanes),
             count: S::TILE_PIXELS,
-            interior: true,
+            ..Places::new()
         };
         for block in self.blocks.clone() {
             let first = block * lanes;

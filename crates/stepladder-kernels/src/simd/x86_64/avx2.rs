@@ -135,6 +135,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch_read<T>(self, at: *const T) {
+        avx2!(_mm_prefetch::<_MM_HINT_T0>(at.cast()))
+    }
+
+    #[inline(always)]
     fn add(self, a: __m256, b: __m256) -> __m256 {
         avx2!(_mm256_add_ps(a, b))
     }

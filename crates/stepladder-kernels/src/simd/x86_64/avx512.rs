@@ -105,6 +105,11 @@ macro_rules! common {
         }
 
         #[inline(always)]
+        fn prefetch_read<T>(self, at: *const T) {
+            avx512!(_mm_prefetch::<_MM_HINT_T0>(at.cast()))
+        }
+
+        #[inline(always)]
         fn add(self, a: __m512, b: __m512) -> __m512 {
             avx512!(_mm512_add_ps(a, b))
         }
