@@ -71,7 +71,7 @@ fn measure<E: Element>(context: &Context, conv: &Conv2d) -> [f64; 4] {
     let mut rates = [const { Vec::new() }; 4];
     let mut time = |kind: usize, operations: f64, run: &mut dyn FnMut()| {
         let (start, mut runs) = (now(cpu, origin), 0);
-        while runs == 0 || now(cpu, origin) - start < 0.03 {
+        while runs == 0 || now(cpu, origin) - start < 0.1 {
             run();
             runs += 1;
         }

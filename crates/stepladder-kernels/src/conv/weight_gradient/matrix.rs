@@ -21,9 +21,9 @@ use super::{AddUp, Division, Reduction, Unit, filters};
 /// Channels, and filters, that are multiplied at a time.
 const BLOCK: usize = 2 * SIDE;
 
-/// Pixels of a unit, wanted at least: sums are read and written once per so many, and both operands of a block should stay in the nearest
-/// cache, of 48 KiB.
-const PIXELS: usize = 512;
+/// Pixels of a unit, wanted at least: sums are read and written once per so many. Both operands of a block are 128 KiB then, of the
+/// second-level cache; with fewer pixels they would stay in the nearest one, which pays less than it costs.
+const PIXELS: usize = 1024;
 
 /// What is packed at a time. Every CPU with AMX has 2 MiB of second-level cache for each core.
 const PACKED_BYTES: usize = 1 << 20;
