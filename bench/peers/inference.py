@@ -1,8 +1,9 @@
 """Measures inference of Stepladder and ONNX Runtime side by side: class probabilities of one photo, and of 32 at once.
 
 Each network is built from its file in PyTorch and exported to ONNX, and ONNX Runtime runs it with all of its graph
-optimizations, on as many threads, on float input in its own layout. Rounds of the two alternate; the figures are medians. Prints
-Markdown, and as the last line one JSON object: case to {"ours", "onnxruntime"} in images per second.
+optimizations, on as many threads, on 32-bit float input in its own layout. Stepladder takes the number format that `predict` and
+`serve` take on this machine, or 32-bit floats, too. Rounds of the two alternate; the figures are medians. Prints Markdown, and as the
+last line one JSON object: case to {"ours", "onnxruntime"} in images per second.
 """
 
 import argparse
@@ -65,6 +66,7 @@ class OnnxRuntime:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/inference", description=__doc__.split("\n\n")[0])
     parser.add_argument("--only", action="append", metavar="NETWORK", help="may be repeated")
+    parser.add_argument("--f32", action="store_true", help="32-bit floats in Stepladder, too")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that alternate [default: 5]")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a round [default: 2]")
     parser.add_argument("--threads", type=int, help="threads of each side [default: one for each core]")
@@ -75,11 +77,11 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     chosen = arguments()
     cores = allowed_cores()
-    mode = Mode(chosen.threads or len(cores), f32=True)
+    mode = Mode(chosen.threads or len(cores), f32=chosen.f32)
     ours = Stepladder(mode, chosen.program)
     pin(cores[: mode.threads])
     os.environ["OMP_NUM_THREADS"] = str(mode.threads)
-    lines, summary = [], {}
+    lines, summary, forms = [], {}, set()
     with tempfile.TemporaryDirectory() as folder:
         for network, size in NETWORKS:
             for batch in BATCHES:
@@ -89,7 +91,9 @@ def main() -> None:
                 theirs = OnnxRuntime(case, mode.threads, Path(folder))
                 found = {"ours": [], "onnxruntime": []}
                 for _ in range(chosen.rounds):
-                    found["ours"].append(ours.measure(case, chosen.seconds, "inference")["images_per_second"])
+                    measured = ours.measure(case, chosen.seconds, "inference")
+                    forms.add(measured["variant"])
+                    found["ours"].append(measured["images_per_second"])
                     found["onnxruntime"].append(theirs.measure(chosen.seconds))
                 medians = {name: statistics.median(values) for name, values in found.items()}
                 ratio = medians["ours"] / medians["onnxruntime"]
@@ -98,7 +102,8 @@ def main() -> None:
                 summary[f"{case.name}, batch {batch}"] = {name: round(value, 2) for name, value in medians.items()}
                 print(f"{case.name}, batch {batch}: {' '.join(cells)}", file=sys.stderr, flush=True)
     date = datetime.date.today().isoformat()
-    print(f"Inference in 32-bit floats, images per second: {cpu_name()}, {mode.threads} threads, {date}")
+    print(f"Inference in {', '.join(sorted(forms))} and ONNX Runtime's f32, images per second:")
+    print(f"{cpu_name()}, {mode.threads} threads, {date}")
     print(f"\n{ours.version}, ONNX Runtime {onnxruntime.__version__}. Median of {chosen.rounds} alternating rounds.\n")
     print("\n".join(table(["network", "batch", "Stepladder", "ONNX Runtime", "ratio"], lines)))
     print(json.dumps(summary))
