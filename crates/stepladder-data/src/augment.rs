@@ -22,7 +22,7 @@ use crate::photo::{RgbPhoto, to_unit};
 use crate::random::Stream;
 
 use layers::RandomLayer;
-use resample::{Pixel, pack};
+use resample::{Pixel, each, pack};
 
 thread_local! {
     /// The photo at work, unpacked. It is 16 bytes a pixel, and taking so much from the system for each photo costs more than filling it.
@@ -80,8 +80,6 @@ impl Augmentation {
                 layers::apply(&draws, source, size, out);
             }
         });
-        for value in out {
-            *value /= 255.0;
-        }
+        each(out, |value| value / 255.0);
     }
 }

@@ -58,6 +58,7 @@ impl Affine {
     }
 
     /// Where the pixel (x, y) of the result lies in the source.
+    #[inline(always)]
     pub(crate) fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let [[a, b, c], [d, e, f]] = self.0;
         (a * x + b * y + c, d * x + e * y + f)

@@ -4,7 +4,7 @@
 use stepladder_model::{FillMode, ImageDataGenerator};
 
 use super::affine::Affine;
-use super::resample::{Edge, Pixel, resample};
+use super::resample::{Edge, Pixel, each, resample};
 use crate::random::Stream;
 
 /// What was drawn for one photo, in Keras' names and units.
@@ -97,12 +97,12 @@ pub(crate) fn apply(
     if let Some(factor) = draw.brightness {
         // The picture passes through 8 bits before and after, as it does through Pillow, which cuts fractions off.
         let factor = factor as f32;
-        out.iter_mut()
-            .for_each(|v| *v = whole_level(whole_level(*v) * factor));
+        each(out, |v| whole_level(whole_level(v) * factor));
     }
 }
 
 /// What `f32::from(value as u8)` gives, in steps that vector units have: clipped to 0..=255, fractions cut off, 0 where it is no number.
+#[inline(always)]
 fn whole_level(value: f32) -> f32 {
     /// 2^23: from here on, an `f32` has no fraction, so that adding it rounds.
     const NO_FRACTION: f32 = 8_388_608.0;

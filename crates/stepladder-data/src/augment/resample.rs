@@ -28,10 +28,12 @@ pub(crate) type Pixel = [f32; 4];
 /// Packs pixels of 3 values for [`resample`], over what `packed` held.
 pub(crate) fn pack<T: Copy + Into<f32>>(values: &[T], packed: &mut Vec<Pixel>) {
     packed.clear();
-    packed.extend(
-        values
-            .chunks_exact(3)
-            .map(|v| [v[0].into(), v[1].into(), v[2].into(), 0.0]),
+    vectorized(
+        #[inline(always)]
+        || {
+            let pixels = values.as_chunks::<3>().0.iter();
+            packed.extend(pixels.map(|&[r, g, b]| [r.into(), g.into(), b.into(), 0.0]));
+        },
     );
 }
 
@@ -42,31 +44,81 @@ pub(crate) fn pixels<T: Copy + Into<f32>>(values: &[T]) -> Vec<Pixel> {
     packed
 }
 
+/// Runs arithmetic on whole pictures as code for the vector registers that this CPU has. The results are the same bit for bit, for
+/// a multiplication and an addition are never made one.
+fn vectorized(work: impl pulp::NullaryFnOnce<Output = ()>) {
+    pulp::Arch::new().dispatch(work);
+}
+
+/// Puts a function of each value in its place.
+pub(crate) fn each(values: &mut [f32], function: impl Fn(f32) -> f32) {
+    vectorized(
+        #[inline(always)]
+        || values.iter_mut().for_each(|value| *value = function(*value)),
+    );
+}
+
 /// Resamples `source`, a square of `size` by `size` pixels, to `out`, the same as 3 values per pixel: the value at (x, y) comes
 /// from `map.at(x, y)`.
 pub(crate) fn resample(source: &[Pixel], size: usize, map: &Affine, edge: Edge, out: &mut [f32]) {
-    for (y, row) in out.chunks_exact_mut(size * 3).enumerate() {
-        let inside = span_inside(map, y, size);
-        for x in (0..inside.start).chain(inside.end..size) {
-            let (sx, sy) = map.at(x as f64, y as f64);
-            let value = beyond(source, size, sx, sy, edge);
-            row[x * 3..x * 3 + 3].copy_from_slice(&value[..3]);
-        }
-        blend_row(
+    vectorized(Resample {
+        source,
+        size,
+        map,
+        edge,
+        out,
+    });
+}
+
+struct Resample<'a> {
+    source: &'a [Pixel],
+    size: usize,
+    map: &'a Affine,
+    edge: Edge,
+    out: &'a mut [f32],
+}
+
+impl pulp::NullaryFnOnce for Resample<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Resample {
             source,
             size,
             map,
-            y,
-            inside.start,
-            &mut row[inside.start * 3..inside.end * 3],
-        );
+            edge,
+            out,
+        } = self;
+        for (y, row) in out.chunks_exact_mut(size * 3).enumerate() {
+            resample_row(source, size, map, edge, y, row);
+        }
     }
+}
+
+#[inline(always)]
+fn resample_row(source: &[Pixel], size: usize, map: &Affine, edge: Edge, y: usize, row: &mut [f32]) {
+    let inside = span_inside(map, y, size);
+    for x in (0..inside.start).chain(inside.end..size) {
+        let (sx, sy) = map.at(x as f64, y as f64);
+        let value = beyond(source, size, sx, sy, edge);
+        row[x * 3..x * 3 + 3].copy_from_slice(&value[..3]);
+    }
+    blend_row(
+        source,
+        size,
+        map,
+        y,
+        inside.start,
+        &mut row[inside.start * 3..inside.end * 3],
+    );
 }
 
 /// Places that are worked out together, before any pixel is taken: arithmetic alone, which fills vector registers.
 const TOGETHER: usize = 16;
 
 /// The pixels of row `y` from `start` on, whose places have all four neighbours inside the picture.
+#[inline(always)]
 fn blend_row(source: &[Pixel], size: usize, map: &Affine, y: usize, start: usize, row: &mut [f32]) {
     let (mut at, mut fx, mut fy) = ([0_u32; TOGETHER], [0.0; TOGETHER], [0.0; TOGETHER]);
     let mut x = start;
@@ -78,7 +130,8 @@ fn blend_row(source: &[Pixel], size: usize, map: &Affine, y: usize, start: usize
             at[lane] = low_bits(top * size as f64 + left);
             (fx[lane], fy[lane]) = ((sx - left) as f32, (sy - top) as f32);
         }
-        let blended = |lane: usize| {
+        let blended = #[inline(always)]
+        |lane: usize| {
             let at = at[lane] as usize;
             let (upper, lower) = (&source[at..at + 2], &source[at + size..at + size + 2]);
             let (fx, fy) = (fx[lane], fy[lane]);
@@ -98,20 +151,21 @@ fn blend_row(source: &[Pixel], size: usize, map: &Affine, y: usize, start: usize
 const NO_FRACTION: f64 = 6_755_399_441_055_744.0;
 
 /// The whole part of a place of 0 to 2^31, in fewer steps than a conversion that also minds all other numbers.
-#[inline]
+#[inline(always)]
 fn whole(place: f64) -> f64 {
     let near = (place + NO_FRACTION) - NO_FRACTION;
     if near > place { near - 1.0 } else { near }
 }
 
 /// A whole number of 0 to 2^32 as an integer.
-#[inline]
+#[inline(always)]
 fn low_bits(whole: f64) -> u32 {
     (whole + NO_FRACTION).to_bits() as u32
 }
 
 /// The pixels of row `y` whose places have all four neighbours inside the picture. They are contiguous, as a line crosses a
 /// square once.
+#[inline(always)]
 fn span_inside(map: &Affine, y: usize, size: usize) -> Range<usize> {
     let last = size.saturating_sub(1) as f64;
     let inside = |x: usize| {
@@ -139,12 +193,13 @@ fn span_inside(map: &Affine, y: usize, size: usize) -> Range<usize> {
 }
 
 /// `a` where `share` is 0, `b` where it is 1.
-#[inline]
+#[inline(always)]
 fn mix(a: Pixel, b: Pixel, share: f32) -> Pixel {
     std::array::from_fn(|i| a[i] + (b[i] - a[i]) * share)
 }
 
 /// The value at a place on or beyond the edge.
+#[inline(always)]
 fn beyond(source: &[Pixel], size: usize, x: f64, y: f64, edge: Edge) -> Pixel {
     if let Edge::Constant(value) = edge {
         return blend_into(source, size, x, y, value);
@@ -162,6 +217,7 @@ fn beyond(source: &[Pixel], size: usize, x: f64, y: f64, edge: Edge) -> Pixel {
 }
 
 /// Brings a coordinate into 0..=size - 1, or says that it shows the constant.
+#[inline(always)]
 fn fold(at: f64, size: usize, edge: Edge) -> Option<f64> {
     let (len, last) = (size as f64, size as f64 - 1.0);
     if (0.0..=last).contains(&at) {
@@ -188,6 +244,7 @@ fn fold(at: f64, size: usize, edge: Edge) -> Option<f64> {
 }
 
 /// As [`blend`], for places up to the last pixel's center.
+#[inline(always)]
 fn blend_clamped(source: &[Pixel], size: usize, x: f64, y: f64) -> Pixel {
     let (left, top) = (x as usize, y as usize);
     let (right, bottom) = ((left + 1).min(size - 1), (top + 1).min(size - 1));
