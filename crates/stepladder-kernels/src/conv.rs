@@ -19,7 +19,7 @@ mod workspace;
 use crate::{activation::Activation, context::Context, simd::Element, window::Window};
 pub(crate) use grid::Multiply;
 pub(crate) use grid::finish_statistics;
-use grid::{Extras, Grid, Tap};
+use grid::{Extras, Grid, Tap, Weights};
 pub(crate) use pack::Pack;
 pub use packed::PackedWeights;
 pub(crate) use weight_gradient::Reduce;
@@ -98,13 +98,23 @@ impl Conv2d {
         output: &mut [E],
         statistics: Option<Statistics<'_>>,
     ) {
-        let packed = self.pack::<E>(context, weights);
         let extras = Extras {
             bias,
             statistics,
             accumulate: false,
             activation: Activation::Linear,
         };
+        if self.packs_weights_itself::<E>() {
+            assert_eq!(input.len(), self.input_len(), "input of {self:?}");
+            assert_eq!(weights.len(), self.weights_len(), "weights of {self:?}");
+            assert_eq!(output.len(), self.output_len(), "output of {self:?}");
+            let plan = self.forward_plan();
+            let weights = Weights::Plain(&plan, weights);
+            self.forward_grid()
+                .multiply(context, input, weights, output, extras);
+            return;
+        }
+        let packed = self.pack::<E>(context, weights);
         self.multiply(context, input, &packed, output, extras);
     }
 
@@ -152,14 +162,20 @@ impl Conv2d {
                 if grid.pixels() == 0 || (accumulate && plan.taps.is_empty()) {
                     continue;
                 }
-                let packed = pack::pack::<E>(context, &plan, weights);
                 let extras = Extras {
                     bias: None,
                     statistics: None,
                     accumulate,
                     activation: Activation::Linear,
                 };
-                grid.multiply(context, output_gradient, &packed, input_gradient, extras);
+                let packed;
+                let weights = if grid.packs_weights_itself() {
+                    Weights::Plain(&plan, weights)
+                } else {
+                    packed = pack::pack::<E>(context, &plan, weights);
+                    Weights::Packed(&packed)
+                };
+                grid.multiply(context, output_gradient, weights, input_gradient, extras);
             }
         }
     }
@@ -198,6 +214,11 @@ impl Conv2d {
         if let Some(bias_gradient) = bias_gradient {
             crate::reduce::channel_sums(context, output_gradient, self.out_channels, bias_gradient);
         }
+    }
+
+    /// Whether the forward pass packs weights piece by piece.
+    fn packs_weights_itself<E: Element>(&self) -> bool {
+        !winograd::pays::<E>(self) && !fold::pays(self) && self.forward_grid().packs_weights_itself()
     }
 
     fn forward_plan(&self) -> pack::Plan {

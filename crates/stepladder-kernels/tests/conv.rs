@@ -183,6 +183,9 @@ fn large() -> Vec<Conv2d> {
         conv(300, 1, 50, 90, 1, 1),
         conv(2, 50, 32, 64, 1, 1),
         conv(2, 40, 64, 16, 1, 2),
+        // Few pixels and many weights.
+        conv(33, 1, 1100, 1001, 1, 1),
+        conv(2, 4, 352, 340, 3, 1),
     ]
 }
 

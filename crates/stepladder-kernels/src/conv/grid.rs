@@ -1,4 +1,4 @@
-//! The product of a grid of output pixels by packed weights: how it is cut into work items, and tiles.
+//! The product of a grid of output pixels by weights: how it is cut into work items, and tiles.
 
 use std::ops::Range;
 
@@ -11,7 +11,8 @@ use crate::{
 #[cfg(target_arch = "x86_64")]
 use super::matrix::{self, MatrixItem};
 use super::{
-    Statistics, pack,
+    Statistics,
+    pack::{self, PackBlocks},
     tile::{AnyTile, Inputs, Locate, MOST_PIXELS, Places, Start, located, tile_pixels},
 };
 
@@ -27,6 +28,13 @@ const WEIGHTS_BYTES: usize = 256 << 10;
 
 /// Work items wanted, so that a few threads end at about the same time.
 const ITEMS: usize = 48;
+
+/// Weights that a work item packs for itself, at most but for one block: they should stay in the second-level cache.
+const OWN_BYTES: usize = 1 << 20;
+
+/// The most pixels for which work items pack weights themselves, and the fewest weights.
+const FEW_PIXELS: usize = 64;
+const MANY_WEIGHTS: usize = 1 << 20;
 
 /// Work items for which the filters are divided as well, where pixels alone make fewer. Each then finds its pixels' inputs for
 /// fewer filters, which is dear beside the product of a few.
@@ -83,7 +91,35 @@ pub(super) struct Extras<'a> {
     pub activation: Activation,
 }
 
+/// What a grid is multiplied by.
+#[derive(Clone, Copy)]
+pub(super) enum Weights<'a> {
+    /// As [`pack::pack`] makes them for the grid's taps and channels.
+    Packed(&'a [u32]),
+    /// As the layer has them: each work item packs those of its filters. Where each weight is multiplied by few pixels, packing them all
+    /// beforehand would move more memory than the product.
+    Plain(&'a pack::Plan, &'a [f32]),
+}
+
 impl Grid {
+    /// Whether work items should pack weights themselves.
+    pub(super) fn packs_weights_itself(&self) -> bool {
+        let weights = self.taps.len() * self.channels * self.filters;
+        self.pixels() <= FEW_PIXELS && weights >= MANY_WEIGHTS
+    }
+
+    /// Words of the weights that a work item packs for itself.
+    pub(super) fn own_words<S: Simd, E: Element>(&self) -> usize {
+        let lanes = S::TILE_VECTORS * S::LANES;
+        let words = self.taps.len() * pack::steps::<S, E>(self.channels) * lanes;
+        words * self.own_blocks(words).min(self.filters.div_ceil(lanes))
+    }
+
+    /// Blocks of filters whose weights a work item packs for itself, at `words` each.
+    fn own_blocks(&self, words: usize) -> usize {
+        (OWN_BYTES / (4 * words).max(1)).max(1)
+    }
+
     /// A plain matrix product: `rows` pixels in one row, one tap.
     pub(super) fn pointwise(rows: usize, channels: usize, filters: usize) -> Grid {
         Grid {
@@ -120,12 +156,12 @@ impl Grid {
         assert!(i32::try_from(self.size[1] * self.step[1]).is_ok());
     }
 
-    /// Multiplies `input` by `packed` (for these taps and channels) into `output`.
+    /// Multiplies `input` by `weights` (of these taps and channels) into `output`.
     pub(super) fn multiply<E: Element>(
         mut self,
         context: &Context,
         input: &[E],
-        packed: &[u32],
+        weights: Weights<'_>,
         output: &mut [E],
         extras: Extras<'_>,
     ) {
@@ -139,7 +175,7 @@ impl Grid {
             context,
             grid: &self,
             input,
-            packed,
+            weights,
             output,
             extras,
         };
@@ -172,7 +208,7 @@ pub(crate) struct Multiply<'a, 'b, E> {
     context: &'a Context,
     grid: &'a Grid,
     input: &'a [E],
-    packed: &'a [u32],
+    weights: Weights<'b>,
     output: &'a mut [E],
     extras: Extras<'b>,
 }
@@ -186,18 +222,17 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
             context,
             grid,
             input,
-            packed,
+            weights,
             output,
             extras,
         } = self;
         let lanes = S::TILE_VECTORS * S::LANES;
         let padded = grid.filters.next_multiple_of(S::LANES);
         let steps = pack::steps::<S, E>(grid.channels);
-        assert_eq!(
-            packed.len(),
-            grid.taps.len() * steps * padded,
-            "packed weights of {grid:?}"
-        );
+        let words = grid.taps.len() * steps;
+        if let Weights::Packed(packed) = weights {
+            assert_eq!(packed.len(), words * padded, "packed weights of {grid:?}");
+        }
 
         let blocks = grid.filters.div_ceil(lanes);
         let pixels = grid.pixels();
@@ -211,10 +246,16 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
         };
         #[cfg(not(target_arch = "x86_64"))]
         let step = PIXELS_STEP;
-        let part = grid.item_pixels::<E>(step);
+        let part = match weights {
+            Weights::Packed(_) => grid.item_pixels::<E>(step),
+            Weights::Plain(..) => pixels,
+        };
         let parts = pixels.div_ceil(part);
         let groups = (GROUPED_ITEMS / parts).clamp(1, blocks);
-        let group = blocks.div_ceil(groups);
+        let group = match weights {
+            Weights::Packed(_) => blocks.div_ceil(groups),
+            Weights::Plain(..) => grid.own_blocks(words * lanes),
+        };
         let groups = blocks.div_ceil(group);
 
         let zeros = context.buffers().take_zeroed::<u32>(grid.channels);
@@ -234,6 +275,18 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
         context.for_each(parts * groups, |item| {
             // Neighboring items share weights: all pixels of a group before the next group.
             let (group_at, part_at) = (item / parts, item % parts);
+            let blocks = group_at * group..((group_at + 1) * group).min(blocks);
+            let filters = blocks.start * lanes..(blocks.end * lanes).min(padded);
+            let own;
+            let packed = match weights {
+                Weights::Packed(packed) => &packed[words * filters.start..words * filters.end],
+                Weights::Plain(plan, weights) => {
+                    let mut buffer = context.buffers().take::<u32>(words * filters.len());
+                    isa.run(PackBlocks::<E>::new(plan, weights, filters.start, &mut buffer));
+                    own = buffer;
+                    &own[..]
+                }
+            };
             let item = Item {
                 grid,
                 input,
@@ -251,7 +304,7 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
                     unsafe { sums.slice(part_at * 2 * padded, 2 * padded).as_mut_ptr() }
                 }),
                 pixels: part_at * part..((part_at + 1) * part).min(pixels),
-                blocks: group_at * group..((group_at + 1) * group).min(blocks),
+                blocks,
             };
             #[cfg(target_arch = "x86_64")]
             if let Some((amx, channels_at_once)) = matrices {
@@ -294,6 +347,7 @@ pub(crate) fn finish_statistics(statistics: Statistics<'_>, sums: &[f32], padded
 pub(super) struct Item<'a, E> {
     pub grid: &'a Grid,
     pub input: &'a [E],
+    /// Weights of `blocks`.
     pub packed: &'a [u32],
     pub zeros: *const E,
     pub start: Start,
@@ -348,7 +402,10 @@ impl<E: Element> Kernel for Item<'_, E> {
                         places: &places,
                         // In bounds: packed weights, bias and sums extend to `padded` filters, and the output's pixels
                         // have `filters`.
-                        weights: self.packed.as_ptr().wrapping_add(words * first),
+                        weights: self
+                            .packed
+                            .as_ptr()
+                            .wrapping_add(words * (block - self.blocks.start) * lanes),
                         start: match self.start {
                             Start::Bias(bias) => Start::Bias(bias.wrapping_add(first)),
                             other => other,

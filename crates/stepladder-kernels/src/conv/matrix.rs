@@ -158,7 +158,7 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
                         sums: blocks[block_at].sums.as_mut_ptr(),
                         sums_stride: 4 * BLOCK,
                         add: 0,
-                        offset: [0, 4 * words * first],
+                        offset: [0, 4 * words * (block - item.blocks.start) * BLOCK],
                     };
                     // Safety: the left operands are 16 pixels of all channels, in the map, the copies or the zeros; packed weights have
                     // `steps` rows of `lanes` words for each tap.

@@ -86,14 +86,7 @@ impl<E: Element> Kernel for Pack<'_, E> {
         let isa = context.isa();
         if block > 0 {
             context.for_each_part(&mut packed, block * BLOCKS, |item, to| {
-                isa.run(PackBlocks::<E> {
-                    plan,
-                    weights,
-                    first: item * lanes * BLOCKS,
-                    steps,
-                    to,
-                    of: std::marker::PhantomData,
-                });
+                isa.run(PackBlocks::<E>::new(plan, weights, item * lanes * BLOCKS, to));
             });
         }
         packed
@@ -101,13 +94,25 @@ impl<E: Element> Kernel for Pack<'_, E> {
 }
 
 /// Packs the filters from `first` on, some blocks of them.
-struct PackBlocks<'a, E> {
+pub(super) struct PackBlocks<'a, E> {
     plan: &'a Plan,
     weights: &'a [f32],
     first: usize,
-    steps: usize,
     to: &'a mut [u32],
     of: std::marker::PhantomData<E>,
+}
+
+impl<'a, E: Element> PackBlocks<'a, E> {
+    /// As many filters as `to` has room for.
+    pub(super) fn new(plan: &'a Plan, weights: &'a [f32], first: usize, to: &'a mut [u32]) -> Self {
+        PackBlocks {
+            plan,
+            weights,
+            first,
+            to,
+            of: std::marker::PhantomData,
+        }
+    }
 }
 
 impl<E: Element> Kernel for PackBlocks<'_, E> {
@@ -119,10 +124,10 @@ impl<E: Element> Kernel for PackBlocks<'_, E> {
             plan,
             weights,
             first,
-            steps,
             to,
             ..
         } = self;
+        let steps = steps::<S, E>(plan.multiplied);
         let whole = S::TILE_VECTORS * S::LANES;
         let together = if E::BF16 && S::BF16_DOT { 2 } else { 1 };
         let (words, length) = (plan.taps.len() * steps, to.len());

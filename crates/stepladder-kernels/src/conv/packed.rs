@@ -1,7 +1,11 @@
 //! Weights packed once for many forward passes. Packing reads and writes every weight, which for one photo through a layer with
 //! many weights takes as long as the product itself.
 
-use super::{Conv2d, fold, grid::Extras, pack, winograd};
+use super::{
+    Conv2d, fold,
+    grid::{Extras, Weights},
+    pack, winograd,
+};
 use crate::{activation::Activation, buffer::Buffer, context::Context, simd::Element};
 
 /// The weights of a convolution or a dense layer as the forward product reads them, for activations of one type.
@@ -100,12 +104,16 @@ impl Conv2d {
             winograd::multiply(context, self, input, &weights.words, output, extras);
         } else if fold::pays(self) {
             let folded = fold::fold(context, self, input);
-            folded
-                .grid(self)
-                .multiply(context, &folded.rows, &weights.words, output, extras);
+            folded.grid(self).multiply(
+                context,
+                &folded.rows,
+                Weights::Packed(&weights.words),
+                output,
+                extras,
+            );
         } else {
             self.forward_grid()
-                .multiply(context, input, &weights.words, output, extras);
+                .multiply(context, input, Weights::Packed(&weights.words), output, extras);
         }
     }
 }

@@ -49,12 +49,20 @@ impl<E: Element> Kernel for Measure<'_, E> {
             conv, isa, threads, ..
         } = self;
         let [down, right] = conv.window.stride;
-        let phases = (0..down).flat_map(|y| (0..right).map(move |x| conv.phase([y, x]).1));
+        let phases = (0..down).flat_map(|y| (0..right).map(move |x| conv.phase([y, x])));
         let input_gradient = if winograd::pays::<E>(conv) {
             winograd::workspace::<S>(&winograd::mirrored(conv), threads)
         } else {
-            let words = phases.map(|plan| 4 * plan.words::<S, E>()).max();
-            words.into_iter().collect()
+            let packed = phases.map(|(grid, plan)| {
+                if grid.pixels() > 0 && grid.packs_weights_itself() {
+                    vec![4 * grid.own_words::<S, E>(); threads]
+                } else {
+                    vec![4 * plan.words::<S, E>()]
+                }
+            });
+            packed
+                .max_by_key(|buffers| buffers.iter().sum::<usize>())
+                .unwrap_or_default()
         };
         let folded = fold::pays(conv).then(|| fold::len::<E>(isa, conv) * size_of::<E>());
         let (plan, reduction) = match folded {
@@ -63,6 +71,8 @@ impl<E: Element> Kernel for Measure<'_, E> {
         };
         let forward = if winograd::pays::<E>(conv) {
             winograd::workspace::<S>(conv, threads)
+        } else if conv.packs_weights_itself::<E>() {
+            vec![4 * conv.forward_grid().own_words::<S, E>(); threads]
         } else {
             std::iter::once(4 * plan.words::<S, E>()).chain(folded).collect()
         };
