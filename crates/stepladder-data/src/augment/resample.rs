@@ -130,13 +130,7 @@ fn blend_row(source: &[Pixel], size: usize, map: &Affine, y: usize, start: usize
             at[lane] = low_bits(top * size as f64 + left);
             (fx[lane], fy[lane]) = ((sx - left) as f32, (sy - top) as f32);
         }
-        let blended = #[inline(always)]
-        |lane: usize| {
-            let at = at[lane] as usize;
-            let (upper, lower) = (&source[at..at + 2], &source[at + size..at + size + 2]);
-            let (fx, fy) = (fx[lane], fy[lane]);
-            mix(mix(upper[0], upper[1], fx), mix(lower[0], lower[1], fx), fy)
-        };
+        let blended = |lane: usize| blend(source, size, at[lane], fx[lane], fy[lane]);
         let last = (pixels.len() / 3).saturating_sub(1).min(TOGETHER - 1);
         for lane in 0..last {
             // All four values in one store: the next pixel overwrites the one that nobody looks at.
@@ -145,6 +139,14 @@ fn blend_row(source: &[Pixel], size: usize, map: &Affine, y: usize, start: usize
         pixels[last * 3..last * 3 + 3].copy_from_slice(&blended(last)[..3]);
         x += TOGETHER;
     }
+}
+
+/// The bilinear mean of the pixel `at`, its neighbour on the right, and the two below.
+#[inline(always)]
+fn blend(source: &[Pixel], size: usize, at: u32, fx: f32, fy: f32) -> Pixel {
+    let at = at as usize;
+    let (upper, lower) = (&source[at..at + 2], &source[at + size..at + size + 2]);
+    mix(mix(upper[0], upper[1], fx), mix(lower[0], lower[1], fx), fy)
 }
 
 /// 1.5 * 2^52: from here on, an `f64` has no fraction, so that adding it rounds, and its lowest bits are the whole number.
