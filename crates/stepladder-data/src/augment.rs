@@ -12,6 +12,7 @@ mod generator;
 mod golden;
 mod layers;
 mod resample;
+mod vectorized;
 
 use std::cell::RefCell;
 
@@ -22,7 +23,8 @@ use crate::photo::{RgbPhoto, to_unit};
 use crate::random::Stream;
 
 use layers::RandomLayer;
-use resample::{Pixel, each, pack};
+use resample::{Pixel, pack};
+use vectorized::each;
 
 thread_local! {
     /// The photo at work, unpacked. It is 16 bytes a pixel, and taking so much from the system for each photo costs more than filling it.

@@ -96,8 +96,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Asks for the cache line of `at`, to write to it soon. Never faults, whatever `at` is.
     fn prefetch_write<T>(self, _at: *const T) {}
 
-    /// Asks for the cache line at an address, to be read; any address will do.
-    #[inline(always)]
+    /// Asks for the cache line of `at`, to read it soon. Never faults, whatever `at` is.
     fn prefetch_read<T>(self, _at: *const T) {}
 
     /// a + b

@@ -4,7 +4,8 @@
 use stepladder_model::{FillMode, ImageDataGenerator};
 
 use super::affine::Affine;
-use super::resample::{Edge, Pixel, each, resample};
+use super::resample::{Edge, Pixel, resample};
+use super::vectorized::each;
 use crate::random::Stream;
 
 /// What was drawn for one photo, in Keras' names and units.

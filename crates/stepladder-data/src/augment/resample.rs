@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::affine::Affine;
+use super::vectorized::vectorized;
 
 /// What is seen beyond the picture's edge. Keras' two pipelines differ in two of the modes, as the library beneath each does.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,20 +45,6 @@ pub(crate) fn pixels<T: Copy + Into<f32>>(values: &[T]) -> Vec<Pixel> {
     packed
 }
 
-/// Runs arithmetic on whole pictures as code for the vector registers that this CPU has. The results are the same bit for bit, for
-/// a multiplication and an addition are never made one.
-fn vectorized(work: impl pulp::NullaryFnOnce<Output = ()>) {
-    pulp::Arch::new().dispatch(work);
-}
-
-/// Puts a function of each value in its place.
-pub(crate) fn each(values: &mut [f32], function: impl Fn(f32) -> f32) {
-    vectorized(
-        #[inline(always)]
-        || values.iter_mut().for_each(|value| *value = function(*value)),
-    );
-}
-
 /// Resamples `source`, a square of `size` by `size` pixels, to `out`, the same as 3 values per pixel: the value at (x, y) comes
 /// from `map.at(x, y)`.
 pub(crate) fn resample(source: &[Pixel], size: usize, map: &Affine, edge: Edge, out: &mut [f32]) {
@@ -70,6 +57,7 @@ pub(crate) fn resample(source: &[Pixel], size: usize, map: &Affine, edge: Edge, 
     });
 }
 
+/// The arguments of [`resample`], for code that is compiled for several CPUs.
 struct Resample<'a> {
     source: &'a [Pixel],
     size: usize,
@@ -95,6 +83,8 @@ impl pulp::NullaryFnOnce for Resample<'_> {
         }
     }
 }
+
+// From here on all is inlined, since only what is inlined is compiled for the CPU's vectors.
 
 #[inline(always)]
 fn resample_row(source: &[Pixel], size: usize, map: &Affine, edge: Edge, y: usize, row: &mut [f32]) {

@@ -32,8 +32,10 @@ const ITEMS: usize = 48;
 /// Weights that a work item packs for itself, at most but for one block: they should stay in the second-level cache.
 const OWN_BYTES: usize = 1 << 20;
 
-/// The most pixels for which work items pack weights themselves, and the fewest weights.
+/// Pixels, at most, for which work items pack weights themselves: with more, each weight is used often enough to be packed once for all.
 const FEW_PIXELS: usize = 64;
+
+/// Weights, at least, for which they do: fewer, packed, stay in the second-level cache anyway.
 const MANY_WEIGHTS: usize = 1 << 20;
 
 /// Work items for which the filters are divided as well, where pixels alone make fewer. Each then finds its pixels' inputs for
@@ -473,8 +475,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Sets `places`, of no pixels yet, to those of the next `count` pixels. They are set where they lie: the CPU forwards a store to a load
-    /// of the same bytes, but a copy of them all loads others.
+    /// Sets `places`, which are [`Places::new`], to those of the next `count` pixels, in place: a copy of what was just stored in smaller
+    /// pieces would wait until the stores before it are done.
     #[inline(always)]
     pub fn next<S: Simd>(&self, at: &mut At, count: usize, places: &mut Places) {
         let grid = self.grid;

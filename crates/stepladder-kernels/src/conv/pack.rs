@@ -135,7 +135,7 @@ impl<E: Element> Kernel for PackBlocks<'_, E> {
         for (tap, place) in plan.taps.iter().enumerate() {
             let matrix = &weights[place * plan.tap_stride..][..plan.reduced * plan.filters];
             let piece = |i: usize| {
-                // Along the rows that are filters, or down those that are channels, over all blocks.
+                // In the order of memory: along the rows if they are filters, through all blocks if they are channels.
                 let [block, stretch] = if plan.transposed {
                     [i / stretches, i % stretches]
                 } else {
