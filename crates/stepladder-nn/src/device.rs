@@ -48,8 +48,10 @@ impl Device {
             Device::Cpu => BurnDevice::flex(),
             #[cfg(feature = "cuda")]
             Device::Cuda(index) => BurnDevice::cuda(index),
-            #[cfg(feature = "vulkan")]
+            #[cfg(feature = "spirv")]
             Device::Vulkan => BurnDevice::vulkan(burn::tensor::DeviceKind::DefaultDevice),
+            #[cfg(all(feature = "vulkan", not(feature = "spirv")))]
+            Device::Vulkan => BurnDevice::wgpu(burn::tensor::DeviceKind::DefaultDevice),
             #[cfg(feature = "metal")]
             Device::Metal => BurnDevice::metal(burn::tensor::DeviceKind::DefaultDevice),
         }

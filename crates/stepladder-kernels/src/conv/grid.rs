@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    activation::{Activation, InPlace},
+    activation::Activation,
     context::{Context, Shared},
     simd::{Element, Kernel, Simd},
 };
@@ -420,18 +420,9 @@ impl<E: Element> Kernel for Item<'_, E> {
                             self.sums.wrapping_add(first)
                         },
                         sums_stride: padded,
+                        activation: self.activation,
                     };
                     tile.run(s, count);
-                }
-                let first = blocks.start * lanes;
-                for place in &places.output[..count] {
-                    let values = InPlace {
-                        activation: self.activation,
-                        values: self.output.wrapping_add(place + first),
-                        count: (blocks.end * lanes).min(grid.filters) - first,
-                    };
-                    // Safety: the pixel's filters of these blocks, which this item alone has just written.
-                    unsafe { values.run(s) };
                 }
             }
         }

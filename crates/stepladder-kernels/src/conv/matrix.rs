@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::{
-    activation::{Activation, InPlace},
+    activation::{Function, WithActivation},
     context::Context,
     simd::{
         Element, Kernel, Simd,
@@ -171,23 +171,6 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
                     }
                     is_waiting = true;
                 }
-                if item.activation != Activation::Linear {
-                    finish(&blocks[1 - block_at], &pixels);
-                    is_waiting = false;
-                    let first = some.start * BLOCK;
-                    for place in pixels[pixels_at]
-                        .iter()
-                        .flat_map(|half| &half.output[..half.count])
-                    {
-                        let values = InPlace {
-                            activation: item.activation,
-                            values: item.output.wrapping_add(place + first),
-                            count: (some.end * BLOCK).min(grid.filters) - first,
-                        };
-                        // Safety: the pixel's filters of these blocks, which this item alone has just written.
-                        unsafe { values.run(s) };
-                    }
-                }
                 pixels_at = 1 - pixels_at;
             }
         }
@@ -267,7 +250,7 @@ impl<E: Element> Kernel for Gather<'_, E> {
     }
 }
 
-/// Writes a block of sums to the output, after what it starts from, and leaves its statistics.
+/// Writes a block of sums to the output, after what it starts from and the activation, and leaves its statistics.
 struct Finish<'a, E> {
     item: &'a Item<'a, E>,
     block: &'a Block,
@@ -281,12 +264,26 @@ impl<E: Element> Kernel for Finish<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        self.item.activation.apply(FinishOn { finish: self, s });
+    }
+}
+
+/// [`Finish`] on an instruction set, for [`Activation::apply`](crate::Activation::apply).
+struct FinishOn<'a, S, E> {
+    finish: Finish<'a, E>,
+    s: S,
+}
+
+impl<S: Simd, E: Element> WithActivation for FinishOn<'_, S, E> {
+    #[inline(always)]
+    fn run<A: Function>(self, activation: A) {
+        let s = self.s;
         let Finish {
             item,
             block,
             pixels,
             padded,
-        } = self;
+        } = self.finish;
         let Block { sums, filters, .. } = block;
         for first in filters.clone().step_by(S::LANES) {
             let n = (filters.end - first).min(S::LANES);
@@ -302,7 +299,7 @@ impl<E: Element> Kernel for Finish<'_, E> {
                             Start::Bias(bias) => s.add(sum, s.load(bias.add(first))),
                             Start::Output => s.add(sum, E::load_first(s, to, n)),
                         };
-                        E::store_first(s, to, value, n);
+                        E::store_first(s, to, activation.value(s, value), n);
                         value
                     };
                     total = s.add(total, value);

@@ -4,7 +4,12 @@
 //! inputs start (a row of zeros stands in for the padding), then walks the channels: load `V` vectors of weights, and
 //! per pixel broadcast one channel (f32) or one pair of channels (bf16) and multiply-add it to the pixel's sums.
 
-use crate::simd::{Element, Kernel, Simd, unrolled};
+use std::mem::MaybeUninit;
+
+use crate::{
+    activation::{Activation, Function, WithActivation},
+    simd::{Element, Kernel, Simd, unrolled},
+};
 
 use super::grid::Tap;
 
@@ -19,6 +24,9 @@ pub(super) const fn located<S: Simd>() -> usize {
 
 /// Channels of a folded row of the most usual first layer: three columns of red, green and blue.
 const RGB_ROW: usize = 9;
+
+/// The most filters in a tile's block.
+const MOST_FILTERS: usize = 32;
 
 /// Where the pixels of a tile are.
 #[derive(Clone, Copy)]
@@ -141,6 +149,8 @@ pub(super) struct Tile<'a, E, const P: usize, const V: usize> {
     /// Sums and sums of squares of the block's filters, `V * LANES` each, `stride` apart; null if not wanted.
     pub sums: *mut f32,
     pub sums_stride: usize,
+    /// Applied to what is written, not to the sums above.
+    pub activation: Activation,
 }
 
 impl<E: Element, const P: usize, const V: usize> Kernel for Tile<'_, E, P, V> {
@@ -193,7 +203,11 @@ impl<E: Element, const P: usize, const V: usize> Kernel for Tile<'_, E, P, V> {
             if !self.sums.is_null() {
                 self.add_to_sums(s, &acc);
             }
-            self.store(s, &acc);
+            if self.activation == Activation::Linear {
+                self.store(s, &acc);
+            } else {
+                self.activate(s, &acc);
+            }
         }
     }
 }
@@ -274,6 +288,79 @@ impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
             }
         });
     }
+
+    /// As [`Tile::store`], with the activation: no registers are left for it beside the sums, so that it goes over a copy of them.
+    #[inline(always)]
+    unsafe fn activate<S: Simd>(&self, s: S, acc: &[[S::F; V]; P]) {
+        const { assert!(P <= MOST_PIXELS && V * S::LANES <= MOST_FILTERS) };
+        let mut copy = Copied(MaybeUninit::uninit());
+        let values = copy.0.as_mut_ptr().cast::<f32>();
+        unrolled!(P, |p| {
+            for v in 0..V {
+                // Safety: the copy has room for as many.
+                unsafe { s.store(values.add((p * V + v) * S::LANES), acc[p][v]) };
+            }
+        });
+        s.enter(Activate {
+            activation: self.activation,
+            values,
+            vectors: V,
+            places: self.places,
+            output: self.output,
+            filters: self.filters,
+        });
+    }
+}
+
+/// A tile's sums outside of registers.
+#[repr(align(64))]
+struct Copied(MaybeUninit<[f32; MOST_PIXELS * MOST_FILTERS]>);
+
+/// Applies an activation to a tile's values on their way to the output.
+struct Activate<'a, E> {
+    activation: Activation,
+    /// `vectors` for each pixel.
+    values: *const f32,
+    vectors: usize,
+    places: &'a Places,
+    output: *mut E,
+    filters: usize,
+}
+
+impl<E: Element> Kernel for Activate<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        self.activation.apply(ActivateOn { tile: self, s });
+    }
+}
+
+/// [`Activate`] on an instruction set, for [`Activation::apply`].
+struct ActivateOn<'a, S, E> {
+    tile: Activate<'a, E>,
+    s: S,
+}
+
+impl<S: Simd, E: Element> WithActivation for ActivateOn<'_, S, E> {
+    #[inline(always)]
+    fn run<A: Function>(self, activation: A) {
+        let ActivateOn { tile, s } = self;
+        let places = &tile.places.output[..tile.places.count];
+        for (values, place) in places.iter().enumerate().map(|(p, place)| {
+            let first = p * tile.vectors * S::LANES;
+            (tile.values.wrapping_add(first), place)
+        }) {
+            for first in (0..tile.filters).step_by(S::LANES) {
+                let n = (tile.filters - first).min(S::LANES);
+                // Safety: each pixel has whole vectors of values, and its place in the output `filters` of them.
+                unsafe {
+                    let value = activation.value(s, s.load(values.add(first)));
+                    E::store_first(s, tile.output.add(place + first), value, n);
+                }
+            }
+        }
+    }
 }
 
 /// A tile whose size is not yet fixed; the fields are those of [`Tile`].
@@ -287,6 +374,7 @@ pub(super) struct AnyTile<'a, E> {
     pub filters: usize,
     pub sums: *mut f32,
     pub sums_stride: usize,
+    pub activation: Activation,
 }
 
 impl<E: Element> AnyTile<'_, E> {
@@ -324,6 +412,7 @@ impl<E: Element> AnyTile<'_, E> {
             filters: self.filters,
             sums: self.sums,
             sums_stride: self.sums_stride,
+            activation: self.activation,
         });
     }
 }

@@ -78,6 +78,7 @@ impl Kernel for Item<'_> {
                         filters: padded,
                         sums: std::ptr::null_mut(),
                         sums_stride: 0,
+                        activation: Activation::Linear,
                     };
                     product.run(s, count);
                 }
