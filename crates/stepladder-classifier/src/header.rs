@@ -67,8 +67,7 @@ impl Preprocessing {
     pub(crate) fn new(size: usize) -> Preprocessing {
         Preprocessing {
             size,
-            resize: "upright by EXIF; short side to size: Lanczos (3 lobes, antialiased) down, bilinear up"
-                .into(),
+            resize: "upright by EXIF; central square to size: bilinear, antialiased where it shrinks".into(),
             crop: "center".into(),
             channels: "RGB".into(),
             range: [0, 1],

@@ -1,8 +1,8 @@
-//! One decoded photo ([`RgbPhoto`]) and the geometry that every photo goes through on its way to the network:
-//! shrink to a short side, enlarge where too small, and cut the central square.
+//! One decoded photo ([`RgbPhoto`]) and the geometry that every photo goes through on its way to the network: its central
+//! square, shrunk or enlarged.
 //!
-//! Training, evaluation and prediction all pass through [`RgbPhoto::fit`] and [`RgbPhoto::square`], so that a model
-//! sees the same pixels in each of them.
+//! Training, evaluation and prediction all pass through [`RgbPhoto::square`], so that a model sees the same pixels in each of
+//! them.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -10,8 +10,7 @@ use std::cell::RefCell;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-/// The longest side that [`RgbPhoto::fit`] keeps, in short sides. The network sees the central square only, so the ends
-/// of a panorama would fill the cache for nothing.
+/// The longest side that [`RgbPhoto::fit`] keeps, in short sides: a page has no room for the ends of a panorama.
 const MAX_ASPECT: u32 = 4;
 
 thread_local! {
@@ -70,8 +69,8 @@ impl RgbPhoto {
         self.pixels
     }
 
-    /// Shrinks the photo so that its short side is `size`, antialiased (Lanczos, 3 lobes). A photo that is smaller
-    /// already keeps its size. Of a photo longer than four times its short side, the central part is kept.
+    /// Shrinks the photo, for people to look at, so that its short side is `size`, antialiased. A photo that is smaller already
+    /// keeps its size. Of a photo longer than four times its short side, the central part is kept.
     pub fn fit(&self, size: u32) -> Cow<'_, Self> {
         let size = size.max(1);
         let short = self.short_side();
@@ -90,34 +89,33 @@ impl RgbPhoto {
         Cow::Owned(self.resample(
             [left, top, keep_w, keep_h],
             [scaled(keep_w).max(1), scaled(keep_h).max(1)],
-            FilterType::Lanczos3,
         ))
     }
 
-    /// The central `size` by `size` square at a short side of `size`: larger photos are shrunk as by
-    /// [`fit`](Self::fit), smaller ones enlarged bilinearly.
+    /// The central square as `size` by `size` pixels, resampled bilinearly; where it is shrunk, antialiased: with a triangle as wide
+    /// as two pixels of the result, as Pillow and torchvision do it.
     pub fn square(&self, size: u32) -> Cow<'_, Self> {
-        let size = size.max(1);
+        let (size, short) = (size.max(1), self.short_side());
         if (self.width, self.height) == (size, size) {
-            return Cow::Borrowed(self);
-        }
-        let short = self.short_side();
-        if short < size {
-            let crop = [(self.width - short) / 2, (self.height - short) / 2, short, short];
-            return Cow::Owned(self.resample(crop, [size, size], FilterType::Bilinear));
-        }
-        let fitted = self.fit(size);
-        if (fitted.width, fitted.height) == (size, size) {
-            fitted
+            Cow::Borrowed(self)
+        } else if short == size {
+            Cow::Owned(self.center(size, size))
         } else {
-            Cow::Owned(fitted.center(size, size))
+            let crop = [(self.width - short) / 2, (self.height - short) / 2, short, short];
+            Cow::Owned(self.resample(crop, [size, size]))
         }
     }
 
-    /// The whole photo as `width` by `height` pixels, whatever its shape, antialiased (a triangle filter).
+    /// [`square`](Self::square), but for the enlarging: a smaller photo's central square keeps its size. `square` makes the same
+    /// of either.
+    pub fn square_at_most(&self, size: u32) -> Cow<'_, Self> {
+        self.square(size.min(self.short_side()))
+    }
+
+    /// The whole photo as `width` by `height` pixels, whatever its shape, antialiased.
     pub fn squeeze(&self, width: u32, height: u32) -> Self {
         let whole = [0, 0, self.width, self.height];
-        self.resample(whole, [width.max(1), height.max(1)], FilterType::Bilinear)
+        self.resample(whole, [width.max(1), height.max(1)])
     }
 
     /// The central `width` by `height` pixels; where the rest is odd, the spare pixel is cut at the right and bottom.
@@ -139,16 +137,11 @@ impl RgbPhoto {
     }
 
     /// Resamples the rectangle `[left, top, width, height]` to `[width, height]`.
-    fn resample(
-        &self,
-        [left, top, width, height]: [u32; 4],
-        [to_w, to_h]: [u32; 2],
-        filter: FilterType,
-    ) -> Self {
+    fn resample(&self, [left, top, width, height]: [u32; 4], [to_w, to_h]: [u32; 2]) -> Self {
         let source = ImageRef::new(self.width, self.height, &self.pixels, PixelType::U8x3);
         let mut target = Image::new(to_w, to_h, PixelType::U8x3);
         let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(filter))
+            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
             .crop(
                 f64::from(left),
                 f64::from(top),
@@ -174,9 +167,7 @@ impl RgbPhoto {
 /// row by row, R, G, B. The same as [`Loader`](crate::Loader) delivers without augmentation.
 pub fn prepare(photo: &RgbPhoto, size: usize) -> Vec<f32> {
     let size = u32::try_from(size).unwrap_or(u32::MAX);
-    // `fit` first, as the cache does: a photo passes through one resampling in either case.
     photo
-        .fit(size)
         .square(size)
         .pixels()
         .iter()
@@ -234,6 +225,28 @@ mod tests {
         assert_eq!(ramp(1, 1).square(8).pixels(), [0, 0, 7].repeat(64));
         assert_eq!(ramp(3, 2).square(8).short_side(), 8);
         assert_eq!(ramp(90, 60).square(8).width(), 8);
+    }
+
+    #[test]
+    fn a_square_of_the_cached_square_is_the_same() {
+        for (width, height, size) in [(90, 61, 8), (61, 90, 61), (7, 5, 16), (16, 16, 16)] {
+            let photo = ramp(width, height);
+            let cached = photo.square_at_most(size);
+            assert_eq!(cached.width(), cached.height());
+            assert_eq!(cached.width(), size.min(width).min(height));
+            assert_eq!(cached.square(size), photo.square(size));
+        }
+    }
+
+    #[test]
+    fn shrinking_to_half_is_a_triangle_of_four_pixels() {
+        // Weights 1, 3, 3, 1 of the pixels about the middle; those beyond the edge have none.
+        let row = [0_u8, 80, 160, 240];
+        let pixels = [row; 4].concat().into_iter().flat_map(|v| [v; 3]).collect();
+        let photo = RgbPhoto::new(4, 4, pixels).expect("sizes agree");
+        let shrunk = photo.square(2).into_owned();
+        // (3 * 0 + 3 * 80 + 160) / 7 and (80 + 3 * 160 + 3 * 240) / 7
+        assert_eq!(shrunk.pixels()[..6], [57, 57, 57, 183, 183, 183]);
     }
 
     #[test]

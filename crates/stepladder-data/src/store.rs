@@ -34,7 +34,7 @@ struct Inner {
 impl PhotoStore {
     /// Opens the cache of these photos at this size, or builds it.
     ///
-    /// Photos are kept with a short side of `size` pixels, or their own where that is smaller. Unreadable ones are listed in
+    /// Photos are kept as their central squares, `size` pixels wide, or their own where that is smaller. Unreadable ones are listed in
     /// [`skipped`](Self::skipped); none readable is an error. A cache that is damaged, of another version or incomplete is
     /// built anew. Two processes may build the same at once.
     pub fn open_or_build(
@@ -131,7 +131,7 @@ impl PhotoStore {
         self.inner.photos.is_empty()
     }
 
-    /// The short side that photos were shrunk to.
+    /// The side that photos were shrunk to.
     pub fn size(&self) -> usize {
         self.inner.size
     }
@@ -218,7 +218,7 @@ fn build(
         let photo = &dataset.photos[photo];
         let content = readers[photo.source as usize].read(photo.entry)?;
         let decoded = content.decode()?;
-        Ok((content.hash(), decoded.fit(size).into_owned()))
+        Ok((content.hash(), decoded.square_at_most(size).into_owned()))
     };
     let mut records = vec![Record::NotRead(String::new()); dataset.photos.len()];
     progress.start(records.len() as u64, "photos");
