@@ -101,9 +101,10 @@ impl Predictor {
     /// # Panics
     ///
     /// If `images` is no whole number of photos.
-    pub fn features(&self, images: Vec<f32>) -> Vec<Vec<f32>> {
-        assert!(images.len().is_multiple_of(self.image_len()), "whole photos");
-        let photos = images.len() / self.image_len();
+    pub fn features(&self, images: impl AsRef<[f32]> + Send + 'static) -> Vec<Vec<f32>> {
+        let values = images.as_ref().len();
+        assert!(values.is_multiple_of(self.image_len()), "whole photos");
+        let photos = values / self.image_len();
         if photos == 0 {
             return Vec::new();
         }

@@ -1,6 +1,7 @@
 //! Batches for the trainer, made ahead by threads of their own. Order and content follow from seed and epoch alone; how many
 //! threads there are, and how fast the trainer is, changes nothing.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,9 +11,15 @@ use rayon::prelude::*;
 
 use crate::augment::Augmentation;
 use crate::error::DataError;
+use crate::images::{Images, ImagesPool};
 use crate::mixing::Mixing;
 use crate::random::{Purpose, Stream};
 use crate::store::PhotoStore;
+
+thread_local! {
+    /// The memory of a photo that was read, for the next one.
+    static CACHED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// How a [`Loader`] makes batches.
 #[derive(Debug, Clone)]
@@ -49,13 +56,20 @@ impl LoaderConfig {
             prefetch_bytes: 256 << 20,
         }
     }
+
+    /// Batches that are made ahead.
+    fn ahead(&self) -> usize {
+        let values = self.batch_size.saturating_mul(self.size * self.size * 3);
+        let batch_bytes = values.saturating_mul(size_of::<f32>());
+        (self.prefetch_bytes / batch_bytes.max(1)).max(1)
+    }
 }
 
 /// Some photos, ready for the network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// `N * size * size * 3` values in 0..=1, NHWC: photo, row, column, then R, G, B.
-    pub images: Vec<f32>,
+    /// The photos' values.
+    pub images: Images,
     /// `N` classes.
     pub labels: Vec<u32>,
     /// Where photos were mixed, the class of the other photo and the first one's share, `N` of them; else empty.
@@ -77,6 +91,7 @@ struct Shared {
     photos: Vec<u32>,
     config: LoaderConfig,
     pool: rayon::ThreadPool,
+    memory: ImagesPool,
 }
 
 impl Loader {
@@ -111,6 +126,8 @@ impl Loader {
                 DataError::Setting(format!("cannot start {} loader threads: {e}", config.threads))
             })?;
         let (labels, photos) = (labels.to_vec(), photos.to_vec());
+        // Those made ahead, and one each in the making and in use.
+        let memory = ImagesPool::new(config.ahead() + 2);
         Ok(Self {
             shared: Arc::new(Shared {
                 store: store.clone(),
@@ -118,6 +135,7 @@ impl Loader {
                 photos,
                 config,
                 pool,
+                memory,
             }),
         })
     }
@@ -144,13 +162,8 @@ impl Loader {
 
     /// As [`epoch`](Self::epoch), without the first `skip` batches, to go on where a run was interrupted. They cost no time.
     pub fn epoch_from(&self, epoch: u64, skip: usize) -> Epoch {
-        let config = &self.shared.config;
-        let batch_bytes = config
-            .batch_size
-            .saturating_mul(config.size * config.size * 3 * size_of::<f32>());
-        let ahead = (config.prefetch_bytes / batch_bytes.max(1)).max(1);
         // The thread itself holds one batch that waits to be sent.
-        let (sender, batches) = crossbeam_channel::bounded(ahead - 1);
+        let (sender, batches) = crossbeam_channel::bounded(self.shared.config.ahead() - 1);
         let shared = Arc::clone(&self.shared);
         let made = std::thread::Builder::new()
             .name(String::from("prefetch"))
@@ -195,7 +208,7 @@ impl Shared {
 
     fn make_batch(&self, epoch: u64, index: u64, photos: &[u32]) -> Result<Batch, DataError> {
         let size = self.config.size;
-        let mut images = vec![0.0; photos.len() * size * size * 3];
+        let mut images = self.memory.take(photos.len() * size * size * 3);
         self.pool.install(|| {
             images
                 .par_chunks_exact_mut(size * size * 3)
@@ -216,10 +229,12 @@ impl Shared {
     }
 
     fn load(&self, epoch: u64, photo: u32, out: &mut [f32]) -> Result<(), DataError> {
-        let cached = self.store.photo(photo)?;
         let mut random = Stream::new(Purpose::Augmentation, self.config.seed, epoch, u64::from(photo));
+        let cached = self.store.photo_in(photo, CACHED.take())?;
         let square = cached.square(self.config.size as u32);
         self.config.augmentation.apply(&square, &mut random, out);
+        drop(square);
+        CACHED.set(cached.into_pixels());
         Ok(())
     }
 }

@@ -164,7 +164,7 @@ mod tests {
 
     fn batch(images: Vec<f32>, labels: Vec<u32>) -> Batch {
         Batch {
-            images,
+            images: images.into(),
             photos: (0..labels.len() as u32).collect(),
             labels,
             mixed: Vec::new(),

@@ -167,12 +167,7 @@ impl RgbPhoto {
 /// row by row, R, G, B. The same as [`Loader`](crate::Loader) delivers without augmentation.
 pub fn prepare(photo: &RgbPhoto, size: usize) -> Vec<f32> {
     let size = u32::try_from(size).unwrap_or(u32::MAX);
-    photo
-        .square(size)
-        .pixels()
-        .iter()
-        .map(|&v| to_unit(v))
-        .collect()
+    photo.square(size).pixels().iter().map(|&v| to_unit(v)).collect()
 }
 
 /// 0..=255 to 0..=1 by division, so that 255 becomes exactly 1.

@@ -164,6 +164,11 @@ impl PhotoStore {
 
     /// Reads a photo from the cache. An unreadable photo, or a cache file that was damaged since it was opened, is an error.
     pub fn photo(&self, photo: u32) -> Result<RgbPhoto, DataError> {
+        self.photo_in(photo, Vec::new())
+    }
+
+    /// [`photo`](Self::photo) in the memory of an earlier one.
+    pub(crate) fn photo_in(&self, photo: u32, memory: Vec<u8>) -> Result<RgbPhoto, DataError> {
         let failed = |reason: String| DataError::CacheRead {
             file: self.inner.path.clone(),
             photo: self.name(photo),
@@ -172,7 +177,9 @@ impl PhotoStore {
         let pixels = self
             .pixels(photo)
             .ok_or_else(|| failed(String::from("it was never readable")))?;
-        pixels.read(&self.inner.file).map_err(|e| failed(e.to_string()))
+        pixels
+            .read(&self.inner.file, memory)
+            .map_err(|e| failed(e.to_string()))
     }
 
     fn pixels(&self, photo: u32) -> Option<&Pixels> {

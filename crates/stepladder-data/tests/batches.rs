@@ -76,7 +76,7 @@ fn photos_smaller_than_the_network_are_enlarged() {
     let (_place, dataset, store) = ten_each();
     let loader = Loader::new(&store, &dataset.labels(), &[0], LoaderConfig::new(1, 32)).expect("sane");
     let batch = loader.epoch(0).next().expect("one batch").expect("readable");
-    assert_eq!(batch.images, prepare(&store.photo(0).expect("cached"), 32));
+    assert_eq!(*batch.images, prepare(&store.photo(0).expect("cached"), 32));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn threads_and_prefetch_change_nothing_and_seeds_do() {
     assert!(
         expected
             .iter()
-            .flat_map(|b| &b.images)
+            .flat_map(|b| b.images.iter())
             .all(|v| (0.0..=1.0).contains(v))
     );
 }

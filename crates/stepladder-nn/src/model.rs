@@ -9,7 +9,7 @@ use crate::ops::{self, Packed};
 use crate::plan::Plan;
 use crate::portion::portion;
 use crate::precision::Precision;
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{AllocationProperty, Bytes, DType, Tensor, TensorData, activation};
 use std::sync::Arc;
 use stepladder_model::{Network, ParameterSpec};
 
@@ -145,9 +145,8 @@ impl Model {
     /// # Panics
     ///
     /// If `images` is not that long.
-    pub fn predict(&self, images: Vec<f32>, photos: usize) -> Vec<f32> {
-        self.in_portions(images, photos, |images, photos| {
-            let images = self.images(images, photos);
+    pub fn predict(&self, images: impl AsRef<[f32]> + Send + 'static, photos: usize) -> Vec<f32> {
+        self.in_portions(images, photos, |images| {
             let pass = forward(
                 &self.network,
                 &self.inference,
@@ -168,9 +167,8 @@ impl Model {
     /// # Panics
     ///
     /// If `images` is not that long.
-    pub fn features(&self, images: Vec<f32>, photos: usize) -> Vec<f32> {
-        self.in_portions(images, photos, |images, photos| {
-            let images = self.images(images, photos);
+    pub fn features(&self, images: impl AsRef<[f32]> + Send + 'static, photos: usize) -> Vec<f32> {
+        self.in_portions(images, photos, |images| {
             to_host(features(&self.network, &self.inference, self.values(), images))
         })
     }
@@ -178,12 +176,12 @@ impl Model {
     /// The values that `at_once` computes of `photos` images, in as many portions as are fastest, one after the other.
     fn in_portions(
         &self,
-        images: Vec<f32>,
+        images: impl AsRef<[f32]> + Send + 'static,
         photos: usize,
-        at_once: impl Fn(Vec<f32>, usize) -> Vec<f32> + Sync,
+        at_once: impl Fn(Tensor<4>) -> Vec<f32> + Sync,
     ) -> Vec<f32> {
         let image: usize = self.network.input.iter().product();
-        assert_eq!(images.len(), photos * image, "values of {photos} images");
+        assert_eq!(images.as_ref().len(), photos * image, "values of {photos} images");
         let portion = match self.device {
             Device::Cpu => portion(&self.network, self.precision.bytes()),
             #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
@@ -191,12 +189,12 @@ impl Model {
         };
         self.device.together(|| match portion {
             Some(portion) if portion < photos => {
-                let portions = images.chunks(portion * image);
+                let portions = images.as_ref().chunks(portion * image);
                 portions
-                    .flat_map(|images| at_once(images.to_vec(), images.len() / image))
+                    .flat_map(|images| at_once(self.images(images.to_vec(), images.len() / image)))
                     .collect()
             }
-            _ => at_once(images, photos),
+            _ => at_once(self.images(images, photos)),
         })
     }
 
@@ -214,7 +212,11 @@ impl Model {
     /// # Panics
     ///
     /// If `images` is not that long.
-    pub fn predict_by_batch_statistics(&self, images: Vec<f32>, photos: usize) -> Vec<f32> {
+    pub fn predict_by_batch_statistics(
+        &self,
+        images: impl AsRef<[f32]> + Send + 'static,
+        photos: usize,
+    ) -> Vec<f32> {
         // Tracked, though nothing needs a gradient: only such tensors can leave their statistics.
         let images = self.images(images, photos).autodiff();
         let parameters: Vec<Tensor<1>> = self.parameters.iter().map(|p| p.clone().autodiff()).collect();
@@ -228,10 +230,12 @@ impl Model {
         to_host(activation::softmax(pass.logits.inner(), 1))
     }
 
-    /// `images` as a tensor `[photos, H, W, 3]` on the model's device, at its precision.
-    pub(crate) fn images(&self, images: Vec<f32>, photos: usize) -> Tensor<4> {
+    /// `images` as a tensor `[photos, H, W, 3]` on the model's device, at its precision. They are not copied, but for that.
+    pub(crate) fn images(&self, images: impl AsRef<[f32]> + Send + 'static, photos: usize) -> Tensor<4> {
         let [height, width, channels] = self.network.input;
-        let images = TensorData::new(images, [photos, height, width, channels]);
+        let bytes = bytes::Bytes::from_owner(AsBytes(images));
+        let bytes = Bytes::from_shared(bytes, AllocationProperty::Other);
+        let images = TensorData::from_bytes(bytes, [photos, height, width, channels], DType::F32);
         ops::convert(Tensor::from_data(images, &self.device.burn()), self.precision)
     }
 
@@ -245,6 +249,15 @@ impl Model {
 
     pub(crate) fn parameters_mut(&mut self) -> &mut [Tensor<1>] {
         &mut self.parameters
+    }
+}
+
+/// Values as the bytes that they are stored in.
+struct AsBytes<V>(V);
+
+impl<V: AsRef<[f32]>> AsRef<[u8]> for AsBytes<V> {
+    fn as_ref(&self) -> &[u8] {
+        bytemuck::cast_slice(self.0.as_ref())
     }
 }
 

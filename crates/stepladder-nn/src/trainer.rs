@@ -96,13 +96,23 @@ impl Trainer {
     /// # Panics
     ///
     /// If `images` is not of the network's input size times the number of labels, or a label is not a class.
-    pub fn step(&mut self, images: Vec<f32>, targets: impl Into<Targets>, learning_rate: f32) -> StepOutcome {
+    pub fn step(
+        &mut self,
+        images: impl AsRef<[f32]> + Send + 'static,
+        targets: impl Into<Targets>,
+        learning_rate: f32,
+    ) -> StepOutcome {
         let device = self.model.device();
         let targets = targets.into();
         device.together(|| self.step_in_pieces(images, &targets, learning_rate))
     }
 
-    fn step_in_pieces(&mut self, images: Vec<f32>, targets: &Targets, learning_rate: f32) -> StepOutcome {
+    fn step_in_pieces(
+        &mut self,
+        images: impl AsRef<[f32]> + Send + 'static,
+        targets: &Targets,
+        learning_rate: f32,
+    ) -> StepOutcome {
         let photos = targets.labels.len();
         let pieces = photos.div_ceil(self.at_once).max(1);
         let mut loss = 0.0;
@@ -114,12 +124,14 @@ impl Trainer {
             // The larger pieces first: their buffers then serve the smaller ones.
             let start = end;
             end += photos / pieces + usize::from(piece < photos % pieces);
-            let of_piece = match &images {
-                Some(all) if pieces > 1 => {
-                    let photo = all.len() / photos.max(1);
-                    all[start * photo..end * photo].to_vec()
-                }
-                _ => images.take().unwrap_or_default(),
+            let Some(all) = images.take() else { break };
+            let of_piece = if pieces == 1 {
+                self.model.images(all, photos)
+            } else {
+                let photo = all.as_ref().len() / photos.max(1);
+                let some = all.as_ref()[start * photo..end * photo].to_vec();
+                images = Some(all);
+                self.model.images(some, end - start)
             };
             let found = self.pass(of_piece, &targets.piece(start, end), piece, photos);
             loss += f64::from(found.loss);
@@ -148,7 +160,7 @@ impl Trainer {
     }
 
     /// Forward and backward for one of a batch's pieces. Moves the moving statistics.
-    fn pass(&mut self, images: Vec<f32>, targets: &Targets, piece: usize, batch: usize) -> Passed {
+    fn pass(&mut self, images: Tensor<4>, targets: &Targets, piece: usize, batch: usize) -> Passed {
         let trainable: Vec<bool> = specs(self.model.network()).map(|spec| spec.trainable).collect();
         let tracked: Vec<Tensor<1>> = self
             .model
@@ -162,12 +174,11 @@ impl Trainer {
             step: self.optimizer.iterations(),
             piece,
         };
-        let images = self.model.images(images, targets.labels.len()).autodiff();
         let pass = forward(
             self.model.network(),
             self.model.plan(),
             tracked.as_slice().into(),
-            images,
+            images.autodiff(),
             mode,
         );
         let loss = ops::cross_entropy(pass.logits.clone(), targets, self.label_smoothing, batch);

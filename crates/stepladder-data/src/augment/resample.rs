@@ -88,6 +88,33 @@ impl pulp::NullaryFnOnce for Resample<'_> {
 
 #[inline(always)]
 fn resample_row(source: &[Pixel], size: usize, map: &Affine, edge: Edge, y: usize, row: &mut [f32]) {
+    let (len, last) = (size as f64, size as f64 - 1.0);
+    // In this order, what is no number becomes 0.
+    let nearest = |place: f64| {
+        let place = if place > 0.0 { place } else { 0.0 };
+        if place < last { place } else { last }
+    };
+    // In the two usual modes, what lies beyond the edge is seen at a place inside, and needs no code of its own.
+    if edge == Edge::Nearest && size > 1 {
+        return blend_row(source, size, map, y, 0, row, nearest);
+    }
+    let ends = [map.at(0.0, y as f64), map.at(last, y as f64)];
+    let is_mirrored_once = |place: f64| (-len..2.0 * len - 1.0).contains(&place);
+    if edge == Edge::Reflect
+        && size > 1
+        && ends
+            .iter()
+            .all(|(x, y)| is_mirrored_once(*x) && is_mirrored_once(*y))
+    {
+        return blend_row(source, size, map, y, 0, row, |place| {
+            let place = if place < 0.0 { -1.0 - place } else { place };
+            nearest(if place < last {
+                place
+            } else {
+                place.min(2.0 * len - 1.0 - place)
+            })
+        });
+    }
     let inside = span_inside(map, y, size);
     for x in (0..inside.start).chain(inside.end..size) {
         let (sx, sy) = map.at(x as f64, y as f64);
@@ -101,22 +128,34 @@ fn resample_row(source: &[Pixel], size: usize, map: &Affine, edge: Edge, y: usiz
         y,
         inside.start,
         &mut row[inside.start * 3..inside.end * 3],
+        |place| place,
     );
 }
 
 /// Places that are worked out together, before any pixel is taken: arithmetic alone, which fills vector registers.
 const TOGETHER: usize = 16;
 
-/// The pixels of row `y` from `start` on, whose places have all four neighbours inside the picture.
+/// The pixels of row `y` from `start` on, whose places `settle` moves to where all four neighbours are inside the picture, each of a
+/// place's coordinates by itself. On the last row or column the neighbour before it is the other one.
 #[inline(always)]
-fn blend_row(source: &[Pixel], size: usize, map: &Affine, y: usize, start: usize, row: &mut [f32]) {
+fn blend_row(
+    source: &[Pixel],
+    size: usize,
+    map: &Affine,
+    y: usize,
+    start: usize,
+    row: &mut [f32],
+    settle: impl Fn(f64) -> f64,
+) {
+    let before_last = size as f64 - 2.0;
     let (mut at, mut fx, mut fy) = ([0_u32; TOGETHER], [0.0; TOGETHER], [0.0; TOGETHER]);
     let mut x = start;
     for pixels in row.chunks_mut(TOGETHER * 3) {
         // Places beyond the last pixel are worked out too, and not looked at.
         for lane in 0..TOGETHER {
             let (sx, sy) = map.at((x + lane) as f64, y as f64);
-            let (left, top) = (whole(sx), whole(sy));
+            let (sx, sy) = (settle(sx), settle(sy));
+            let (left, top) = (whole(sx).min(before_last), whole(sy).min(before_last));
             at[lane] = low_bits(top * size as f64 + left);
             (fx[lane], fy[lane]) = ((sx - left) as f32, (sy - top) as f32);
         }
