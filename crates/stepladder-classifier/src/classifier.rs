@@ -7,7 +7,7 @@ use crate::seal::{self, UNSEALED};
 use crate::temperature::Temperature;
 use crate::weights::{ArraysFile, OpenedWeights, WeightsError, arrays};
 use std::path::{Path, PathBuf};
-use stepladder_data::{DataError, Loader, LoaderConfig, PhotoStore, RgbPhoto, prepare};
+use stepladder_data::{DataError, Loader, LoaderConfig, PhotoStore, RgbPhoto, Scaling, prepare};
 use stepladder_model::{Rung, RungCatalog};
 use stepladder_nn::{Device, Model, ModelError, Precision, UnknownPrecision};
 
@@ -21,6 +21,7 @@ pub struct Classifier {
     rung: Rung,
     classes: Vec<String>,
     temperature: Option<Temperature>,
+    scaling: Scaling,
     training: Option<TrainingRecord>,
 }
 
@@ -83,6 +84,7 @@ impl Classifier {
             rung,
             classes,
             temperature: None,
+            scaling: Scaling::default(),
             training: None,
         }
     }
@@ -160,6 +162,7 @@ impl Classifier {
             model: model.with_precision(precision),
             rung,
             temperature: header.temperature(),
+            scaling: header.preprocessing.scaling().unwrap_or_default(),
             classes: header.classes,
             training: header.training,
         })
@@ -196,9 +199,14 @@ impl Classifier {
         self.model.network().input[0]
     }
 
+    /// The rule by which photos are scaled for it.
+    pub fn scaling(&self) -> Scaling {
+        self.scaling
+    }
+
     /// How a photo becomes the network's input.
     pub fn preprocessing(&self) -> Preprocessing {
-        Preprocessing::new(self.size())
+        Preprocessing::new(self.size(), self.scaling)
     }
 
     /// How probabilities become calibrated; `None` where they are not.
@@ -232,9 +240,9 @@ impl Classifier {
         if photos.is_empty() {
             return Vec::new();
         }
-        let images = photos
+        let images: Vec<f32> = photos
             .iter()
-            .flat_map(|photo| prepare(photo, self.size()))
+            .flat_map(|photo| prepare(photo, self.size(), self.scaling))
             .collect();
         let probabilities = self.model.predict(images, photos.len());
         probabilities

@@ -5,7 +5,7 @@ use crate::temperature::Temperature;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use stepladder_comparison::wilson_interval;
-use stepladder_data::printable;
+use stepladder_data::{Scaling, printable};
 use stepladder_nn::Precision;
 
 /// The format that is written. 2 added `blake3`, `calibration` and `training`.
@@ -64,14 +64,29 @@ pub struct Preprocessing {
 
 impl Preprocessing {
     /// What [`stepladder_data::prepare`] does at `size`.
-    pub(crate) fn new(size: usize) -> Preprocessing {
+    pub(crate) fn new(size: usize, scaling: Scaling) -> Preprocessing {
+        let resize = match scaling {
+            Scaling::Bilinear => {
+                "upright by EXIF; central square to size: bilinear, antialiased where it shrinks"
+            }
+            Scaling::Lanczos => {
+                "upright by EXIF; short side to size: Lanczos (3 lobes, antialiased) down, bilinear up"
+            }
+        };
         Preprocessing {
             size,
-            resize: "upright by EXIF; central square to size: bilinear, antialiased where it shrinks".into(),
+            resize: resize.into(),
             crop: "center".into(),
             channels: "RGB".into(),
             range: [0, 1],
         }
+    }
+
+    /// The rule that this is; none where it is no rule that we know.
+    pub(crate) fn scaling(&self) -> Option<Scaling> {
+        [Scaling::Bilinear, Scaling::Lanczos]
+            .into_iter()
+            .find(|scaling| *self == Preprocessing::new(self.size, *scaling))
     }
 }
 
@@ -143,7 +158,7 @@ impl Header {
         {
             return Err("a class has no name that can be shown".to_string());
         }
-        if self.preprocessing != Preprocessing::new(self.preprocessing.size) {
+        if self.preprocessing.scaling().is_none() {
             return Err(
                 "photos would have to be prepared in a way that this version does not know".to_string(),
             );

@@ -3,7 +3,7 @@
 
 use crate::classifier::Classifier;
 use crate::temperature::Temperature;
-use stepladder_data::{RgbPhoto, prepare};
+use stepladder_data::{RgbPhoto, Scaling, prepare};
 use stepladder_nn::{HeatMap, Model};
 
 /// Answers about photos.
@@ -12,6 +12,7 @@ pub struct Predictor {
     model: Model,
     classes: Vec<String>,
     temperature: Option<Temperature>,
+    scaling: Scaling,
     flips: bool,
 }
 
@@ -21,6 +22,7 @@ impl Predictor {
             model: classifier.model().folded(),
             classes: classifier.classes().to_vec(),
             temperature: classifier.temperature(),
+            scaling: classifier.scaling(),
             flips: false,
         }
     }
@@ -35,6 +37,11 @@ impl Predictor {
         &self.classes
     }
 
+    /// The rule by which photos are scaled.
+    pub fn scaling(&self) -> Scaling {
+        self.scaling
+    }
+
     /// Side of the square that the network sees, in pixels.
     pub fn size(&self) -> usize {
         self.model.network().input[0]
@@ -47,7 +54,7 @@ impl Predictor {
 
     /// The photo as the network sees it: the central square, `[size, size, 3]`, RGB in [0, 1].
     pub fn prepare(&self, photo: &RgbPhoto) -> Vec<f32> {
-        prepare(photo, self.size())
+        prepare(photo, self.size(), self.scaling)
     }
 
     /// Probabilities of each class for each of `images`, which [`Predictor::prepare`] made and which lie one after the other;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::DataError;
+use crate::scaling::Scaling;
 
 const EXTENSION: &str = "photos";
 const UNFINISHED: &str = ".unfinished-";
@@ -25,6 +26,8 @@ pub struct CacheConfig {
     pub limit_bytes: u64,
     /// Threads that read and decode.
     pub threads: usize,
+    /// How photos are scaled.
+    pub scaling: Scaling,
 }
 
 impl CacheConfig {
@@ -38,6 +41,7 @@ impl CacheConfig {
             dir: dir.into(),
             limit_bytes: Self::DEFAULT_LIMIT,
             threads,
+            scaling: Scaling::default(),
         }
     }
 
@@ -62,6 +66,12 @@ impl CacheConfig {
     /// The same with another number of threads.
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// The same with photos scaled by another rule.
+    pub fn with_scaling(mut self, scaling: Scaling) -> Self {
+        self.scaling = scaling;
         self
     }
 }

@@ -1,8 +1,5 @@
-//! One decoded photo ([`RgbPhoto`]) and the geometry that every photo goes through on its way to the network: its central
-//! square, shrunk or enlarged.
-//!
-//! Training, evaluation and prediction all pass through [`RgbPhoto::square`], so that a model sees the same pixels in each of
-//! them.
+//! One decoded photo ([`RgbPhoto`]): its pixels, and how they are cut and resampled. `scaling` says what of this is done to a photo on
+//! its way to the network.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -72,6 +69,15 @@ impl RgbPhoto {
     /// Shrinks the photo, for people to look at, so that its short side is `size`, antialiased. A photo that is smaller already
     /// keeps its size. Of a photo longer than four times its short side, the central part is kept.
     pub fn fit(&self, size: u32) -> Cow<'_, Self> {
+        self.fit_by(size, FilterType::Bilinear)
+    }
+
+    /// [`fit`](Self::fit) with Lanczos' filter (3 lobes), for [`Scaling::Lanczos`](crate::Scaling::Lanczos).
+    pub(crate) fn fit_by_lanczos(&self, size: u32) -> Cow<'_, Self> {
+        self.fit_by(size, FilterType::Lanczos3)
+    }
+
+    fn fit_by(&self, size: u32, filter: FilterType) -> Cow<'_, Self> {
         let size = size.max(1);
         let short = self.short_side();
         let long_limit = short.saturating_mul(MAX_ASPECT);
@@ -89,6 +95,7 @@ impl RgbPhoto {
         Cow::Owned(self.resample(
             [left, top, keep_w, keep_h],
             [scaled(keep_w).max(1), scaled(keep_h).max(1)],
+            filter,
         ))
     }
 
@@ -102,20 +109,14 @@ impl RgbPhoto {
             Cow::Owned(self.center(size, size))
         } else {
             let crop = [(self.width - short) / 2, (self.height - short) / 2, short, short];
-            Cow::Owned(self.resample(crop, [size, size]))
+            Cow::Owned(self.resample(crop, [size, size], FilterType::Bilinear))
         }
-    }
-
-    /// [`square`](Self::square), but for the enlarging: a smaller photo's central square keeps its size. `square` makes the same
-    /// of either.
-    pub fn square_at_most(&self, size: u32) -> Cow<'_, Self> {
-        self.square(size.min(self.short_side()))
     }
 
     /// The whole photo as `width` by `height` pixels, whatever its shape, antialiased.
     pub fn squeeze(&self, width: u32, height: u32) -> Self {
         let whole = [0, 0, self.width, self.height];
-        self.resample(whole, [width.max(1), height.max(1)])
+        self.resample(whole, [width.max(1), height.max(1)], FilterType::Bilinear)
     }
 
     /// The central `width` by `height` pixels; where the rest is odd, the spare pixel is cut at the right and bottom.
@@ -137,11 +138,16 @@ impl RgbPhoto {
     }
 
     /// Resamples the rectangle `[left, top, width, height]` to `[width, height]`.
-    fn resample(&self, [left, top, width, height]: [u32; 4], [to_w, to_h]: [u32; 2]) -> Self {
+    fn resample(
+        &self,
+        [left, top, width, height]: [u32; 4],
+        [to_w, to_h]: [u32; 2],
+        filter: FilterType,
+    ) -> Self {
         let source = ImageRef::new(self.width, self.height, &self.pixels, PixelType::U8x3);
         let mut target = Image::new(to_w, to_h, PixelType::U8x3);
         let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+            .resize_alg(ResizeAlg::Convolution(filter))
             .crop(
                 f64::from(left),
                 f64::from(top),
@@ -161,13 +167,6 @@ impl RgbPhoto {
             pixels: target.into_vec(),
         }
     }
-}
-
-/// What the network is fed for one photo outside training: the central square as `size * size * 3` values in 0..=1,
-/// row by row, R, G, B. The same as [`Loader`](crate::Loader) delivers without augmentation.
-pub fn prepare(photo: &RgbPhoto, size: usize) -> Vec<f32> {
-    let size = u32::try_from(size).unwrap_or(u32::MAX);
-    photo.square(size).pixels().iter().map(|&v| to_unit(v)).collect()
 }
 
 /// 0..=255 to 0..=1 by division, so that 255 becomes exactly 1.
@@ -223,17 +222,6 @@ mod tests {
     }
 
     #[test]
-    fn a_square_of_the_cached_square_is_the_same() {
-        for (width, height, size) in [(90, 61, 8), (61, 90, 61), (7, 5, 16), (16, 16, 16)] {
-            let photo = ramp(width, height);
-            let cached = photo.square_at_most(size);
-            assert_eq!(cached.width(), cached.height());
-            assert_eq!(cached.width(), size.min(width).min(height));
-            assert_eq!(cached.square(size), photo.square(size));
-        }
-    }
-
-    #[test]
     fn shrinking_to_half_is_a_triangle_of_four_pixels() {
         // Weights 1, 3, 3, 1 of the pixels about the middle; those beyond the edge have none.
         let row = [0_u8, 80, 160, 240];
@@ -242,11 +230,5 @@ mod tests {
         let shrunk = photo.square(2).into_owned();
         // (3 * 0 + 3 * 80 + 160) / 7 and (80 + 3 * 160 + 3 * 240) / 7
         assert_eq!(shrunk.pixels()[..6], [57, 57, 57, 183, 183, 183]);
-    }
-
-    #[test]
-    fn prepared_values_lie_in_the_unit_range() {
-        let white = RgbPhoto::new(3, 2, vec![255; 18]).expect("sizes agree");
-        assert!(prepare(&white, 4).iter().all(|&v| v == 1.0));
     }
 }

@@ -14,6 +14,7 @@ use crate::error::{DataError, PhotoError, Skipped};
 use crate::parallel::in_parallel;
 use crate::photo::RgbPhoto;
 use crate::progress::Progress;
+use crate::scaling::Scaling;
 
 /// The decoded photos of a [`Dataset`], by photo number. Cheap to clone; clones share one open file.
 #[derive(Debug, Clone)]
@@ -34,7 +35,7 @@ struct Inner {
 impl PhotoStore {
     /// Opens the cache of these photos at this size, or builds it.
     ///
-    /// Photos are kept as their central squares, `size` pixels wide, or their own where that is smaller. Unreadable ones are listed in
+    /// Photos are kept as [`CacheConfig::scaling`] says, of `size` pixels, or of their own size where that is smaller. Unreadable ones are listed in
     /// [`skipped`](Self::skipped); none readable is an error. A cache that is damaged, of another version or incomplete is
     /// built anew. Two processes may build the same at once.
     pub fn open_or_build(
@@ -52,7 +53,7 @@ impl PhotoStore {
                 u16::MAX
             )));
         };
-        let key = key_of(dataset);
+        let key = key_of(dataset, cache.scaling);
         let path = cache::path_for(&cache.dir, &key, side);
         let known = cache::open(&path).ok().and_then(|file| {
             let records = format::read(&file, &key, side, dataset.photos.len())?;
@@ -194,9 +195,13 @@ impl PhotoStore {
     }
 }
 
-/// What a cache must have been made from to serve this data.
-fn key_of(dataset: &Dataset) -> [u8; 32] {
+/// What a cache must have been made from, and how, to serve this data.
+fn key_of(dataset: &Dataset, scaling: Scaling) -> [u8; 32] {
     let mut key = blake3::Hasher::new();
+    key.update(match scaling {
+        Scaling::Bilinear => b"bilinear",
+        Scaling::Lanczos => b"lanczos\0",
+    });
     for source in &dataset.sources {
         source.fingerprint(&mut key);
     }
@@ -225,7 +230,7 @@ fn build(
         let photo = &dataset.photos[photo];
         let content = readers[photo.source as usize].read(photo.entry)?;
         let decoded = content.decode()?;
-        Ok((content.hash(), decoded.square_at_most(size).into_owned()))
+        Ok((content.hash(), cache.scaling.shrink(&decoded, size).into_owned()))
     };
     let mut records = vec![Record::NotRead(String::new()); dataset.photos.len()];
     progress.start(records.len() as u64, "photos");

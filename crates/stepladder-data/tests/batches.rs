@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use common::{Place, open, png, two_classes, zip_of};
 use proptest::prelude::*;
 use stepladder_data::{
-    Augmentation, Batch, DataRequest, Dataset, Loader, LoaderConfig, Part, PhotoStore, Split, prepare,
+    Augmentation, Batch, DataRequest, Dataset, Loader, LoaderConfig, Part, PhotoStore, Scaling, Split,
+    prepare,
 };
 use stepladder_model::{
     FillMode, FlipMode, ImageDataGenerator, Layer, RandomBrightness, RandomFlip, RandomRotation,
@@ -63,7 +64,7 @@ fn without_augmentation_a_batch_holds_the_prepared_photos() {
     for batch in &batches {
         for (i, &photo) in batch.photos.iter().enumerate() {
             assert_eq!(batch.labels[i], dataset.photos[photo as usize].class);
-            let expected = prepare(&store.photo(photo).expect("cached"), 8);
+            let expected = prepare(&store.photo(photo).expect("cached"), 8, Scaling::Bilinear);
             assert_eq!(batch.images[i * 192..(i + 1) * 192], expected);
         }
     }
@@ -76,7 +77,10 @@ fn photos_smaller_than_the_network_are_enlarged() {
     let (_place, dataset, store) = ten_each();
     let loader = Loader::new(&store, &dataset.labels(), &[0], LoaderConfig::new(1, 32)).expect("sane");
     let batch = loader.epoch(0).next().expect("one batch").expect("readable");
-    assert_eq!(*batch.images, prepare(&store.photo(0).expect("cached"), 32));
+    assert_eq!(
+        *batch.images,
+        prepare(&store.photo(0).expect("cached"), 32, Scaling::Bilinear)
+    );
 }
 
 #[test]

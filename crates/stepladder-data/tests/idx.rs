@@ -49,8 +49,9 @@ fn a_folder_of_pairs() {
     );
     assert_eq!(dataset.typical_short_side(), Some(2));
     let store = place.store(&dataset, 8);
-    let gray: Vec<u8> = (6..12).flat_map(|v| [v; 3]).collect();
-    assert_eq!(Some(store.photo(2).expect("cached")), RgbPhoto::new(3, 2, gray));
+    // The left square of 3 by 2 pixels.
+    let gray = [6, 7, 9, 10].into_iter().flat_map(|v| [v; 3]).collect();
+    assert_eq!(Some(store.photo(2).expect("cached")), RgbPhoto::new(2, 2, gray));
 
     let lone = open(place.path("set/train-images-idx3-ubyte.gz"));
     assert_eq!((lone.photos.len(), lone.declares_parts()), (3, false));

@@ -86,7 +86,7 @@ fn an_archive_in_memory() {
     let place = Place::new();
     assert_eq!(
         place.store(&dataset, 8).dimensions(1),
-        Some((8, 32)),
+        Some((8, 8)),
         "the middle of a tall photo"
     );
     let both = DataRequest {

@@ -48,12 +48,12 @@ fn photos_are_decoded_once_and_never_enlarged() {
     let counter = Counter::default();
     let store = PhotoStore::open_or_build(&dataset, 20, &place.cache(), &counter).expect("good photos");
     assert_eq!(*counter.0.lock().expect("one thread"), (3, 3, 1));
-    assert_eq!(store.dimensions(0), Some((40, 20)));
-    assert_eq!(store.dimensions(1), Some((6, 9)));
-    assert_eq!(store.dimensions(2), Some((8, 2)), "a strip keeps its middle");
+    assert_eq!(store.dimensions(0), Some((20, 20)));
+    assert_eq!(store.dimensions(1), Some((6, 6)));
+    assert_eq!(store.dimensions(2), Some((2, 2)), "a strip keeps its middle");
     assert_eq!(
         store.photo(1).expect("cached"),
-        decode(&photos[0].1).expect("a good photo")
+        decode(&photos[0].1).expect("a good photo").square(6).into_owned()
     );
     assert_eq!(
         store.content_hash(1),

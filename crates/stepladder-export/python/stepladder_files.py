@@ -54,11 +54,11 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def prepare(image, size: int) -> np.ndarray:
+def prepare(image, size: int, resize: str = "") -> np.ndarray:
     """A photo, opened with Pillow, as the network's input: [size, size, 3], RGB from 0 to 1.
 
-    Upright by EXIF, central square, bilinearly to `size`, antialiased where it shrinks. Pillow rounds some pixels to the
-    neighboring byte of what Stepladder has.
+    Upright by EXIF, central square, bilinearly to `size`, antialiased where it shrinks; with Lanczos' filter for an older model, of which
+    `resize`, from `preprocessing` in `model.json`, says so. Pillow rounds some pixels to the neighboring byte of what Stepladder has.
     """
     from PIL import Image, ImageOps
 
@@ -66,7 +66,9 @@ def prepare(image, size: int) -> np.ndarray:
     short = min(image.size)
     left, top = [(side - short) // 2 for side in image.size]
     square = (left, top, left + short, top + short)
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, square), np.float32) / 255
+    shrinks_by_lanczos = "Lanczos" in resize and short > size
+    filter = Image.Resampling.LANCZOS if shrinks_by_lanczos else Image.Resampling.BILINEAR
+    return np.asarray(image.resize((size, size), filter, square), np.float32) / 255
 
 
 def entries(rung: dict) -> list[dict]:

@@ -72,11 +72,11 @@ impl Device {
 }
 
 impl Device {
-    /// The precision that is used unless another is asked for: bf16 on CPUs that multiply it directly, where it is faster
-    /// and trains as well; f32 elsewhere.
+    /// The precision that is used unless another is asked for: bf16 on CPUs that compute faster in it, where it trains as well;
+    /// f32 elsewhere.
     pub fn default_precision(self) -> Precision {
         match self {
-            Device::Cpu if crate::ops::instruction_set().has_bf16_dot() => Precision::Bf16,
+            Device::Cpu if crate::ops::instruction_set().is_faster_in_bf16() => Precision::Bf16,
             _ => Precision::F32,
         }
     }

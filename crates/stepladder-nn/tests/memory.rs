@@ -29,7 +29,7 @@ fn planned_and_held(name: &str, precision: Precision, at_once: usize) -> (f64, f
     let mut trainer = Trainer::new(model, rung.optimizer.clone(), 0.0, 0).at_most_at_once(at_once);
     let labels: Vec<u32> = (0..BATCH as u32).map(|i| i % CLASSES as u32).collect();
     let noise = |i: usize| (i * 37 % 101) as f32 / 101.0;
-    let images = |photos: usize| (0..photos * SIZE * SIZE * 3).map(noise).collect();
+    let images = |photos: usize| (0..photos * SIZE * SIZE * 3).map(noise).collect::<Vec<f32>>();
     for _ in 0..2 {
         trainer.step(images(BATCH), &labels, 1e-4);
     }

@@ -92,7 +92,7 @@ fn the_metadata_says_all_that_a_user_needs() {
         (entries["size"].as_str(), entries["rung"].as_str()),
         ("8", "tiny")
     );
-    assert!(entries["resize"].contains("bilinear") && entries["crop"] == "center");
+    assert!(entries["resize"].contains("Lanczos") && entries["crop"] == "center");
     assert!(entries["training"].contains("small_flowers5"));
     assert_eq!(entries["model_license"], "CC BY 4.0");
     assert!(!entries.contains_key("model_author") && !entries.contains_key("quantization"));

@@ -19,7 +19,7 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow:
             Some(_) => other_photos(&arguments)?,
             None => own_photos(&arguments.run, arguments.part.unwrap_or(PartName::Test))?,
         };
-        let cache = cache(&arguments.cache, threads)?;
+        let cache = cache(&arguments.cache, threads)?.with_scaling(classifier.scaling());
         let store = PhotoStore::open_or_build(
             &photos.dataset,
             classifier.size(),

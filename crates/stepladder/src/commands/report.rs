@@ -138,7 +138,7 @@ impl Opened {
         let file = File::open(&table).with_context(|| format!("{} cannot be read", table.display()))?;
         let split = Split::read_tsv(&dataset, &table.display().to_string(), file)?;
         let classifier = Classifier::load(&model_file(run.directory.path())?, Device::Cpu)?;
-        let cache = cache(&arguments.cache, threads)?;
+        let cache = cache(&arguments.cache, threads)?.with_scaling(classifier.scaling());
         let bar = ProgressBar::new(output);
         let store = PhotoStore::open_or_build(&dataset, classifier.size(), &cache, &bar)?;
         let inspection = Inspection::new(&dataset, threads, &bar)?;

@@ -61,7 +61,8 @@ impl Pass<'_> {
     fn search(&self, run: &Path, features: &[f32], count: usize) -> anyhow::Result<Vec<Similar>> {
         let photos = own_photos(run, PartName::Train)?;
         let dataset = &photos.dataset;
-        let store = PhotoStore::open_or_build(dataset, self.predictor.size(), self.cache, self.progress)?;
+        let cache = self.cache.clone().with_scaling(self.predictor.scaling());
+        let store = PhotoStore::open_or_build(dataset, self.predictor.size(), &cache, self.progress)?;
         let readable: Vec<u32> = photos
             .asked
             .into_iter()

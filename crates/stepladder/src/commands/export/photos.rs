@@ -105,7 +105,7 @@ fn store(
     threads: usize,
     output: &Output,
 ) -> Result<PhotoStore, anyhow::Error> {
-    let cache = cache(&arguments.cache, threads)?;
+    let cache = cache(&arguments.cache, threads)?.with_scaling(classifier.scaling());
     let progress = ProgressBar::new(output);
     Ok(PhotoStore::open_or_build(
         dataset,
