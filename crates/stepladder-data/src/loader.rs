@@ -126,8 +126,8 @@ impl Loader {
                 DataError::Setting(format!("cannot start {} loader threads: {e}", config.threads))
             })?;
         let (labels, photos) = (labels.to_vec(), photos.to_vec());
-        // Those made ahead, and one each in the making and in use.
-        let memory = ImagesPool::new(config.ahead() + 2);
+        // A batch comes back as often as one is made. More would hold memory from the end of an epoch to the next.
+        let memory = ImagesPool::new(2);
         Ok(Self {
             shared: Arc::new(Shared {
                 store: store.clone(),

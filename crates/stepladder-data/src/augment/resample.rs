@@ -108,11 +108,7 @@ fn resample_row(source: &[Pixel], size: usize, map: &Affine, edge: Edge, y: usiz
     {
         return blend_row(source, size, map, y, 0, row, |place| {
             let place = if place < 0.0 { -1.0 - place } else { place };
-            nearest(if place < last {
-                place
-            } else {
-                place.min(2.0 * len - 1.0 - place)
-            })
+            nearest(place.min(2.0 * len - 1.0 - place))
         });
     }
     let inside = span_inside(map, y, size);

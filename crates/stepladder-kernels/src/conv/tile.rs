@@ -347,10 +347,8 @@ impl<S: Simd, E: Element> WithActivation for ActivateOn<'_, S, E> {
     fn run<A: Function>(self, activation: A) {
         let ActivateOn { tile, s } = self;
         let places = &tile.places.output[..tile.places.count];
-        for (values, place) in places.iter().enumerate().map(|(p, place)| {
-            let first = p * tile.vectors * S::LANES;
-            (tile.values.wrapping_add(first), place)
-        }) {
+        for (p, place) in places.iter().enumerate() {
+            let values = tile.values.wrapping_add(p * tile.vectors * S::LANES);
             for first in (0..tile.filters).step_by(S::LANES) {
                 let n = (tile.filters - first).min(S::LANES);
                 // Safety: each pixel has whole vectors of values, and its place in the output `filters` of them.
