@@ -74,20 +74,20 @@ impl Predictor {
             images.extend(mirrored);
         }
         let asked = images.len() / self.image_len();
-        let probabilities = self.model.predict(images, asked);
+        let logarithms = self.model.log_probabilities(images, asked);
         let classes = self.classes.len();
-        let (photos, mirrored) = probabilities.split_at(photos * classes);
+        let (photos, mirrored) = logarithms.split_at(photos * classes);
         let rows = photos.chunks_exact(classes).enumerate();
+        let temperature = self.temperature.unwrap_or(Temperature::ONE);
         rows.map(|(photo, row)| {
-            let mut row = row.to_vec();
+            let mut row: Vec<f64> = row.iter().map(|&logarithm| f64::from(logarithm)).collect();
             if self.flips {
                 let other = &mirrored[photo * classes..][..classes];
-                for (probability, other) in row.iter_mut().zip(other) {
-                    *probability = (*probability + other) / 2.0;
+                for (logarithm, other) in row.iter_mut().zip(other) {
+                    *logarithm = logarithm_of_mean(*logarithm, f64::from(*other));
                 }
             }
-            self.temperature
-                .map_or_else(|| row.clone(), |temperature| temperature.apply(&row))
+            temperature.apply_to_logits(&row)
         })
         .collect()
     }
@@ -134,6 +134,12 @@ pub fn ranked(probabilities: &[f32]) -> Vec<usize> {
     let mut classes: Vec<usize> = (0..probabilities.len()).collect();
     classes.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
     classes
+}
+
+/// The logarithm of the mean of two numbers whose logarithms are given.
+fn logarithm_of_mean(a: f64, b: f64) -> f64 {
+    let (greater, less) = (a.max(b), a.min(b));
+    greater + libm::log((1.0 + libm::exp(less - greater)) / 2.0)
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ const LIMIT: f64 = 16.0;
 const HALVINGS: usize = 44;
 
 impl Temperature {
+    /// Leaves probabilities as they are.
+    pub(crate) const ONE: Temperature = Temperature(1.0);
+
     /// A temperature that was fitted elsewhere; `None` unless it is a finite number above zero.
     pub fn new(temperature: f64) -> Option<Temperature> {
         (temperature.is_finite() && temperature > 0.0).then_some(Temperature(temperature))
@@ -70,7 +73,13 @@ impl Temperature {
     /// The probabilities of one photo at this temperature.
     pub fn apply(self, probabilities: &[f32]) -> Vec<f32> {
         let logits: Vec<f64> = probabilities.iter().map(|&p| logarithm(p)).collect();
-        let weights = powers(&logits, 1.0 / self.0);
+        self.apply_to_logits(&logits)
+    }
+
+    /// The same of logits, or logarithms of probabilities: of a network so sure that the others' probabilities are zero in an `f32`, a
+    /// temperature brings them back.
+    pub fn apply_to_logits(self, logits: &[f64]) -> Vec<f32> {
+        let weights = powers(logits, 1.0 / self.0);
         let sum: f64 = weights.iter().sum();
         weights.iter().map(|weight| (weight / sum) as f32).collect()
     }

@@ -85,7 +85,7 @@ impl Verifier<'_> {
     /// Where the runtime cannot run the file, and where the classifier's own answers are no numbers. That the answers differ
     /// is none here: see [`Verification::agree`].
     pub fn ask(&mut self, photos: &[RgbPhoto]) -> Result<Answers, ExportError> {
-        let ours = calibrated(&self.classifier, photos);
+        let ours = self.classifier.predict_calibrated(photos);
         if ours.iter().flatten().any(|probability| !probability.is_finite()) {
             return Err(ExportError::NotNumbers);
         }
@@ -98,15 +98,6 @@ impl Verifier<'_> {
     /// Over all photos so far.
     pub fn verification(&self) -> Verification {
         self.verification
-    }
-}
-
-/// The probabilities that users see.
-fn calibrated(classifier: &Classifier, photos: &[RgbPhoto]) -> Vec<Vec<f32>> {
-    let rows = classifier.predict(photos);
-    match classifier.temperature() {
-        Some(temperature) => rows.iter().map(|row| temperature.apply(row)).collect(),
-        None => rows,
     }
 }
 

@@ -147,15 +147,31 @@ impl Model {
     /// If `images` is not that long.
     pub fn predict(&self, images: impl AsRef<[f32]> + Send + 'static, photos: usize) -> Vec<f32> {
         self.in_portions(images, photos, |images| {
-            let pass = forward(
-                &self.network,
-                &self.inference,
-                self.values(),
-                images,
-                Mode::Inference,
-            );
-            to_host(activation::softmax(pass.logits, 1))
+            to_host(activation::softmax(self.logits(images), 1))
         })
+    }
+
+    /// The natural logarithms of what [`Model::predict`] gives, also where a probability is too small for an `f32`.
+    ///
+    /// # Panics
+    ///
+    /// If `images` is not that long.
+    pub fn log_probabilities(&self, images: impl AsRef<[f32]> + Send + 'static, photos: usize) -> Vec<f32> {
+        self.in_portions(images, photos, |images| {
+            to_host(activation::log_softmax(self.logits(images), 1))
+        })
+    }
+
+    /// Scores before the softmax, `[photos, classes]`.
+    fn logits(&self, images: Tensor<4>) -> Tensor<2> {
+        let pass = forward(
+            &self.network,
+            &self.inference,
+            self.values(),
+            images,
+            Mode::Inference,
+        );
+        pass.logits
     }
 
     /// What the last layer makes its scores of, for `photos` images: `[photos, features]`, row-major. Photos that look alike to
