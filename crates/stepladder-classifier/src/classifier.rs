@@ -251,24 +251,6 @@ impl Classifier {
             .collect()
     }
 
-    /// [`Classifier::predict`], calibrated: the probabilities that users see.
-    pub fn predict_calibrated(&self, photos: &[RgbPhoto]) -> Vec<Vec<f32>> {
-        let Some(temperature) = self.temperature else {
-            return self.predict(photos);
-        };
-        let prepared = photos
-            .iter()
-            .flat_map(|photo| prepare(photo, self.size(), self.scaling));
-        let images: Vec<f32> = prepared.collect();
-        let logarithms = self.model.log_probabilities(images, photos.len());
-        let rows = logarithms.chunks_exact(self.classes.len());
-        rows.map(|row| {
-            let row: Vec<f64> = row.iter().map(|&logarithm| f64::from(logarithm)).collect();
-            temperature.apply_to_logits(&row)
-        })
-        .collect()
-    }
-
     /// Probabilities for the stored photos of these indices, `batch_size` at a time, beside their labels.
     ///
     /// `labels` holds the class of every photo of the store.

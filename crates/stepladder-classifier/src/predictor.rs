@@ -164,6 +164,13 @@ mod tests {
     }
 
     #[test]
+    fn logarithms_have_the_mean_of_their_numbers() {
+        assert!((logarithm_of_mean(0.2_f64.ln(), 0.6_f64.ln()) - 0.4_f64.ln()).abs() < 1e-12);
+        // Half of the greater one, where the other is nothing beside it.
+        assert!((logarithm_of_mean(-1000.0, -1.0) - (-1.0 - std::f64::consts::LN_2)).abs() < 1e-12);
+    }
+
+    #[test]
     fn an_answer_is_the_models_own_at_the_temperature() {
         let classifier = classifier();
         let raw = classifier.model().predict(ramps(), 2);

@@ -121,6 +121,17 @@ mod tests {
     }
 
     #[test]
+    fn what_underflows_as_a_probability_comes_back_from_its_logit() {
+        let temperature = Temperature(16.0);
+        let calibrated = temperature.apply_to_logits(&[0.0, -160.0, -320.0]);
+        // e^-10 and e^-20, which are zero in an f32 before.
+        assert!((f64::from(calibrated[1] / calibrated[0]).ln() + 10.0).abs() < 1e-5);
+        assert!((f64::from(calibrated[2] / calibrated[0]).ln() + 20.0).abs() < 1e-5);
+        let of_probabilities = temperature.apply(&[1.0, (-160.0_f32).exp(), (-320.0_f32).exp()]);
+        assert_eq!(of_probabilities[1], of_probabilities[2]);
+    }
+
+    #[test]
     fn nine_of_ten_said_and_seven_of_ten_right() {
         let rows: Vec<(u32, [f32; 2])> = (0..10).map(|i| (u32::from(i >= 7), [0.9, 0.1])).collect();
         let temperature = Temperature::fit(&predictions(&rows)).unwrap();

@@ -175,10 +175,11 @@ pub(crate) fn to_unit(value: u8) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn ramp(width: u32, height: u32) -> RgbPhoto {
+    /// A photo whose red is the column, and green the row.
+    pub(crate) fn ramp(width: u32, height: u32) -> RgbPhoto {
         let pixels = (0..height)
             .flat_map(|y| (0..width).flat_map(move |x| [x as u8, y as u8, 7]))
             .collect();

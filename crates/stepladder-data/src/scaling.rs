@@ -42,13 +42,7 @@ pub fn prepare(photo: &RgbPhoto, size: usize, scaling: Scaling) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ramp(width: u32, height: u32) -> RgbPhoto {
-        let pixels = (0..height)
-            .flat_map(|y| (0..width).flat_map(move |x| [x as u8, y as u8, 7]))
-            .collect();
-        RgbPhoto::new(width, height, pixels).expect("sizes agree")
-    }
+    use crate::photo::tests::ramp;
 
     #[test]
     fn a_square_of_what_the_cache_keeps_is_that_of_the_photo() {

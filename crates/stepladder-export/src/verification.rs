@@ -2,7 +2,7 @@
 
 use crate::error::ExportError;
 use crate::runtime::Runtime;
-use stepladder_classifier::Classifier;
+use stepladder_classifier::{Classifier, Predictor};
 use stepladder_data::RgbPhoto;
 use stepladder_nn::{Precision, argmax};
 
@@ -63,7 +63,7 @@ impl Verification {
 
 /// Asks a classifier and its export about the same photos.
 pub struct Verifier<'a> {
-    classifier: Classifier,
+    predictor: Predictor,
     runtime: &'a Runtime,
     verification: Verification,
 }
@@ -72,7 +72,7 @@ impl Verifier<'_> {
     /// Nothing asked yet. The classifier computes in f32, as the export does, whatever its own precision.
     pub fn new<'a>(classifier: &Classifier, runtime: &'a Runtime) -> Verifier<'a> {
         Verifier {
-            classifier: classifier.with_precision(Precision::F32),
+            predictor: classifier.with_precision(Precision::F32).predictor(),
             runtime,
             verification: Verification::default(),
         }
@@ -85,7 +85,8 @@ impl Verifier<'_> {
     /// Where the runtime cannot run the file, and where the classifier's own answers are no numbers. That the answers differ
     /// is none here: see [`Verification::agree`].
     pub fn ask(&mut self, photos: &[RgbPhoto]) -> Result<Answers, ExportError> {
-        let ours = self.classifier.predict_calibrated(photos);
+        let prepared = photos.iter().flat_map(|photo| self.predictor.prepare(photo));
+        let ours = self.predictor.predict(prepared.collect());
         if ours.iter().flatten().any(|probability| !probability.is_finite()) {
             return Err(ExportError::NotNumbers);
         }
