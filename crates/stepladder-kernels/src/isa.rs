@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 use crate::simd::{Kernel, Simd as _, portable::Portable};
 
 #[cfg(target_arch = "aarch64")]
-use crate::simd::aarch64::Neon;
+use crate::simd::aarch64::{Neon, NeonBf16};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::x86_64::{Avx2, Avx512, Avx512Bf16, amx::Amx};
 
@@ -26,6 +26,8 @@ pub enum Isa {
     Avx512,
     /// AVX2 with FMA (`avx2`).
     Avx2,
+    /// 64-bit Arm's 128-bit vectors with bf16 dot products (`neon-bf16`).
+    NeonBf16,
     /// 64-bit Arm's 128-bit vectors (`neon`).
     Neon,
     /// Plain Rust, on any CPU (`portable`).
@@ -34,15 +36,16 @@ pub enum Isa {
 
 /// The name given for an instruction set is none that we know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown instruction set \"{0}\": use one of amx-bf16, avx512-bf16, avx512, avx2, neon, portable")]
+#[error("unknown instruction set \"{0}\": use one of amx-bf16, avx512-bf16, avx512, avx2, neon-bf16, neon, portable")]
 pub struct UnknownIsa(String);
 
 impl Isa {
-    const ALL: [Isa; 6] = [
+    const ALL: [Isa; 7] = [
         Isa::AmxBf16,
         Isa::Avx512Bf16,
         Isa::Avx512,
         Isa::Avx2,
+        Isa::NeonBf16,
         Isa::Neon,
         Isa::Portable,
     ];
@@ -94,6 +97,8 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => Avx2::new().is_some(),
             #[cfg(target_arch = "aarch64")]
+            Isa::NeonBf16 => NeonBf16::new().is_some(),
+            #[cfg(target_arch = "aarch64")]
             Isa::Neon => Neon::new().is_some(),
             Isa::Portable => true,
             #[allow(
@@ -106,11 +111,12 @@ impl Isa {
 
     /// Whether it multiplies bf16 pairs directly.
     pub fn has_bf16_dot(self) -> bool {
-        matches!(self, Isa::AmxBf16 | Isa::Avx512Bf16)
+        matches!(self, Isa::AmxBf16 | Isa::Avx512Bf16 | Isa::NeonBf16)
     }
 
     /// Whether networks compute faster in bf16 with it, on this CPU, than in f32. Without AMX, Intel's do not: a core of a Xeon of 2023
-    /// makes 135 GFLOP/s of dot products of bf16, and 158 of f32 (the example `conv_speed`, in `docs/concepts/speed.md`).
+    /// makes 135 GFLOP/s of dot products of bf16, and 158 of f32 (the example `conv_speed`, in `docs/concepts/speed.md`). Nor do Arm's, until
+    /// it is measured on one.
     pub fn is_faster_in_bf16(self) -> bool {
         match self {
             Isa::AmxBf16 => true,
@@ -127,6 +133,7 @@ impl Isa {
             Isa::Avx512Bf16 => "avx512-bf16",
             Isa::Avx512 => "avx512",
             Isa::Avx2 => "avx2",
+            Isa::NeonBf16 => "neon-bf16",
             Isa::Neon => "neon",
             Isa::Portable => "portable",
         }
@@ -158,6 +165,12 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => {
                 if let Some(simd) = Avx2::new() {
+                    return simd.enter(kernel);
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonBf16 => {
+                if let Some(simd) = NeonBf16::new() {
                     return simd.enter(kernel);
                 }
             }

@@ -23,6 +23,9 @@ pub(crate) trait Kernel {
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 
+/// Lanes of the widest vectors.
+const MOST_LANES: usize = 16;
+
 /// The vectors of one instruction set.
 pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// A vector of [`Simd::LANES`] f32.
@@ -92,6 +95,25 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     ///
     /// `to` is valid for writes of `LANES` values.
     unsafe fn store_bf16(self, to: *mut bf16, x: Self::F);
+
+    /// Writes `LANES` words: `a` and `b`, rounded to bf16, in the low and the high halves. Numbers too small for a normal bf16 may become 0,
+    /// as which bf16 dot products take them.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of `LANES` words.
+    unsafe fn store_pairs(self, to: *mut u32, a: Self::F, b: Self::F) {
+        let mut halves = [[bf16::ZERO; MOST_LANES]; 2];
+        for (half, x) in halves.iter_mut().zip([a, b]) {
+            // Safety: no vector has more lanes.
+            unsafe { self.store_bf16(half.as_mut_ptr(), x) };
+        }
+        for lane in 0..Self::LANES {
+            let [a, b] = halves.map(|half| u32::from(half[lane].to_bits()));
+            // Safety: the caller promises `LANES` words.
+            unsafe { to.add(lane).write(a | b << 16) };
+        }
+    }
 
     /// Asks for the cache line of `at`, to write to it soon. Never faults, whatever `at` is.
     fn prefetch_write<T>(self, _at: *const T) {}

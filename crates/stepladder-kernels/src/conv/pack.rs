@@ -41,6 +41,9 @@ const BLOCKS: usize = 8;
 /// cache.
 const STEPS: usize = 32;
 
+/// The same where rows are channels: few, since rows that lie a power of two apart share few places of that cache.
+const STEPS_ACROSS: usize = 4;
+
 /// Words (u32 or f32) that one vector of filters takes per tap.
 pub(super) fn steps<S: Simd, E: Element>(channels: usize) -> usize {
     match (E::BF16, S::BF16_DOT) {
@@ -131,7 +134,14 @@ impl<E: Element> Kernel for PackBlocks<'_, E> {
         let whole = S::TILE_VECTORS * S::LANES;
         let together = if E::BF16 && S::BF16_DOT { 2 } else { 1 };
         let (words, length) = (plan.taps.len() * steps, to.len());
-        let [blocks, stretches] = [length.div_ceil(words * whole), steps.div_ceil(STEPS)];
+        let blocks = length.div_ceil(words * whole);
+        // What is asked for ahead is what comes next in the rows.
+        let [stretch_steps, ahead] = if plan.transposed {
+            [STEPS, 1]
+        } else {
+            [STEPS_ACROSS, blocks]
+        };
+        let stretches = steps.div_ceil(stretch_steps);
         for (tap, place) in plan.taps.iter().enumerate() {
             let matrix = &weights[place * plan.tap_stride..][..plan.reduced * plan.filters];
             let piece = |i: usize| {
@@ -141,7 +151,7 @@ impl<E: Element> Kernel for PackBlocks<'_, E> {
                 } else {
                     [i % blocks, i / blocks]
                 };
-                let (start, step) = (block * words * whole, stretch * STEPS);
+                let (start, step) = (block * words * whole, stretch * stretch_steps);
                 let lanes = whole.min((length - start) / words);
                 let first = first + block * whole;
                 let piece = Piece {
@@ -151,21 +161,21 @@ impl<E: Element> Kernel for PackBlocks<'_, E> {
                     filters: lanes.min(plan.filters - first),
                     lanes,
                     channel: step * together,
-                    steps: STEPS.min(steps - step),
+                    steps: stretch_steps.min(steps - step),
                     together,
                 };
                 (piece, start + (tap * steps + step) * lanes)
             };
             for i in 0..blocks * stretches {
-                if i + 1 < blocks * stretches {
-                    piece(i + 1).0.prefetch(s);
+                if i + ahead < blocks * stretches {
+                    piece(i + ahead).0.prefetch(s);
                 }
                 let (piece, start) = piece(i);
                 let to = &mut to[start..start + piece.steps * piece.lanes];
                 if plan.transposed {
                     piece.transposed::<S, E>(s, to);
                 } else {
-                    piece.straight::<E>(to);
+                    piece.straight::<S, E>(s, to);
                 }
             }
         }
@@ -277,31 +287,33 @@ impl Piece<'_> {
 
     /// From a matrix whose rows are channels.
     #[inline(always)]
-    fn straight<E: Element>(&self, to: &mut [u32]) {
-        let row = |r: usize| {
-            (r < self.plan.reduced)
-                .then(|| &self.matrix[r * self.plan.filters + self.first..][..self.filters])
+    fn straight<S: Simd, E: Element>(&self, s: S, to: &mut [u32]) {
+        let row = |channel: usize| {
+            (channel < self.plan.reduced)
+                .then(|| &self.matrix[channel * self.plan.filters + self.first..][..self.filters])
         };
         for (step, to) in to.chunks_exact_mut(self.lanes).enumerate() {
             let channel = self.channel + step * self.together;
-            let (to, padding) = to.split_at_mut(self.filters);
-            padding.fill(0);
-            let next = if self.together == 2 {
-                row(channel + 1)
-            } else {
-                None
-            };
-            match (row(channel), next) {
-                (Some(a), Some(b)) => to
-                    .iter_mut()
-                    .zip(a)
-                    .zip(b)
-                    .for_each(|((to, a), b)| *to = pair(*a, *b)),
-                (Some(a), None) if self.together == 2 => {
-                    to.iter_mut().zip(a).for_each(|(to, a)| *to = pair(*a, 0.0))
+            if self.together == 2 {
+                let rows = [row(channel), row(channel + 1)];
+                for (at, to) in to.chunks_exact_mut(S::LANES).enumerate() {
+                    let first = at * S::LANES;
+                    let n = self.filters.saturating_sub(first).min(S::LANES);
+                    let [a, b] = rows.map(|row| match row {
+                        // Safety: the row has `filters` values, `n` of them from `first` on.
+                        Some(row) if n > 0 => unsafe { s.load_first(row.as_ptr().add(first), n) },
+                        _ => s.splat(0.0),
+                    });
+                    // Safety: the slice has `LANES` words.
+                    unsafe { s.store_pairs(to.as_mut_ptr(), a, b) };
                 }
-                (Some(a), None) => to.iter_mut().zip(a).for_each(|(to, a)| *to = single::<E>(*a)),
-                (None, _) => to.fill(0),
+            } else {
+                let (to, padding) = to.split_at_mut(self.filters);
+                padding.fill(0);
+                match row(channel) {
+                    Some(row) => to.iter_mut().zip(row).for_each(|(to, x)| *to = single::<E>(*x)),
+                    None => to.fill(0),
+                }
             }
         }
     }

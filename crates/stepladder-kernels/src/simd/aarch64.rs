@@ -2,4 +2,4 @@
 
 mod neon;
 
-pub(crate) use neon::Neon;
+pub(crate) use neon::{Neon, NeonBf16};

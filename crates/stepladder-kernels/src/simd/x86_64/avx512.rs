@@ -334,16 +334,50 @@ impl Simd for Avx512Bf16 {
     }
 
     #[inline(always)]
-    unsafe fn transpose_pairs(self, rows: &[*const f32; 16], to: *mut u32, stride: usize) -> bool {
-        // Safety: the caller promises 32 values in each row, and 16 rows of 16 words.
-        let pairs = |row: *const f32| unsafe {
-            let half = |from: *const f32| _mm512_cvtepi32_epi16(rounded(_mm512_loadu_ps(from)));
-            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(half(row)), half(row.add(16)))
-        };
-        for (step, row) in avx512!(transposed(rows.map(pairs))).into_iter().enumerate() {
-            // Safety: as above.
-            unsafe { _mm512_storeu_si512(to.add(step * stride).cast(), row) };
+    unsafe fn store_pairs(self, to: *mut u32, a: __m512, b: __m512) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+        unsafe fn compiled(to: *mut u32, a: __m512, b: __m512) {
+            // The lanes of `a` are in the lower half, those of `b` in the upper one.
+            const TAKE_TURNS: [u16; 32] = {
+                let mut places = [0; 32];
+                let mut i = 0;
+                while i < 32 {
+                    places[i] = (i as u16 / 2) + 16 * (i as u16 % 2);
+                    i += 1;
+                }
+                places
+            };
+            // Safety: the constant is a whole vector, and the caller promises 16 words.
+            unsafe {
+                let places = _mm512_loadu_si512(TAKE_TURNS.as_ptr().cast());
+                let halves: __m512i = transmute(_mm512_cvtne2ps_pbh(b, a));
+                _mm512_storeu_si512(to.cast(), _mm512_permutexvar_epi16(places, halves));
+            }
         }
+        // Safety: `self` exists only where `new` saw these instructions; the rest is the caller's promise.
+        unsafe { compiled(to, a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose_pairs(self, rows: &[*const f32; 16], to: *mut u32, stride: usize) -> bool {
+        // A function of its own: `array::map` would be one without these instructions, and call each of them.
+        #[target_feature(enable = "avx512f,avx512bf16")]
+        unsafe fn compiled(rows: &[*const f32; 16], to: *mut u32, stride: usize) {
+            let mut pairs = [_mm512_setzero_si512(); 16];
+            for (pairs, row) in pairs.iter_mut().zip(rows) {
+                // Safety: the caller promises 32 values in each row; __m512bh and __m512i are the same 64 bytes.
+                *pairs = unsafe {
+                    let [low, high] = [_mm512_loadu_ps(*row), _mm512_loadu_ps(row.add(16))];
+                    transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low))
+                };
+            }
+            for (step, row) in transposed(pairs).into_iter().enumerate() {
+                // Safety: the caller promises 16 rows of 16 words.
+                unsafe { _mm512_storeu_si512(to.add(step * stride).cast(), row) };
+            }
+        }
+        // Safety: `self` exists only where `new` saw these instructions; the rest is the caller's promise.
+        unsafe { compiled(rows, to, stride) }
         true
     }
 
