@@ -36,7 +36,9 @@ pub enum Isa {
 
 /// The name given for an instruction set is none that we know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown instruction set \"{0}\": use one of amx-bf16, avx512-bf16, avx512, avx2, neon-bf16, neon, portable")]
+#[error(
+    "unknown instruction set \"{0}\": use one of amx-bf16, avx512-bf16, avx512, avx2, neon-bf16, neon, portable"
+)]
 pub struct UnknownIsa(String);
 
 impl Isa {

@@ -124,6 +124,8 @@ impl Reduction {
         if isa.amx().is_some() && matrix::suits::<E>(self) {
             return matrix::buffers::<S>(self, threads);
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = isa;
         let layout = Layout::new::<S, E>(self);
         let division = Division::new::<S>(self, |filters| layout.units(self, filters));
         let items = division.ranges * division.groups();

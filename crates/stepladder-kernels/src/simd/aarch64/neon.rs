@@ -182,7 +182,10 @@ macro_rules! common {
 
         #[inline(always)]
         fn high(self, a: uint32x4_t) -> float32x4_t {
-            neon!(vreinterpretq_f32_u32(vandq_u32(a, vdupq_n_u32(0xffff_0000))))
+            neon!(vreinterpretq_f32_u32(vandq_u32(
+                a,
+                vdupq_n_u32(0xffff_0000)
+            )))
         }
     };
 }
