@@ -344,6 +344,7 @@ pub(crate) fn round_to_bf16(bits: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isa::Isa;
 
     #[test]
     fn rounding_to_bf16_agrees_with_half() {
@@ -351,6 +352,74 @@ mod tests {
             let x = f32::from_bits(bits);
             let (ours, halfs) = (<bf16 as Element>::from_f32(x), bf16::from_f32(x));
             assert!(ours == halfs || x.is_nan() && ours.is_nan(), "{bits:x}");
+        }
+    }
+
+    /// Values whose roundings go up, down and to even, with both signs.
+    fn values<const N: usize>(first: usize) -> [f32; N] {
+        std::array::from_fn(|i| {
+            let bits = 0x3f80_0000 + 0x2_4000 * (first + i) as u32 + 0x8000 * (i as u32 % 3);
+            f32::from_bits(bits | (i as u32 % 2) << 31)
+        })
+    }
+
+    fn pair(a: f32, b: f32) -> u32 {
+        u32::from(bf16::from_f32(a).to_bits()) | u32::from(bf16::from_f32(b).to_bits()) << 16
+    }
+
+    #[test]
+    fn pairs_are_rounded_and_side_by_side() {
+        struct Pairs;
+        impl Kernel for Pairs {
+            type Output = (usize, [u32; MOST_LANES]);
+
+            #[inline(always)]
+            fn run<S: Simd>(self, s: S) -> Self::Output {
+                let (a, b) = (values::<MOST_LANES>(0), values::<MOST_LANES>(100));
+                let mut words = [0; MOST_LANES];
+                // Safety: no vector has more lanes.
+                unsafe { s.store_pairs(words.as_mut_ptr(), s.load(a.as_ptr()), s.load(b.as_ptr())) };
+                (S::LANES, words)
+            }
+        }
+        let (a, b) = (values::<MOST_LANES>(0), values::<MOST_LANES>(100));
+        for isa in Isa::available() {
+            let (lanes, words) = isa.run(Pairs);
+            for lane in 0..lanes {
+                assert_eq!(words[lane], pair(a[lane], b[lane]), "lane {lane} on {isa}");
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_of_rows_become_columns() {
+        const STRIDE: usize = 24;
+        struct Turn<'a>(&'a [[f32; 32]; 16]);
+        impl Kernel for Turn<'_> {
+            type Output = Option<Vec<u32>>;
+
+            #[inline(always)]
+            fn run<S: Simd>(self, s: S) -> Self::Output {
+                let mut words = vec![7; 16 * STRIDE];
+                let rows = std::array::from_fn(|i| self.0[i].as_ptr());
+                // Safety: rows have 32 values, and the words are 16 rows.
+                unsafe { s.transpose_pairs(&rows, words.as_mut_ptr(), STRIDE) }.then_some(words)
+            }
+        }
+        let rows: [[f32; 32]; 16] = std::array::from_fn(|i| values(32 * i));
+        for isa in Isa::available() {
+            let Some(words) = isa.run(Turn(&rows)) else {
+                assert!(!matches!(isa, Isa::AmxBf16 | Isa::Avx512Bf16), "{isa} turns over");
+                continue;
+            };
+            for (j, words) in words.chunks_exact(STRIDE).enumerate() {
+                let columns: Vec<u32> = rows.iter().map(|row| pair(row[2 * j], row[2 * j + 1])).collect();
+                assert_eq!(words[..16], columns, "row {j} on {isa}");
+                assert!(
+                    words[16..].iter().all(|word| *word == 7),
+                    "beyond row {j} on {isa}"
+                );
+            }
         }
     }
 }

@@ -273,14 +273,19 @@ impl Simd for NeonBf16 {
     }
 }
 
-/// The nearest bf16 of each lane, ties to even. The standard library has no stable form of the instruction.
+/// The nearest bf16 of each lane, ties to even. The standard library has no stable form of this instruction, nor of the next.
 #[inline]
 #[target_feature(enable = "neon,bf16")]
 fn narrowed(x: float32x4_t) -> uint16x4_t {
     let halves: uint16x4_t;
     // Safety: registers alone are read and written.
     unsafe {
-        asm!("bfcvtn {to:v}.4h, {from:v}.4s", to = lateout(vreg) halves, from = in(vreg) x, options(pure, nomem, nostack, preserves_flags));
+        asm!(
+            "bfcvtn {to:v}.4h, {from:v}.4s",
+            to = lateout(vreg) halves,
+            from = in(vreg) x,
+            options(pure, nomem, nostack),
+        );
     }
     halves
 }
@@ -291,7 +296,13 @@ fn narrowed(x: float32x4_t) -> uint16x4_t {
 fn dot_of_pairs(mut acc: float32x4_t, a: uint32x4_t, b: uint32x4_t) -> float32x4_t {
     // Safety: as above.
     unsafe {
-        asm!("bfdot {acc:v}.4s, {a:v}.8h, {b:v}.8h", acc = inout(vreg) acc, a = in(vreg) a, b = in(vreg) b, options(pure, nomem, nostack, preserves_flags));
+        asm!(
+            "bfdot {acc:v}.4s, {a:v}.8h, {b:v}.8h",
+            acc = inout(vreg) acc,
+            a = in(vreg) a,
+            b = in(vreg) b,
+            options(pure, nomem, nostack),
+        );
     }
     acc
 }
