@@ -117,8 +117,8 @@ impl Isa {
     }
 
     /// Whether networks compute faster in bf16 with it, on this CPU, than in f32. Without AMX, Intel's do not: a core of a Xeon of 2023
-    /// makes 135 GFLOP/s of dot products of bf16, and 158 of f32 (the example `conv_speed`, in `docs/concepts/speed.md`). Nor do Arm's, until
-    /// it is measured on one.
+    /// makes 135 GFLOP/s of dot products of bf16, and 158 of f32 (the example `conv_speed`, in `docs/concepts/speed.md`). Arm's count as
+    /// slower, because nobody has measured one.
     pub fn is_faster_in_bf16(self) -> bool {
         match self {
             Isa::AmxBf16 => true,

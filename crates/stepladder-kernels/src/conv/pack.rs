@@ -37,11 +37,11 @@ impl Plan {
 /// Blocks that are packed together, so that long stretches of a row of weights are read at a time.
 const BLOCKS: usize = 8;
 
-/// Steps that are packed together, so that what is written, and where rows are filters what is read, stays in the nearest
-/// cache.
+/// Steps that are packed together where rows are filters, so that what is read and written stays in the nearest cache.
 const STEPS: usize = 32;
 
-/// The same where rows are channels: few, since rows that lie a power of two apart share few places of that cache.
+/// Steps that are packed together where rows are channels: few, since rows that lie a power of two apart share few places of
+/// that cache.
 const STEPS_ACROSS: usize = 4;
 
 /// Words (u32 or f32) that one vector of filters takes per tap.
@@ -135,7 +135,7 @@ impl<E: Element> Kernel for PackBlocks<'_, E> {
         let together = if E::BF16 && S::BF16_DOT { 2 } else { 1 };
         let (words, length) = (plan.taps.len() * steps, to.len());
         let blocks = length.div_ceil(words * whole);
-        // What is asked for ahead is what comes next in the rows.
+        // Asked for ahead: what comes next in the rows, or the same filters of the next channels.
         let [stretch_steps, ahead] = if plan.transposed {
             [STEPS, 1]
         } else {

@@ -124,6 +124,7 @@ impl Reduction {
         if isa.amx().is_some() && matrix::suits::<E>(self) {
             return matrix::buffers::<S>(self, threads);
         }
+        // AMX alone asks for it.
         #[cfg(not(target_arch = "x86_64"))]
         let _ = isa;
         let layout = Layout::new::<S, E>(self);

@@ -40,9 +40,17 @@ impl NeonBf16 {
     }
 }
 
-/// The methods that both tokens share.
+/// What both tokens share.
 macro_rules! common {
     () => {
+        type F = float32x4_t;
+        type I = uint32x4_t;
+        type M = uint32x4_t;
+
+        const LANES: usize = 4;
+        // 12 x 2 accumulators, 2 vectors of weights and broadcasts: 27 or more of 32 registers.
+        const TILE_PIXELS: usize = 12;
+
         #[inline(always)]
         fn splat(self, x: f32) -> float32x4_t {
             neon!(vdupq_n_f32(x))
@@ -191,13 +199,7 @@ macro_rules! common {
 }
 
 impl Simd for Neon {
-    type F = float32x4_t;
-    type I = uint32x4_t;
-    type M = uint32x4_t;
-
-    const LANES: usize = 4;
-    // 12 x 2 accumulators, 2 vectors of weights and broadcasts: 27 or more of 32 registers.
-    const TILE_PIXELS: usize = 12;
+    common!();
 
     #[inline(always)]
     fn enter<K: Kernel>(self, kernel: K) -> K::Output {
@@ -208,8 +210,6 @@ impl Simd for Neon {
         // Safety: `self` exists only where `new` saw that this CPU has NEON.
         unsafe { compiled(self, kernel) }
     }
-
-    common!();
 
     #[inline(always)]
     unsafe fn store_bf16(self, to: *mut bf16, x: float32x4_t) {
@@ -232,12 +232,8 @@ impl Simd for Neon {
 }
 
 impl Simd for NeonBf16 {
-    type F = float32x4_t;
-    type I = uint32x4_t;
-    type M = uint32x4_t;
+    common!();
 
-    const LANES: usize = 4;
-    const TILE_PIXELS: usize = 12;
     const BF16_DOT: bool = true;
 
     #[inline(always)]
@@ -250,17 +246,15 @@ impl Simd for NeonBf16 {
         unsafe { compiled(self, kernel) }
     }
 
-    common!();
-
     #[inline(always)]
     unsafe fn store_bf16(self, to: *mut bf16, x: float32x4_t) {
-        // Safety: this CPU has the instruction, and the caller promises 4 writable halves.
+        // Safety: `self` exists only where `new` saw this instruction; the caller promises 4 writable halves.
         unsafe { vst1_u16(to.cast(), narrowed(x)) }
     }
 
     #[inline(always)]
     unsafe fn store_pairs(self, to: *mut u32, a: float32x4_t, b: float32x4_t) {
-        // Safety: this CPU has the instruction, and the caller promises 4 writable words.
+        // Safety: `self` exists only where `new` saw this instruction; the caller promises 4 writable words.
         unsafe {
             let high = vshll_n_u16::<16>(narrowed(b));
             vst1q_u32(to, vorrq_u32(vmovl_u16(narrowed(a)), high));
