@@ -56,6 +56,9 @@ compiled! {
     conv_multiply: conv::Multiply<'_, '_, Self>;
     conv_reduce: conv::Reduce<'_, Self>;
     conv_measure: conv::Measure<'_, Self> => Workspace;
+    winograd_pack: conv::WinogradPack<'_, Self> => Buffer<u32>;
+    winograd_multiply: conv::WinogradMultiply<'_, '_, Self>;
+    winograd_reduce: conv::WinogradReduce<'_, Self>;
     depthwise_forward: depthwise::Forward<'_, Self>;
     depthwise_gather: depthwise::Gather<'_, Self>;
     depthwise_reduce: depthwise::Reduce<'_, Self>;

@@ -16,13 +16,14 @@ mod weight_gradient;
 mod winograd;
 mod workspace;
 
-use crate::{activation::Activation, context::Context, simd::Element, window::Window};
+use crate::{activation::Activation, context::Context, isa::Isa, simd::Element, window::Window};
 pub(crate) use grid::Multiply;
 pub(crate) use grid::finish_statistics;
 use grid::{Extras, Grid, Tap, Weights};
 pub(crate) use pack::Pack;
 pub use packed::PackedWeights;
 pub(crate) use weight_gradient::Reduce;
+pub(crate) use winograd::{Multiply as WinogradMultiply, Pack as WinogradPack, Reduce as WinogradReduce};
 pub(crate) use workspace::Measure;
 pub use workspace::Workspace;
 
@@ -104,7 +105,7 @@ impl Conv2d {
             accumulate: false,
             activation: Activation::Linear,
         };
-        if self.packs_weights_itself::<E>() {
+        if self.packs_weights_itself::<E>(context.isa()) {
             assert_eq!(input.len(), self.input_len(), "input of {self:?}");
             assert_eq!(weights.len(), self.weights_len(), "weights of {self:?}");
             assert_eq!(output.len(), self.output_len(), "output of {self:?}");
@@ -143,15 +144,21 @@ impl Conv2d {
             self.input_len(),
             "input gradient of {self:?}"
         );
-        if winograd::pays::<E>(self)
-            && let (Some(from), Some(to)) = (E::as_f32(output_gradient), E::as_f32_mut(input_gradient))
-        {
-            let packed = winograd::pack_mirrored(context, self, weights);
+        if winograd::pays::<E>(context.isa(), self) {
+            let packed = winograd::pack_mirrored::<E>(context, self, weights);
             let extras = Extras {
                 accumulate,
                 ..Extras::default()
             };
-            winograd::multiply(context, &winograd::mirrored(self), from, &packed, to, extras);
+            let mirrored = winograd::mirrored(self);
+            winograd::multiply(
+                context,
+                &mirrored,
+                output_gradient,
+                &packed,
+                input_gradient,
+                extras,
+            );
             return;
         }
         // Input pixels that are a stride apart are reached by the same taps: each such phase is a convolution of the
@@ -204,7 +211,9 @@ impl Conv2d {
             self.weights_len(),
             "weight gradient of {self:?}"
         );
-        if fold::pays(self) {
+        if winograd::weight_gradient_pays::<E>(context.isa(), self) {
+            winograd::weight_gradient(context, self, input, output_gradient, weight_gradient);
+        } else if fold::pays(self) {
             let folded = fold::fold(context, self, input);
             fold::reduction(self).run(context, &folded.rows, output_gradient, weight_gradient);
         } else {
@@ -217,8 +226,8 @@ impl Conv2d {
     }
 
     /// Whether the forward pass packs weights piece by piece.
-    fn packs_weights_itself<E: Element>(&self) -> bool {
-        !winograd::pays::<E>(self) && !fold::pays(self) && self.forward_grid().packs_weights_itself()
+    fn packs_weights_itself<E: Element>(&self, isa: Isa) -> bool {
+        !winograd::pays::<E>(isa, self) && !fold::pays(self) && self.forward_grid().packs_weights_itself()
     }
 
     fn forward_plan(&self) -> pack::Plan {

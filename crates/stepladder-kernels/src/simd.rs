@@ -227,10 +227,6 @@ pub(crate) trait Lanes: Copy + Sized {
     ///
     /// `to` is valid for writes of `n` values.
     unsafe fn store_first<S: Simd>(s: S, to: *mut Self, x: S::F, n: usize);
-    /// The values, where they are f32.
-    fn as_f32(values: &[Self]) -> Option<&[f32]>;
-    /// As [`Lanes::as_f32`], to write to.
-    fn as_f32_mut(values: &mut [Self]) -> Option<&mut [f32]>;
 }
 
 impl Element for f32 {
@@ -258,16 +254,6 @@ impl Lanes for f32 {
     unsafe fn store_first<S: Simd>(s: S, to: *mut f32, x: S::F, n: usize) {
         // Safety: the caller's promise.
         unsafe { s.store_first(to, x, n) }
-    }
-
-    #[inline(always)]
-    fn as_f32(values: &[f32]) -> Option<&[f32]> {
-        Some(values)
-    }
-
-    #[inline(always)]
-    fn as_f32_mut(values: &mut [f32]) -> Option<&mut [f32]> {
-        Some(values)
     }
 }
 
@@ -312,16 +298,6 @@ impl Lanes for bf16 {
             s.store_bf16(lanes.as_mut_ptr(), x);
             std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, n);
         }
-    }
-
-    #[inline(always)]
-    fn as_f32(_: &[bf16]) -> Option<&[f32]> {
-        None
-    }
-
-    #[inline(always)]
-    fn as_f32_mut(_: &mut [bf16]) -> Option<&mut [f32]> {
-        None
     }
 }
 

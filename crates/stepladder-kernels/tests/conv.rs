@@ -13,11 +13,38 @@ fn wide<E: Element>(values: &[E]) -> Vec<f64> {
     values.iter().map(|x| f64::from(x.to_f32())).collect()
 }
 
+/// Whether its products may be taken with fewer multiplications.
+fn is_minimal(conv: &Conv2d) -> bool {
+    let channels = [conv.in_channels, conv.out_channels];
+    conv.window.kernel == [3, 3] && conv.window.stride == [1, 1] && channels.iter().all(|&n| n >= 32)
+}
+
+/// Operands of `conv`: random; but multiples of `unit` where transforms would round them to bf16, few enough that they need not.
+fn operand<E: Element>(conv: &Conv2d, seed: u64, length: usize, unit: f32) -> Vec<E> {
+    let values = random::<E>(seed, length);
+    if E::BF16 && is_minimal(conv) {
+        let whole = |x: E| E::from_f32((x.to_f32() * 8.0 / unit).round() * unit);
+        values.into_iter().map(whole).collect()
+    } else {
+        values
+    }
+}
+
+/// Weights of `conv`, as [`operand`].
+fn weights_of<E: Element>(conv: &Conv2d, seed: u64) -> Vec<f32> {
+    if E::BF16 && is_minimal(conv) {
+        let weights = operand::<E>(conv, seed, conv.weights_len(), 4.0);
+        weights.into_iter().map(|w| w.to_f32()).collect()
+    } else {
+        random::<f32>(seed, conv.weights_len())
+    }
+}
+
 /// Checks output and statistics. A value of the output may be off by `rounding` of its terms' magnitude, which few values do not
 /// average out.
 fn check_forward<E: Element>(conv: &Conv2d, seed: u64, rounding: f64) {
-    let input = random::<E>(seed, conv.input_len());
-    let weights = random::<f32>(seed + 1, conv.weights_len());
+    let input = operand::<E>(conv, seed, conv.input_len(), 1.0);
+    let weights = weights_of::<E>(conv, seed + 1);
     let bias = random::<f32>(seed + 2, conv.out_channels);
     let (x, w) = (wide(&input), rounded::<E>(&weights));
     let mut expected = vec![Sum::default(); conv.output_len()];
@@ -75,9 +102,9 @@ fn check_forward<E: Element>(conv: &Conv2d, seed: u64, rounding: f64) {
 }
 
 fn check_gradients<E: Element>(conv: &Conv2d, seed: u64) {
-    let input = random::<E>(seed, conv.input_len());
-    let weights = random::<f32>(seed + 1, conv.weights_len());
-    let gradient = random::<E>(seed + 2, conv.output_len());
+    let input = operand::<E>(conv, seed, conv.input_len(), 1.0);
+    let weights = weights_of::<E>(conv, seed + 1);
+    let gradient = operand::<E>(conv, seed + 2, conv.output_len(), 1.0);
     let before = random::<E>(seed + 3, conv.input_len());
     let (x, w, g) = (wide(&input), rounded::<E>(&weights), wide(&gradient));
     let mut by_input = vec![Sum::default(); conv.input_len()];
@@ -186,6 +213,8 @@ fn large() -> Vec<Conv2d> {
         // Few pixels and many weights.
         conv(33, 1, 1100, 1001, 1, 1),
         conv(2, 4, 352, 340, 3, 1),
+        // Several ranges of tiles and groups of filters.
+        conv(3, 31, 160, 130, 3, 1),
     ]
 }
 
@@ -211,7 +240,76 @@ proptest! {
         };
         prop_assume!(input[0] + top + bottom >= 3 && input[1] + left + right >= 3);
         check_forward::<f32>(&conv, seed, 3e-6);
+        check_forward::<bf16>(&conv, seed, 0.0);
         check_gradients::<f32>(&conv, seed);
+        check_gradients::<bf16>(&conv, seed);
+    }
+}
+
+/// The root mean square of what `actual` is off by, as a share of that of `expected`.
+fn relative_error<E: Element>(actual: &[E], expected: &[Sum]) -> f64 {
+    let pairs = actual.iter().zip(expected);
+    let squares = pairs.map(|(x, sum)| (f64::from(x.to_f32()) - sum.value).powi(2));
+    (squares.sum::<f64>() / expected.iter().map(|sum| sum.value.powi(2)).sum::<f64>()).sqrt()
+}
+
+/// Errors of the output, the input's gradient and the weights' on each instruction set, from maps of values around `mean`.
+fn relative_errors<E: Element>(mean: f32) -> Vec<(Isa, [f64; 3])> {
+    let conv = Conv2d {
+        batch: 2,
+        input: [10, 10],
+        in_channels: 48,
+        out_channels: 64,
+        window: Window::same([3, 3], [1, 1], [10, 10]),
+    };
+    let random = |seed, length| -> Vec<E> {
+        let values = random::<f32>(seed, length).into_iter();
+        values.map(|x| E::from_f32(x + mean)).collect()
+    };
+    let (input, gradient) = (random(1, conv.input_len()), random(2, conv.output_len()));
+    let weights = reference::random::<f32>(3, conv.weights_len());
+    let (x, w, g) = (wide(&input), rounded::<E>(&weights), wide(&gradient));
+    let mut expected =
+        [conv.output_len(), conv.input_len(), conv.weights_len()].map(|length| vec![Sum::default(); length]);
+    each_multiply_add(&conv, |i, k, o| {
+        expected[0][o].add(x[i] * w[k]);
+        expected[1][i].add(w[k] * g[o]);
+        expected[2][k].add(x[i] * g[o]);
+    });
+    let errors = contexts(1).into_iter().map(|context| {
+        let mut output = vec![E::default(); conv.output_len()];
+        let mut by_input = vec![E::default(); conv.input_len()];
+        let mut by_weights = vec![0.0; conv.weights_len()];
+        conv.forward(&context, &input, &weights, None, &mut output, None);
+        conv.input_gradient(&context, &gradient, &weights, &mut by_input, false);
+        conv.weight_gradient(&context, &input, &gradient, &mut by_weights, None);
+        let errors = [
+            relative_error(&output, &expected[0]),
+            relative_error(&by_input, &expected[1]),
+            relative_error(&by_weights, &expected[2]),
+        ];
+        (context.isa(), errors)
+    });
+    errors.collect()
+}
+
+#[test]
+fn fewer_multiplications_round_little() {
+    for mean in [0.0, 1.0] {
+        for (isa, errors) in relative_errors::<bf16>(mean) {
+            println!("bf16 on {isa}, mean {mean}: {errors:?}");
+            assert!(
+                errors.iter().all(|error| *error < 1.0 / 128.0),
+                "bf16 on {isa}: {errors:?}"
+            );
+        }
+        for (isa, errors) in relative_errors::<f32>(mean) {
+            println!("f32 on {isa}, mean {mean}: {errors:?}");
+            assert!(
+                errors.iter().all(|error| *error < 1e-6),
+                "f32 on {isa}: {errors:?}"
+            );
+        }
     }
 }
 

@@ -28,8 +28,8 @@ impl Conv2d {
     /// The slice's length is not that of the shape.
     pub fn pack<E: Element>(&self, context: &Context, weights: &[f32]) -> PackedWeights {
         assert_eq!(weights.len(), self.weights_len(), "weights of {self:?}");
-        let words = if winograd::pays::<E>(self) {
-            winograd::pack(context, self, weights)
+        let words = if winograd::pays::<E>(context.isa(), self) {
+            winograd::pack::<E>(context, self, weights)
         } else if fold::pays(self) {
             pack::pack::<E>(context, &fold::pack_plan::<E>(context.isa(), self), weights)
         } else {
@@ -41,7 +41,7 @@ impl Conv2d {
             in_channels: self.in_channels,
             out_channels: self.out_channels,
             bf16: E::BF16,
-            minimal: winograd::pays::<E>(self),
+            minimal: winograd::pays::<E>(context.isa(), self),
         }
     }
 
@@ -94,13 +94,11 @@ impl Conv2d {
                 self.in_channels,
                 self.out_channels,
                 E::BF16,
-                winograd::pays::<E>(self),
+                winograd::pays::<E>(context.isa(), self),
             ),
             "packed weights of {self:?}"
         );
-        if winograd::pays::<E>(self)
-            && let (Some(input), Some(output)) = (E::as_f32(input), E::as_f32_mut(output))
-        {
+        if winograd::pays::<E>(context.isa(), self) {
             winograd::multiply(context, self, input, &weights.words, output, extras);
         } else if fold::pays(self) {
             let folded = fold::fold(context, self, input);

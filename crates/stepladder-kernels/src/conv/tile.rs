@@ -131,9 +131,9 @@ pub(super) enum Start {
     Output,
 }
 
-/// A tile's operands.
+/// A tile's operands: input of `E`, output of `O`.
 #[derive(Clone, Copy)]
-pub(super) struct Tile<'a, E, const P: usize, const V: usize> {
+pub(super) struct Tile<'a, E, O, const P: usize, const V: usize> {
     /// Values of an input pixel.
     pub channels: usize,
     /// Per tap, where each pixel's input is.
@@ -143,7 +143,7 @@ pub(super) struct Tile<'a, E, const P: usize, const V: usize> {
     pub weights: *const u32,
     pub start: Start,
     /// The output, at the block's first filter.
-    pub output: *mut E,
+    pub output: *mut O,
     /// Filters in the block; more than `(V - 1) * LANES`, at most `V * LANES`.
     pub filters: usize,
     /// Sums and sums of squares of the block's filters, `V * LANES` each, `stride` apart; null if not wanted.
@@ -153,7 +153,7 @@ pub(super) struct Tile<'a, E, const P: usize, const V: usize> {
     pub activation: Activation,
 }
 
-impl<E: Element, const P: usize, const V: usize> Kernel for Tile<'_, E, P, V> {
+impl<E: Element, O: Element, const P: usize, const V: usize> Kernel for Tile<'_, E, O, P, V> {
     type Output = ();
 
     #[inline(always)]
@@ -164,7 +164,7 @@ impl<E: Element, const P: usize, const V: usize> Kernel for Tile<'_, E, P, V> {
             // Stores wait for their lines in turn: asked for now, the lines are here by the time the sums are.
             for p in 0..self.places.count {
                 let at = self.output.wrapping_add(self.places.output[p]).cast::<u8>();
-                for line in (0..self.filters * size_of::<E>()).step_by(64) {
+                for line in (0..self.filters * size_of::<O>()).step_by(64) {
                     s.prefetch_write(at.wrapping_add(line));
                 }
             }
@@ -212,7 +212,7 @@ impl<E: Element, const P: usize, const V: usize> Kernel for Tile<'_, E, P, V> {
     }
 }
 
-impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
+impl<E: Element, O: Element, const P: usize, const V: usize> Tile<'_, E, O, P, V> {
     #[inline(always)]
     unsafe fn start<S: Simd>(&self, s: S) -> [[S::F; V]; P] {
         let mut acc = [[s.splat(0.0); V]; P];
@@ -234,7 +234,7 @@ impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
                             let n = (self.filters - v * S::LANES).min(S::LANES);
                             let at = self.output.wrapping_add(self.places.output[p] + v * S::LANES);
                             // Safety: the first `count` places are pixels of the output, with `filters` values here.
-                            acc[p][v] = unsafe { E::load_first(s, at, n) };
+                            acc[p][v] = unsafe { O::load_first(s, at, n) };
                         }
                     }
                 });
@@ -277,7 +277,7 @@ impl<E: Element, const P: usize, const V: usize> Tile<'_, E, P, V> {
                     };
                     // Safety: the place is a pixel of the output, with `filters` values here.
                     unsafe {
-                        E::store_first(
+                        O::store_first(
                             s,
                             self.output.add(self.places.output[p] + v * S::LANES),
                             acc[p][v],
@@ -362,20 +362,20 @@ impl<S: Simd, E: Element> WithActivation for ActivateOn<'_, S, E> {
 }
 
 /// A tile whose size is not yet fixed; the fields are those of [`Tile`].
-pub(super) struct AnyTile<'a, E> {
+pub(super) struct AnyTile<'a, E, O> {
     pub channels: usize,
     pub inputs: &'a [Inputs<E>],
     pub places: &'a Places,
     pub weights: *const u32,
     pub start: Start,
-    pub output: *mut E,
+    pub output: *mut O,
     pub filters: usize,
     pub sums: *mut f32,
     pub sums_stride: usize,
     pub activation: Activation,
 }
 
-impl<E: Element> AnyTile<'_, E> {
+impl<E: Element, O: Element> AnyTile<'_, E, O> {
     /// Computes the first `count` pixels of the tile.
     #[inline(always)]
     pub fn run<S: Simd>(&self, s: S, count: usize) {
@@ -400,7 +400,7 @@ impl<E: Element> AnyTile<'_, E> {
 
     #[inline(always)]
     fn tile<S: Simd, const P: usize, const V: usize>(&self, s: S) {
-        s.enter(Tile::<E, P, V> {
+        s.enter(Tile::<E, O, P, V> {
             channels: self.channels,
             taps: self.inputs,
             places: self.places,

@@ -14,7 +14,7 @@ mod direct;
 #[cfg(target_arch = "x86_64")]
 mod matrix;
 mod pack;
-mod product;
+pub(super) mod product;
 
 use std::ops::Range;
 
@@ -373,7 +373,7 @@ impl<E: Element> Kernel for Reduce<'_, E> {
 }
 
 /// `gradient` = the sum of the ranges' sums, each as long as it.
-fn add_up(context: &Context, sums: &[f32], gradient: &mut [f32]) {
+pub(super) fn add_up(context: &Context, sums: &[f32], gradient: &mut [f32]) {
     let stride = gradient.len();
     let isa = context.isa();
     context.for_each_part(gradient, 1 << 14, |item, to| {

@@ -6,6 +6,8 @@
 //! that what it transforms stays in the second-level cache.
 
 mod item;
+mod tiles;
+mod weight_gradient;
 mod weights;
 
 use super::{
@@ -14,10 +16,15 @@ use super::{
 };
 use crate::{
     context::{Context, Shared},
+    isa::Isa,
     simd::{Element, Kernel, Simd},
     window::Window,
 };
 use item::Item;
+use tiles::Tiles;
+pub(crate) use weight_gradient::Reduce;
+pub(super) use weight_gradient::{weight_gradient, workspace as weight_gradient_workspace};
+pub(crate) use weights::Pack;
 use weights::words;
 pub(super) use weights::{pack, pack_mirrored};
 
@@ -48,14 +55,22 @@ const TILES_STEP: usize = 12;
 const GAP: usize = 16;
 
 /// Whether `conv` is computed this way. It does not depend on the size of the maps, so that weights are packed once for all.
-pub(super) fn pays<E: Element>(conv: &Conv2d) -> bool {
+pub(super) fn pays<E: Element>(isa: Isa, conv: &Conv2d) -> bool {
+    // AMX multiplies faster than anything could transform.
+    let is_vectors = !E::BF16 || (isa.has_bf16_dot() && isa != Isa::AmxBf16);
     let window = &conv.window;
     let channels = [conv.in_channels, conv.out_channels];
-    !E::BF16
+    is_vectors
         && window.kernel == [3, 3]
         && window.stride == [1, 1]
         && channels.iter().all(|&channels| channels >= LEAST_CHANNELS)
         && channels[0] * channels[1] <= MOST_PAIRS
+}
+
+/// Whether the gradient of `conv`'s weights is computed this way. Smaller maps fill too little of their tiles, and leave some weights
+/// without any term, whose gradient should be 0 and not what rounding leaves of the others'.
+pub(super) fn weight_gradient_pays<E: Element>(isa: Isa, conv: &Conv2d) -> bool {
+    pays::<E>(isa, conv) && conv.output().iter().all(|&side| side >= 3)
 }
 
 /// The gradient of `conv`'s input from that of its output, as a convolution: places of the kernel turned about, channels exchanged.
@@ -76,10 +91,7 @@ pub(super) fn mirrored(conv: &Conv2d) -> Conv2d {
 
 /// How a convolution is cut into tiles and work items.
 struct Cut {
-    /// Tiles along height and width of a photo.
-    tiles: [usize; 2],
-    /// Tiles of all photos.
-    all: usize,
+    tiles: Tiles,
     /// Tiles of a work item.
     part: usize,
     parts: usize,
@@ -89,17 +101,16 @@ struct Cut {
 }
 
 impl Cut {
-    fn new<S: Simd>(conv: &Conv2d) -> Cut {
-        let tiles = conv.output().map(|side| side.div_ceil(2));
-        let all = conv.batch * tiles[0] * tiles[1];
-        let by_cache = INPUT_BYTES / (POINTS * size_of::<f32>() * conv.in_channels);
+    fn new<S: Simd, E: Element>(conv: &Conv2d) -> Cut {
+        let tiles = Tiles::new(conv);
+        let all = tiles.all();
+        let by_cache = INPUT_BYTES / (POINTS * size_of::<E>() * conv.in_channels);
         let part = by_cache.min(all / ITEMS).max(1).next_multiple_of(TILES_STEP);
         let parts = all.div_ceil(part);
         let blocks = conv.out_channels.div_ceil(S::TILE_VECTORS * S::LANES);
         let group = blocks.div_ceil((GROUPED_ITEMS / parts.max(1)).clamp(1, blocks));
         Cut {
             tiles,
-            all,
             part,
             parts,
             group,
@@ -109,7 +120,7 @@ impl Cut {
 
     /// Values from one point to the next, of the transformed input and of a block's sums.
     fn strides<S: Simd>(&self, conv: &Conv2d) -> [usize; 2] {
-        let tiles = self.part.min(self.all);
+        let tiles = self.part.min(self.tiles.all());
         [
             tiles * conv.in_channels + GAP,
             tiles * S::TILE_VECTORS * S::LANES + GAP,
@@ -117,16 +128,17 @@ impl Cut {
     }
 
     /// Values that a work item holds: the same for most convolutions, so that one buffer serves them all.
-    fn scratch<S: Simd>(&self, conv: &Conv2d) -> usize {
-        let needed = POINTS * self.strides::<S>(conv).iter().sum::<usize>();
+    fn scratch<S: Simd, E: Element>(&self, conv: &Conv2d) -> usize {
+        let [input, sums] = self.strides::<S>(conv);
+        let needed = POINTS * input * size_of::<E>() / size_of::<f32>() + POINTS * sums;
         needed.max(SCRATCH_BYTES / size_of::<f32>())
     }
 }
 
 /// Bytes of each buffer that the product takes, with the weights' packing.
-pub(super) fn workspace<S: Simd>(conv: &Conv2d, threads: usize) -> Vec<usize> {
-    let scratch = size_of::<f32>() * Cut::new::<S>(conv).scratch::<S>(conv);
-    let mut buffers = vec![size_of::<u32>() * words::<S>(conv)];
+pub(super) fn workspace<S: Simd, E: Element>(conv: &Conv2d, threads: usize) -> Vec<usize> {
+    let scratch = size_of::<f32>() * Cut::new::<S, E>(conv).scratch::<S, E>(conv);
+    let mut buffers = vec![size_of::<u32>() * words::<S, E>(conv)];
     buffers.extend(std::iter::repeat_n(scratch, threads));
     buffers
 }
@@ -136,36 +148,37 @@ pub(super) fn workspace<S: Simd>(conv: &Conv2d, threads: usize) -> Vec<usize> {
 /// # Panics
 ///
 /// A slice's length is not that of the shape.
-pub(super) fn multiply(
+pub(super) fn multiply<E: Element>(
     context: &Context,
     conv: &Conv2d,
-    input: &[f32],
+    input: &[E],
     packed: &[u32],
-    output: &mut [f32],
+    output: &mut [E],
     extras: Extras<'_>,
 ) {
     assert_eq!(input.len(), conv.input_len(), "input of {conv:?}");
     assert_eq!(output.len(), conv.output_len(), "output of {conv:?}");
-    context.isa().run(Multiply {
+    let kernel = Multiply {
         context,
         conv,
         input,
         packed,
         output,
         extras,
-    });
+    };
+    E::winograd_multiply(context.isa(), kernel);
 }
 
-struct Multiply<'a, 'b> {
+pub(crate) struct Multiply<'a, 'b, E> {
     context: &'a Context,
     conv: &'a Conv2d,
-    input: &'a [f32],
+    input: &'a [E],
     packed: &'a [u32],
-    output: &'a mut [f32],
+    output: &'a mut [E],
     extras: Extras<'b>,
 }
 
-impl Kernel for Multiply<'_, '_> {
+impl<E: Element> Kernel for Multiply<'_, '_, E> {
     type Output = ();
 
     #[inline(always)]
@@ -180,9 +193,9 @@ impl Kernel for Multiply<'_, '_> {
         } = self;
         let filters = conv.out_channels;
         let padded = filters.next_multiple_of(S::LANES);
-        assert_eq!(packed.len(), words::<S>(conv), "packed weights of {conv:?}");
-        let cut = Cut::new::<S>(conv);
-        let zeros = context.buffers().take_zeroed::<f32>(conv.in_channels);
+        assert_eq!(packed.len(), words::<S, E>(conv), "packed weights of {conv:?}");
+        let cut = Cut::new::<S, E>(conv);
+        let zeros = context.buffers().take_zeroed::<E>(conv.in_channels);
         let mut bias = context.buffers().take_zeroed::<f32>(padded);
         if let Some(values) = extras.bias {
             assert_eq!(values.len(), filters, "bias of {conv:?}");
@@ -197,7 +210,7 @@ impl Kernel for Multiply<'_, '_> {
         let isa = context.isa();
         context.for_each(cut.parts * cut.groups, |item| {
             let (group, part) = (item / cut.parts, item % cut.parts);
-            let mut scratch = context.buffers().take::<f32>(cut.scratch::<S>(conv));
+            let mut scratch = context.buffers().take::<f32>(cut.scratch::<S, E>(conv));
             isa.run(Item {
                 conv,
                 cut: &cut,
@@ -213,7 +226,7 @@ impl Kernel for Multiply<'_, '_> {
                     sums.start().wrapping_add(part * 2 * padded)
                 }),
                 scratch: &mut scratch,
-                tiles: part * cut.part..((part + 1) * cut.part).min(cut.all),
+                tiles: part * cut.part..((part + 1) * cut.part).min(cut.tiles.all()),
                 blocks: group * cut.group
                     ..((group + 1) * cut.group).min(filters.div_ceil(S::TILE_VECTORS * S::LANES)),
             });
@@ -223,4 +236,10 @@ impl Kernel for Multiply<'_, '_> {
             finish_statistics(statistics, &sums, padded, conv.batch * height * width);
         }
     }
+}
+
+/// The product with `B'`, whose rows are `1 0 -1 0`, `0 1 1 0`, `0 -1 1 0`, `0 1 0 -1`.
+#[inline(always)]
+fn input_row<S: Simd>(s: S, [a, b, c, d]: [S::F; 4]) -> [S::F; 4] {
+    [s.sub(a, c), s.add(b, c), s.sub(c, b), s.sub(b, d)]
 }

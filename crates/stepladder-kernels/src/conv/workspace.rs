@@ -50,8 +50,8 @@ impl<E: Element> Kernel for Measure<'_, E> {
         } = self;
         let [down, right] = conv.window.stride;
         let phases = (0..down).flat_map(|y| (0..right).map(move |x| conv.phase([y, x])));
-        let input_gradient = if winograd::pays::<E>(conv) {
-            winograd::workspace::<S>(&winograd::mirrored(conv), threads)
+        let input_gradient = if winograd::pays::<E>(isa, conv) {
+            winograd::workspace::<S, E>(&winograd::mirrored(conv), threads)
         } else {
             let packed = phases.map(|(grid, plan)| {
                 if grid.pixels() > 0 && grid.packs_weights_itself() {
@@ -69,15 +69,19 @@ impl<E: Element> Kernel for Measure<'_, E> {
             Some(_) => (fold::pack_plan::<E>(isa, conv), fold::reduction(conv)),
             None => (conv.forward_plan(), conv.reduction()),
         };
-        let forward = if winograd::pays::<E>(conv) {
-            winograd::workspace::<S>(conv, threads)
-        } else if conv.packs_weights_itself::<E>() {
+        let forward = if winograd::pays::<E>(isa, conv) {
+            winograd::workspace::<S, E>(conv, threads)
+        } else if conv.packs_weights_itself::<E>(isa) {
             vec![4 * conv.forward_grid().own_words::<S, E>(); threads]
         } else {
             std::iter::once(4 * plan.words::<S, E>()).chain(folded).collect()
         };
         let mut weight_gradient: Vec<usize> = folded.into_iter().collect();
-        weight_gradient.extend(reduction.buffers::<S, E>(isa, threads));
+        weight_gradient.extend(if winograd::weight_gradient_pays::<E>(isa, conv) {
+            winograd::weight_gradient_workspace::<S, E>(conv, threads)
+        } else {
+            reduction.buffers::<S, E>(isa, threads)
+        });
         Workspace {
             forward,
             input_gradient,

@@ -97,7 +97,7 @@ impl<E: Element> Kernel for MultiplyUnit<'_, E> {
 
 /// A tile of channels times a block of filters, for one place of the kernel.
 #[derive(Clone, Copy)]
-pub(super) struct Tile {
+pub(in crate::conv) struct Tile {
     pub input: *const u32,
     /// Words from photo to photo.
     pub input_photo: usize,
@@ -117,13 +117,15 @@ pub(super) struct Tile {
 
 /// What a step's words are, and where the next step's lie.
 #[derive(Clone, Copy)]
-pub(super) enum Words {
+pub(in crate::conv) enum Words {
     /// Packed f32.
     Single,
     /// Packed pairs of bf16.
     Pairs,
-    /// f32 where the layer has them: values from step to step of input and output.
+    /// f32 that do not lie side by side: values from step to step of input and output.
     Apart(usize, usize),
+    /// Pairs of bf16, likewise.
+    PairsApart(usize, usize),
 }
 
 /// A [`Tile`] of `P` channels and `V` vectors.
@@ -132,7 +134,7 @@ struct Sized<const P: usize, const V: usize>(Tile);
 impl Tile {
     /// Multiplies a tile of `channels` channels.
     #[inline(always)]
-    pub(super) fn channels<S: Simd, const V: usize>(self, s: S, channels: usize) {
+    pub(in crate::conv) fn channels<S: Simd, const V: usize>(self, s: S, channels: usize) {
         match channels {
             1 => s.enter(Sized::<1, V>(self)),
             2 => s.enter(Sized::<2, V>(self)),
@@ -175,10 +177,17 @@ impl<const P: usize, const V: usize> Kernel for Sized<P, V> {
                 let input = tile.input.wrapping_add(photo * tile.input_photo);
                 let output = tile.output.wrapping_add(photo * tile.output_photo);
                 let (single, steps) = ((input.cast(), output.cast()), tile.steps);
+                let packed = [tile_words::<S>(), V * S::LANES];
                 match tile.words {
-                    Words::Pairs if S::BF16_DOT => multiply_pairs(s, &mut acc, input, output, steps),
+                    Words::Pairs if S::BF16_DOT => {
+                        multiply_pairs(s, &mut acc, (input, output), steps, packed)
+                    }
+                    Words::PairsApart(apart_input, apart_output) if S::BF16_DOT => {
+                        let apart = [apart_input, apart_output];
+                        multiply_pairs(s, &mut acc, (input, output), steps, apart)
+                    }
                     Words::Apart(input, output) => multiply_f32(s, &mut acc, single, steps, [input, output]),
-                    _ => multiply_f32(s, &mut acc, single, steps, [tile_words::<S>(), V * S::LANES]),
+                    _ => multiply_f32(s, &mut acc, single, steps, packed),
                 }
             }
             unrolled!(P, |p| {
@@ -195,19 +204,19 @@ impl<const P: usize, const V: usize> Kernel for Sized<P, V> {
 unsafe fn multiply_pairs<S: Simd, const P: usize, const V: usize>(
     s: S,
     acc: &mut [[S::F; V]; P],
-    input: *const u32,
-    output: *const u32,
+    (input, output): (*const u32, *const u32),
     steps: usize,
+    [input_step, output_step]: [usize; 2],
 ) {
     for step in 0..steps {
         // Safety: the caller promises `steps` steps of both operands.
         unsafe {
             let mut w = [s.splat_pair(0); V];
             for (v, w) in w.iter_mut().enumerate() {
-                *w = s.load_pairs(output.add((step * V + v) * S::LANES));
+                *w = s.load_pairs(output.add(step * output_step + v * S::LANES));
             }
             for (p, acc) in acc.iter_mut().enumerate() {
-                let x = s.splat_pair(*input.add(step * tile_words::<S>() + p));
+                let x = s.splat_pair(*input.add(step * input_step + p));
                 for v in 0..V {
                     acc[v] = s.dot(acc[v], x, w[v]);
                 }

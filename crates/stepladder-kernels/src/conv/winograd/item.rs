@@ -2,27 +2,28 @@
 
 use std::ops::Range;
 
-use super::{Cut, POINTS};
+use super::{Cut, POINTS, input_row};
 use crate::{
     activation::{Activation, InPlace},
     conv::{
         Conv2d,
+        pack::steps,
         tile::{AnyTile, Inputs, Places, Start},
     },
-    simd::{Kernel, Simd},
+    simd::{Element, Kernel, Simd},
 };
 
 /// Some tiles times some blocks of filters.
-pub(super) struct Item<'a> {
+pub(super) struct Item<'a, E> {
     pub conv: &'a Conv2d,
     pub cut: &'a Cut,
-    pub input: *const f32,
+    pub input: *const E,
     /// Zeros for as many channels as an input pixel has.
-    pub zeros: *const f32,
+    pub zeros: *const E,
     pub packed: &'a [u32],
     /// Padded to whole vectors.
     pub bias: *const f32,
-    pub output: *mut f32,
+    pub output: *mut E,
     pub accumulate: bool,
     pub activation: Activation,
     /// Sums and sums of squares of all filters, padded; null if not wanted.
@@ -32,7 +33,7 @@ pub(super) struct Item<'a> {
     pub blocks: Range<usize>,
 }
 
-impl Kernel for Item<'_> {
+impl<E: Element> Kernel for Item<'_, E> {
     type Output = ();
 
     #[inline(always)]
@@ -42,9 +43,13 @@ impl Kernel for Item<'_> {
         let channels = self.conv.in_channels;
         let filters = self.conv.out_channels;
         let scratch = std::mem::take(&mut self.scratch);
-        let (transformed, products) = scratch.split_at_mut(POINTS * input_stride);
-        self.transform(s, transformed, input_stride);
-        let words = POINTS * channels;
+        let (transformed, products) =
+            scratch.split_at_mut(POINTS * input_stride * size_of::<E>() / size_of::<f32>());
+        let transformed = transformed.as_mut_ptr().cast::<E>();
+        assert!(input_stride >= self.tiles.len() * channels);
+        // Safety: `POINTS` times `input_stride` values, which nobody else touches.
+        unsafe { self.transform(s, transformed, input_stride) };
+        let steps = steps::<S, E>(channels);
         // The sums of a tile at a point are `lanes` values behind those of the tile before.
         let places = Places {
             output: std::array::from_fn(|tile| tile * lanes),
@@ -59,20 +64,20 @@ impl Kernel for Item<'_> {
             for point in 0..POINTS {
                 for tile in (0..self.tiles.len()).step_by(S::TILE_PIXELS) {
                     let count = (self.tiles.len() - tile).min(S::TILE_PIXELS);
-                    let input = transformed[point * input_stride + tile * channels..].as_ptr();
+                    let input = transformed.wrapping_add(point * input_stride + tile * channels);
                     // Those beyond the last are computed from the last one's, and dropped.
                     let inputs = Inputs(std::array::from_fn(|index| {
-                        input.wrapping_add(index.min(count - 1) * channels)
+                        input.wrapping_add(index.min(count - 1) * channels).cast_const()
                     }));
-                    let product = AnyTile {
+                    let product = AnyTile::<E, f32> {
                         channels,
                         inputs: &[inputs],
                         places: &Places { count, ..places },
-                        // In bounds: packed weights are whole blocks; this one's points are `padded` values for each channel.
+                        // In bounds: packed weights are whole blocks; this one's points are `padded` words for each step.
                         weights: self
                             .packed
                             .as_ptr()
-                            .wrapping_add(words * first + point * channels * padded),
+                            .wrapping_add(steps * (POINTS * first + point * padded)),
                         start: Start::Zero,
                         output: products[point * sums_stride + tile * lanes..].as_mut_ptr(),
                         filters: padded,
@@ -91,32 +96,18 @@ impl Kernel for Item<'_> {
     }
 }
 
-impl Item<'_> {
-    /// The photo, row and column of a tile.
-    #[inline(always)]
-    fn place(&self, tile: usize) -> [usize; 3] {
-        let [height, width] = self.cut.tiles;
-        [tile / (height * width), tile / width % height, tile % width]
-    }
-
+impl<E: Element> Item<'_, E> {
     /// The input of all tiles at all points: `B' d B`.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of [`POINTS`] times `stride` values, and `stride` is at least the channels of all tiles.
     #[inline(always)]
-    fn transform<S: Simd>(&self, s: S, to: &mut [f32], stride: usize) {
+    unsafe fn transform<S: Simd>(&self, s: S, to: *mut E, stride: usize) {
         let conv = self.conv;
         let channels = conv.in_channels;
-        assert!(to.len() >= POINTS * stride && stride >= self.tiles.len() * channels);
         for (index, tile) in self.tiles.clone().enumerate() {
-            let [photo, y, x] = self.place(tile);
-            let mut pixels = [self.zeros; POINTS];
-            for (at, pixel) in pixels.iter_mut().enumerate() {
-                // Below zero it wraps, and lies beyond the input.
-                let y = (2 * y + at / 4).wrapping_sub(conv.window.before[0]);
-                let x = (2 * x + at % 4).wrapping_sub(conv.window.before[1]);
-                if y < conv.input[0] && x < conv.input[1] {
-                    let pixel_at = (photo * conv.input[0] + y) * conv.input[1] + x;
-                    *pixel = self.input.wrapping_add(pixel_at * channels);
-                }
-            }
+            let pixels = self.cut.tiles.input(conv, tile, self.input, self.zeros);
             for channel in (0..channels).step_by(S::LANES) {
                 let n = (channels - channel).min(S::LANES);
                 // Safety: each pixel is one of the input or the zeros, with `channels` values; each point has room for
@@ -124,18 +115,18 @@ impl Item<'_> {
                 unsafe {
                     let mut columns = [[s.splat(0.0); 4]; 4];
                     for x in 0..4 {
-                        let first = s.load_first(pixels[x].add(channel), n);
-                        let second = s.load_first(pixels[4 + x].add(channel), n);
-                        let third = s.load_first(pixels[8 + x].add(channel), n);
-                        let fourth = s.load_first(pixels[12 + x].add(channel), n);
+                        let first = E::load_first(s, pixels[x].add(channel), n);
+                        let second = E::load_first(s, pixels[4 + x].add(channel), n);
+                        let third = E::load_first(s, pixels[8 + x].add(channel), n);
+                        let fourth = E::load_first(s, pixels[12 + x].add(channel), n);
                         columns[x] = input_row(s, [first, second, third, fourth]);
                     }
-                    let to = to.as_mut_ptr().add(index * channels + channel);
+                    let to = to.add(index * channels + channel);
                     for y in 0..4 {
                         let row = [columns[0][y], columns[1][y], columns[2][y], columns[3][y]];
                         let points = input_row(s, row);
                         for x in 0..4 {
-                            s.store_first(to.add((4 * y + x) * stride), points[x], n);
+                            E::store_first(s, to.add((4 * y + x) * stride), points[x], n);
                         }
                     }
                 }
@@ -155,7 +146,7 @@ impl Item<'_> {
             let filter = first + vector;
             let (mut sum, mut squares) = (s.splat(0.0), s.splat(0.0));
             for (index, tile) in self.tiles.clone().enumerate() {
-                let [photo, y, x] = self.place(tile);
+                let [photo, y, x] = self.cut.tiles.place(tile);
                 // Safety: the products of these tiles, `lanes` values for each at each point; the bias and the sums are padded to
                 // whole vectors; the output's pixels are inside it, and nobody else writes these filters of them.
                 unsafe {
@@ -179,13 +170,13 @@ impl Item<'_> {
                                 let at = self.output.add(pixel * self.conv.out_channels + filter);
                                 let mut value = s.add(pair[dx], bias);
                                 if self.accumulate {
-                                    value = s.add(value, s.load_first(at, n));
+                                    value = s.add(value, E::load_first(s, at, n));
                                 }
                                 if !self.sums.is_null() {
                                     sum = s.add(sum, value);
                                     squares = s.mul_add(value, value, squares);
                                 }
-                                s.store_first(at, value, n);
+                                E::store_first(s, at, value, n);
                             }
                         }
                     }
@@ -210,7 +201,7 @@ impl Item<'_> {
         let first = self.blocks.start * lanes;
         let count = (self.blocks.end * lanes).min(filters) - first;
         for tile in self.tiles.clone() {
-            let [photo, y, x] = self.place(tile);
+            let [photo, y, x] = self.cut.tiles.place(tile);
             for (y, x) in [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(dy, dx)| (2 * y + dy, 2 * x + dx)) {
                 if y < height && x < width {
                     let pixel = (photo * height + y) * width + x;
@@ -225,12 +216,6 @@ impl Item<'_> {
             }
         }
     }
-}
-
-/// The product with `B'`, whose rows are `1 0 -1 0`, `0 1 1 0`, `0 -1 1 0`, `0 1 0 -1`.
-#[inline(always)]
-fn input_row<S: Simd>(s: S, [a, b, c, d]: [S::F; 4]) -> [S::F; 4] {
-    [s.sub(a, c), s.add(b, c), s.sub(c, b), s.sub(b, d)]
 }
 
 /// The product with `A'`, whose rows are `1 1 1 0`, `0 1 -1 -1`.
