@@ -1,12 +1,16 @@
-//! 3x3 convolutions of stride 1 in f32 with 16 multiplications where 36 are usual: Winograd's minimal filtering F(2x2, 3x3) (Lavin and
+//! 3x3 convolutions of stride 1 with 16 multiplications where 36 are usual: Winograd's minimal filtering F(2x2, 3x3) (Lavin and
 //! Gray 2016, "Fast Algorithms for Convolutional Neural Networks").
 //!
-//! A tile is 2x2 output pixels. Its 4x4 input pixels and the 3x3 weights ([`weights`]) are transformed to 4x4 points, at each of which
-//! the product is a matrix product over channels, and the sums are transformed back ([`item`]). A work item has some tiles, so
-//! that what it transforms stays in the second-level cache.
+//! A tile is 2x2 output pixels ([`tiles`]). Its 4x4 input pixels and the 3x3 weights ([`weights`]) are transformed to 4x4 points
+//! ([`transform`]), at each of which the product is a matrix product over channels, and the sums are transformed back ([`item`]). A work
+//! item has some tiles, so that what it transforms stays in the second-level cache. [`weight_gradient`] is its counterpart.
+//!
+//! In bf16, transformed input and weights are rounded to bf16, where the usual way rounds the weights alone: the output's error is
+//! 0.5% of its root mean square instead of 0.2%, most of which is the rounding of the output itself.
 
 mod item;
 mod tiles;
+mod transform;
 mod weight_gradient;
 mod weights;
 
@@ -56,11 +60,11 @@ const GAP: usize = 16;
 
 /// Whether `conv` is computed this way. It does not depend on the size of the maps, so that weights are packed once for all.
 pub(super) fn pays<E: Element>(isa: Isa, conv: &Conv2d) -> bool {
-    // AMX multiplies faster than anything could transform.
-    let is_vectors = !E::BF16 || (isa.has_bf16_dot() && isa != Isa::AmxBf16);
+    // bf16 by dot products of vectors: AMX multiplies faster than vectors transform, and without either bf16 is not for speed.
+    let is_fast = !E::BF16 || (isa.has_bf16_dot() && isa != Isa::AmxBf16);
     let window = &conv.window;
     let channels = [conv.in_channels, conv.out_channels];
-    is_vectors
+    is_fast
         && window.kernel == [3, 3]
         && window.stride == [1, 1]
         && channels.iter().all(|&channels| channels >= LEAST_CHANNELS)
@@ -236,10 +240,4 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
             finish_statistics(statistics, &sums, padded, conv.batch * height * width);
         }
     }
-}
-
-/// The product with `B'`, whose rows are `1 0 -1 0`, `0 1 1 0`, `0 -1 1 0`, `0 1 0 -1`.
-#[inline(always)]
-fn input_row<S: Simd>(s: S, [a, b, c, d]: [S::F; 4]) -> [S::F; 4] {
-    [s.sub(a, c), s.add(b, c), s.sub(c, b), s.sub(b, d)]
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Cut, POINTS, input_row};
+use super::{Cut, POINTS, transform};
 use crate::{
     activation::{Activation, InPlace},
     conv::{
@@ -113,21 +113,13 @@ impl<E: Element> Item<'_, E> {
                 // Safety: each pixel is one of the input or the zeros, with `channels` values; each point has room for
                 // `channels` values of each of these tiles.
                 unsafe {
-                    let mut columns = [[s.splat(0.0); 4]; 4];
-                    for x in 0..4 {
-                        let first = E::load_first(s, pixels[x].add(channel), n);
-                        let second = E::load_first(s, pixels[4 + x].add(channel), n);
-                        let third = E::load_first(s, pixels[8 + x].add(channel), n);
-                        let fourth = E::load_first(s, pixels[12 + x].add(channel), n);
-                        columns[x] = input_row(s, [first, second, third, fourth]);
+                    let mut values = [s.splat(0.0); POINTS];
+                    for (value, pixel) in values.iter_mut().zip(&pixels) {
+                        *value = E::load_first(s, pixel.add(channel), n);
                     }
                     let to = to.add(index * channels + channel);
-                    for y in 0..4 {
-                        let row = [columns[0][y], columns[1][y], columns[2][y], columns[3][y]];
-                        let points = input_row(s, row);
-                        for x in 0..4 {
-                            E::store_first(s, to.add((4 * y + x) * stride), points[x], n);
-                        }
+                    for (point, value) in transform::input(s, values).into_iter().enumerate() {
+                        E::store_first(s, to.add(point * stride), value, n);
                     }
                 }
             }
@@ -151,24 +143,19 @@ impl<E: Element> Item<'_, E> {
                 // whole vectors; the output's pixels are inside it, and nobody else writes these filters of them.
                 unsafe {
                     let from = products.as_ptr().add(index * lanes + vector);
-                    let mut columns = [[s.splat(0.0); 2]; 4];
-                    for x in 0..4 {
-                        let first = s.load(from.add(x * stride));
-                        let second = s.load(from.add((4 + x) * stride));
-                        let third = s.load(from.add((8 + x) * stride));
-                        let fourth = s.load(from.add((12 + x) * stride));
-                        columns[x] = output_row(s, [first, second, third, fourth]);
+                    let mut points = [s.splat(0.0); POINTS];
+                    for (point, values) in points.iter_mut().enumerate() {
+                        *values = s.load(from.add(point * stride));
                     }
+                    let pixels = transform::output(s, points);
                     let bias = s.load(self.bias.add(filter));
                     for dy in 0..2 {
-                        let row = [columns[0][dy], columns[1][dy], columns[2][dy], columns[3][dy]];
-                        let pair = output_row(s, row);
                         for dx in 0..2 {
                             let (y, x) = (2 * y + dy, 2 * x + dx);
                             if y < height && x < width {
                                 let pixel = (photo * height + y) * width + x;
                                 let at = self.output.add(pixel * self.conv.out_channels + filter);
-                                let mut value = s.add(pair[dx], bias);
+                                let mut value = s.add(pixels[2 * dy + dx], bias);
                                 if self.accumulate {
                                     value = s.add(value, E::load_first(s, at, n));
                                 }
@@ -216,10 +203,4 @@ impl<E: Element> Item<'_, E> {
             }
         }
     }
-}
-
-/// The product with `A'`, whose rows are `1 1 1 0`, `0 1 -1 -1`.
-#[inline(always)]
-fn output_row<S: Simd>(s: S, [a, b, c, d]: [S::F; 4]) -> [S::F; 2] {
-    [s.add(s.add(a, b), c), s.sub(s.sub(b, c), d)]
 }

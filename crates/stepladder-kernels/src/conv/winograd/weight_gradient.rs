@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{PLACES, POINTS, Tiles, input_row};
+use super::{POINTS, Tiles, transform};
 use crate::{
     context::{Context, Shared},
     conv::{
@@ -231,20 +231,10 @@ impl<E: Element> Item<'_, E> {
             for channel in (0..conv.in_channels).step_by(S::LANES) {
                 let n = (conv.in_channels - channel).min(S::LANES);
                 // Safety: each pixel is one of the input or the zeros, with `in_channels` values.
-                let (first, second) = unsafe {
-                    let first = input_points(s, &pixels[0], channel, n);
-                    // f32 leave the second alone.
-                    let pair = division.together == 2;
-                    (
-                        first,
-                        if pair {
-                            input_points(s, &pixels[1], channel, n)
-                        } else {
-                            first
-                        },
-                    )
-                };
+                let [first, second] =
+                    unsafe { [load(s, &pixels[0], channel, n), load(s, &pixels[1], channel, n)] };
                 let to = &mut self.transformed_input[step * row + channel..];
+                let (first, second) = (transform::input(s, first), transform::input(s, second));
                 store::<S, E>(s, first, second, to, stride);
             }
         }
@@ -263,20 +253,12 @@ impl<E: Element> Item<'_, E> {
             for filter in self.filters.clone().step_by(S::LANES) {
                 let n = (self.filters.end - filter).min(S::LANES);
                 // Safety: each pixel is one of the output's gradient or the zeros, with `out_channels` values.
-                let (first, second) = unsafe {
-                    let first = output_points(s, &pixels[0], filter, n);
-                    let pair = division.together == 2;
-                    (
-                        first,
-                        if pair {
-                            output_points(s, &pixels[1], filter, n)
-                        } else {
-                            first
-                        },
-                    )
-                };
+                let [first, second] =
+                    unsafe { [load(s, &pixels[0], filter, n), load(s, &pixels[1], filter, n)] };
                 let at = step * row + filter - self.filters.start;
                 let to = &mut self.transformed_output[at..];
+                let first = transform::output_gradient(s, first);
+                let second = transform::output_gradient(s, second);
                 store::<S, E>(s, first, second, to, stride);
             }
         }
@@ -338,27 +320,19 @@ impl<E: Element> Item<'_, E> {
         for channel in 0..conv.in_channels {
             for vector in (0..filters).step_by(S::LANES) {
                 let n = (filters - vector).min(S::LANES);
-                let mut columns = [[s.splat(0.0); 3]; 4];
-                for x in 0..4 {
-                    let mut column = [s.splat(0.0); 4];
-                    for y in 0..4 {
-                        let at = (4 * y + x) * stride + channel * padded + vector;
-                        let from = &self.sums[at..][..S::LANES];
-                        // Safety: `LANES` values.
-                        column[y] = unsafe { s.load(from.as_ptr()) };
-                    }
-                    columns[x] = by_points(s, column);
+                let mut points = [s.splat(0.0); POINTS];
+                for (point, values) in points.iter_mut().enumerate() {
+                    let from = &self.sums[point * stride + channel * padded + vector..][..S::LANES];
+                    // Safety: `LANES` values.
+                    *values = unsafe { s.load(from.as_ptr()) };
                 }
-                for y in 0..3 {
-                    let row = by_points(s, [columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
-                    for x in 0..3 {
-                        let at = ((3 * y + x) * conv.in_channels + channel) * conv.out_channels;
-                        debug_assert!(3 * y + x < PLACES);
-                        // Safety: filters of the gradient that this item alone writes.
-                        unsafe {
-                            let to = self.gradient.add(at + self.filters.start + vector);
-                            s.store_first(to, row[x], n);
-                        }
+                let places = transform::weight_gradient(s, points);
+                for (place, values) in places.into_iter().enumerate() {
+                    let at = (place * conv.in_channels + channel) * conv.out_channels;
+                    // Safety: filters of the gradient that this item alone writes.
+                    unsafe {
+                        let to = self.gradient.add(at + self.filters.start + vector);
+                        s.store_first(to, values, n);
                     }
                 }
             }
@@ -366,64 +340,24 @@ impl<E: Element> Item<'_, E> {
     }
 }
 
-/// `B' d B` of `n` channels of a tile.
+/// Reads `n` values from `first` on of each pixel.
 ///
 /// # Safety
 ///
-/// `pixels` have `n` values from `channel` on.
+/// The pixels have as many values.
 #[inline(always)]
-unsafe fn input_points<S: Simd, E: Element>(
+unsafe fn load<S: Simd, E: Element, const P: usize>(
     s: S,
-    pixels: &[*const E; POINTS],
-    channel: usize,
+    pixels: &[*const E; P],
+    first: usize,
     n: usize,
-) -> [S::F; POINTS] {
-    let mut columns = [[s.splat(0.0); 4]; 4];
-    for x in 0..4 {
+) -> [S::F; P] {
+    let mut values = [s.splat(0.0); P];
+    for (value, pixel) in values.iter_mut().zip(pixels) {
         // Safety: the caller's promise.
-        columns[x] = unsafe {
-            let first = E::load_first(s, pixels[x].add(channel), n);
-            let second = E::load_first(s, pixels[4 + x].add(channel), n);
-            let third = E::load_first(s, pixels[8 + x].add(channel), n);
-            let fourth = E::load_first(s, pixels[12 + x].add(channel), n);
-            input_row(s, [first, second, third, fourth])
-        };
+        *value = unsafe { E::load_first(s, pixel.add(first), n) };
     }
-    let mut points = [s.splat(0.0); POINTS];
-    for y in 0..4 {
-        let row = input_row(s, [columns[0][y], columns[1][y], columns[2][y], columns[3][y]]);
-        points[4 * y..4 * y + 4].copy_from_slice(&row);
-    }
-    points
-}
-
-/// `A y A'` of `n` filters of a tile.
-///
-/// # Safety
-///
-/// `pixels` have `n` values from `filter` on.
-#[inline(always)]
-unsafe fn output_points<S: Simd, E: Element>(
-    s: S,
-    pixels: &[*const E; 4],
-    filter: usize,
-    n: usize,
-) -> [S::F; POINTS] {
-    let mut columns = [[s.splat(0.0); 4]; 2];
-    for x in 0..2 {
-        // Safety: the caller's promise.
-        columns[x] = unsafe {
-            let above = E::load_first(s, pixels[x].add(filter), n);
-            let below = E::load_first(s, pixels[2 + x].add(filter), n);
-            by_columns(s, [above, below])
-        };
-    }
-    let mut points = [s.splat(0.0); POINTS];
-    for y in 0..4 {
-        let row = by_columns(s, [columns[0][y], columns[1][y]]);
-        points[4 * y..4 * y + 4].copy_from_slice(&row);
-    }
-    points
+    values
 }
 
 /// Writes the points of a step, `stride` words apart: pairs of its two tiles in bf16, and the first alone in f32.
@@ -447,18 +381,4 @@ fn store<S: Simd, E: Element>(
             }
         }
     }
-}
-
-/// The product with `A`, whose rows are `1 0`, `1 1`, `1 -1`, `0 -1`.
-#[inline(always)]
-fn by_columns<S: Simd>(s: S, [a, b]: [S::F; 2]) -> [S::F; 4] {
-    [a, s.add(a, b), s.sub(a, b), s.sub(s.splat(0.0), b)]
-}
-
-/// The product with `G'`, whose rows are `1 ½ ½ 0`, `0 ½ -½ 0`, `0 ½ ½ 1`.
-#[inline(always)]
-fn by_points<S: Simd>(s: S, [a, b, c, d]: [S::F; 4]) -> [S::F; 3] {
-    let half = s.splat(0.5);
-    let (sum, difference) = (s.mul(half, s.add(b, c)), s.mul(half, s.sub(b, c)));
-    [s.add(a, sum), difference, s.add(sum, d)]
 }

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{PLACES, POINTS, mirrored};
+use super::{PLACES, POINTS, mirrored, transform};
 use crate::{
     buffer::Buffer,
     context::Context,
@@ -153,23 +153,6 @@ impl<E: Element> PackBlock<'_, E> {
                 *values = unsafe { s.load_first(row.as_ptr(), n) };
             }
         }
-        let mut columns = [[s.splat(0.0); 4]; 3];
-        for x in 0..3 {
-            columns[x] = by_rows(s, [places[x], places[3 + x], places[6 + x]]);
-        }
-        let mut points = [s.splat(0.0); POINTS];
-        for y in 0..4 {
-            let row = by_rows(s, [columns[0][y], columns[1][y], columns[2][y]]);
-            points[4 * y..4 * y + 4].copy_from_slice(&row);
-        }
-        points
+        transform::weights(s, places)
     }
-}
-
-/// The product with `G`, whose rows are `1 0 0`, `½ ½ ½`, `½ -½ ½`, `0 0 1`.
-#[inline(always)]
-fn by_rows<S: Simd>(s: S, [a, b, c]: [S::F; 3]) -> [S::F; 4] {
-    let half = s.splat(0.5);
-    let (ends, middle) = (s.mul(half, s.add(a, c)), s.mul(half, b));
-    [a, s.add(ends, middle), s.sub(ends, middle), c]
 }
