@@ -2,8 +2,8 @@
 //!
 //! All three are the same blocked matrix product at heart. Forward and the input's gradient multiply pixels, read where
 //! they lie ([`grid`], [`tile`]), by weights packed beforehand ([`pack`]); a map of few channels is first unfolded along
-//! its rows ([`fold`]); 3x3 kernels on many channels take fewer multiplications ([`winograd`]). The weights' gradient has its own
-//! kernel ([`weight_gradient`]).
+//! its rows ([`fold`]); 3x3 kernels on many channels take fewer multiplications in all three ([`winograd`]). The weights' gradient of
+//! all others has its own kernel ([`weight_gradient`]).
 
 mod fold;
 mod grid;
@@ -84,8 +84,8 @@ impl Conv2d {
     }
 
     /// `output` = convolution of `input` by `weights`, plus `bias` (`out_channels` values), and the output's statistics
-    /// where asked for. In f32, 3x3 kernels of stride 1 on 32 channels and more take fewer multiplications (Winograd's F(2x2, 3x3)): the same
-    /// but for rounding.
+    /// where asked for. 3x3 kernels of stride 1 on 32 channels and more take fewer multiplications (Winograd's F(2x2, 3x3)), in bf16 where
+    /// vectors have its dot products: the same but for rounding.
     ///
     /// # Panics
     ///

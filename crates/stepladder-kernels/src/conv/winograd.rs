@@ -60,7 +60,7 @@ const GAP: usize = 16;
 
 /// Whether `conv` is computed this way. It does not depend on the size of the maps, so that weights are packed once for all.
 pub(super) fn pays<E: Element>(isa: Isa, conv: &Conv2d) -> bool {
-    // bf16 by dot products of vectors: AMX multiplies faster than vectors transform, and without either bf16 is not for speed.
+    // bf16 where vectors multiply it: AMX has a way of its own, and where neither does, bf16 is there to save memory.
     let is_fast = !E::BF16 || (isa.has_bf16_dot() && isa != Isa::AmxBf16);
     let window = &conv.window;
     let channels = [conv.in_channels, conv.out_channels];
