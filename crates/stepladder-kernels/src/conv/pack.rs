@@ -53,6 +53,11 @@ pub(super) fn steps<S: Simd, E: Element>(channels: usize) -> usize {
     }
 }
 
+/// Values that a word holds: pairs where bf16 dot products are used.
+pub(super) const fn together<S: Simd, E: Element>() -> usize {
+    if E::BF16 && S::BF16_DOT { 2 } else { 1 }
+}
+
 /// Packs `weights` for products of `E` values.
 pub(super) fn pack<E: Element>(context: &Context, plan: &Plan, weights: &[f32]) -> Buffer<u32> {
     let kernel = Pack::<E> {
@@ -132,7 +137,7 @@ impl<E: Element> Kernel for PackBlocks<'_, E> {
         } = self;
         let steps = steps::<S, E>(plan.multiplied);
         let whole = S::TILE_VECTORS * S::LANES;
-        let together = if E::BF16 && S::BF16_DOT { 2 } else { 1 };
+        let together = together::<S, E>();
         let (words, length) = (plan.taps.len() * steps, to.len());
         let blocks = length.div_ceil(words * whole);
         // Asked for ahead: what comes next in the rows, or the same filters of the next channels.

@@ -20,6 +20,7 @@ use std::ops::Range;
 
 use crate::{
     context::{Context, Shared},
+    conv::pack::together,
     isa::Isa,
     simd::{Element, Kernel, Simd},
 };
@@ -182,7 +183,7 @@ struct Layout {
 
 impl Layout {
     fn new<S: Simd, E: Element>(shape: &Reduction) -> Layout {
-        let together = if E::BF16 && S::BF16_DOT { 2 } else { 1 };
+        let together = together::<S, E>();
         let tiles = shape.channels.div_ceil(S::TILE_PIXELS);
         let tile = shape.channels.div_ceil(tiles);
         let wide = shape.channels - tiles * (tile - 1);
@@ -348,11 +349,8 @@ impl<E: Element> Kernel for Reduce<'_, E> {
         let division = Division::new::<S>(shape, |filters| layout.units(shape, filters));
         let (ranges, groups) = (division.ranges, division.groups());
 
-        let weights = gradient.len();
-        let mut sums = (ranges > 1).then(|| context.buffers().take::<f32>(ranges * weights));
-        let shared = Shared::new(sums.as_deref_mut().unwrap_or(&mut *gradient));
         let isa = context.isa();
-        context.for_each(ranges * groups, |item| {
+        sum_over_ranges(context, [ranges, groups], gradient, |item, sums| {
             let (units, blocks) = division.item(item);
             isa.run(Item {
                 shape,
@@ -362,18 +360,33 @@ impl<E: Element> Kernel for Reduce<'_, E> {
                 output,
                 units: &division.units[units],
                 blocks,
-                // Each range has its own sums, and each group its own filters of them.
-                sums: shared.start().wrapping_add(item / groups * weights),
+                sums,
             });
         });
-        if let Some(sums) = sums {
-            add_up(context, &sums, gradient);
-        }
+    }
+}
+
+/// Runs `each` work item with the gradient of its range to write to, and adds these up to `gradient`. Items of a range follow each other, one
+/// for each of `groups`, and write filters of their own.
+pub(super) fn sum_over_ranges(
+    context: &Context,
+    [ranges, groups]: [usize; 2],
+    gradient: &mut [f32],
+    each: impl Fn(usize, *mut f32) + Sync,
+) {
+    let weights = gradient.len();
+    let mut sums = (ranges > 1).then(|| context.buffers().take::<f32>(ranges * weights));
+    let shared = Shared::new(sums.as_deref_mut().unwrap_or(&mut *gradient));
+    context.for_each(ranges * groups, |item| {
+        each(item, shared.start().wrapping_add(item / groups * weights));
+    });
+    if let Some(sums) = sums {
+        add_up(context, &sums, gradient);
     }
 }
 
 /// `gradient` = the sum of the ranges' sums, each as long as it.
-pub(super) fn add_up(context: &Context, sums: &[f32], gradient: &mut [f32]) {
+fn add_up(context: &Context, sums: &[f32], gradient: &mut [f32]) {
     let stride = gradient.len();
     let isa = context.isa();
     context.for_each_part(gradient, 1 << 14, |item, to| {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Cut, POINTS, transform};
+use super::{Cut, POINTS, tiles::load, transform};
 use crate::{
     activation::{Activation, InPlace},
     conv::{
@@ -113,10 +113,7 @@ impl<E: Element> Item<'_, E> {
                 // Safety: each pixel is one of the input or the zeros, with `channels` values; each point has room for
                 // `channels` values of each of these tiles.
                 unsafe {
-                    let mut values = [s.splat(0.0); POINTS];
-                    for (value, pixel) in values.iter_mut().zip(&pixels) {
-                        *value = E::load_first(s, pixel.add(channel), n);
-                    }
+                    let values = load(s, &pixels, channel, n);
                     let to = to.add(index * channels + channel);
                     for (point, value) in transform::input(s, values).into_iter().enumerate() {
                         E::store_first(s, to.add(point * stride), value, n);

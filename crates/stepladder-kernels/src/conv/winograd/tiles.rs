@@ -1,7 +1,10 @@
 //! Where tiles lie: 2x2 pixels of the output, and the 4x4 pixels of the input that they are computed from.
 
 use super::POINTS;
-use crate::conv::Conv2d;
+use crate::{
+    conv::Conv2d,
+    simd::{Element, Simd},
+};
 
 /// The tiles of all photos, in the order of photos, rows and columns.
 #[derive(Clone, Copy)]
@@ -75,4 +78,24 @@ impl Tiles {
         }
         pixels
     }
+}
+
+/// Reads `n` values of each pixel, from `first` on.
+///
+/// # Safety
+///
+/// Each pixel has as many values.
+#[inline(always)]
+pub(super) unsafe fn load<S: Simd, E: Element, const P: usize>(
+    s: S,
+    pixels: &[*const E; P],
+    first: usize,
+    n: usize,
+) -> [S::F; P] {
+    let mut values = [s.splat(0.0); P];
+    for (value, pixel) in values.iter_mut().zip(pixels) {
+        // Safety: the caller's promise.
+        *value = unsafe { E::load_first(s, pixel.add(first), n) };
+    }
+    values
 }

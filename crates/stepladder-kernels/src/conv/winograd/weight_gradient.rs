@@ -6,14 +6,15 @@
 
 use std::ops::Range;
 
-use super::{POINTS, Tiles, transform};
+use super::{POINTS, Tiles, tiles::load, transform};
 use crate::{
-    context::{Context, Shared},
+    context::Context,
     conv::{
         Conv2d,
+        pack::together,
         weight_gradient::{
-            add_up,
             product::{Tile, Words},
+            sum_over_ranges,
         },
     },
     simd::{Element, Kernel, Simd},
@@ -57,7 +58,7 @@ impl Division {
         let group = filters.div_ceil(lanes).div_ceil(groups) * lanes;
         let groups = filters.div_ceil(group);
         let bytes = POINTS * size_of::<E>() * (channels + group.min(filters));
-        let together = if E::BF16 && S::BF16_DOT { 2 } else { 1 };
+        let together = together::<S, E>();
         let chunk = (TRANSFORMED_BYTES / bytes)
             .max(LEAST_TILES)
             .min(tiles.all())
@@ -151,15 +152,18 @@ impl<E: Element> Kernel for Reduce<'_, E> {
             gradient,
         } = self;
         let division = Division::new::<S, E>(conv);
-        let (ranges, chunks, weights) = (division.ranges, division.chunks, gradient.len());
-        let mut sums = (ranges > 1).then(|| context.buffers().take::<f32>(ranges * weights));
-        let shared = Shared::new(sums.as_deref_mut().unwrap_or(&mut *gradient));
+        let Division {
+            ranges,
+            chunks,
+            groups,
+            ..
+        } = division;
         let zeros = context
             .buffers()
             .take_zeroed::<E>(conv.in_channels.max(conv.out_channels));
         let isa = context.isa();
-        context.for_each(ranges * division.groups, |item| {
-            let (range, group) = (item / division.groups, item % division.groups);
+        sum_over_ranges(context, [ranges, groups], gradient, |item, gradient| {
+            let (range, group) = (item / groups, item % groups);
             let [input_stride, output_stride] = division.strides::<S>(conv);
             let sums = POINTS * division.sums::<S>(conv);
             isa.run(Item {
@@ -173,13 +177,9 @@ impl<E: Element> Kernel for Reduce<'_, E> {
                 transformed_input: &mut context.buffers().take(POINTS * input_stride),
                 transformed_output: &mut context.buffers().take(POINTS * output_stride),
                 sums: &mut context.buffers().take(sums),
-                // Each range has its own gradient, and each group its own filters of it.
-                gradient: shared.start().wrapping_add(range * weights),
+                gradient,
             });
         });
-        if let Some(sums) = sums {
-            add_up(context, &sums, gradient);
-        }
     }
 }
 
@@ -340,26 +340,6 @@ impl<E: Element> Item<'_, E> {
     }
 }
 
-/// Reads `n` values from `first` on of each pixel.
-///
-/// # Safety
-///
-/// The pixels have as many values.
-#[inline(always)]
-unsafe fn load<S: Simd, E: Element, const P: usize>(
-    s: S,
-    pixels: &[*const E; P],
-    first: usize,
-    n: usize,
-) -> [S::F; P] {
-    let mut values = [s.splat(0.0); P];
-    for (value, pixel) in values.iter_mut().zip(pixels) {
-        // Safety: the caller's promise.
-        *value = unsafe { E::load_first(s, pixel.add(first), n) };
-    }
-    values
-}
-
 /// Writes the points of a step, `stride` words apart: pairs of its two tiles in bf16, and the first alone in f32.
 #[inline(always)]
 fn store<S: Simd, E: Element>(
@@ -374,7 +354,7 @@ fn store<S: Simd, E: Element>(
         // Safety: `LANES` words of the slice, as has just been seen. Any bits of an f32 are a word.
         unsafe {
             let to = to.as_mut_ptr().add(point * stride);
-            if E::BF16 && S::BF16_DOT {
+            if together::<S, E>() == 2 {
                 s.store_pairs(to, first[point], second[point]);
             } else {
                 s.store(to.cast(), first[point]);

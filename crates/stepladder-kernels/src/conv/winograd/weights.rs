@@ -6,7 +6,10 @@ use super::{PLACES, POINTS, mirrored, transform};
 use crate::{
     buffer::Buffer,
     context::Context,
-    conv::{Conv2d, pack::steps},
+    conv::{
+        Conv2d,
+        pack::{steps, together},
+    },
     simd::{Element, Kernel, MAX_LANES, Simd},
 };
 
@@ -105,7 +108,7 @@ impl<E: Element> Kernel for PackBlock<'_, E> {
         for step in 0..steps {
             for vector in (0..lanes).step_by(S::LANES) {
                 let place = |point: usize| (point * steps + step) * lanes + vector;
-                if E::BF16 {
+                if together::<S, E>() == 2 {
                     let first = self.points(s, 2 * step, vector);
                     let second = if 2 * step + 1 < channels {
                         self.points(s, 2 * step + 1, vector)
