@@ -71,10 +71,22 @@ pub(super) fn pays<E: Element>(isa: Isa, conv: &Conv2d) -> bool {
         && channels[0] * channels[1] <= MOST_PAIRS
 }
 
-/// Whether the gradient of `conv`'s weights is computed this way. Smaller maps fill too little of their tiles, and leave some weights
-/// without any term, whose gradient should be 0 and not what rounding leaves of the others'.
+/// Along height and width, terms that the gradient of a weight has at least: what rounding leaves in it is in proportion to its tiles, and
+/// must be little beside its own terms.
+const LEAST_TERMS: usize = 3;
+
+/// Whether the gradient of `conv`'s weights is computed this way.
 pub(super) fn weight_gradient_pays<E: Element>(isa: Isa, conv: &Conv2d) -> bool {
-    pays::<E>(isa, conv) && conv.output().iter().all(|&side| side >= 3)
+    let output = conv.output();
+    // Along an axis, the windows whose place `place` lies on the input and not on its padding.
+    let terms = |axis: usize, place: usize| {
+        let before = conv.window.before[axis];
+        let end = (conv.input[axis] + before)
+            .saturating_sub(place)
+            .min(output[axis]);
+        end.saturating_sub(before.saturating_sub(place))
+    };
+    pays::<E>(isa, conv) && (0..2).all(|axis| (0..3).all(|place| terms(axis, place) >= LEAST_TERMS))
 }
 
 /// The gradient of `conv`'s input from that of its output, as a convolution: places of the kernel turned about, channels exchanged.
