@@ -235,6 +235,45 @@ fn depthwise_kernels_that_start_too_small() {
 }
 
 #[test]
+fn small_depthwise_kernels_under_a_normalization() {
+    let he = "[defaults]\nkernel_initializer = \"he_normal\"\n";
+    let with = |layers: &str| {
+        let wide = "{ layer = \"Conv2D\", filters = 64, kernel_size = 3 }, ";
+        rung(&format!("{wide}{layers}"), he)
+    };
+    let remedy = "write depthwise_fan_in";
+    let comparison = "climb a rung with depthwise_fan_in";
+    let kernel = r#"{ layer = "DepthwiseConv2D", kernel_size = 3 },"#;
+    let pointwise = r#"{ layer = "Conv2D", filters = 8, kernel_size = 1 },"#;
+    let normalization = r#"{ layer = "BatchNormalization" },"#;
+    let tanh = r#"{ layer = "Activation", activation = "tanh" },"#;
+
+    let found = message(&with(&format!("{kernel} {pointwise} {normalization}")));
+    assert!(
+        found.contains("which the normalization behind makes up for"),
+        "{found}"
+    );
+    assert!(found.contains(comparison), "{found}");
+
+    // What bends the values in between, or goes past the normalization, keeps their scale.
+    let bent = format!("{kernel} {tanh} {normalization}");
+    for layers in [
+        bent.as_str(),
+        r#"{ layer = "DepthwiseConv2D", kernel_size = 3, activation = "tanh" }, { layer = "BatchNormalization" },"#,
+        r#"{ layer = "DepthwiseConv2D", kernel_size = 3, name = "kernel" },
+           { layer = "BatchNormalization", name = "normalized" },
+           { layer = "Add", inputs = ["kernel", "normalized"] },"#,
+    ] {
+        let found = message(&with(layers));
+        assert!(found.contains(remedy), "{layers}: {found}");
+    }
+
+    // One remark for each kind.
+    let both = with(&format!("{kernel} {normalization} {kernel}"));
+    assert_eq!(fired(&both), ["depthwise-fan-in", "depthwise-fan-in"]);
+}
+
+#[test]
 fn a_learning_rate_far_from_the_usual() {
     let with = |optimizer: &str, rate: &str| {
         rung(

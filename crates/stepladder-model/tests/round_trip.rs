@@ -190,7 +190,7 @@ fn dense(initializers: [Initializer; 2]) -> Layer {
 prop_compose! {
     fn layers()(
         head in prop::collection::vec(augmentation(), 0..3),
-        middle in prop::collection::vec(middle(), 0..6),
+        middle in prop::collection::vec(middle().boxed(), 0..6),
         named in any::<bool>(),
         initializers in [initializer(), initializer()],
     ) -> Vec<LayerSpec> {
@@ -374,12 +374,13 @@ prop_compose! {
         size in 1usize..100,
         kernel_initializer in initializer(),
         depthwise_fan_in in fan_in(),
-        layers in layers(),
-        parts in (optimizer(), schedule(), prop::option::of(early_stopping()), prop::option::of(plateau())),
+        // Boxed, since without optimization so many strategies fill a test's stack.
+        layers in layers().boxed(),
+        parts in (optimizer(), schedule(), prop::option::of(early_stopping()), prop::option::of(plateau())).boxed(),
         (epochs, batch_size, label_smoothing) in (1usize..1000, 1usize..1000, share()),
         (class_weights, [mixup_alpha, cutmix_alpha]) in (class_weights(), [share(), share()]),
         ema_momentum in prop::option::of(share()),
-        augmentation in prop::option::of(generator()),
+        augmentation in prop::option::of(generator()).boxed(),
         [validation, test] in [0.0f32..0.5, 0.0f32..0.5],
         allow in prop::sample::subsequence(lints().iter().map(|lint| lint.name.to_owned()).collect::<Vec<_>>(), 0..3),
     ) -> Rung {
