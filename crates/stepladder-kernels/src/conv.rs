@@ -1,7 +1,7 @@
 //! Convolution of NHWC maps: forward, the gradient of its input, the gradient of its weights.
 //!
 //! All three are the same blocked matrix product at heart. Forward and the input's gradient multiply pixels, read where
-//! they lie ([`grid`], [`tile`]), by weights packed beforehand ([`pack`]); a map of few channels is first unfolded along
+//! they lie ([`grid`], [`places`], [`tile`]), by weights packed beforehand ([`pack`]); a map of few channels is first unfolded along
 //! its rows ([`fold`]); 3x3 kernels on many channels take fewer multiplications in all three ([`winograd`]). The weights' gradient of
 //! all others has its own kernel ([`weight_gradient`]).
 
@@ -11,6 +11,7 @@ mod grid;
 mod matrix;
 mod pack;
 mod packed;
+mod places;
 mod tile;
 mod weight_gradient;
 mod winograd;

@@ -4,7 +4,9 @@
 //! It knows what the kernels ask for because it says the same again; a test holds the two together for every rung.
 
 mod ledger;
+mod recorded;
 mod walk;
+mod workspace;
 
 use crate::precision::Precision;
 use stepladder_model::{Network, OptimizerConfig};

@@ -15,6 +15,7 @@ mod content;
 mod controls;
 mod environment;
 mod error;
+mod figures;
 mod fit;
 mod log;
 mod memory;

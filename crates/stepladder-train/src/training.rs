@@ -5,9 +5,10 @@ use crate::budget::steps_within;
 use crate::checkpoints::{newest, remove_checkpoints};
 use crate::content::{changes, content_table};
 use crate::controls::{Decided, OnStuck};
-use crate::environment::{describe, peak_memory_bytes};
+use crate::environment::describe;
 use crate::error::TrainError;
-use crate::fit::{Fitted, fit};
+use crate::figures::{Figures, measure, record, summarize};
+use crate::fit::fit;
 use crate::memory::{MemoryPlan, free_bytes};
 use crate::model_card::{CardFigures, model_card};
 use crate::preparation::{Prepared, TrainingRequest};
@@ -18,7 +19,7 @@ use crate::watch::Diagnosis;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use stepladder_classifier::{Classifier, Evaluation, Predictions, Score, Temperature, TrainingRecord};
+use stepladder_classifier::{Classifier, Predictions, Temperature};
 use stepladder_data::Progress;
 use stepladder_model::{Layer, Node};
 use stepladder_nn::profile::{self, ProfileRow};
@@ -375,97 +376,6 @@ fn complete(
         remove_checkpoints(run);
     }
     Ok(summary)
-}
-
-/// The exported model's figures on each part.
-#[derive(Default)]
-struct Figures {
-    train: Option<Evaluation>,
-    validation: Option<Evaluation>,
-    test: Option<Evaluation>,
-}
-
-/// Asks the exported model about every part but the validation part, whose answers are there, and writes what it made of each
-/// test photo.
-fn measure(
-    prepared: &Prepared,
-    run: &RunDirectory,
-    ask: &dyn Fn(&[u32]) -> Result<Predictions, TrainError>,
-    validation: &Predictions,
-) -> Result<Figures, TrainError> {
-    let Prepared { split, dataset, .. } = prepared;
-    let figures = |predictions: &Predictions| predictions.evaluate(&dataset.classes);
-    let test = ask(&split.test)?;
-    if !split.test.is_empty() {
-        run.write_predictions(&test, dataset)?;
-    }
-    Ok(Figures {
-        train: figures(&ask(&split.train)?),
-        validation: figures(validation),
-        test: figures(&test),
-    })
-}
-
-/// What the model file says of its training: nothing that depends on the machine, so that equal trainings give equal files.
-fn record(
-    request: &TrainingRequest,
-    prepared: &Prepared,
-    fitted: &Fitted,
-    figures: &Figures,
-) -> TrainingRecord {
-    let score = |evaluation: &Option<Evaluation>| {
-        evaluation.as_ref().map(|figures| Score {
-            right: figures.right(),
-            images: figures.images,
-        })
-    };
-    TrainingRecord {
-        data: prepared.dataset.name.clone(),
-        train_images: prepared.split.train.len(),
-        epochs: fitted.epochs,
-        exported_epoch: fitted.exported_epoch,
-        seed: request.seed,
-        split_seed: request.split_seed.unwrap_or(request.seed),
-        validation: score(&figures.validation),
-        test: score(&figures.test),
-    }
-}
-
-fn summarize(
-    request: &TrainingRequest,
-    prepared: &Prepared,
-    run: &RunDirectory,
-    fitted: &Fitted,
-    figures: Figures,
-    seconds: f64,
-) -> Summary {
-    let accuracy = |evaluation: &Option<Evaluation>| evaluation.as_ref().map(|figures| figures.accuracy);
-    Summary {
-        run: run.path().display().to_string(),
-        model: request.rung.name.clone(),
-        outcome: fitted.outcome,
-        classes: prepared.dataset.classes.clone(),
-        size: prepared.size,
-        train_images: prepared.split.train.len(),
-        val_images: prepared.split.validation.len(),
-        test_images: prepared.split.test.len(),
-        epochs: fitted.epochs,
-        best_epoch: fitted.best_epoch,
-        exported_epoch: fitted.exported_epoch,
-        train_accuracy: accuracy(&figures.train),
-        val_accuracy: accuracy(&figures.validation),
-        test_accuracy: accuracy(&figures.test),
-        test_loss: figures.test.as_ref().map(|figures| figures.loss),
-        seconds,
-        images_per_second: fitted.clock.images_per_second(),
-        input_wait_fraction: fitted.clock.input_wait_fraction(),
-        peak_memory_bytes: peak_memory_bytes(),
-        seed: request.seed,
-        precision: request.precision.to_string(),
-        threads: request.threads,
-        parameters: prepared.network.trainable_parameter_count(),
-        skipped_images: prepared.skipped.len(),
-    }
 }
 
 #[cfg(test)]

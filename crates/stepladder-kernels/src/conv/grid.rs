@@ -13,7 +13,8 @@ use super::matrix::{self, MatrixItem};
 use super::{
     Statistics,
     pack::{self, PackBlocks},
-    tile::{AnyTile, Inputs, Locate, MOST_PIXELS, Places, Start, located, tile_pixels},
+    places::{Inputs, Locate, MOST_PIXELS, Places, Walk},
+    tile::{Start, Tile, tile_pixels},
 };
 
 /// Work items hold a multiple of this many pixels: whole tiles on every instruction set (14, 12, 6 or 4 pixels).
@@ -398,7 +399,7 @@ impl<E: Element> Kernel for Item<'_, E> {
                 let inputs = &inputs[..grid.taps.len() / run];
                 for block in blocks.clone() {
                     let first = block * lanes;
-                    let tile = AnyTile {
+                    let tile = Tile {
                         channels: run * grid.channels,
                         inputs,
                         places: &places,
@@ -426,108 +427,5 @@ impl<E: Element> Kernel for Item<'_, E> {
                 }
             }
         }
-    }
-}
-
-/// Walks over a grid's pixels in order, a tile at a time.
-pub(super) struct Walk<'a> {
-    grid: &'a Grid,
-    /// Rows and columns from which all taps are inside the input.
-    inside: [Range<i32>; 2],
-}
-
-/// The next pixel, and where it is.
-pub(super) struct At {
-    pub pixel: usize,
-    photo: usize,
-    row: usize,
-    column: usize,
-}
-
-impl<'a> Walk<'a> {
-    #[inline(always)]
-    pub fn new(grid: &'a Grid) -> Walk<'a> {
-        let inside = [0, 1].map(|axis| {
-            let least = grid.taps.iter().map(|tap| tap.at[axis]).min().unwrap_or(0);
-            let most = grid.taps.iter().map(|tap| tap.at[axis]).max().unwrap_or(0);
-            -least..grid.input[axis] as i32 - most
-        });
-        Walk { grid, inside }
-    }
-
-    #[inline(always)]
-    pub fn start(&self, pixel: usize) -> At {
-        let [height, width] = self.grid.size;
-        At {
-            pixel,
-            photo: pixel / (height * width),
-            row: pixel / width % height,
-            column: pixel % width,
-        }
-    }
-
-    /// Sets `places`, which are [`Places::new`], to those of the next `count` pixels, in place: a copy of what was just stored in smaller
-    /// pieces would wait until the stores before it are done.
-    #[inline(always)]
-    pub fn next<S: Simd>(&self, at: &mut At, count: usize, places: &mut Places) {
-        let grid = self.grid;
-        let input_step = grid.step[1] * grid.input_stride[2];
-        let (mut next, mut expected, mut is_even) = (0, None, true);
-        while next < count {
-            // All pixels up to the end of the row, or of the tile.
-            let run = (count - next).min(grid.size[1] - at.column);
-            let y = (at.row * grid.step[0]) as i32;
-            let x = (at.column * grid.step[1]) as i32;
-            let input = at.photo * grid.input_stride[0]
-                + at.row * grid.step[0] * grid.input_stride[1]
-                + at.column * grid.step[1] * grid.input_stride[2];
-            let output = grid.output_origin
-                + at.photo * grid.output_stride[0]
-                + at.row * grid.output_stride[1]
-                + at.column * grid.output_stride[2];
-            if run == count {
-                // All in one row, as most tiles are: loops of constant length become vectors.
-                for i in 0..located::<S>() {
-                    places.y[i] = if i < count { y } else { places.y[i] };
-                    places.x[i] = x + (i * grid.step[1]) as i32;
-                    places.input[i] = (input + i * input_step) as isize;
-                    places.output[i] = output + i * grid.output_stride[2];
-                }
-            } else {
-                for i in 0..run {
-                    places.y[next + i] = y;
-                    places.x[next + i] = x + (i * grid.step[1]) as i32;
-                    places.input[next + i] = (input + i * input_step) as isize;
-                    places.output[next + i] = output + i * grid.output_stride[2];
-                }
-            }
-            let last = x + ((run - 1) * grid.step[1]) as i32;
-            places.rows = [places.rows[0].min(y), places.rows[1].max(y)];
-            places.columns = [places.columns[0].min(x), places.columns[1].max(last)];
-            is_even &= expected.is_none_or(|expected| input == expected);
-            expected = Some(input + run * input_step);
-            next += run;
-            at.column += run;
-            if at.column == grid.size[1] {
-                at.column = 0;
-                at.row += 1;
-                if at.row == grid.size[0] {
-                    at.row = 0;
-                    at.photo += 1;
-                }
-            }
-        }
-        at.pixel += count;
-        places.count = count;
-        places.distance = is_even.then_some(input_step);
-    }
-
-    /// Whether no tap of any pixel touches the padding.
-    #[inline(always)]
-    pub fn is_interior(&self, places: &Places) -> bool {
-        let contains = |axis: usize, [least, most]: [i32; 2]| {
-            self.inside[axis].contains(&least) && self.inside[axis].contains(&most)
-        };
-        contains(0, places.rows) && contains(1, places.columns)
     }
 }

@@ -16,9 +16,10 @@ use crate::{
 };
 
 use super::{
-    grid::{Grid, Item, Tap, Walk},
+    grid::{Grid, Item, Tap},
     pack,
-    tile::{Places, Start},
+    places::{Places, Walk},
+    tile::Start,
 };
 
 /// Pixels, and filters, that are multiplied at a time.

@@ -3,13 +3,13 @@
 
 use super::LayerMemory;
 use super::ledger::{Held, Ledger};
-use crate::ops::{self, Window};
+use super::recorded::Recorded;
+use super::workspace::workspace;
 use crate::plan::{Epilogue, Plan, Step};
 use crate::portion::portion;
 use crate::precision::Precision;
-use burn::tensor::bf16;
-use stepladder_kernels::{Conv2d, Dense, DepthwiseConv2d, Workspace};
-use stepladder_model::{Activation, Layer, Network, Padding, Shape, Source};
+use stepladder_kernels::Workspace;
+use stepladder_model::{Activation, Layer, Network, Shape, Source};
 
 /// A value on its way through the network.
 #[derive(Debug, Clone, Copy)]
@@ -20,27 +20,6 @@ struct Value {
     gradient: Option<usize>,
     /// Operations since the photos, on the longest way.
     depth: usize,
-}
-
-/// What an operation does on the way back.
-#[derive(Debug)]
-struct Recorded {
-    /// Kept for it.
-    kept: Vec<Held>,
-    /// The gradient that it takes, and those that it gives, with their bytes.
-    of_output: usize,
-    of_inputs: Vec<(usize, usize)>,
-    /// Whether the gradients that it gives are the one that it takes, seen differently.
-    is_view: bool,
-    /// The same of the last input's alone.
-    last_is_view: bool,
-    /// That of the output.
-    depth: usize,
-    /// Buffers that come and go before the last gradient of an input is there, and after.
-    before: Vec<usize>,
-    after: Vec<usize>,
-    /// Gradients of parameters.
-    of_parameters: Vec<usize>,
 }
 
 /// Steps of training, on a ledger.
@@ -347,7 +326,14 @@ impl<'a> Walk<'a> {
             forward,
             input_gradient: before,
             weight_gradient: after,
-        } = self.workspace(index, position);
+        } = workspace(
+            self.network,
+            index,
+            position,
+            self.batch,
+            self.element,
+            self.threads,
+        );
         let output = self.output(bytes, &[input]);
         self.ledger.pass(&forward);
         let sum = |buffers: &[usize]| buffers.iter().sum::<usize>() as u64;
@@ -370,69 +356,6 @@ impl<'a> Walk<'a> {
         };
         self.record(&[input], output, recorded);
         output
-    }
-
-    /// What the kernels of the operation with the weights at `position` of the node's parameters take beside.
-    fn workspace(&self, index: usize, position: usize) -> Workspace {
-        let node = &self.network.nodes[index];
-        let input = match node.inputs[0] {
-            Source::Image => self.network.input,
-            Source::Node(from) => map(&self.network.nodes[from].output),
-        };
-        let output = map(&node.output);
-        let (isa, threads, batch) = (ops::instruction_set(), self.threads, self.batch);
-        let conv = |window: Window, [height, width, in_channels]: [usize; 3]| {
-            let conv = Conv2d {
-                batch,
-                input: [height, width],
-                in_channels,
-                out_channels: output[2],
-                window: window.on(height, width),
-            };
-            match self.element {
-                4 => conv.workspace::<f32>(isa, threads),
-                _ => conv.workspace::<bf16>(isa, threads),
-            }
-        };
-        let depthwise = |window: Window| {
-            let [height, width, channels] = input;
-            let depthwise = DepthwiseConv2d {
-                batch,
-                input: [height, width],
-                channels,
-                window: window.on(height, width),
-            };
-            depthwise.workspace()
-        };
-        match &node.layer {
-            Layer::Conv2D(layer) => conv(
-                Window::new(layer.kernel_size, layer.strides, layer.padding),
-                input,
-            ),
-            Layer::DepthwiseConv2D(layer) => {
-                depthwise(Window::new(layer.kernel_size, layer.strides, layer.padding))
-            }
-            Layer::SeparableConv2D(layer) if position == 0 => {
-                depthwise(Window::new(layer.kernel_size, layer.strides, layer.padding))
-            }
-            Layer::SeparableConv2D(_) => {
-                let between = node.parameters[0].shape[2..].iter().product();
-                let pointwise = Window::new([1, 1], [1, 1], Padding::Valid);
-                conv(pointwise, [output[0], output[1], between])
-            }
-            _ => {
-                let dense = Dense {
-                    batch,
-                    inputs: input.iter().product(),
-                    outputs: output[2],
-                };
-                let is_head = index + 1 == self.network.nodes.len();
-                match self.element {
-                    2 if !is_head => dense.workspace::<bf16>(isa, threads),
-                    _ => dense.workspace::<f32>(isa, threads),
-                }
-            }
-        }
     }
 
     fn epilogue(&mut self, epilogue: &Epilogue, images: Value) {
@@ -529,41 +452,6 @@ impl<'a> Walk<'a> {
             both.into_iter().for_each(|held| self.ledger.drop(held));
         }
         of_parameters
-    }
-}
-
-impl Recorded {
-    fn keeping(kept: Vec<Held>) -> Recorded {
-        Recorded {
-            kept,
-            of_output: 0,
-            of_inputs: Vec::new(),
-            is_view: false,
-            last_is_view: false,
-            depth: 0,
-            before: Vec::new(),
-            after: Vec::new(),
-            of_parameters: Vec::new(),
-        }
-    }
-
-    fn view() -> Recorded {
-        Recorded {
-            is_view: true,
-            ..Recorded::keeping(Vec::new())
-        }
-    }
-}
-
-/// Height, width and channels; of a vector, those of a map of one pixel.
-fn map(shape: &Shape) -> [usize; 3] {
-    match *shape {
-        Shape::Map {
-            height,
-            width,
-            channels,
-        } => [height, width, channels],
-        Shape::Vector { .. } => [1, 1, shape.count() as usize],
     }
 }
 

@@ -11,8 +11,10 @@ use crate::{
 };
 
 use super::{
-    ITEMS, Reduction, add_up,
+    Reduction,
+    division::ITEMS,
     product::{Tile, Words},
+    ranges::add_up,
 };
 
 /// Channels, and filters, at most.

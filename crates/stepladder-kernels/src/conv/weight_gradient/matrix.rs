@@ -16,7 +16,11 @@ use crate::{
     },
 };
 
-use super::{AddUp, Division, Reduction, Unit, filters};
+use super::{
+    Reduction,
+    division::{Division, Unit, filters},
+    ranges::AddUp,
+};
 
 /// Channels, and filters, that are multiplied at a time.
 const BLOCK: usize = 2 * SIDE;

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use crate::simd::{Element, Kernel, Simd};
 
-use super::{Layout, Reduction, Unit, tile_words};
+use super::{
+    Reduction,
+    division::{Layout, Unit, tile_words},
+};
 
 /// `(tile, photo, kernel column, phase, row, step, channel)`, from the input's pixels.
 pub(super) struct PackInput<'a, E> {

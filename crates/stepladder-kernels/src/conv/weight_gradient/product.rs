@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use crate::simd::{Element, Kernel, Simd, unrolled};
 
-use super::{Layout, Reduction, Unit, tile_words};
+use super::{
+    Reduction,
+    division::{Layout, Unit, tile_words},
+};
 
 /// Multiplies some packed tiles of a unit.
 pub(super) struct MultiplyUnit<'a, E> {

@@ -8,7 +8,8 @@ use crate::{
     conv::{
         Conv2d,
         pack::steps,
-        tile::{AnyTile, Inputs, Places, Start},
+        places::{Inputs, Places},
+        tile::{Start, Tile},
     },
     simd::{Element, Kernel, Simd},
 };
@@ -69,7 +70,7 @@ impl<E: Element> Kernel for Item<'_, E> {
                     let inputs = Inputs(std::array::from_fn(|index| {
                         input.wrapping_add(index.min(count - 1) * channels).cast_const()
                     }));
-                    let product = AnyTile::<E, f32> {
+                    let product = Tile::<E, f32> {
                         channels,
                         inputs: &[inputs],
                         places: &Places { count, ..places },

@@ -1,0 +1,55 @@
+//! What `stepladder climb` takes.
+
+use super::{CacheArguments, DataArguments, Precision};
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+use stepladder_nn::Device;
+
+#[derive(Debug, Args)]
+pub(crate) struct ClimbArguments {
+    /// A zip, a folder, a CSV or TSV table, or MNIST's IDX files; without it, the photos that Stepladder ships
+    pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub parts: DataArguments,
+
+    /// The rungs: names from `stepladder models`, or TOML files of your own [default: all that are shipped]
+    #[arg(long, value_name = "RUNG,..", value_delimiter = ',')]
+    pub rungs: Vec<String>,
+
+    /// Trainings of each rung, with the seeds 0, 1, ..; the split is the same for all
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seeds: u64,
+
+    /// Side of the network's input in pixels [default: the rung's, but no more than the photos have]
+    #[arg(long)]
+    pub size: Option<usize>,
+
+    /// Most epochs of each training [default: the rung's]
+    #[arg(long)]
+    pub epochs: Option<usize>,
+
+    /// Time for the whole climb, e.g. 20m or 1h30m, divided evenly over the rungs
+    #[arg(long, value_name = "TIME", conflicts_with = "epochs", value_parser = crate::span::parse)]
+    pub budget: Option<Duration>,
+
+    /// Number format of activations; weights and sums are f32 in both
+    #[arg(long, value_enum, default_value_t = Precision::Auto)]
+    pub precision: Precision,
+
+    /// Threads that compute and load [default: one for each core]; the result does not depend on it
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+
+    /// The climb's directory, to start or to go on with [default: climbs/<data>-<n>]
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub cache: CacheArguments,
+}

@@ -1,0 +1,36 @@
+//! Where photos come from, and where they are kept.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// Where photos come from beside the first argument.
+#[derive(Debug, Args)]
+pub(crate) struct DataArguments {
+    /// A table with the columns file, class and, if you like, split, that names photos inside the data
+    #[arg(long, value_name = "FILE")]
+    pub table: Option<PathBuf>,
+
+    /// Training photos, where the parts are separate archives or folders
+    #[arg(long, value_name = "DATA", conflicts_with = "data")]
+    pub train: Option<PathBuf>,
+
+    /// Validation photos, beside --train
+    #[arg(long, value_name = "DATA", requires = "train")]
+    pub val: Option<PathBuf>,
+
+    /// Test photos, beside --train
+    #[arg(long, value_name = "DATA", requires = "train")]
+    pub test: Option<PathBuf>,
+}
+
+/// Where decoded photos are kept.
+#[derive(Debug, Args)]
+pub(crate) struct CacheArguments {
+    /// Folder of decoded photos, safe to delete [default: STEPLADDER_CACHE, or stepladder in your cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+
+    /// What the folder may hold, in GiB; what was used longest ago goes first
+    #[arg(long, value_name = "GIB")]
+    pub cache_limit: Option<f64>,
+}

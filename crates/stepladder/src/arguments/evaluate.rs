@@ -1,0 +1,48 @@
+//! What `stepladder evaluate` takes.
+
+use super::CacheArguments;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use stepladder_nn::Device;
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArguments {
+    /// A run directory, or a model.safetensors (which needs --data)
+    pub run: PathBuf,
+
+    /// Other photos, in class folders of the same names: a zip, a folder or a table [default: the run's own]
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+
+    /// A table that names photos inside --data
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub table: Option<PathBuf>,
+
+    /// Which part [default: test; with --data, the test part where it has parts, else all of it]
+    #[arg(long, value_enum)]
+    pub part: Option<PartName>,
+
+    /// Photos per pass
+    #[arg(long, default_value_t = 32)]
+    pub batch: usize,
+
+    /// Threads [default: one for each core]
+    #[arg(long)]
+    pub threads: Option<usize>,
+
+    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+
+    #[command(flatten)]
+    pub cache: CacheArguments,
+}
+
+/// A part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PartName {
+    Train,
+    Val,
+    Test,
+    All,
+}

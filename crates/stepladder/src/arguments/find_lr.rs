@@ -1,0 +1,31 @@
+//! What `stepladder find-lr` takes.
+
+use super::TrainArguments;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct FindLrArguments {
+    #[command(flatten)]
+    pub train: TrainArguments,
+
+    /// The first step's learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-7)]
+    pub from: f64,
+
+    /// The last step's learning rate; the test ends before, where the loss diverges
+    #[arg(long, value_name = "RATE", default_value_t = 10.0)]
+    pub to: f64,
+
+    /// Steps of the test
+    #[arg(long, default_value_t = 200)]
+    pub steps: usize,
+
+    /// Train at each of these rates instead, and compare the validation accuracies: 1e-4,3e-4,1e-3
+    #[arg(long, value_name = "RATES", value_delimiter = ',')]
+    pub study: Vec<f32>,
+
+    /// The plot to write; an older one is replaced
+    #[arg(long, value_name = "FILE", default_value = "find-lr.svg")]
+    pub plot: PathBuf,
+}
