@@ -273,6 +273,25 @@ fn small_depthwise_kernels_under_a_normalization() {
     assert_eq!(fired(&both), ["depthwise-fan-in", "depthwise-fan-in"]);
 }
 
+/// The docs say what the advice is worth on this rung.
+#[test]
+fn the_rung_that_the_advice_was_measured_on() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/rungs/separable.toml");
+    let toml = std::fs::read_to_string(file).unwrap();
+    let rung = Rung::from_toml(&toml, "separable.toml", &RungCatalog::shipped()).unwrap();
+    let found = findings(&rung, &[]);
+    let found = found
+        .iter()
+        .find(|finding| finding.lint == "depthwise-fan-in")
+        .unwrap();
+    assert!(
+        found
+            .instead
+            .starts_with("write depthwise_fan_in = \"per_channel\""),
+        "{found}"
+    );
+}
+
 #[test]
 fn a_learning_rate_far_from_the_usual() {
     let with = |optimizer: &str, rate: &str| {
