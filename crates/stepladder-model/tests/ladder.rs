@@ -311,6 +311,22 @@ fn m17_fan_in_differs_from_m17_in_the_fan_in_alone() {
     assert!(mended[1..].iter().all(|&fan_in| fan_in == 9));
 }
 
+/// The docs compare the two.
+#[test]
+fn the_measured_momentum_is_m6_with_another_momentum_alone() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/rungs/m6-momentum.toml");
+    let toml = std::fs::read_to_string(file).unwrap();
+    let changed = Rung::from_toml(&toml, "m6-momentum.toml", &RungCatalog::shipped()).unwrap();
+    let m6 = rung("m6");
+    let differences = diff(&m6, &changed);
+    assert_eq!(differences.len(), count(&m6, "BatchNormalization"));
+    for difference in differences {
+        let line = difference.to_string();
+        assert!(line.starts_with("+ layers."), "{line}");
+        assert!(line.ends_with(".momentum = 0.9"), "{line}");
+    }
+}
+
 #[test]
 fn m20_is_m13s_network_with_augmentation_inside_and_the_90_10_split() {
     let (m13, m20) = (rung("m13"), rung("m20"));
