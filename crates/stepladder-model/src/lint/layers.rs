@@ -133,14 +133,14 @@ pub(super) fn depthwise_fan_in(subject: &Subject<'_>) -> Vec<Remark> {
         (times >= FAN_IN_TOLERANCE).then_some((index, times))
     });
     let (normalized, bare): (Vec<_>, Vec<_>) = small.partition(|&(index, _)| is_rescaled(network, index));
-    let bare = small_kernels(
+    let bare = remark_on_small_kernels(
         network,
         &bare,
         "",
         "write depthwise_fan_in = \"per_channel\" in [defaults]",
     );
-    // Against one such network the remedy was measured, and was worse: docs/reference/ladder.md, m17-fan-in.
-    let normalized = small_kernels(
+    // On one such network the remedy was measured, and was worse: m17-fan-in in docs/reference/ladder.md.
+    let normalized = remark_on_small_kernels(
         network,
         &normalized,
         ", which the normalization behind makes up for",
@@ -150,7 +150,12 @@ pub(super) fn depthwise_fan_in(subject: &Subject<'_>) -> Vec<Remark> {
 }
 
 /// One remark on all of `kernels`, which are nodes and how many times too small each starts; none on none.
-fn small_kernels(network: &Network, kernels: &[(usize, f64)], but: &str, instead: &str) -> Option<Remark> {
+fn remark_on_small_kernels(
+    network: &Network,
+    kernels: &[(usize, f64)],
+    but: &str,
+    instead: &str,
+) -> Option<Remark> {
     let &(first, _) = kernels.first()?;
     let worst = kernels.iter().map(|&(_, times)| times).max_by(f64::total_cmp)?;
     let start = match kernels.len() {
