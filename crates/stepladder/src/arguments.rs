@@ -3,6 +3,7 @@
 mod bench;
 mod climb;
 mod compare;
+mod computing;
 mod controls;
 mod data;
 mod evaluate;
@@ -25,6 +26,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use bench::{BenchArguments, Measured};
 pub(crate) use climb::ClimbArguments;
 pub(crate) use compare::CompareArguments;
+pub(crate) use computing::{AnsweringArguments, ComputingArguments};
 pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
 pub(crate) use data::{CacheArguments, DataArguments};
 pub(crate) use evaluate::{EvaluateArguments, PartName};

@@ -1,4 +1,4 @@
-//! What `stepladder bench` takes.
+//! The arguments of `stepladder bench`.
 
 use super::Precision;
 use clap::{Args, ValueEnum};

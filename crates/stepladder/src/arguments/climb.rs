@@ -1,10 +1,9 @@
-//! What `stepladder climb` takes.
+//! The arguments of `stepladder climb`.
 
-use super::{CacheArguments, DataArguments, Precision};
+use super::{CacheArguments, ComputingArguments, DataArguments};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
-use stepladder_nn::Device;
 
 #[derive(Debug, Args)]
 pub(crate) struct ClimbArguments {
@@ -34,17 +33,8 @@ pub(crate) struct ClimbArguments {
     #[arg(long, value_name = "TIME", conflicts_with = "epochs", value_parser = crate::span::parse)]
     pub budget: Option<Duration>,
 
-    /// Number format of activations; weights and sums are f32 in both
-    #[arg(long, value_enum, default_value_t = Precision::Auto)]
-    pub precision: Precision,
-
-    /// Threads that compute and load [default: one for each core]; the result does not depend on it
-    #[arg(long)]
-    pub threads: Option<usize>,
-
-    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
-    #[arg(long, default_value = "cpu")]
-    pub device: Device,
+    #[command(flatten)]
+    pub computing: ComputingArguments,
 
     /// The climb's directory, to start or to go on with [default: climbs/<data>-<n>]
     #[arg(long, value_name = "DIR")]

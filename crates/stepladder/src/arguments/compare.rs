@@ -1,4 +1,4 @@
-//! What `stepladder compare` takes.
+//! The arguments of `stepladder compare`.
 
 use clap::Args;
 use std::path::PathBuf;

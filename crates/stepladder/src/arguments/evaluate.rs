@@ -1,9 +1,8 @@
-//! What `stepladder evaluate` takes.
+//! The arguments of `stepladder evaluate`.
 
-use super::CacheArguments;
+use super::{AnsweringArguments, CacheArguments};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use stepladder_nn::Device;
 
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArguments {
@@ -22,17 +21,8 @@ pub(crate) struct EvaluateArguments {
     #[arg(long, value_enum)]
     pub part: Option<PartName>,
 
-    /// Photos per pass
-    #[arg(long, default_value_t = 32)]
-    pub batch: usize,
-
-    /// Threads [default: one for each core]
-    #[arg(long)]
-    pub threads: Option<usize>,
-
-    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
-    #[arg(long, default_value = "cpu")]
-    pub device: Device,
+    #[command(flatten)]
+    pub answering: AnsweringArguments,
 
     #[command(flatten)]
     pub cache: CacheArguments,

@@ -1,9 +1,8 @@
 //! The arguments of `stepladder explain`.
 
-use super::CacheArguments;
+use super::{AnsweringArguments, CacheArguments};
 use clap::Args;
 use std::path::PathBuf;
-use stepladder_nn::Device;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArguments {
@@ -29,17 +28,8 @@ pub(crate) struct ExplainArguments {
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub neighbors: usize,
 
-    /// Photos per pass
-    #[arg(long, default_value_t = 32)]
-    pub batch: usize,
-
-    /// Threads [default: one for each core]
-    #[arg(long)]
-    pub threads: Option<usize>,
-
-    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
-    #[arg(long, default_value = "cpu")]
-    pub device: Device,
+    #[command(flatten)]
+    pub answering: AnsweringArguments,
 
     #[command(flatten)]
     pub cache: CacheArguments,

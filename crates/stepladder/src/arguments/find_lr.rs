@@ -1,4 +1,4 @@
-//! What `stepladder find-lr` takes.
+//! The arguments of `stepladder find-lr`.
 
 use super::TrainArguments;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! What `stepladder models` takes.
+//! The arguments of `stepladder models`.
 
 use clap::{Args, Subcommand};
 use std::path::PathBuf;

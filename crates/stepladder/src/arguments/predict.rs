@@ -1,8 +1,8 @@
-//! What `stepladder predict` takes.
+//! The arguments of `stepladder predict`.
 
+use super::AnsweringArguments;
 use clap::Args;
 use std::path::PathBuf;
-use stepladder_nn::Device;
 
 #[derive(Debug, Args)]
 pub(crate) struct PredictArguments {
@@ -29,15 +29,6 @@ pub(crate) struct PredictArguments {
     #[arg(long, value_name = "PROBABILITY")]
     pub unsure: Option<f32>,
 
-    /// Photos per pass
-    #[arg(long, default_value_t = 32)]
-    pub batch: usize,
-
-    /// Threads [default: one for each core]
-    #[arg(long)]
-    pub threads: Option<usize>,
-
-    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
-    #[arg(long, default_value = "cpu")]
-    pub device: Device,
+    #[command(flatten)]
+    pub answering: AnsweringArguments,
 }

@@ -1,9 +1,8 @@
-//! What `stepladder train` and `resume` take.
+//! The arguments of `stepladder train` and `stepladder resume`.
 
-use super::{CacheArguments, ControlArguments, DataArguments, Epochs, Precision, ShownArguments};
+use super::{CacheArguments, ComputingArguments, ControlArguments, DataArguments, Epochs, ShownArguments};
 use clap::Args;
 use std::path::PathBuf;
-use stepladder_nn::Device;
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArguments {
@@ -41,17 +40,8 @@ pub(crate) struct TrainArguments {
     #[arg(long, value_name = "SEED")]
     pub split_seed: Option<u64>,
 
-    /// Number format of activations; weights and sums are f32 in both
-    #[arg(long, value_enum, default_value_t = Precision::Auto)]
-    pub precision: Precision,
-
-    /// Threads that compute and load [default: one for each core]; the result does not depend on it
-    #[arg(long)]
-    pub threads: Option<usize>,
-
-    /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
-    #[arg(long, default_value = "cpu")]
-    pub device: Device,
+    #[command(flatten)]
+    pub computing: ComputingArguments,
 
     /// The run's directory [default: runs/<data>-<model>-<n>]
     #[arg(long, value_name = "DIR")]

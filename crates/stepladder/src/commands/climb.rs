@@ -35,7 +35,7 @@ pub(crate) fn climb(arguments: ClimbArguments, output: &Output) -> anyhow::Resul
 
 /// What the words on the command line mean.
 fn request(arguments: ClimbArguments) -> anyhow::Result<ClimbRequest> {
-    let threads = threads(arguments.threads)?;
+    let threads = threads(arguments.computing.threads)?;
     anyhow::ensure!(
         (1..=1000).contains(&arguments.seeds),
         "--seeds {} is impossible; give 1 to 1000",
@@ -50,8 +50,8 @@ fn request(arguments: ClimbArguments) -> anyhow::Result<ClimbRequest> {
             (None, Some(budget)) => Length::Budget(budget),
             (None, None) => Length::Rung,
         },
-        device: arguments.device,
-        precision: arguments.precision.on(arguments.device),
+        device: arguments.computing.device,
+        precision: arguments.computing.precision.on(arguments.computing.device),
         threads,
         place: match arguments.into {
             Some(path) => ClimbPlace::Exactly(path),

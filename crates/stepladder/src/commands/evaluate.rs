@@ -12,9 +12,9 @@ use stepladder_data::{DataRequest, Dataset, Part, Photo, PhotoStore, Split};
 use stepladder_train::{Config, RunDirectory};
 
 pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow::Result<Ending> {
-    let threads = threads(arguments.threads)?;
+    let threads = threads(arguments.answering.threads)?;
     on_threads(threads, || {
-        let classifier = Classifier::load(&model_file(&arguments.run)?, arguments.device)?;
+        let classifier = Classifier::load(&model_file(&arguments.run)?, arguments.answering.device)?;
         let photos = match &arguments.data {
             Some(_) => other_photos(&arguments)?,
             None => own_photos(&arguments.run, arguments.part.unwrap_or(PartName::Test))?,
@@ -32,7 +32,7 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow:
             .filter(|&photo| store.is_readable(photo))
             .collect();
         let labels = labels_of(&photos.dataset, &asked, &classifier)?;
-        let predictions = classifier.classify(&store, &labels, &asked, arguments.batch.max(1))?;
+        let predictions = classifier.classify(&store, &labels, &asked, arguments.answering.batch.max(1))?;
         let evaluation = predictions.evaluate(classifier.classes());
         let evaluation = evaluation.with_context(|| {
             format!(

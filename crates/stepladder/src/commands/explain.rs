@@ -17,12 +17,12 @@ use stepladder_classifier::{Classifier, ranked};
 use stepladder_data::{PhotoFile, find_photos};
 
 pub(crate) fn explain(arguments: ExplainArguments, output: &Output) -> anyhow::Result<Ending> {
-    let threads = threads(arguments.threads)?;
+    let threads = threads(arguments.answering.threads)?;
     on_threads(threads, || {
         let photo = one_photo(&arguments.photo)?;
         // What cannot be written is said before anything is computed.
         let file = picture_file(arguments.out.as_deref(), &arguments.photo)?;
-        let classifier = Classifier::load(&model_file(&arguments.run)?, arguments.device)?;
+        let classifier = Classifier::load(&model_file(&arguments.run)?, arguments.answering.device)?;
         let asked = match &arguments.class {
             Some(class) => Some(index_of(class, &classifier)?),
             None => None,
@@ -49,7 +49,7 @@ pub(crate) fn explain(arguments: ExplainArguments, output: &Output) -> anyhow::R
                 let bar = ProgressBar::new(output);
                 let pass = neighbors::Pass {
                     predictor: &predictor,
-                    batch: arguments.batch,
+                    batch: arguments.answering.batch,
                     cache: &cache,
                     progress: &bar,
                 };

@@ -35,7 +35,7 @@ pub(crate) fn find_lr(arguments: FindLrArguments, output: &Output) -> anyhow::Re
         range.steps
     );
     let (study, plot) = (arguments.study.clone(), arguments.plot.clone());
-    let threads = threads(arguments.train.threads)?;
+    let threads = threads(arguments.train.computing.threads)?;
     let request = request(arguments.train)?;
     let interrupt = stop_on_signals()?;
     if !study.is_empty() {

@@ -20,10 +20,10 @@ pub(crate) fn predict(arguments: PredictArguments, output: &Output) -> anyhow::R
             "--unsure {least} is no probability; give a number from 0 to 1, e.g. --unsure 0.6"
         );
     }
-    let threads = threads(arguments.threads)?;
+    let threads = threads(arguments.answering.threads)?;
     on_threads(threads, || {
         let file = model_file(&arguments.run)?;
-        let classifier = Classifier::load(&file, arguments.device)?;
+        let classifier = Classifier::load(&file, arguments.answering.device)?;
         if arguments.unsure.is_some() && classifier.temperature().is_none() {
             warn(&format!(
                 "{}: its probabilities are not calibrated, so that --unsure goes by what the network says of itself; train again with validation photos to calibrate",
@@ -44,7 +44,7 @@ pub(crate) fn predict(arguments: PredictArguments, output: &Output) -> anyhow::R
         let bar = ProgressBar::new(output);
         bar.begin(found.photos.len() as u64, String::from("looking at photos"));
         let mut done = 0;
-        Pass::new(&predictor, arguments.batch).run(&found.photos, |photo, answer| {
+        Pass::new(&predictor, arguments.answering.batch).run(&found.photos, |photo, answer| {
             done += 1;
             bar.set(done);
             match answer {

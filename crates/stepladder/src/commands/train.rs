@@ -100,7 +100,7 @@ fn checkpoint_every(arguments: &CheckpointArguments) -> anyhow::Result<Duration>
 
 /// What the words on the command line mean.
 pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
-    let threads = threads(arguments.threads)?;
+    let threads = threads(arguments.computing.threads)?;
     Ok(TrainingRequest {
         rung: rung(&arguments)?,
         checkpoint_every: checkpoint_every(&arguments.checkpoints)?,
@@ -109,8 +109,8 @@ pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingReque
         seed: arguments.seed,
         split_seed: arguments.split_seed,
         group_duplicates: arguments.group_duplicates,
-        device: arguments.device,
-        precision: arguments.precision.on(arguments.device),
+        device: arguments.computing.device,
+        precision: arguments.computing.precision.on(arguments.computing.device),
         controls: controls::controls(&arguments.controls)?,
         threads,
         place: match &arguments.out {
