@@ -37,7 +37,8 @@ def network(rung: dict, size: int, classes: int, dropout: bool = False) -> tuple
     """
     layers = rung["layers"]
     if not dropout:
-        layers = [{**layer, "rate": 0.0} if layer["layer"] == "Dropout" else layer for layer in layers]
+        drops = ("Dropout", "StochasticDepth")
+        layers = [{**layer, "rate": 0.0} if layer["layer"] in drops else layer for layer in layers]
     return stepladder_keras.network({**rung, "layers": layers}, size, classes, temperature=None)
 
 

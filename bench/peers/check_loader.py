@@ -1,7 +1,7 @@
 """Checks that an export for Python gives the same probabilities in Keras, in PyTorch, and in Keras from a .keras file.
 
-Without an argument, for the export that the Rust tests keep, whose probabilities go to
-crates/stepladder-export/tests/golden/every-layer.json, where a Rust test compares ours with them.
+Without an argument, for the exports that the Rust tests keep, whose probabilities go to
+crates/stepladder-export/tests/golden/*.json, where a Rust test compares ours with them.
 Usage: bench/check-loader [FOLDER ...]
 """
 
@@ -48,7 +48,7 @@ def probabilities(folder: Path) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    folders = [Path(argument) for argument in sys.argv[1:]] or [GOLDEN / "every-layer"]
+    folders = [Path(argument) for argument in sys.argv[1:]] or [GOLDEN / "every-layer", GOLDEN / "other-layers"]
     for folder in folders:
         found = probabilities(folder)
         errors = {name: float(np.abs(values - found["keras"]).max()) for name, values in found.items()}

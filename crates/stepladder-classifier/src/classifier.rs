@@ -78,7 +78,7 @@ impl Classifier {
     ///
     /// If there are not as many names as outputs.
     pub fn new(model: Model, rung: Rung, classes: Vec<String>) -> Classifier {
-        assert_eq!(model.network().classes, classes.len(), "one name for each output");
+        assert_eq!(model.graph().classes, classes.len(), "one name for each output");
         Classifier {
             model,
             rung,
@@ -136,12 +136,12 @@ impl Classifier {
         };
         let rung = Rung::from_toml(&header.rung, "rung", &RungCatalog::shipped());
         let rung = rung.map_err(|error| damaged(error.to_string()))?;
-        let network = rung.network(header.preprocessing.size, header.classes.len());
-        let network = network.map_err(|error| damaged(error.to_string()))?;
+        let graph = rung.graph(header.preprocessing.size, header.classes.len());
+        let graph = graph.map_err(|error| damaged(error.to_string()))?;
         let precision = header.precision.parse();
         let precision = precision.map_err(|error: UnknownPrecision| damaged(error.to_string()))?;
 
-        let (found, expected) = (opened.data_bytes(), network.parameter_count().saturating_mul(4));
+        let (found, expected) = (opened.data_bytes(), graph.parameter_count().saturating_mul(4));
         if found != expected {
             let reason = format!("{found} bytes of weights where its network has {expected}");
             return Err(WeightsError::damaged(path, reason).into());
@@ -154,7 +154,7 @@ impl Classifier {
         }
         let arrays = arrays(path, &bytes)?;
         drop(bytes);
-        let model = Model::from_arrays(network, arrays, device).map_err(|source| ClassifierError::Model {
+        let model = Model::from_arrays(graph, arrays, device).map_err(|source| ClassifierError::Model {
             path: path.to_path_buf(),
             source,
         })?;
@@ -196,7 +196,7 @@ impl Classifier {
 
     /// Side of the square that the network sees, in pixels.
     pub fn size(&self) -> usize {
-        self.model.network().input[0]
+        self.model.graph().input[0]
     }
 
     /// The rule by which photos are scaled for it.
@@ -276,9 +276,9 @@ pub fn classify(
     let config = LoaderConfig {
         threads: rayon::current_num_threads(),
         prefetch_bytes: AHEAD,
-        ..LoaderConfig::new(batch_size, model.network().input[0])
+        ..LoaderConfig::new(batch_size, model.graph().input[0])
     };
-    let mut predictions = Predictions::new(model.network().classes);
+    let mut predictions = Predictions::new(model.graph().classes);
     for batch in Loader::new(store, labels, photos, config)?.epoch(0) {
         let batch = batch?;
         let probabilities = model.predict(batch.images, batch.labels.len());

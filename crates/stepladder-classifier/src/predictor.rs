@@ -44,12 +44,12 @@ impl Predictor {
 
     /// Side of the square that the network sees, in pixels.
     pub fn size(&self) -> usize {
-        self.model.network().input[0]
+        self.model.graph().input[0]
     }
 
     /// Values of one photo as the network sees it.
     pub fn image_len(&self) -> usize {
-        self.model.network().input.iter().product()
+        self.model.graph().input.iter().product()
     }
 
     /// The photo as the network sees it: the central square, `[size, size, 3]`, RGB in [0, 1].
@@ -150,9 +150,9 @@ mod tests {
 
     fn classifier() -> Classifier {
         let rung = RungCatalog::shipped().get("m10").unwrap();
-        let network = rung.network(32, 3).unwrap();
+        let graph = rung.graph(32, 3).unwrap();
         let names = ["a", "b", "c"].map(String::from).to_vec();
-        Classifier::new(Model::new(network, 5, Device::Cpu), rung, names)
+        Classifier::new(Model::new(graph, 5, Device::Cpu), rung, names)
     }
 
     /// Two photos: a ramp, and a ramp the other way.

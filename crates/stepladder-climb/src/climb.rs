@@ -89,7 +89,7 @@ impl Climb<'_> {
     /// now, the epochs that it chose, and what it spent.
     fn lay_out(&mut self, steps: &[Step]) -> Result<(), ClimbError> {
         for step in steps {
-            let network = step.rung.network(self.photos.size(step), self.photos.classes);
+            let graph = step.rung.graph(self.photos.size(step), self.photos.classes);
             let deck = step.rung.deck.as_ref().and_then(|deck| deck.test_accuracy);
             self.record.rungs.push(RungRecord {
                 rung: step.rung.name.clone(),
@@ -98,7 +98,7 @@ impl Climb<'_> {
                 // By way of its decimal digits: 0.56 as f64 is 0.56, where the f32 behind it is 0.5600000023841858.
                 deck_test_accuracy: deck.and_then(|deck| deck.to_string().parse().ok()),
                 size: self.photos.size(step),
-                parameters: network.ok().map(|network| network.trainable_parameter_count()),
+                parameters: graph.ok().map(|graph| graph.trainable_parameter_count()),
                 epoch_limit: match self.request.length {
                     Length::Rung => Some(step.rung.training.epochs),
                     Length::Epochs(epochs) => Some(epochs),
@@ -241,14 +241,14 @@ impl Climb<'_> {
 
     /// Why a rung cannot be trained, known before it is tried.
     fn cannot(&self, step: &Step) -> Option<String> {
-        let network = match step.rung.network(self.photos.size(step), self.photos.classes) {
-            Ok(network) => network,
+        let graph = match step.rung.graph(self.photos.size(step), self.photos.classes) {
+            Ok(graph) => graph,
             Err(error) => return Some(error.to_string()),
         };
         let free = free_bytes()?;
         // The seed and the length matter to nobody here.
         let request = self.training(step, 1, 0, RunPlace::Exactly(".".into()));
-        let plan = MemoryPlan::fitting(&request, &network, self.photos.settings.photos, free);
+        let plan = MemoryPlan::fitting(&request, &graph, self.photos.settings.photos, free);
         let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
         (plan.takes() > free).then(|| {
             format!(
@@ -411,7 +411,7 @@ fn reason(error: TrainError) -> Result<Option<String>, ClimbError> {
         } => Ok(Some(format!(
             "diverged: the loss became {loss} at step {step} (epoch {epoch})"
         ))),
-        TrainError::Network(_) | TrainError::Rung(_) | TrainError::Data(DataError::Fractions { .. }) => {
+        TrainError::Graph(_) | TrainError::Rung(_) | TrainError::Data(DataError::Fractions { .. }) => {
             Ok(Some(error.to_string()))
         }
         error => Err(error.into()),

@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let store = PhotoStore::open_or_build(&dataset, size, &cache, &NoProgress)?;
         let config = LoaderConfig {
             shuffle: true,
-            augmentation: Augmentation::new(Some(&generator()), &[])?,
+            augmentation: Augmentation::new(Some(&generator()), &[]),
             threads,
             ..LoaderConfig::new(32, size)
         };

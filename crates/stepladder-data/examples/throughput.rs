@@ -8,7 +8,7 @@ use stepladder_data::{
     Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, NoProgress, PhotoStore,
 };
 use stepladder_model::{
-    FillMode, FlipMode, ImageDataGenerator, Layer, RandomBrightness, RandomFlip, RandomRotation,
+    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
     RandomTranslation, RandomZoom,
 };
 
@@ -56,8 +56,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     let augmentations = [
         ("plain", Augmentation::none()),
-        ("generator", Augmentation::new(Some(&generator()), &[])?),
-        ("layers", Augmentation::new(None, &layers())?),
+        ("generator", Augmentation::new(Some(&generator()), &[])),
+        ("layers", Augmentation::new(None, &layers())),
     ];
     for (name, augmentation) in augmentations {
         let config = LoaderConfig {
@@ -96,30 +96,30 @@ fn generator() -> ImageDataGenerator {
 }
 
 /// The augmentation of the deck's last model.
-fn layers() -> Vec<Layer> {
+fn layers() -> Vec<RandomTransform> {
     let (fill_mode, fill_value) = (FillMode::Reflect, 0.0);
     vec![
-        Layer::RandomRotation(RandomRotation {
+        RandomTransform::Rotation(RandomRotation {
             factor: [-0.45, 0.45],
             fill_mode,
             fill_value,
         }),
-        Layer::RandomTranslation(RandomTranslation {
+        RandomTransform::Translation(RandomTranslation {
             height_factor: [-0.05, 0.05],
             width_factor: [-0.05, 0.05],
             fill_mode,
             fill_value,
         }),
-        Layer::RandomZoom(RandomZoom {
+        RandomTransform::Zoom(RandomZoom {
             height_factor: [-0.1, 0.1],
             width_factor: Some([-0.1, 0.1]),
             fill_mode,
             fill_value,
         }),
-        Layer::RandomFlip(RandomFlip {
+        RandomTransform::Flip(RandomFlip {
             mode: FlipMode::Horizontal,
         }),
-        Layer::RandomBrightness(RandomBrightness {
+        RandomTransform::Brightness(RandomBrightness {
             factor: [-0.2, 0.2],
             value_range: [0.0, 1.0],
         }),

@@ -16,13 +16,11 @@ mod vectorized;
 
 use std::cell::RefCell;
 
-use stepladder_model::{ImageDataGenerator, Layer};
+use stepladder_model::{ImageDataGenerator, RandomTransform};
 
-use crate::error::DataError;
 use crate::photo::{RgbPhoto, to_unit};
 use crate::random::Stream;
 
-use layers::RandomLayer;
 use resample::{Pixel, pack};
 use vectorized::each;
 
@@ -35,7 +33,7 @@ thread_local! {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Augmentation {
     generator: Option<ImageDataGenerator>,
-    layers: Vec<RandomLayer>,
+    layers: Vec<RandomTransform>,
 }
 
 impl Augmentation {
@@ -44,14 +42,12 @@ impl Augmentation {
         Self::default()
     }
 
-    /// The generator of a rung, if it has one, then the layers that [`Network`](stepladder_model::Network) lists as augmentation.
-    /// Fails for other layers than the `Random*` ones.
-    pub fn new(generator: Option<&ImageDataGenerator>, layers: &[Layer]) -> Result<Self, DataError> {
-        let layers = layers.iter().map(RandomLayer::new).collect::<Result<_, _>>()?;
-        Ok(Self {
+    /// The generator of a rung, if it has one, then the layers that [`Graph`](stepladder_model::Graph) lists as augmentation.
+    pub fn new(generator: Option<&ImageDataGenerator>, layers: &[RandomTransform]) -> Self {
+        Self {
             generator: generator.cloned(),
-            layers,
-        })
+            layers: layers.to_vec(),
+        }
     }
 
     /// Whether photos are left as they are.
@@ -78,7 +74,8 @@ impl Augmentation {
                 }
             }
             if !self.layers.is_empty() {
-                let draws: Vec<_> = self.layers.iter().map(|layer| layer.draw(random)).collect();
+                let draw = |layer| layers::Draw::new(layer, random);
+                let draws: Vec<_> = self.layers.iter().map(draw).collect();
                 layers::apply(&draws, source, size, out);
             }
         });

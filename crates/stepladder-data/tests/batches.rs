@@ -11,7 +11,7 @@ use stepladder_data::{
     prepare,
 };
 use stepladder_model::{
-    FillMode, FlipMode, ImageDataGenerator, Layer, RandomBrightness, RandomFlip, RandomRotation,
+    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
     SplitFractions,
 };
 
@@ -30,20 +30,20 @@ fn everything() -> Augmentation {
         ..ImageDataGenerator::default()
     };
     let layers = [
-        Layer::RandomRotation(RandomRotation {
+        RandomTransform::Rotation(RandomRotation {
             factor: [-0.4, 0.4],
             fill_mode: FillMode::Reflect,
             fill_value: 0.0,
         }),
-        Layer::RandomFlip(RandomFlip {
+        RandomTransform::Flip(RandomFlip {
             mode: FlipMode::Horizontal,
         }),
-        Layer::RandomBrightness(RandomBrightness {
+        RandomTransform::Brightness(RandomBrightness {
             factor: [-0.3, 0.3],
             value_range: [0.0, 1.0],
         }),
     ];
-    Augmentation::new(Some(&generator), &layers).expect("all are augmentations")
+    Augmentation::new(Some(&generator), &layers)
 }
 
 fn all(loader: &Loader, epoch: u64) -> Vec<Batch> {

@@ -94,6 +94,15 @@ def entries(rung: dict) -> list[dict]:
     return made
 
 
+def pads(spec: dict) -> list[list[int]] | None:
+    """A layer's padding in numbers, [[top, bottom], [left, right]]; None where it is `valid` or `same`."""
+    padding = spec.get("padding", "valid")
+    if isinstance(padding, str):
+        return None
+    sides = [padding, padding] if isinstance(padding, int) else padding
+    return [[side, side] if isinstance(side, int) else list(side) for side in sides]
+
+
 def snake_case(kind: str) -> str:
     """`LeakyReLU` as `leaky_re_lu`, `Conv2D` as `conv2d`: Keras' own rule."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", kind)

@@ -20,12 +20,16 @@ from torch import nn
 
 ACTIVATIONS = {
     "relu": F.relu,
+    "relu6": F.relu6,
     "leaky_relu": partial(F.leaky_relu, negative_slope=0.2),
     "swish": F.silu,
     "silu": F.silu,
+    "hard_swish": F.hardswish,
+    "hard_silu": F.hardswish,
     "gelu": F.gelu,
     "elu": F.elu,
     "sigmoid": torch.sigmoid,
+    "hard_sigmoid": F.hardsigmoid,
     "tanh": torch.tanh,
     "softmax": partial(F.softmax, dim=1),
     "linear": None,
@@ -64,11 +68,10 @@ def activation(spec):
     return ACTIVATIONS[spec]
 
 
-def same_padding(shape: tuple[int, int], kernel: tuple[int, int], strides: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Pads left, right, top, bottom that give ceil(side / stride) outputs, the odd one at the right and the bottom."""
+def same_padding(shape: tuple[int, int], kernel: tuple[int, int], strides: tuple[int, int]) -> list[list[int]]:
+    """Pads [[top, bottom], [left, right]] that give ceil(side / stride) outputs, the odd one at the bottom and the right."""
     totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(shape, kernel, strides)]
-    (top, bottom), (left, right) = [(t // 2, t - t // 2) for t in totals]
-    return left, right, top, bottom
+    return [[t // 2, t - t // 2] for t in totals]
 
 
 class Padded(nn.Module):
@@ -110,26 +113,104 @@ class Add(nn.Module):
         return first
 
 
+class Multiply(nn.Module):
+    """The product of its inputs; a map of one pixel counts for all."""
+
+    def forward(self, first, *others):
+        for other in others:
+            first = first * other
+        return first
+
+
+class Concatenate(nn.Module):
+    """Its inputs' channels, one input's behind the other's."""
+
+    def forward(self, *inputs):
+        return torch.cat(inputs, dim=1)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Normalization over the channels, at each pixel."""
+
+    def forward(self, x):
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class Scale(nn.Module):
+    """A factor for each channel."""
+
+    def __init__(self, channels: int, initial_value: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), initial_value))
+
+    def forward(self, x):
+        return x * channel_wise(self.weight, x)
+
+
+class Normalization(nn.Module):
+    """Fixed statistics of each channel: (x - mean) / max(sqrt(variance), 1e-7)."""
+
+    def __init__(self, mean, variance):
+        super().__init__()
+        values = [torch.tensor(value, dtype=torch.float32).reshape(-1) for value in (mean, variance)]
+        self.register_buffer("mean", values[0], persistent=False)
+        self.register_buffer("deviation", values[1].sqrt().clamp(min=1e-7), persistent=False)
+
+    def forward(self, x):
+        return (x - channel_wise(self.mean, x)) / channel_wise(self.deviation, x)
+
+
+def channel_wise(values, x):
+    """One value for each channel, or one for all, to be combined with a map or a vector."""
+    return values.reshape(-1, *[1] * (x.dim() - 2))
+
+
+class StochasticDepth(nn.Module):
+    """In training, drops all values of some photos and scales those of the others."""
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x):
+        if not self.training or self.rate == 0.0:
+            return x
+        kept = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device) >= self.rate
+        return x * kept / (1.0 - self.rate)
+
+
+class BlurPooling(nn.Module):
+    """The filter [1 2 1]^T [1 2 1] / 16 at every second pixel; the edge is reflected."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        row = torch.tensor([0.25, 0.5, 0.25])
+        self.register_buffer("kernel", torch.outer(row, row).repeat(channels, 1, 1, 1), persistent=False)
+
+    def forward(self, x):
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), self.kernel, stride=2, groups=x.shape[1])
+
+
 class Network(nn.Module):
     """The rung's layers as a graph, from photos [N, 3, size, size] to logits [N, classes]."""
 
     def __init__(self, rung: dict, size: int, classes: int):
         super().__init__()
         self.layers, self.activations, self.wiring, self.names = nn.ModuleList(), [], [], []
-        index, shapes, shape = {"image": -1}, [], (3, size, size)
+        index, shapes = {"image": -1}, []
         entries = stepladder_files.entries(rung)
         for i, entry in enumerate(entries):
             spec = dict(entry)
             kind, name = spec.pop("layer"), spec.pop("name")
             sources = [index[source] for source in spec.pop("inputs")]
-            shape = shapes[sources[0]] if sources[0] >= 0 else (3, size, size)
+            read = [shapes[source] if source >= 0 else (3, size, size) for source in sources]
             function = activation(spec.pop("activation", None))
             if i == len(entries) - 1:  # the loss works from logits
                 assert entry["activation"] == "softmax"
                 function = None
             elif kind == "LeakyReLU":
                 function = partial(F.leaky_relu, negative_slope=spec.get("negative_slope", 0.3))
-            layer, shape = build(kind, spec, shape, classes)
+            layer, shape = build(kind, spec, read, classes)
             self.layers.append(layer)
             self.activations.append(function)
             self.wiring.append(sources)
@@ -151,11 +232,11 @@ class Network(nn.Module):
         return values[len(self.layers) - 1]
 
 
-def build(kind: str, spec: dict, shape: tuple, classes: int) -> tuple[nn.Module, tuple]:
-    """The module of one entry of `layers`, without its activation, and the shape [C, H, W] or [features] it gives."""
-    bias = spec.get("use_bias", True)
+def build(kind: str, spec: dict, shapes: list[tuple], classes: int) -> tuple[nn.Module, tuple]:
+    """The module of one entry of `layers`, without its activation, and the shape it gives from those that it reads: [C, H, W] or [features]."""
+    bias, shape = spec.get("use_bias", True), shapes[0]
     if kind == "Conv2D":
-        return convolution(spec, shape, spec["filters"], 1, bias)
+        return convolution(spec, shape, spec["filters"], spec.get("groups", 1), bias)
     if kind == "DepthwiseConv2D":
         return convolution(spec, shape, shape[0] * spec.get("depth_multiplier", 1), shape[0], bias)
     if kind == "SeparableConv2D":
@@ -167,19 +248,35 @@ def build(kind: str, spec: dict, shape: tuple, classes: int) -> tuple[nn.Module,
     if kind == "BatchNormalization":
         norm = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
         return norm(shape[0], eps=spec.get("epsilon", 1e-3), momentum=1.0 - spec.get("momentum", 0.99)), shape
+    if kind == "LayerNormalization":
+        return LayerNorm(shape[0], eps=spec.get("epsilon", 1e-3)), shape
+    if kind == "Scale":
+        return Scale(shape[0], float(spec.get("initial_value", 1.0))), shape
+    if kind == "Normalization":
+        return Normalization(spec["mean"], spec["variance"]), shape
+    if kind == "BlurPooling2D":
+        return BlurPooling(shape[0]), (shape[0], *[-(-n // 2) for n in shape[1:]])
     if kind == "Dense":
         units = classes if spec["units"] == "classes" else spec["units"]
         return nn.Linear(shape[0], units, bias=bias), (units,)
+    if kind == "GlobalAveragePooling2D" and spec.get("keepdims", False):
+        return nn.AdaptiveAvgPool2d(1), (shape[0], 1, 1)
     if kind == "GlobalAveragePooling2D":
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), (shape[0],)
     if kind == "Flatten":
         return (Flatten(), (int(np.prod(shape)),)) if len(shape) == 3 else (nn.Identity(), shape)
     if kind == "Dropout":
         return nn.Dropout(spec["rate"]), shape
+    if kind == "StochasticDepth":
+        return StochasticDepth(spec["rate"]), shape
     if kind in ("Activation", "LeakyReLU"):
         return nn.Identity(), shape
     if kind == "Add":
         return Add(), shape
+    if kind == "Multiply":
+        return Multiply(), tuple(max(sides) for sides in zip(*shapes))
+    if kind == "Concatenate":
+        return Concatenate(), (sum(shape[0] for shape in shapes), *shape[1:])
     raise ValueError(f"no PyTorch form of {kind} is written down in stepladder_torch.py")
 
 
@@ -198,26 +295,34 @@ def pool(kind: str, spec: dict, shape: tuple) -> tuple[nn.Module, tuple]:
     strides = pair(spec.get("strides", kernel))
     pads, sides = placed(spec, shape, kernel, strides)
     if kind == "MaxPooling2D":
-        made = padded(lambda padding: nn.MaxPool2d(kernel, strides, padding), pads, float("-inf"))
+        most = [k // 2 for k in kernel]  # as PyTorch's own padding can be
+        made = padded(lambda padding: nn.MaxPool2d(kernel, strides, padding), pads, float("-inf"), most)
     else:
         made = nn.AvgPool2d(kernel, strides)
-        made = AveragePool(pads, made) if any(pads) else made
+        made = AveragePool(flat(pads), made) if any(flat(pads)) else made
     return made, (shape[0], *sides)
 
 
-def placed(spec: dict, shape: tuple, kernel: tuple[int, int], strides: tuple[int, int]) -> tuple[tuple, list[int]]:
-    """Pads left, right, top, bottom of a window, and the height and width of its output."""
-    if spec.get("padding", "valid") == "valid":
-        return (0, 0, 0, 0), [(n - k) // s + 1 for n, k, s in zip(shape[1:], kernel, strides)]
-    return same_padding(shape[1:], kernel, strides), [-(-n // s) for n, s in zip(shape[1:], strides)]
+def placed(spec: dict, shape: tuple, kernel: tuple[int, int], strides: tuple[int, int]) -> tuple[list[list[int]], list[int]]:
+    """Pads [[top, bottom], [left, right]] of a window, and the height and width of its output."""
+    pads = stepladder_files.pads(spec)
+    if pads is None:
+        is_same = spec.get("padding") == "same"
+        pads = same_padding(shape[1:], kernel, strides) if is_same else [[0, 0], [0, 0]]
+    return pads, [(n + sum(p) - k) // s + 1 for n, p, k, s in zip(shape[1:], pads, kernel, strides)]
 
 
-def padded(make, pads: tuple[int, int, int, int], fill: float) -> nn.Module:
-    """A convolution or pool, made by `make(padding)`, behind pads of its own only where they are not symmetric."""
-    left, right, top, bottom = pads
-    if left == right and top == bottom:
-        return make((top, left))
-    return Padded(pads, fill, make(0))
+def flat(pads: list[list[int]]) -> tuple[int, int, int, int]:
+    """Pads as PyTorch orders them: left, right, top, bottom."""
+    return (*pads[1], *pads[0])
+
+
+def padded(make, pads: list[list[int]], fill: float, most: list[int] | None = None) -> nn.Module:
+    """A convolution or pool, made by `make(padding)`, behind pads of its own only where its argument cannot express them."""
+    padding = [before for before, after in pads if before == after]
+    if len(padding) == 2 and (most is None or all(p <= m for p, m in zip(padding, most))):
+        return make(tuple(padding))
+    return Padded(flat(pads), fill, make(0))
 
 
 def assign(network: Network, arrays: dict[str, np.ndarray]) -> None:
@@ -234,7 +339,7 @@ def assign(network: Network, arrays: dict[str, np.ndarray]) -> None:
             kernel = ["depthwise_kernel", "pointwise_kernel"][position] if len(modules) == 2 else "kernel"
             if isinstance(module, nn.Linear):
                 put(module.weight, f"{name}/kernel", (1, 0))
-            elif module.groups > 1 or kernel == "depthwise_kernel":  # H, W, C, M to C x M, 1, H, W
+            elif left[f"{name}/{kernel}"].shape[2] != module.weight.shape[1]:  # depthwise: H, W, C, M to C x M, 1, H, W
                 array = left.pop(f"{name}/{kernel}")
                 height, width, channels, multiplier = array.shape
                 array = array.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
@@ -243,11 +348,14 @@ def assign(network: Network, arrays: dict[str, np.ndarray]) -> None:
                 put(module.weight, f"{name}/{kernel}", (3, 2, 0, 1))
             if module.bias is not None:
                 put(module.bias, f"{name}/bias")
-        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, LayerNorm)):
             # Without gamma or beta, PyTorch's stay at one and zero, where they start.
             for parameter, key in [(layer.weight, "gamma"), (layer.bias, "beta")]:
                 if f"{name}/{key}" in left:
                     put(parameter, f"{name}/{key}")
+        if isinstance(layer, Scale):
+            put(layer.weight, f"{name}/gamma")
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             put(layer.running_mean, f"{name}/moving_mean")
             put(layer.running_var, f"{name}/moving_variance")
     assert not left, f"more arrays than parameters: {', '.join(left)}"

@@ -2,12 +2,12 @@
 //! its graph is counted.
 
 use crate::error::ExportError;
-use crate::graph::Graph;
 use crate::histogram::Histogram;
 use crate::onnx::observable;
 use crate::runtime::Runtime;
 use stepladder_classifier::Classifier;
 use stepladder_data::RgbPhoto;
+use stepladder_model::Graph;
 
 /// How many bytes of activations are held at once. More are computed in several passes over the photo.
 const HELD_BYTES: u64 = 256 << 20;
@@ -58,11 +58,11 @@ impl Quantization {
         }
         let (onnx, graph, names) = observable(classifier);
         let runtime = Runtime::load_observable(onnx, threads)?;
-        let mut histograms = vec![Histogram::new(); graph.ops.len()];
+        let mut histograms = vec![Histogram::new(); graph.operations.len()];
         let passes = passes(&graph);
         for photo in photos {
             for pass in &passes {
-                let names: Vec<&str> = pass.clone().map(|op| names[op].as_str()).collect();
+                let names: Vec<&str> = pass.clone().map(|index| names[index].as_str()).collect();
                 let values = runtime.values(photo, &names)?;
                 for (histogram, values) in histograms[pass.clone()].iter_mut().zip(values) {
                     histogram.extend(&values);
@@ -103,14 +103,14 @@ impl Quantization {
 fn passes(graph: &Graph) -> Vec<std::ops::Range<usize>> {
     let mut passes = Vec::new();
     let (mut start, mut bytes) = (0, 0);
-    for (index, op) in graph.ops.iter().enumerate() {
-        let more = op.output.count() * 4;
+    for (index, operation) in graph.operations.iter().enumerate() {
+        let more = operation.output.count() * 4;
         if index > start && bytes + more > HELD_BYTES {
             passes.push(start..index);
             (start, bytes) = (index, 0);
         }
         bytes += more;
     }
-    passes.push(start..graph.ops.len());
+    passes.push(start..graph.operations.len());
     passes
 }

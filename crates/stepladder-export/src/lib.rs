@@ -5,14 +5,14 @@
 //! network. A [`Verifier`] runs an ONNX file in rten, an inference engine that shares no code with Stepladder, and
 //! compares the answers.
 //!
-//! The way to a file: [`lower`](lowering) turns the network into a [`Graph`](graph::Graph) of what inference computes,
-//! with batch normalization folded; [`onnx`] writes that graph; [`proto`] is the form on the disk.
+//! The way to a file: [`fold_batch_norm`](stepladder_model::fold_batch_norm) turns the classifier's graph into that of inference,
+//! [`onnx`] writes its operations in ONNX's, and [`proto`] is the form on the disk.
+
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod calibrate;
 mod error;
-mod graph;
 mod histogram;
-mod lowering;
 mod metadata;
 mod onnx;
 mod proto;

@@ -1,25 +1,26 @@
-//! A graph as an ONNX model: preprocessing, layers, softmax, metadata.
+//! A graph as an ONNX model: preprocessing, operations, softmax, metadata.
 //!
 //! Opset 17 with the default domain only. GELU is spelled out because its operator came later; swish is in no opset that all
 //! readers have. Padding is written in numbers, since `SAME_UPPER` is not read everywhere.
 
 mod activation;
 mod builder;
+mod operation;
 mod quantized;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 use crate::calibrate::Quantization;
 use crate::error::ExportError;
-use crate::graph::{Graph, Kind, Op, Window};
-use crate::lowering::lower;
 use crate::metadata::{License, metadata};
 use crate::proto::DataType;
 use builder::{Attribute, Builder};
+use operation::{NCHW, transposed};
 use prost::Message;
 use quantized::Affine;
 use stepladder_classifier::Classifier;
-use stepladder_model::{Activation, Shape, Source};
+use stepladder_model::{Activation, Graph, Op, Source, fold_batch_norm};
 
 /// The version of ONNX's operators that files are written in.
 pub const OPSET: i64 = 17;
@@ -58,9 +59,10 @@ pub struct OnnxOptions {
 ///
 /// If the file would exceed the 2 GiB that its form, protocol buffers, can hold.
 pub fn to_onnx(classifier: &Classifier, options: &OnnxOptions) -> Result<Vec<u8>, ExportError> {
-    let graph = lower(classifier.model().network(), classifier.model().to_arrays());
+    let (graph, parameters) = inference(classifier);
     let (builder, _) = emit(
         &graph,
+        &parameters,
         temperature(classifier),
         options.input,
         options.quantization.as_ref(),
@@ -73,6 +75,13 @@ pub fn to_onnx(classifier: &Classifier, options: &OnnxOptions) -> Result<Vec<u8>
     Ok(model.encode_to_vec())
 }
 
+/// What the classifier computes in inference: its graph with batch normalization folded, and the parameters of that graph.
+fn inference(classifier: &Classifier) -> (Graph, Vec<Vec<f32>>) {
+    let arrays = classifier.model().to_arrays().into_iter();
+    let values = arrays.map(|array| array.values).collect();
+    fold_batch_norm(classifier.model().graph(), values)
+}
+
 /// What logits are divided by, if that is not 1.
 fn temperature(classifier: &Classifier) -> Option<f64> {
     let temperature = classifier.temperature()?.value();
@@ -81,29 +90,37 @@ fn temperature(classifier: &Classifier) -> Option<f64> {
 
 /// A model in f32 for photos as bytes, and the names of the values that its operations give, before any quantization.
 pub(crate) fn observable(classifier: &Classifier) -> (Vec<u8>, Graph, Vec<String>) {
-    let graph = lower(classifier.model().network(), classifier.model().to_arrays());
-    let (builder, names) = emit(&graph, temperature(classifier), InputForm::Uint8Nhwc, None);
+    let (graph, parameters) = inference(classifier);
+    let (builder, names) = emit(
+        &graph,
+        &parameters,
+        temperature(classifier),
+        InputForm::Uint8Nhwc,
+        None,
+    );
     (builder.model(Vec::new()).encode_to_vec(), graph, names)
 }
 
 fn emit(
     graph: &Graph,
+    parameters: &[Vec<f32>],
     temperature: Option<f64>,
     form: InputForm,
     quantization: Option<&Quantization>,
 ) -> (Builder, Vec<String>) {
     let affines = quantization.map(|quantization| quantized::affines(graph, quantization));
     let mut emission = Emission {
-        builder: Builder::new(graph.size, graph.classes, form),
+        builder: Builder::new(graph.input[0], graph.classes, form),
         affines,
         temperature,
         graph,
+        parameters,
         image: String::new(),
         bare: Vec::new(),
         values: Vec::new(),
     };
     emission.image = emission.preprocess(form);
-    for index in 0..graph.ops.len() {
+    for index in 0..graph.operations.len() {
         emission.operation(index);
     }
     (emission.builder, emission.bare)
@@ -113,6 +130,8 @@ fn emit(
 struct Emission<'a> {
     builder: Builder,
     graph: &'a Graph,
+    /// In the order of the graph's parameters.
+    parameters: &'a [Vec<f32>],
     /// The quantization of each operation's value, where it has one.
     affines: Option<Vec<Option<Affine>>>,
     temperature: Option<f64>,
@@ -128,10 +147,7 @@ impl Emission<'_> {
     /// From the model's input to `[batch, 3, size, size]` in 0 to 1, divided as training does, so that 255 gives exactly 1.
     fn preprocess(&mut self, form: InputForm) -> String {
         let builder = &mut self.builder;
-        let nchw = |builder: &mut Builder, x: &str| {
-            let permutation = [("perm", Attribute::Ints(vec![0, 3, 1, 2]))];
-            builder.node("Transpose", &[x], "preprocessing/nchw", &permutation)
-        };
+        let nchw = |builder: &mut Builder, x: &str| transposed(builder, x, NCHW, "preprocessing/nchw");
         match (form, self.affines.is_some()) {
             (InputForm::Uint8Nhwc, false) => {
                 let float = [("to", Attribute::Int(DataType::Float as i64))];
@@ -152,31 +168,36 @@ impl Emission<'_> {
         }
     }
 
-    fn read(&self, source: Source) -> &str {
-        match source {
-            Source::Image => &self.image,
-            Source::Node(index) => &self.values[index],
-        }
-    }
-
     fn operation(&mut self, index: usize) {
-        let op = &self.graph.ops[index];
-        let inputs: Vec<String> = op
-            .inputs
-            .iter()
-            .map(|source| self.read(*source).to_string())
-            .collect();
-        let last = index + 1 == self.graph.ops.len();
-        let value = match &op.kind {
-            Kind::Activation(Activation::Softmax) if last => self.probabilities(&inputs[0]),
-            _ => self.layer(op, &inputs),
+        let operation = &self.graph.operations[index];
+        let read = |source: &Source| match *source {
+            Source::Image => self.image.clone(),
+            Source::Operation(index) => self.values[index].clone(),
+        };
+        let inputs: Vec<String> = operation.inputs.iter().map(read).collect();
+        let is_last = index + 1 == self.graph.operations.len();
+        let value = if is_last && operation.op == Op::Activation(Activation::Softmax) {
+            self.probabilities(&inputs[0])
+        } else {
+            self.nodes(index, &inputs)
         };
         self.bare.push(value.clone());
-        let affine = self.affines.as_ref().and_then(|affines| affines[index]);
-        self.values.push(match affine {
-            Some(affine) => quantized::quantize_and_back(&mut self.builder, &value, &op.name, affine),
+        self.values.push(match self.affine(Source::Operation(index)) {
+            Some(affine) => {
+                let name = self.graph.operation_name(index);
+                quantized::quantize_and_back(&mut self.builder, &value, &name, affine)
+            }
             None => value,
         });
+    }
+
+    /// How a value is quantized, if it is.
+    fn affine(&self, source: Source) -> Option<Affine> {
+        let affines = self.affines.as_ref()?;
+        match source {
+            Source::Image => Some(Affine::IMAGE),
+            Source::Operation(index) => affines[index],
+        }
     }
 
     /// The softmax at the end, behind the calibration.
@@ -192,81 +213,4 @@ impl Emission<'_> {
         builder.output("Softmax", &[&logits], &[("axis", Attribute::Int(1))]);
         OUTPUT.to_string()
     }
-
-    fn layer(&mut self, op: &Op, inputs: &[String]) -> String {
-        let x = inputs[0].as_str();
-        match &op.kind {
-            Kind::Convolution(_) | Kind::Dense(_) => self.weighted(op, x),
-            Kind::Scale { factor, offset } => {
-                let mut shape = vec![factor.len()];
-                if let Shape::Map { .. } = op.output {
-                    shape.extend([1, 1]);
-                }
-                let builder = &mut self.builder;
-                let factor = builder.floats(&format!("{}/factor", op.name), &shape, factor);
-                let offset = builder.floats(&format!("{}/offset", op.name), &shape, offset);
-                let scaled = builder.node("Mul", &[x, &factor], &format!("{}/scaled", op.name), &[]);
-                builder.node("Add", &[&scaled, &offset], &op.name, &[])
-            }
-            Kind::Activation(function) => activation::activation(&mut self.builder, *function, x, &op.name),
-            Kind::MaxPool(window) => self.builder.node("MaxPool", &[x], &op.name, &sliding(window)),
-            Kind::AveragePool(window) => {
-                let mut attributes = sliding(window);
-                attributes.push(("count_include_pad", Attribute::Int(0)));
-                self.builder.node("AveragePool", &[x], &op.name, &attributes)
-            }
-            Kind::GlobalAveragePool => {
-                let name = format!("{}/map", op.name);
-                let map = self.builder.node("GlobalAveragePool", &[x], &name, &[]);
-                self.builder
-                    .node("Flatten", &[&map], &op.name, &[("axis", Attribute::Int(1))])
-            }
-            Kind::Flatten => {
-                let name = format!("{}/nhwc", op.name);
-                let permutation = [("perm", Attribute::Ints(vec![0, 2, 3, 1]))];
-                let map = self.builder.node("Transpose", &[x], &name, &permutation);
-                self.builder
-                    .node("Flatten", &[&map], &op.name, &[("axis", Attribute::Int(1))])
-            }
-            Kind::Add => {
-                let (last, others) = inputs.split_last().expect("Add has two inputs and more");
-                let mut sum = others[0].clone();
-                for (count, other) in others[1..].iter().enumerate() {
-                    let name = format!("{}/sum{count}", op.name);
-                    sum = self.builder.node("Add", &[&sum, other], &name, &[]);
-                }
-                self.builder.node("Add", &[&sum, last], &op.name, &[])
-            }
-        }
-    }
-
-    /// A convolution or dense layer, with weights in f32 or int8.
-    fn weighted(&mut self, op: &Op, x: &str) -> String {
-        let affine = self.affines.as_ref().and_then(|affines| match op.inputs[0] {
-            Source::Image => Some(Affine::IMAGE),
-            Source::Node(index) => affines[index],
-        });
-        let weights = quantized::weights(&mut self.builder, op, affine);
-        let inputs: Vec<&str> = [x]
-            .into_iter()
-            .chain(weights.iter().map(String::as_str))
-            .collect();
-        match &op.kind {
-            Kind::Convolution(layer) => {
-                let mut attributes = sliding(&layer.window);
-                attributes.push(("group", Attribute::Int(layer.groups as i64)));
-                self.builder.node("Conv", &inputs, &op.name, &attributes)
-            }
-            _ => self.builder.node("Gemm", &inputs, &op.name, &[]),
-        }
-    }
-}
-
-/// The attributes of a sliding window.
-fn sliding(window: &Window) -> Vec<(&'static str, Attribute)> {
-    vec![
-        ("kernel_shape", Attribute::ints(&window.sides)),
-        ("strides", Attribute::ints(&window.strides)),
-        ("pads", Attribute::ints(&window.pads)),
-    ]
 }

@@ -65,7 +65,7 @@ pub(crate) struct NodeProto {
     pub attribute: Vec<AttributeProto>,
 }
 
-/// One of `f`, `i` and `ints`, as `kind` says. What is there is written even where it is zero.
+/// One of `f`, `i`, `s` and `ints`, as `kind` says. What is there is written even where it is zero.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct AttributeProto {
     #[prost(string, tag = "1")]
@@ -74,6 +74,8 @@ pub(crate) struct AttributeProto {
     pub f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub s: Option<Vec<u8>>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
     #[prost(enumeration = "AttributeKind", tag = "20")]
@@ -87,6 +89,7 @@ pub(crate) enum AttributeKind {
     Undefined = 0,
     Float = 1,
     Int = 2,
+    String = 3,
     Ints = 7,
 }
 
@@ -112,6 +115,7 @@ pub(crate) enum DataType {
     Uint8 = 2,
     Int8 = 3,
     Int32 = 6,
+    Int64 = 7,
 }
 
 #[derive(Clone, PartialEq, Message)]

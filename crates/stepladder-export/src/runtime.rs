@@ -97,9 +97,11 @@ impl Runtime {
             .run(vec![(image, input.into())], outputs, Some(options));
         let values = values.map_err(failed)?.into_iter();
         values
-            .map(|value| match value {
-                Value::FloatTensor(tensor) => Ok(tensor.to_vec()),
-                _ => Err(failed("it gives something other than f32")),
+            .map(|value| {
+                let Value::FloatTensor(tensor) = value else {
+                    return Err(failed("it gives something other than f32"));
+                };
+                Ok(tensor.to_vec())
             })
             .collect()
     }

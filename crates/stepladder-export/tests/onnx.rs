@@ -3,18 +3,17 @@
 mod support;
 
 use proptest::prelude::*;
-use std::path::Path;
 use stepladder_classifier::Temperature;
 use stepladder_export::{CalibrationRange, InputForm, OnnxOptions, Quantization, to_onnx};
 use stepladder_model::{Rung, RungCatalog, shipped, variants};
-use support::{classifier, photos, rung, verified};
+use support::{classifier, layer_rungs, photos, rung, verified};
 
 /// How far probabilities may lie apart here: sums in another order differ by a hundredth of it.
 const CLOSE: f32 = 1e-4;
 
 fn every_layer() -> Rung {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stepladder-nn/tests/rungs/every-layer.toml");
-    Rung::from_path(&file, &RungCatalog::shipped()).unwrap()
+    let [rung, _] = layer_rungs();
+    rung
 }
 
 /// Checks both forms of input.
@@ -44,7 +43,9 @@ fn every_rung_gives_the_same_probabilities() {
 
 #[test]
 fn every_layer_gives_the_same_probabilities() {
-    check(&every_layer(), 29);
+    for rung in layer_rungs() {
+        check(&rung, rung.input.size);
+    }
 }
 
 #[test]
@@ -65,6 +66,17 @@ fn unusual_networks_give_the_same_probabilities() {
              activation = { type = "leaky_relu", negative_slope = 0.07 } },
            { layer = "Add", inputs = ["x", "y", "z"] }, { layer = "Activation", activation = "tanh" },
            { layer = "GlobalAveragePooling2D" }, { layer = "Flatten" },
+           { layer = "Dense", units = "classes", activation = "softmax" }"#,
+        // Everything that multiplies, from both sides; a normalization with one number for all; its like on vectors.
+        r#"{ layer = "Normalization", mean = 0.5, variance = 0.04 },
+           { layer = "Conv2D", filters = 6, kernel_size = 3, use_bias = false, name = "x" },
+           { layer = "Activation", activation = "hard_sigmoid", name = "gate" }, { layer = "Multiply", inputs = ["gate", "x"], name = "gated" },
+           { layer = "Conv2D", filters = 6, kernel_size = 3, input = "x", padding = 1, name = "y" },
+           { layer = "Multiply", inputs = ["gated", "y", "gate"] }, { layer = "BlurPooling2D" },
+           { layer = "StochasticDepth", rate = 0.5 }, { layer = "BatchNormalization" },
+           { layer = "LayerNormalization", scale = false }, { layer = "Activation", activation = "relu6" },
+           { layer = "GlobalAveragePooling2D" }, { layer = "Normalization", mean = 1.5, variance = 0.5 },
+           { layer = "Activation", activation = "hard_swish" },
            { layer = "Dense", units = "classes", activation = "softmax" }"#,
         // Nothing but a dense layer on the photo.
         r#"{ layer = "MaxPooling2D" }, { layer = "Flatten" }, { layer = "Dense", units = "classes", activation = "softmax" }"#,
@@ -95,8 +107,10 @@ fn equal_classifiers_give_equal_bytes() {
 #[test]
 fn an_int8_model_stays_close() {
     let catalog = RungCatalog::shipped();
+    let [_, other_layers] = layer_rungs();
     for (rung, size) in [
         (every_layer(), 29),
+        (other_layers, 23),
         (catalog.get("m10").unwrap(), 64),
         (catalog.get("m17").unwrap(), 64),
         (catalog.get("m5").unwrap(), 32),
@@ -137,18 +151,25 @@ proptest! {
     #[test]
     fn windows_slide_as_in_keras(
         size in 4_usize..12,
-        kind in 0_usize..5,
+        kind in 0_usize..6,
         sides in [1_usize..5, 1_usize..5],
         strides in [1_usize..4, 1_usize..4],
-        same: bool,
+        padding in 0_usize..3,
+        pads in [[0_usize..4, 0_usize..4], [0_usize..4, 0_usize..4]],
     ) {
-        let padding = if same { "same" } else { "valid" };
-        let window = format!("strides = {strides:?}, padding = \"{padding}\"");
+        let padding = match padding {
+            0 => String::from("\"valid\""),
+            1 => String::from("\"same\""),
+            // A window has to see a pixel.
+            _ => format!("{:?}", [0, 1].map(|axis| pads[axis].map(|pad| pad % sides[axis]))),
+        };
+        let window = format!("strides = {strides:?}, padding = {padding}");
         let layer = match kind {
             0 => format!("{{ layer = \"Conv2D\", filters = 3, kernel_size = {sides:?}, {window} }}"),
             1 => format!("{{ layer = \"DepthwiseConv2D\", depth_multiplier = 2, kernel_size = {sides:?}, {window} }}"),
             2 => format!("{{ layer = \"SeparableConv2D\", filters = 4, kernel_size = {sides:?}, {window} }}"),
-            3 => format!("{{ layer = \"MaxPooling2D\", pool_size = {sides:?}, {window} }}"),
+            3 => format!("{{ layer = \"Conv2D\", filters = 6, groups = 3, kernel_size = {sides:?}, {window} }}"),
+            4 => format!("{{ layer = \"MaxPooling2D\", pool_size = {sides:?}, {window} }}"),
             _ => format!("{{ layer = \"AveragePooling2D\", pool_size = {sides:?}, {window} }}"),
         };
         let head = r#"{ layer = "Flatten" }, { layer = "Dense", units = "classes", activation = "softmax" }"#;

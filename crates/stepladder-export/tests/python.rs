@@ -8,8 +8,7 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use stepladder_classifier::{Classifier, Temperature};
 use stepladder_export::{PYTHON_FILES, write_python, write_weights};
-use stepladder_model::{Rung, RungCatalog};
-use support::{CLASSES, fill};
+use support::{CLASSES, fill, layer_rungs};
 
 /// What Python needs beside the scripts.
 const FILES: [&str; 3] = ["model.json", "rung.toml", "weights.safetensors"];
@@ -20,10 +19,10 @@ struct Golden {
     probabilities: Vec<f32>,
 }
 
-fn every_layer() -> Classifier {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stepladder-nn/tests/rungs/every-layer.toml");
-    let rung = Rung::from_path(&file, &RungCatalog::shipped()).unwrap();
-    support::classifier(&rung, 29).with_temperature(Temperature::new(1.25))
+/// Each kind of layer, in two classifiers.
+fn classifiers() -> [Classifier; 2] {
+    layer_rungs()
+        .map(|rung| support::classifier(&rung, rung.input.size).with_temperature(Temperature::new(1.25)))
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -33,34 +32,37 @@ fn golden(name: &str) -> PathBuf {
 }
 
 #[test]
-fn the_folder_is_the_one_that_keras_and_pytorch_agreed_on() {
-    let classifier = every_layer();
-    if std::env::var_os("STEPLADDER_UPDATE_GOLDEN").is_some_and(|value| value == "1") {
-        let folder = golden("every-layer");
-        write_python(&classifier, &folder).unwrap();
-        for (script, _) in PYTHON_FILES {
-            std::fs::remove_file(folder.join(script)).unwrap();
+fn the_folders_are_those_that_keras_and_pytorch_agreed_on() {
+    for classifier in classifiers() {
+        let name = &classifier.rung().name;
+        if std::env::var_os("STEPLADDER_UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+            write_python(&classifier, &golden(name)).unwrap();
+            for (script, _) in PYTHON_FILES {
+                std::fs::remove_file(golden(name).join(script)).unwrap();
+            }
+            continue;
         }
-        return;
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("new/keras");
+        write_python(&classifier, &folder).unwrap();
+        for file in FILES {
+            let expected = std::fs::read(golden(name).join(file)).unwrap();
+            assert!(
+                std::fs::read(folder.join(file)).unwrap() == expected,
+                "{name}: {file} has changed"
+            );
+        }
+        for (script, text) in PYTHON_FILES {
+            assert_eq!(std::fs::read_to_string(folder.join(script)).unwrap(), text);
+        }
+        agrees_with_python(&classifier, &golden(&format!("{name}.json")));
     }
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().join("new/keras");
-    write_python(&classifier, &folder).unwrap();
-    for file in FILES {
-        let expected = std::fs::read(golden("every-layer").join(file)).unwrap();
-        assert!(
-            std::fs::read(folder.join(file)).unwrap() == expected,
-            "{file} has changed"
-        );
-    }
-    for (script, text) in PYTHON_FILES {
-        assert_eq!(std::fs::read_to_string(folder.join(script)).unwrap(), text);
-    }
+}
 
-    let golden: Golden = serde_json::from_slice(&std::fs::read(golden("every-layer.json")).unwrap()).unwrap();
-    let found = classifier
-        .model()
-        .predict(fill::images(golden.batch, 29, CLASSES), golden.batch);
+fn agrees_with_python(classifier: &Classifier, golden: &Path) {
+    let golden: Golden = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    let photos = fill::images(golden.batch, classifier.size(), CLASSES);
+    let found = classifier.model().predict(photos, golden.batch);
     let rows = found
         .chunks_exact(CLASSES)
         .zip(golden.probabilities.chunks_exact(CLASSES));
@@ -77,7 +79,7 @@ fn the_folder_is_the_one_that_keras_and_pytorch_agreed_on() {
 
 #[test]
 fn plain_weights_are_the_parameters() {
-    let classifier = every_layer();
+    let [classifier, _] = classifiers();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("weights.safetensors");
     write_weights(&classifier, &file).unwrap();

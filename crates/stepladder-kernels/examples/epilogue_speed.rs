@@ -8,7 +8,12 @@ fn main() {
     let context = Context::new(std::env::args().nth(1).map_or(2, |n| n.parse().expect("threads")))
         .expect("a thread pool");
     for (batch, side, channels) in [(4, 16, 64), (32, 64, 64), (32, 32, 128), (32, 8, 512)] {
-        for (name, activation) in [("relu", Activation::Relu), ("swish", Activation::Swish)] {
+        for (name, activation) in [
+            ("relu", Activation::Relu),
+            ("leaky relu", Activation::LeakyRelu { slope: 0.3 }),
+            ("swish", Activation::Swish),
+            ("hard swish", Activation::HardSwish),
+        ] {
             for pool in [[1, 1], [2, 2]] {
                 measure(
                     &context,

@@ -1,11 +1,18 @@
-//! Activation functions and their derivatives.
+//! Activation functions and their derivatives: by themselves, and for passes that apply them to what they have just computed.
+
+mod function;
+mod softmax;
 
 use crate::{
-    math,
+    context::Context,
     simd::{Element, Kernel, Simd},
 };
 
-/// An activation that blocks can fuse.
+pub(crate) use function::Function;
+use function::{Clipped, Elu, Gelu, HardSigmoid, HardSwish, Linear, Relu, Sigmoid, Swish, Tanh};
+pub use softmax::{softmax_rows, softmax_rows_backward};
+
+/// A function of one value. NaN stays NaN.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Activation {
     /// x
@@ -20,24 +27,61 @@ pub enum Activation {
     },
     /// x sigmoid(x)
     Swish,
+    /// min(max(x, 0), 6)
+    Relu6,
+    /// x relu6(x + 3) / 6
+    HardSwish,
+    /// relu6(x + 3) / 6, as in Keras 3
+    HardSigmoid,
+    /// x, or e^x - 1 where x is negative
+    Elu,
+    /// x Phi(x), with the distribution function of the normal distribution, to 1e-6
+    Gelu,
+    /// 1 / (1 + e^-x)
+    Sigmoid,
+    /// The hyperbolic tangent
+    Tanh,
 }
 
-/// An activation as vector code.
-pub(crate) trait Function: Copy + Send + Sync {
-    /// Whether it never decreases, so that a window's maximum is that of the largest value. One that does not (swish)
-    /// falls, then rises: its maximum is at the largest or the smallest value.
-    const MONOTONE: bool = true;
-    /// Whether its slope costs more to compute again than to keep.
-    const COSTLY: bool = false;
-    /// f(x)
-    fn value<S: Simd>(self, s: S, x: S::F) -> S::F;
-    /// f'(x)
-    fn slope<S: Simd>(self, s: S, x: S::F) -> S::F;
-    /// Where f(a) > f(b), for a < b < 0. Only asked of functions that are not monotone.
-    #[inline(always)]
-    fn exceeds<S: Simd>(self, s: S, a: S::F, b: S::F) -> S::M {
-        s.gt(self.value(s, a), self.value(s, b))
-    }
+/// Values of a work item.
+const PART: usize = 1 << 14;
+
+/// `y` = `activation` of `x`.
+///
+/// # Panics
+///
+/// The lengths differ.
+pub fn forward<E: Element>(context: &Context, activation: Activation, x: &[E], y: &mut [E]) {
+    assert_eq!(x.len(), y.len(), "activated values");
+    let isa = context.isa();
+    context.for_each_part(y, PART, |item, y| {
+        let x = &x[item * PART..][..y.len()];
+        E::activation_forward(isa, Forward { activation, x, y });
+    });
+}
+
+/// `dx`, the gradient of the loss by the activation's input `x`, from `dy`, that by its output: f'(x) times `dy`. At a corner of
+/// the function the slope is that of its flatter side.
+///
+/// # Panics
+///
+/// The lengths differ.
+pub fn backward<E: Element>(context: &Context, activation: Activation, x: &[E], dy: &[E], dx: &mut [E]) {
+    assert!(x.len() == dx.len() && dy.len() == dx.len(), "activated values");
+    let isa = context.isa();
+    context.for_each_part(dx, PART, |item, dx| {
+        let of_item = item * PART..item * PART + dx.len();
+        let (x, dy) = (&x[of_item.clone()], &dy[of_item]);
+        E::activation_backward(
+            isa,
+            Backward {
+                activation,
+                x,
+                dy,
+                dx,
+            },
+        );
+    });
 }
 
 /// A kernel that wants to know its activation at compile time.
@@ -47,14 +91,155 @@ pub(crate) trait WithActivation {
 }
 
 impl Activation {
-    /// Calls `kernel` with the activation as a type.
+    /// Whether convolutions, depthwise convolutions and epilogues apply it to what they compute. Each such function is compiled into
+    /// all of them, so that rare ones are not: for those there is [`forward`].
+    pub fn is_fused(self) -> bool {
+        match self {
+            Activation::Linear
+            | Activation::Relu
+            | Activation::LeakyRelu { .. }
+            | Activation::Swish
+            | Activation::Relu6
+            | Activation::HardSwish => true,
+            Activation::HardSigmoid
+            | Activation::Elu
+            | Activation::Gelu
+            | Activation::Sigmoid
+            | Activation::Tanh => false,
+        }
+    }
+
+    /// Panics unless it [is fused](Activation::is_fused).
+    pub(crate) fn assert_fused(self) {
+        assert!(self.is_fused(), "{self:?} is no part of other passes");
+    }
+
+    /// Whether its slope costs more to compute again than to keep.
+    pub(crate) fn is_costly(self) -> bool {
+        match self {
+            Activation::Swish
+            | Activation::Elu
+            | Activation::Gelu
+            | Activation::Sigmoid
+            | Activation::Tanh => true,
+            Activation::Linear
+            | Activation::Relu
+            | Activation::LeakyRelu { .. }
+            | Activation::Relu6
+            | Activation::HardSwish
+            | Activation::HardSigmoid => false,
+        }
+    }
+
+    /// Calls `kernel` with the activation, one that [is fused](Activation::is_fused), as a type.
+    ///
+    /// # Panics
+    ///
+    /// It is not fused.
     #[inline(always)]
     pub(crate) fn apply(self, kernel: impl WithActivation) {
         match self {
             Activation::Linear => kernel.run(Linear),
             Activation::Relu => kernel.run(Relu),
-            Activation::LeakyRelu { slope } => kernel.run(LeakyRelu(slope)),
+            Activation::LeakyRelu { slope } => kernel.run(Clipped::leaky(slope)),
+            Activation::Relu6 => kernel.run(Clipped::RELU6),
             Activation::Swish => kernel.run(Swish),
+            Activation::HardSwish => kernel.run(HardSwish),
+            Activation::HardSigmoid
+            | Activation::Elu
+            | Activation::Gelu
+            | Activation::Sigmoid
+            | Activation::Tanh => self.assert_fused(),
+        }
+    }
+
+    /// As [`Activation::apply`], for any activation.
+    #[inline(always)]
+    fn apply_any(self, kernel: impl WithActivation) {
+        match self {
+            Activation::Linear
+            | Activation::Relu
+            | Activation::LeakyRelu { .. }
+            | Activation::Swish
+            | Activation::Relu6
+            | Activation::HardSwish => self.apply(kernel),
+            Activation::HardSigmoid => kernel.run(HardSigmoid),
+            Activation::Elu => kernel.run(Elu),
+            Activation::Gelu => kernel.run(Gelu),
+            Activation::Sigmoid => kernel.run(Sigmoid),
+            Activation::Tanh => kernel.run(Tanh),
+        }
+    }
+}
+
+/// Some values.
+pub(crate) struct Forward<'a, E> {
+    activation: Activation,
+    x: &'a [E],
+    y: &'a mut [E],
+}
+
+impl<E: Element> Kernel for Forward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        self.activation.apply_any(On { kernel: self, s });
+    }
+}
+
+/// Some values' gradient.
+pub(crate) struct Backward<'a, E> {
+    activation: Activation,
+    x: &'a [E],
+    dy: &'a [E],
+    dx: &'a mut [E],
+}
+
+impl<E: Element> Kernel for Backward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        self.activation.apply_any(On { kernel: self, s });
+    }
+}
+
+/// A kernel on an instruction set, for [`Activation::apply`].
+struct On<S, K> {
+    kernel: K,
+    s: S,
+}
+
+impl<S: Simd, E: Element> WithActivation for On<S, Forward<'_, E>> {
+    #[inline(always)]
+    fn run<A: Function>(self, activation: A) {
+        let (Forward { x, y, .. }, s) = (self.kernel, self.s);
+        assert_eq!(x.len(), y.len(), "activated values");
+        for at in (0..y.len()).step_by(S::LANES) {
+            let n = (y.len() - at).min(S::LANES);
+            // Safety: `at + n` is at most the length of both.
+            unsafe {
+                let x = E::load_first(s, x.as_ptr().add(at), n);
+                E::store_first(s, y.as_mut_ptr().add(at), activation.value(s, x), n);
+            }
+        }
+    }
+}
+
+impl<S: Simd, E: Element> WithActivation for On<S, Backward<'_, E>> {
+    #[inline(always)]
+    fn run<A: Function>(self, activation: A) {
+        let (Backward { x, dy, dx, .. }, s) = (self.kernel, self.s);
+        assert!(x.len() == dx.len() && dy.len() == dx.len(), "activated values");
+        for at in (0..dx.len()).step_by(S::LANES) {
+            let n = (dx.len() - at).min(S::LANES);
+            // Safety: `at + n` is at most the length of all three.
+            unsafe {
+                let slope = activation.slope(s, E::load_first(s, x.as_ptr().add(at), n));
+                let dy = E::load_first(s, dy.as_ptr().add(at), n);
+                E::store_first(s, dx.as_mut_ptr().add(at), s.mul(dy, slope), n);
+            }
         }
     }
 }
@@ -85,21 +270,14 @@ impl<E: Element> Kernel for InPlace<E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        self.activation.apply(InPlaceOn { values: self, s });
+        self.activation.apply(On { kernel: self, s });
     }
 }
 
-/// [`InPlace`] on an instruction set, for [`Activation::apply`].
-struct InPlaceOn<S, E> {
-    values: InPlace<E>,
-    s: S,
-}
-
-impl<S: Simd, E: Element> WithActivation for InPlaceOn<S, E> {
+impl<S: Simd, E: Element> WithActivation for On<S, InPlace<E>> {
     #[inline(always)]
     fn run<A: Function>(self, activation: A) {
-        let InPlace { values, count, .. } = self.values;
-        let s = self.s;
+        let (InPlace { values, count, .. }, s) = (self.kernel, self.s);
         for first in (0..count).step_by(S::LANES) {
             let n = (count - first).min(S::LANES);
             // Safety: `InPlace::run`'s caller promises the values.
@@ -109,79 +287,5 @@ impl<S: Simd, E: Element> WithActivation for InPlaceOn<S, E> {
                 E::store_first(s, at, activation.value(s, x), n);
             }
         }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Linear;
-#[derive(Clone, Copy)]
-struct Relu;
-#[derive(Clone, Copy)]
-struct LeakyRelu(f32);
-#[derive(Clone, Copy)]
-struct Swish;
-
-impl Function for Linear {
-    #[inline(always)]
-    fn value<S: Simd>(self, _: S, x: S::F) -> S::F {
-        x
-    }
-
-    #[inline(always)]
-    fn slope<S: Simd>(self, s: S, _: S::F) -> S::F {
-        s.splat(1.0)
-    }
-}
-
-impl Function for Relu {
-    #[inline(always)]
-    fn value<S: Simd>(self, s: S, x: S::F) -> S::F {
-        // In this order, not-a-number stays: `max` gives its second operand.
-        s.max(s.splat(0.0), x)
-    }
-
-    #[inline(always)]
-    fn slope<S: Simd>(self, s: S, x: S::F) -> S::F {
-        s.select(s.gt(x, s.splat(0.0)), s.splat(1.0), s.splat(0.0))
-    }
-}
-
-impl Function for LeakyRelu {
-    #[inline(always)]
-    fn value<S: Simd>(self, s: S, x: S::F) -> S::F {
-        s.max(s.mul(x, s.splat(self.0)), x)
-    }
-
-    #[inline(always)]
-    fn slope<S: Simd>(self, s: S, x: S::F) -> S::F {
-        s.select(s.gt(x, s.splat(0.0)), s.splat(1.0), s.splat(self.0))
-    }
-}
-
-impl Function for Swish {
-    const MONOTONE: bool = false;
-    const COSTLY: bool = true;
-
-    #[inline(always)]
-    fn value<S: Simd>(self, s: S, x: S::F) -> S::F {
-        let e = math::exp(s, s.sub(s.splat(0.0), x));
-        s.quotient(x, s.add(s.splat(1.0), e))
-    }
-
-    #[inline(always)]
-    fn slope<S: Simd>(self, s: S, x: S::F) -> S::F {
-        // sigmoid + x sigmoid (1 - sigmoid)
-        let y = math::sigmoid(s, x);
-        let one = s.splat(1.0);
-        s.mul(y, s.mul_add(x, s.sub(one, y), one))
-    }
-
-    #[inline(always)]
-    fn exceeds<S: Simd>(self, s: S, a: S::F, b: S::F) -> S::M {
-        // a / (1 + e^-a) > b / (1 + e^-b), without the divisions.
-        let (zero, one) = (s.splat(0.0), s.splat(1.0));
-        let below_a = s.add(one, math::exp(s, s.sub(zero, a)));
-        let below_b = s.add(one, math::exp(s, s.sub(zero, b)));
-        s.gt(s.mul(a, below_b), s.mul(b, below_a))
     }
 }

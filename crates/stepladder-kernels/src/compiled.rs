@@ -6,12 +6,13 @@
 use half::bf16;
 
 use crate::{
-    activation::Activation,
+    activation::{self, Activation},
+    blur_pool,
     buffer::Buffer,
-    conv::{self, Workspace},
-    depthwise, elementwise, epilogue,
+    channel_scale, conv, depthwise, elementwise, epilogue,
     isa::Isa,
-    pool, reduce,
+    layer_norm, multiply, pool, reduce,
+    workspace::Workspace,
 };
 
 /// Declares [`Compiled`]: for each kernel the name that it is called by, its type, and what it returns.
@@ -66,6 +67,17 @@ compiled! {
     pool_backward: pool::Backward<'_, Self>;
     pool_mean: pool::Mean<'_, Self>;
     channel_sums: reduce::ChannelSums<'_, Self>;
+    activation_forward: activation::Forward<'_, Self>;
+    activation_backward: activation::Backward<'_, Self>;
+    layer_norm_forward: layer_norm::Forward<'_, Self>;
+    layer_norm_backward: layer_norm::Backward<'_, Self>;
+    channel_scale_forward: channel_scale::Forward<'_, Self>;
+    channel_scale_backward: channel_scale::Backward<'_, Self>;
+    multiply: multiply::Product<'_, Self>;
+    multiply_sums: multiply::Sums<'_, Self>;
+    blur_pool: blur_pool::Gather<'_, Self>;
     sum: elementwise::Sum<'_, Self>;
+    accumulate: elementwise::Accumulate<'_, Self>;
+    scale: elementwise::Scale<'_, Self>;
     dropout: elementwise::Dropout<'_, Self>;
 }

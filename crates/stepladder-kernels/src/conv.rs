@@ -7,6 +7,7 @@
 
 mod fold;
 mod grid;
+mod grouped;
 #[cfg(target_arch = "x86_64")]
 mod matrix;
 mod pack;
@@ -21,12 +22,12 @@ use crate::{activation::Activation, context::Context, isa::Isa, simd::Element, w
 pub(crate) use grid::Multiply;
 pub(crate) use grid::finish_statistics;
 use grid::{Extras, Grid, Tap, Weights};
+pub use grouped::GroupedConv2d;
 pub(crate) use pack::Pack;
 pub use packed::PackedWeights;
 pub(crate) use weight_gradient::Reduce;
 pub(crate) use winograd::{Multiply as WinogradMultiply, Pack as WinogradPack, Reduce as WinogradReduce};
 pub(crate) use workspace::Measure;
-pub use workspace::Workspace;
 
 /// Shapes of a convolution: input `(batch, height, width, in_channels)`, weights as Keras has them
 /// `(kernel height, kernel width, in_channels, out_channels)`, output `(batch, windows, windows, out_channels)`.
@@ -162,29 +163,22 @@ impl Conv2d {
             );
             return;
         }
-        // Input pixels that are a stride apart are reached by the same taps: each such phase is a convolution of the
-        // output's gradient with stride 1.
-        for y in 0..self.window.stride[0] {
-            for x in 0..self.window.stride[1] {
-                let (grid, plan) = self.phase([y, x]);
-                if grid.pixels() == 0 || (accumulate && plan.taps.is_empty()) {
-                    continue;
-                }
-                let extras = Extras {
-                    bias: None,
-                    statistics: None,
-                    accumulate,
-                    activation: Activation::Linear,
-                };
-                let packed;
-                let weights = if grid.packs_weights_itself() {
-                    Weights::Plain(&plan, weights)
-                } else {
-                    packed = pack::pack::<E>(context, &plan, weights);
-                    Weights::Packed(&packed)
-                };
-                grid.multiply(context, output_gradient, weights, input_gradient, extras);
+        for (grid, plan) in self.phases() {
+            if accumulate && plan.taps.is_empty() {
+                continue;
             }
+            let extras = Extras {
+                accumulate,
+                ..Extras::default()
+            };
+            let packed;
+            let weights = if grid.packs_weights_itself() {
+                Weights::Plain(&plan, weights)
+            } else {
+                packed = pack::pack::<E>(context, &plan, weights);
+                Weights::Packed(&packed)
+            };
+            grid.multiply(context, output_gradient, weights, input_gradient, extras);
         }
     }
 
@@ -215,8 +209,8 @@ impl Conv2d {
         if winograd::weight_gradient_pays::<E>(context.isa(), self) {
             winograd::weight_gradient(context, self, input, output_gradient, weight_gradient);
         } else if fold::pays(self) {
-            let folded = fold::fold(context, self, input);
-            fold::reduction(self).run(context, &folded.rows, output_gradient, weight_gradient);
+            let rows = fold::fold(context, self, input);
+            fold::reduction(self).run(context, &rows, output_gradient, weight_gradient);
         } else {
             self.reduction()
                 .run(context, input, output_gradient, weight_gradient);
@@ -243,13 +237,24 @@ impl Conv2d {
         }
     }
 
+    /// Channels of the input and of the output.
+    fn channels(&self) -> [usize; 2] {
+        [self.in_channels, self.out_channels]
+    }
+
     fn forward_grid(&self) -> Grid {
+        self.forward_grid_among(self.channels())
+    }
+
+    /// The forward product where pixels of the input, and of the output, lie `pixel` values apart.
+    fn forward_grid_among(&self, pixel: [usize; 2]) -> Grid {
         let [height, width] = self.output();
         let window = &self.window;
         if window.is_pointwise() {
-            return Grid::pointwise(self.batch * height * width, self.in_channels, self.out_channels);
+            return Grid::pointwise(self.batch * height * width, self.channels(), pixel);
         }
-        let row = self.input[1] * self.in_channels;
+        let [from, to] = pixel;
+        let row = self.input[1] * from;
         let mut taps = Vec::with_capacity(window.kernel[0] * window.kernel[1]);
         for y in 0..window.kernel[0] {
             for x in 0..window.kernel[1] {
@@ -263,23 +268,32 @@ impl Conv2d {
             batch: self.batch,
             size: [height, width],
             input: self.input,
-            input_stride: [self.input[0] * row, row, self.in_channels],
+            input_stride: [self.input[0] * row, row, from],
             channels: self.in_channels,
             step: window.stride,
             taps,
             side_by_side: 1,
-            output_stride: [
-                height * width * self.out_channels,
-                width * self.out_channels,
-                self.out_channels,
-            ],
+            output_stride: [height * width * to, width * to, to],
             output_origin: 0,
             filters: self.out_channels,
         }
     }
 
+    /// The parts of the input's gradient: pixels that are a stride apart are reached by the same taps, and each such phase is a
+    /// convolution of the output's gradient with stride 1.
+    fn phases(&self) -> impl Iterator<Item = (Grid, pack::Plan)> {
+        self.phases_among(self.channels())
+    }
+
+    /// [`Conv2d::phases`] where pixels of the input, and of the output, lie `pixel` values apart.
+    fn phases_among(&self, pixel: [usize; 2]) -> impl Iterator<Item = (Grid, pack::Plan)> {
+        let [down, right] = self.window.stride;
+        let phases = (0..down).flat_map(move |y| (0..right).map(move |x| self.phase([y, x], pixel)));
+        phases.filter(|(grid, _)| grid.pixels() > 0)
+    }
+
     /// The part of the input's gradient at pixels `phase + stride * i`.
-    fn phase(&self, phase: [usize; 2]) -> (Grid, pack::Plan) {
+    fn phase(&self, phase: [usize; 2], [to, from]: [usize; 2]) -> (Grid, pack::Plan) {
         let window = &self.window;
         let [height, width] = self.output();
         // Along one axis: the kernel's places that reach this phase, each with the offset to the window it reaches from.
@@ -310,55 +324,51 @@ impl Conv2d {
             transposed: true,
         };
         if window.is_pointwise() {
-            return (
-                Grid::pointwise(self.batch * height * width, self.out_channels, self.in_channels),
-                plan,
-            );
+            let channels = [self.out_channels, self.in_channels];
+            let grid = Grid::pointwise(self.batch * height * width, channels, [from, to]);
+            return (grid, plan);
         }
-        let pixel = self.in_channels;
-        let row = self.input[1] * pixel;
+        let row = self.input[1] * to;
         let grid = Grid {
             batch: self.batch,
             size: [0, 1].map(|i| self.input[i].saturating_sub(phase[i]).div_ceil(window.stride[i])),
             input: [height, width],
-            input_stride: [
-                height * width * self.out_channels,
-                width * self.out_channels,
-                self.out_channels,
-            ],
+            input_stride: [height * width * from, width * from, from],
             channels: self.out_channels,
             step: [1, 1],
             taps,
             side_by_side: 1,
-            output_stride: [
-                self.input[0] * row,
-                window.stride[0] * row,
-                window.stride[1] * pixel,
-            ],
-            output_origin: phase[0] * row + phase[1] * pixel,
+            output_stride: [self.input[0] * row, window.stride[0] * row, window.stride[1] * to],
+            output_origin: phase[0] * row + phase[1] * to,
             filters: self.in_channels,
         };
         (grid, plan)
     }
 
     fn reduction(&self) -> weight_gradient::Reduction {
+        self.reduction_among(self.channels())
+    }
+
+    /// The gradient of the weights where pixels of the input, and of the output, lie `pixel` values apart.
+    fn reduction_among(&self, pixel: [usize; 2]) -> weight_gradient::Reduction {
         let [height, width] = self.output();
         let window = &self.window;
         if window.is_pointwise() {
             let maps = [self.batch, height, width];
-            return weight_gradient::Reduction::pointwise(maps, self.in_channels, self.out_channels);
+            return weight_gradient::Reduction::pointwise(maps, self.channels(), pixel);
         }
-        let row = self.input[1] * self.in_channels;
+        let row = self.input[1] * pixel[0];
         weight_gradient::Reduction {
             batch: self.batch,
             output: [height, width],
             input: self.input,
-            input_stride: [self.input[0] * row, row, self.in_channels],
+            input_stride: [self.input[0] * row, row, pixel[0]],
             kernel: window.kernel,
             stride: window.stride,
             before: window.before,
             channels: self.in_channels,
             filters: self.out_channels,
+            output_pixel: pixel[1],
         }
     }
 }

@@ -3,10 +3,11 @@
 use crate::{
     activation::Activation,
     context::Context,
-    conv::{Conv2d, PackedWeights, Workspace},
+    conv::{Conv2d, PackedWeights},
     isa::Isa,
     simd::Element,
     window::Window,
+    workspace::Workspace,
 };
 
 /// Shapes of a dense layer: input `(batch, inputs)`, weights as Keras has them `(inputs, outputs)`, output

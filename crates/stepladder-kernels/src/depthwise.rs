@@ -4,6 +4,7 @@
 //! tile of output pixels side by side shares the columns it reads, and rows that overlap stay in the nearest cache.
 
 mod input_gradient;
+mod multiplier;
 mod weight_gradient;
 
 pub(crate) use input_gradient::Gather;
@@ -11,23 +12,28 @@ pub(crate) use weight_gradient::Reduce;
 
 use crate::{
     activation::{Activation, InPlace},
+    buffer::Buffer,
     context::{Context, Shared},
-    conv::{Statistics, Workspace, finish_statistics},
+    conv::{Statistics, finish_statistics},
     simd::{Element, Kernel, Simd, unrolled},
     window::Window,
+    workspace::{Workspace, largest},
 };
 
 /// Shapes of a depthwise convolution: input `(batch, height, width, channels)`, weights
-/// `(kernel height, kernel width, channels)`, output `(batch, windows, windows, channels)`. This is Keras' layout for a
-/// depth multiplier of 1, the only one supported.
+/// `(kernel height, kernel width, channels, multiplier)` as Keras has them, output
+/// `(batch, windows, windows, channels x multiplier)`: output channel `c x multiplier + m` is input channel `c` under its `m`th kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DepthwiseConv2d {
     /// Photos in the batch.
     pub batch: usize,
     /// Height and width of the input.
     pub input: [usize; 2],
-    /// Channels of input and output.
+    /// Channels of the input.
     pub channels: usize,
+    /// Kernels, and so output channels, for each channel of the input; at least 1. With more than one, passes take a copy of the
+    /// input with each channel so many times.
+    pub multiplier: usize,
     /// Kernel, strides and padding.
     pub window: Window,
 }
@@ -50,15 +56,25 @@ impl DepthwiseConv2d {
         self.batch * self.input[0] * self.input[1] * self.channels
     }
 
+    /// Channels of the output.
+    ///
+    /// # Panics
+    ///
+    /// The multiplier is 0.
+    pub fn out_channels(&self) -> usize {
+        assert!(self.multiplier > 0, "the multiplier must be at least 1: {self:?}");
+        self.channels * self.multiplier
+    }
+
     /// Values in the output.
     pub fn output_len(&self) -> usize {
         let [height, width] = self.output();
-        self.batch * height * width * self.channels
+        self.batch * height * width * self.out_channels()
     }
 
     /// Values in the weights.
     pub fn weights_len(&self) -> usize {
-        self.window.kernel[0] * self.window.kernel[1] * self.channels
+        self.window.kernel[0] * self.window.kernel[1] * self.out_channels()
     }
 
     /// Multiply-adds of the forward pass for the whole batch.
@@ -66,20 +82,28 @@ impl DepthwiseConv2d {
         (self.output_len() * self.window.kernel[0] * self.window.kernel[1]) as u64
     }
 
-    /// What the passes take from the buffers beside operands and results.
-    pub fn workspace(&self) -> Workspace {
+    /// What the passes take for maps of `E`.
+    pub fn workspace<E: Element>(&self) -> Workspace {
+        if self.multiplier > 1 {
+            return multiplier::workspace::<E>(self);
+        }
+        let flipped = (self.window.stride == [1, 1]).then_some(size_of::<f32>() * self.weights_len());
+        let bias = crate::reduce::channel_sums_bytes(self.output_len(), self.channels);
         Workspace {
-            weight_gradient: vec![weight_gradient::sums_bytes(self)],
-            ..Workspace::default()
+            forward: vec![size_of::<f32>() * self.parts().1 * 2 * self.channels],
+            inference: Vec::new(),
+            input_gradient: flipped.into_iter().collect(),
+            // One after the other.
+            weight_gradient: largest([vec![weight_gradient::sums_bytes(self)], vec![bias]]),
         }
     }
 
-    /// `output` = convolution of `input` by `weights`, plus `bias` (`channels` values), and the output's statistics where
+    /// `output` = convolution of `input` by `weights`, plus `bias` (`channels x multiplier` values), and the output's statistics where
     /// asked for; then `activation`, of which the statistics know nothing. Weights stay f32 whatever the storage.
     ///
     /// # Panics
     ///
-    /// A slice's length is not that of the shape.
+    /// A slice's length is not that of the shape, or the activation is not [fused](Activation::is_fused).
     #[allow(clippy::too_many_arguments, reason = "the operands of one fused pass")]
     pub fn forward<E: Element>(
         &self,
@@ -91,16 +115,22 @@ impl DepthwiseConv2d {
         output: &mut [E],
         statistics: Option<Statistics<'_>>,
     ) {
+        activation.assert_fused();
         assert_eq!(input.len(), self.input_len(), "input of {self:?}");
         assert_eq!(weights.len(), self.weights_len(), "weights of {self:?}");
         assert_eq!(output.len(), self.output_len(), "output of {self:?}");
         if let Some(bias) = bias {
-            assert_eq!(bias.len(), self.channels, "bias of {self:?}");
+            assert_eq!(bias.len(), self.out_channels(), "bias of {self:?}");
+        }
+        if self.multiplier > 1 {
+            let input = multiplier::expand(self, context, input);
+            return self
+                .expanded()
+                .forward(context, &input, weights, bias, activation, output, statistics);
         }
         let [height, width] = self.output();
         let lines = self.batch * height;
-        let part = lines.div_ceil(ITEMS);
-        let parts = lines.div_ceil(part);
+        let (part, parts) = self.parts();
         let mut sums = statistics
             .is_some()
             .then(|| context.buffers().take_zeroed::<f32>(parts * 2 * self.channels));
@@ -152,8 +182,10 @@ impl DepthwiseConv2d {
             self.input_len(),
             "input gradient of {self:?}"
         );
-        if self.window.stride == [1, 1] {
-            let (flipped, weights) = self.flipped(weights);
+        if self.multiplier > 1 {
+            multiplier::input_gradient(self, context, output_gradient, weights, input_gradient);
+        } else if self.window.stride == [1, 1] {
+            let (flipped, weights) = self.flipped(context, weights);
             let linear = Activation::Linear;
             flipped.forward(
                 context,
@@ -193,14 +225,41 @@ impl DepthwiseConv2d {
             self.weights_len(),
             "weight gradient of {self:?}"
         );
-        weight_gradient::run(self, context, input, output_gradient, weight_gradient);
+        if self.multiplier > 1 {
+            let input = multiplier::expand(self, context, input);
+            weight_gradient::run(
+                &self.expanded(),
+                context,
+                &input,
+                output_gradient,
+                weight_gradient,
+            );
+        } else {
+            weight_gradient::run(self, context, input, output_gradient, weight_gradient);
+        }
         if let Some(bias_gradient) = bias_gradient {
-            crate::reduce::channel_sums(context, output_gradient, self.channels, bias_gradient);
+            crate::reduce::channel_sums(context, output_gradient, self.out_channels(), bias_gradient);
         }
     }
 
-    /// With stride 1, the input's gradient is a convolution of the output's by the kernel turned half around.
-    fn flipped(&self, weights: &[f32]) -> (DepthwiseConv2d, Vec<f32>) {
+    /// The convolution of an input that has each channel `multiplier` times.
+    fn expanded(&self) -> DepthwiseConv2d {
+        DepthwiseConv2d {
+            channels: self.out_channels(),
+            multiplier: 1,
+            ..*self
+        }
+    }
+
+    /// Output rows of a work item, and how many items there are.
+    fn parts(&self) -> (usize, usize) {
+        let lines = self.batch * self.output()[0];
+        let part = lines.div_ceil(ITEMS);
+        (part, lines.div_ceil(part))
+    }
+
+    /// With stride 1, the input's gradient is a convolution of the output's by the kernel reversed along both axes.
+    fn flipped(&self, context: &Context, weights: &[f32]) -> (DepthwiseConv2d, Buffer<f32>) {
         let window = &self.window;
         let opposite = |pads: [usize; 2]| [0, 1].map(|i| window.kernel[i] - 1 - pads[i]);
         let turned = Window {
@@ -208,14 +267,18 @@ impl DepthwiseConv2d {
             after: opposite(window.after),
             ..*window
         };
-        let weights = weights.rchunks_exact(self.channels).flatten().copied().collect();
+        let mut flipped = context.buffers().take::<f32>(weights.len());
+        let pixels = flipped.chunks_exact_mut(self.channels);
+        for (to, from) in pixels.zip(weights.rchunks_exact(self.channels)) {
+            to.copy_from_slice(from);
+        }
         (
             DepthwiseConv2d {
                 input: self.output(),
                 window: turned,
                 ..*self
             },
-            weights,
+            flipped,
         )
     }
 }

@@ -1,4 +1,4 @@
-//! Passes over plain arrays: conversion between storage types, addition, moving averages, dropout.
+//! Passes over plain arrays: conversion between storage types, addition, factors, moving averages, dropout.
 
 use crate::{
     context::Context,
@@ -85,6 +85,95 @@ impl<E: Element> Kernel for Sum<'_, E> {
                     E::load_first(s, self.b.as_ptr().add(at), n),
                 );
                 E::store_first(s, self.to.as_mut_ptr().add(at), sum, n);
+            }
+        }
+    }
+}
+
+/// `to` = `to` + `from`, rounded once: the gradients of a map that has several readers.
+///
+/// # Panics
+///
+/// The lengths differ.
+pub fn accumulate<E: Element>(context: &Context, from: &[E], to: &mut [E]) {
+    assert_eq!(from.len(), to.len(), "added values");
+    let isa = context.isa();
+    context.for_each_part(to, PART, |item, to| {
+        let from = &from[item * PART..][..to.len()];
+        E::accumulate(isa, Accumulate { from, to });
+    });
+}
+
+pub(crate) struct Accumulate<'a, E> {
+    from: &'a [E],
+    to: &'a mut [E],
+}
+
+impl<E: Element> Kernel for Accumulate<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for at in (0..self.to.len()).step_by(S::LANES) {
+            let n = (self.to.len() - at).min(S::LANES);
+            // Safety: `at + n` is at most the length of both.
+            unsafe {
+                let to = self.to.as_mut_ptr().add(at);
+                let sum = s.add(
+                    E::load_first(s, to, n),
+                    E::load_first(s, self.from.as_ptr().add(at), n),
+                );
+                E::store_first(s, to, sum, n);
+            }
+        }
+    }
+}
+
+/// `to` = `from`, the values of each photo times its factor of `factors`; of a factor of 0 zeros, whatever the values are. With
+/// factors of 0 and 1 / (1 - rate) it is stochastic depth, whose backward pass is the same call on the gradient.
+///
+/// # Panics
+///
+/// The lengths of `from` and `to` differ, or are not a multiple of the number of factors.
+pub fn scale_photos<E: Element>(context: &Context, factors: &[f32], from: &[E], to: &mut [E]) {
+    assert_eq!(from.len(), to.len(), "scaled values");
+    if to.is_empty() {
+        return;
+    }
+    assert!(
+        !factors.is_empty() && to.len().is_multiple_of(factors.len()),
+        "one factor a photo"
+    );
+    let photo = to.len() / factors.len();
+    let isa = context.isa();
+    context.for_each_part(to, photo, |n, to| {
+        let (from, factor) = (&from[n * photo..][..photo], factors[n]);
+        if factor == 0.0 {
+            to.fill(E::default());
+        } else {
+            E::scale(isa, Scale { factor, from, to });
+        }
+    });
+}
+
+pub(crate) struct Scale<'a, E> {
+    factor: f32,
+    from: &'a [E],
+    to: &'a mut [E],
+}
+
+impl<E: Element> Kernel for Scale<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let factor = s.splat(self.factor);
+        for at in (0..self.to.len()).step_by(S::LANES) {
+            let n = (self.to.len() - at).min(S::LANES);
+            // Safety: `at + n` is at most the length of both.
+            unsafe {
+                let x = E::load_first(s, self.from.as_ptr().add(at), n);
+                E::store_first(s, self.to.as_mut_ptr().add(at), s.mul(x, factor), n);
             }
         }
     }

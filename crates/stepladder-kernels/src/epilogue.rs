@@ -12,7 +12,9 @@ pub(crate) use backward::Backward;
 pub(crate) use forward::Forward;
 pub(crate) use tile::only;
 
-use crate::{activation::Activation, context::Context, simd::Element};
+use half::bf16;
+
+use crate::{activation::Activation, context::Context, simd::Element, workspace::Workspace};
 
 /// Shapes and choices of an epilogue. Input `(batch, height, width, channels)`; output the same, or with max pooling
 /// `(batch, height / pool, width / pool, channels)`, rounded down: rows and columns left over are not seen.
@@ -24,7 +26,7 @@ pub struct Epilogue {
     pub input: [usize; 2],
     /// Channels.
     pub channels: usize,
-    /// The activation.
+    /// The activation; one that is [fused](Activation::is_fused).
     pub activation: Activation,
     /// Height and width of max pooling's windows, side by side; `[1, 1]` is none.
     pub pool: [usize; 2],
@@ -106,11 +108,27 @@ impl Epilogue {
         self.batch * height * width * self.channels
     }
 
+    /// What the passes take for maps of `E`: the forward pass nothing, the backward pass, with a batch norm or without, as
+    /// `input_gradient`.
+    pub fn workspace<E: Element>(&self, has_norm: bool) -> Workspace {
+        let kept = [
+            (self.keeps_slopes_apart::<E>(has_norm), size_of::<f32>()),
+            (self.keeps_winners(has_norm), size_of::<bf16>()),
+        ];
+        let kept = kept.into_iter().filter(|(is_kept, _)| *is_kept);
+        let mut buffers: Vec<usize> = kept.map(|(_, size)| size * self.output_len()).collect();
+        buffers.extend(has_norm.then(|| size_of::<f32>() * self.parts() * 2 * self.channels));
+        Workspace {
+            input_gradient: buffers,
+            ..Workspace::default()
+        }
+    }
+
     /// `output` from `input`; without `affine` z = x, without `skip` r = 0.
     ///
     /// # Panics
     ///
-    /// A slice's length is not that of the shape.
+    /// A slice's length is not that of the shape, or the activation is not [fused](Activation::is_fused).
     pub fn forward<E: Element>(
         &self,
         context: &Context,
@@ -137,7 +155,8 @@ impl Epilogue {
     ///
     /// # Panics
     ///
-    /// A slice's length is not that of the shape, or there is `norm` but no `affine`.
+    /// A slice's length is not that of the shape, there is `norm` but no `affine`, or the activation is not
+    /// [fused](Activation::is_fused).
     #[allow(clippy::too_many_arguments, reason = "the operands of one fused pass")]
     pub fn backward<E: Element>(
         &self,
@@ -184,6 +203,7 @@ impl Epilogue {
     }
 
     fn check<E>(&self, input: &[E], affine: Option<&Affine>, skip: Option<&[E]>, output: &[E]) {
+        self.activation.assert_fused();
         assert_eq!(input.len(), self.input_len(), "input of {self:?}");
         assert_eq!(
             output.len(),
@@ -202,5 +222,25 @@ impl Epilogue {
     /// Output rows of a work item.
     fn part(&self) -> usize {
         (self.batch * self.output()[0]).div_ceil(ITEMS)
+    }
+
+    /// Work items.
+    fn parts(&self) -> usize {
+        (self.batch * self.output()[0]).div_ceil(self.part())
+    }
+
+    /// Whether the backward pass keeps g, from the pass for the sums to that for the gradients.
+    fn keeps_slopes(&self, has_norm: bool) -> bool {
+        has_norm && self.activation.is_costly()
+    }
+
+    /// Whether that takes memory of its own: else g is where the gradient will be.
+    fn keeps_slopes_apart<E: Element>(&self, has_norm: bool) -> bool {
+        self.keeps_slopes(has_norm) && (self.pool != [1, 1] || E::BF16)
+    }
+
+    /// Whether it also keeps which pixels have won in their windows.
+    fn keeps_winners(&self, has_norm: bool) -> bool {
+        self.keeps_slopes(has_norm) && self.pool != [1, 1]
     }
 }

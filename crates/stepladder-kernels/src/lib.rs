@@ -16,10 +16,13 @@
     reason = "arrays of sums are indexed by pixel and vector, side by side"
 )]
 
-mod activation;
+pub mod activation;
 mod allocator;
+mod blur_pool;
 mod buffer;
+mod channel_scale;
 mod compiled;
+pub mod concatenate;
 mod context;
 mod conv;
 mod dense;
@@ -27,12 +30,15 @@ mod depthwise;
 pub mod elementwise;
 mod epilogue;
 mod isa;
+mod layer_norm;
 mod math;
+mod multiply;
 mod pool;
 mod reduce;
 mod simd;
 mod team;
 mod window;
+mod workspace;
 
 pub mod loss;
 pub mod optimizer;
@@ -40,14 +46,19 @@ pub mod peak;
 
 pub use activation::Activation;
 pub use allocator::return_large_allocations;
-pub use buffer::{Buffer, BufferPool, Plain, size_class};
+pub use blur_pool::BlurPool;
+pub use buffer::{Buffer, BufferPool, Plain};
+pub use channel_scale::ChannelScale;
 pub use context::{Context, ContextError};
-pub use conv::{Conv2d, PackedWeights, Statistics, Workspace};
+pub use conv::{Conv2d, GroupedConv2d, PackedWeights, Statistics};
 pub use dense::Dense;
 pub use depthwise::DepthwiseConv2d;
 pub use epilogue::{Affine, Epilogue, NormGradient};
 pub use isa::{ISA_VARIABLE, Isa, UnknownIsa};
+pub use layer_norm::{LayerNorm, LayerNormGradient};
+pub use multiply::Multiply;
 pub use pool::{GlobalAveragePool, Pool2d, PoolKind};
-pub use reduce::channel_statistics;
+pub use reduce::{channel_statistics, channel_statistics_workspace};
 pub use simd::Element;
 pub use window::Window;
+pub use workspace::Workspace;

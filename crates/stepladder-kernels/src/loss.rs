@@ -23,6 +23,31 @@ pub fn softmax<E: Element>(logits: &[E], classes: usize, probabilities: &mut [f3
     }
 }
 
+/// Each row's log-probabilities: logit minus the logarithm of the row's sum of e^logit. Where a probability is too small for f32,
+/// its logarithm is not.
+///
+/// # Panics
+///
+/// The lengths differ, or are not a multiple of `classes`.
+pub fn log_softmax<E: Element>(logits: &[E], classes: usize, log_probabilities: &mut [f32]) {
+    assert_eq!(
+        logits.len(),
+        log_probabilities.len(),
+        "one log-probability a logit"
+    );
+    assert!(logits.len().is_multiple_of(classes), "rows of {classes} logits");
+    for (row, to) in logits
+        .chunks_exact(classes)
+        .zip(log_probabilities.chunks_exact_mut(classes))
+    {
+        let (most, sum) = most_and_sum(row);
+        let log_of_sum = sum.ln();
+        for (to, logit) in to.iter_mut().zip(row) {
+            *to = (f64::from(logit.to_f32()) - most - log_of_sum) as f32;
+        }
+    }
+}
+
 /// What the rows of logits should have been.
 #[derive(Debug, Clone, Copy)]
 pub struct Targets<'a> {
@@ -153,6 +178,25 @@ mod tests {
         let mut probabilities = [0.0; 4];
         softmax(&logits, 2, &mut probabilities);
         assert_eq!(probabilities, [0.5, 0.5, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn log_softmax_keeps_small_probabilities() {
+        let logits = [0.0_f32, 0.0, 1000.0, 0.0, 3.0, f32::NAN];
+        let mut found = [0.0; 6];
+        log_softmax(&logits, 2, &mut found);
+        assert_eq!(
+            found[..4],
+            [-std::f32::consts::LN_2, -std::f32::consts::LN_2, 0.0, -1000.0]
+        );
+        assert!(found[4..].iter().all(|x| x.is_nan()));
+        let logits = [0.3_f32, -1.25, 2.0];
+        let (mut found, mut probabilities) = ([0.0; 3], [0.0; 3]);
+        log_softmax(&logits, 3, &mut found);
+        softmax(&logits, 3, &mut probabilities);
+        for (log, probability) in found.iter().zip(probabilities) {
+            assert!((f64::from(*log) - f64::from(probability).ln()).abs() < 1e-6);
+        }
     }
 
     #[test]

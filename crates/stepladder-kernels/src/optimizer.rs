@@ -4,6 +4,7 @@
 //! weight decay is taken off before the step, times the learning rate.
 
 use crate::{
+    buffer::rounded,
     context::{Context, Shared},
     simd::{Kernel, Simd},
 };
@@ -93,6 +94,14 @@ fn nadam_momentum(beta_1: f32, t: f64) -> f64 {
 }
 
 /// One step's constants, the same for all parameters.
+///
+/// With parameter w, gradient g, and the constants of the same names, each value is updated so:
+///
+/// - first g = `gradient_scale` g and w = `keep` w;
+/// - [`Rule::Sgd`]: d = -`learning_rate` g. Without momentum w = w + d. With it, the first slot is the velocity v:
+///   v = `momentum` v + d, and w = w + v, or with Nesterov momentum w = w + `momentum` v + d;
+/// - [`Rule::Adam`] and [`Rule::Nadam`], with the moments m and v in the slots: m = m + (1 - `beta_1`) (g - m),
+///   v = v + (1 - `beta_2`) (g^2 - v), w = w - (`by_moment` m + `by_gradient` g) / (sqrt(`by_square` v) + `epsilon`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     rule: Rule,
@@ -153,6 +162,41 @@ impl Step {
     /// How many state slots it uses, see [`Rule::slots`].
     pub fn slots(&self) -> usize {
         self.rule.slots()
+    }
+
+    /// How a gradient becomes a step, with the rule's own constants.
+    pub fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    /// Factor of the gradient before all else; 1 unless it is [clipped](Step::with_gradient_scale).
+    pub fn gradient_scale(&self) -> f32 {
+        self.gradient_scale
+    }
+
+    /// The learning rate. Adam's and Nadam's is in the factors already.
+    pub fn learning_rate(&self) -> f32 {
+        self.learning_rate
+    }
+
+    /// Factor of the parameter before the step: 1 - weight decay times learning rate.
+    pub fn keep(&self) -> f32 {
+        self.keep
+    }
+
+    /// Factor of the first moment in the step, learning rate and bias correction included; 0 for SGD.
+    pub fn by_moment(&self) -> f32 {
+        self.by_moment
+    }
+
+    /// Factor of the gradient in the step, learning rate and bias correction included; 0 but for Nadam.
+    pub fn by_gradient(&self) -> f32 {
+        self.by_gradient
+    }
+
+    /// Factor of the second moment under its root; 1 for Adam, whose correction is in [`Step::by_moment`], and 0 for SGD.
+    pub fn by_square(&self) -> f32 {
+        self.by_square
     }
 
     /// Takes the step for one parameter. `slots` has as many slices as [`Rule::slots`].
@@ -269,6 +313,11 @@ impl Kernel for Apply<'_> {
             }
         }
     }
+}
+
+/// Bytes that [`global_norm`] takes from the pool for slices of which the longest has `longest` values.
+pub fn global_norm_bytes(longest: usize) -> usize {
+    rounded(size_of::<f32>() * longest.div_ceil(PART))
 }
 
 /// The root of the sum of squares of all values of all slices: f32 within parts of fixed size, f64 over parts in order.

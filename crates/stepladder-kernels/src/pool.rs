@@ -5,6 +5,7 @@ use crate::{
     context::Context,
     simd::{Element, Kernel, Simd},
     window::Window,
+    workspace::Workspace,
 };
 
 /// What becomes of a window. Padding takes no part in either.
@@ -50,6 +51,16 @@ impl Pool2d {
     pub fn output_len(&self) -> usize {
         let [height, width] = self.output();
         self.batch * height * width * self.channels
+    }
+
+    /// What the passes take with `threads` threads: the forward pass nothing, the backward pass, as `input_gradient`, the sums of a
+    /// photo for each thread.
+    pub fn workspace(&self, threads: usize) -> Workspace {
+        let photo = size_of::<f32>() * self.input_len() / self.batch;
+        Workspace {
+            input_gradient: vec![photo; threads.min(self.batch)],
+            ..Workspace::default()
+        }
     }
 
     /// `output` from `input`.

@@ -4,10 +4,30 @@ use crate::{
     context::Context,
     conv::{Statistics, finish_statistics},
     simd::{Element, Kernel, Simd},
+    workspace::Workspace,
 };
 
 /// Values in a part: few enough for f32 sums, enough parts for a few threads.
 const PART: usize = 1 << 16;
+
+/// Values of a part, whole pixels, and how many parts there are.
+fn parts(values: usize, channels: usize) -> (usize, usize) {
+    let part = (PART / channels).max(1) * channels;
+    (part, values.div_ceil(part))
+}
+
+/// Bytes that [`channel_sums`] takes.
+pub(crate) fn channel_sums_bytes(values: usize, channels: usize) -> usize {
+    size_of::<f32>() * parts(values, channels).1 * channels
+}
+
+/// What [`channel_statistics`] takes, as its forward pass.
+pub fn channel_statistics_workspace(pixels: usize, channels: usize) -> Workspace {
+    Workspace {
+        forward: vec![2 * channel_sums_bytes(pixels * channels, channels)],
+        ..Workspace::default()
+    }
+}
 
 /// `sums[c]` = the sum of `values[i * channels + c]` over i: f32 within parts of fixed size, f64 over parts in order.
 ///
@@ -17,8 +37,7 @@ const PART: usize = 1 << 16;
 pub(crate) fn channel_sums<E: Element>(context: &Context, values: &[E], channels: usize, sums: &mut [f32]) {
     assert_eq!(sums.len(), channels, "one sum per channel");
     assert!(values.len().is_multiple_of(channels), "whole pixels");
-    let part = (PART / channels).max(1) * channels;
-    let parts = values.len().div_ceil(part);
+    let (part, parts) = parts(values.len(), channels);
     let mut partial = context.buffers().take_zeroed::<f32>(parts * channels);
     let isa = context.isa();
     context.for_each_part(&mut partial, channels, |item, sums| {
@@ -32,12 +51,7 @@ pub(crate) fn channel_sums<E: Element>(context: &Context, values: &[E], channels
             },
         );
     });
-    for (channel, sum) in sums.iter_mut().enumerate() {
-        *sum = partial
-            .chunks_exact(channels)
-            .map(|part| f64::from(part[channel]))
-            .sum::<f64>() as f32;
-    }
+    add_up_parts(&partial, channels, 0, sums);
 }
 
 /// Mean and population variance of each channel of `values` `(pixels, channels)`, for a batch norm whose input no
@@ -54,8 +68,7 @@ pub fn channel_statistics<E: Element>(
 ) {
     assert_eq!(statistics.mean.len(), channels, "one mean per channel");
     assert!(values.len().is_multiple_of(channels), "whole pixels");
-    let part = (PART / channels).max(1) * channels;
-    let parts = values.len().div_ceil(part);
+    let (part, parts) = parts(values.len(), channels);
     let mut sums = context.buffers().take_zeroed::<f32>(parts * 2 * channels);
     let isa = context.isa();
     context.for_each_part(&mut sums, 2 * channels, |item, sums| {
@@ -71,6 +84,14 @@ pub fn channel_statistics<E: Element>(
         );
     });
     finish_statistics(statistics, &sums, channels, values.len() / channels);
+}
+
+/// `to[i]` = the sum over parts of `sums[start + i]`, parts being `stride` values long: f64, in the order of the parts.
+pub(crate) fn add_up_parts(sums: &[f32], stride: usize, start: usize, to: &mut [f32]) {
+    for (i, to) in to.iter_mut().enumerate() {
+        let parts = sums.chunks_exact(stride);
+        *to = parts.map(|part| f64::from(part[start + i])).sum::<f64>() as f32;
+    }
 }
 
 pub(crate) struct ChannelSums<'a, E> {

@@ -4,7 +4,7 @@ mod reference;
 
 use half::bf16;
 use proptest::prelude::*;
-use reference::{contexts, random};
+use reference::{ACTIVATIONS, activated, contexts, random};
 use stepladder_kernels::{Activation, Affine, Context, Element, Epilogue, Isa, NormGradient};
 
 const EPSILON: f32 = 1e-3;
@@ -16,15 +16,6 @@ struct Values {
     skip: Option<Vec<f64>>,
     gamma: Vec<f64>,
     beta: Vec<f64>,
-}
-
-fn function(activation: Activation, z: f64) -> f64 {
-    match activation {
-        Activation::Linear => z,
-        Activation::Relu => z.max(0.0),
-        Activation::LeakyRelu { slope } => z.max(f64::from(slope) * z),
-        Activation::Swish => z / (1.0 + (-z).exp()),
-    }
 }
 
 fn statistics(shape: &Epilogue, x: &[f64]) -> (Vec<f64>, Vec<f64>) {
@@ -49,7 +40,7 @@ fn forward(shape: &Epilogue, values: &Values, norm: bool) -> Vec<f64> {
             } else {
                 *x
             };
-            function(
+            activated(
                 shape.activation,
                 normal + values.skip.as_ref().map_or(0.0, |skip| skip[i]),
             )
@@ -171,12 +162,7 @@ prop_compose! {
         batch in 1..3_usize,
         input in [2..8_usize, 2..24_usize],
         channels in 1..40_usize,
-        activation in prop_oneof![
-            Just(Activation::Linear),
-            Just(Activation::Relu),
-            Just(Activation::LeakyRelu { slope: 0.3 }),
-            Just(Activation::Swish)
-        ],
+        activation in prop::sample::select(ACTIVATIONS.to_vec()),
         pool in prop_oneof![Just([1, 1]), Just([2, 2]), [1..3_usize, 1..3_usize]],
     ) -> Epilogue {
         Epilogue { batch, input, channels, activation, pool }

@@ -7,6 +7,8 @@ pub enum Activation {
     Linear,
     /// `max(x, 0)`
     Relu,
+    /// `min(max(x, 0), 6)`
+    Relu6,
     /// `x` where positive, else `negative_slope * x`.
     LeakyRelu {
         /// Keras' function has 0.2 where its layer has 0.3.
@@ -16,10 +18,14 @@ pub enum Activation {
     Elu,
     /// `x * sigmoid(x)`, which Keras calls both `swish` and `silu`.
     Swish,
+    /// `x * relu6(x + 3) / 6`, which Keras calls both `hard_swish` and `hard_silu`.
+    HardSwish,
     /// `x * Phi(x)` with the exact normal distribution function, not the tanh approximation.
     Gelu,
     /// `1 / (1 + exp(-x))`
     Sigmoid,
+    /// `relu6(x + 3) / 6`, as Keras 3 has it; Keras 2 had another slope.
+    HardSigmoid,
     /// The hyperbolic tangent.
     Tanh,
     /// `exp(x) / sum(exp(x))` over the last axis.
@@ -37,6 +43,7 @@ impl Activation {
     pub(crate) const NAMES: &[(&str, Activation)] = &[
         ("linear", Activation::Linear),
         ("relu", Activation::Relu),
+        ("relu6", Activation::Relu6),
         (
             "leaky_relu",
             Activation::LeakyRelu {
@@ -46,8 +53,11 @@ impl Activation {
         ("elu", Activation::Elu),
         ("swish", Activation::Swish),
         ("silu", Activation::Swish),
+        ("hard_swish", Activation::HardSwish),
+        ("hard_silu", Activation::HardSwish),
         ("gelu", Activation::Gelu),
         ("sigmoid", Activation::Sigmoid),
+        ("hard_sigmoid", Activation::HardSigmoid),
         ("tanh", Activation::Tanh),
         ("softmax", Activation::Softmax),
     ];
@@ -57,11 +67,14 @@ impl Activation {
         match self {
             Activation::Linear => "linear",
             Activation::Relu => "relu",
+            Activation::Relu6 => "relu6",
             Activation::LeakyRelu { .. } => "leaky_relu",
             Activation::Elu => "elu",
             Activation::Swish => "swish",
+            Activation::HardSwish => "hard_swish",
             Activation::Gelu => "gelu",
             Activation::Sigmoid => "sigmoid",
+            Activation::HardSigmoid => "hard_sigmoid",
             Activation::Tanh => "tanh",
             Activation::Softmax => "softmax",
         }

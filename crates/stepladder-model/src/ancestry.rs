@@ -134,15 +134,16 @@ impl<'a> Ancestors<'a> {
             })?;
             self.parse_named(name, text)?
         } else if let Some(directory) = directory {
-            self.parse_file(&directory.join(name))
-                .map_err(|error| match error {
-                    RungError::Read { source, .. } => RungError::ParentRead {
-                        place: place.clone(),
-                        name: shown(name),
-                        source,
-                    },
-                    error => error,
-                })?
+            self.parse_file(&directory.join(name)).map_err(|error| {
+                let RungError::Read { source, .. } = error else {
+                    return error;
+                };
+                RungError::ParentRead {
+                    place: place.clone(),
+                    name: shown(name),
+                    source,
+                }
+            })?
         } else {
             return Err(RungError::ParentIsFile {
                 place: place.clone(),

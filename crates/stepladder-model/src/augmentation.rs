@@ -34,6 +34,44 @@ impl FillMode {
     }
 }
 
+/// One of Keras' `Random*` layers, which the loader executes on the photos of the training part.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "each variant is named after its Keras layer and documented at its options"
+)]
+pub enum RandomTransform {
+    Rotation(RandomRotation),
+    Translation(RandomTranslation),
+    Zoom(RandomZoom),
+    Flip(RandomFlip),
+    Brightness(RandomBrightness),
+}
+
+impl RandomTransform {
+    /// Keras' class name, as a rung's `layer` key has it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            RandomTransform::Rotation(_) => "RandomRotation",
+            RandomTransform::Translation(_) => "RandomTranslation",
+            RandomTransform::Zoom(_) => "RandomZoom",
+            RandomTransform::Flip(_) => "RandomFlip",
+            RandomTransform::Brightness(_) => "RandomBrightness",
+        }
+    }
+
+    /// What Keras calls a layer without a name.
+    pub(crate) fn automatic_name(&self) -> &'static str {
+        match self {
+            RandomTransform::Rotation(_) => "random_rotation",
+            RandomTransform::Translation(_) => "random_translation",
+            RandomTransform::Zoom(_) => "random_zoom",
+            RandomTransform::Flip(_) => "random_flip",
+            RandomTransform::Brightness(_) => "random_brightness",
+        }
+    }
+}
+
 /// Turns about the center by an angle uniform between two fractions of a full turn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RandomRotation {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::file::{self, Table, Value};
+use crate::file::{self, Item, Table, Value};
 use crate::rung::{Defaults, Rung};
 
 /// Keys in which rungs differ by being different rungs, or by what they say of themselves.
@@ -140,14 +140,15 @@ struct Layers {
 impl Layers {
     fn new(rung: &Rung) -> Layers {
         let tables = file::layer_tables(&rung.layers, &rung.defaults).into_iter();
+        let table = |item: Item| {
+            let Value::Table(table) = item.value else {
+                return None;
+            };
+            Some(table)
+        };
         Layers {
             names: rung.layer_names(),
-            tables: tables
-                .filter_map(|item| match item.value {
-                    Value::Table(table) => Some(table),
-                    _ => None,
-                })
-                .collect(),
+            tables: tables.filter_map(table).collect(),
             defaults: rung.defaults.clone(),
         }
     }

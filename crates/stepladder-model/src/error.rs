@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::network::NetworkError;
+use crate::graph::GraphError;
 use crate::place::Place;
 
 /// A rung could not be found, read, or understood.
@@ -83,5 +83,5 @@ pub enum RungError {
     #[error("{place}: {message}")]
     Override { place: Place, message: String },
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    Network(#[from] GraphError),
 }

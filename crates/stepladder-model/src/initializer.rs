@@ -2,7 +2,7 @@
 //! drawing is the business of the crate that owns the tensors.
 
 /// An initializer of Keras, by what it does to a parameter with the given fans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initializer {
     /// Uniform in plus or minus `sqrt(6 / (fan_in + fan_out))`.
     GlorotUniform,
@@ -20,6 +20,8 @@ pub enum Initializer {
     Zeros,
     /// All ones.
     Ones,
+    /// All the same.
+    Constant(f32),
 }
 
 /// How many inputs the initializer of a depthwise kernel is told that an output has.
@@ -49,6 +51,7 @@ impl DepthwiseFanIn {
 }
 
 impl Initializer {
+    /// What a rung names by a word alone. A constant needs its value beside it.
     pub(crate) const NAMES: &[(&str, Initializer)] = &[
         ("glorot_uniform", Initializer::GlorotUniform),
         ("glorot_normal", Initializer::GlorotNormal),
@@ -71,6 +74,7 @@ impl Initializer {
             Initializer::LecunNormal => "lecun_normal",
             Initializer::Zeros => "zeros",
             Initializer::Ones => "ones",
+            Initializer::Constant(_) => "constant",
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Layers as plain data, under Keras' names and with Keras' defaults. Nothing here computes; shapes and parameters are
-//! worked out in [`crate::network`].
+//! worked out in [`crate::graph`].
 
 use crate::activation::{Activation, LEAKY_RELU_LAYER_SLOPE};
-use crate::augmentation::{RandomBrightness, RandomFlip, RandomRotation, RandomTranslation, RandomZoom};
+use crate::augmentation::RandomTransform;
 use crate::initializer::{DepthwiseFanIn, Initializer};
 
 /// One layer. Maps are height x width x channels (NHWC in a batch).
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     missing_docs,
-    reason = "each variant is named after its Keras layer and documented at its options"
+    reason = "each variant is named after its layer, Keras' where there is one, and documented at its options"
 )]
 pub enum Layer {
     Conv2D(Conv2D),
@@ -17,23 +17,31 @@ pub enum Layer {
     DepthwiseConv2D(DepthwiseConv2D),
     Dense(Dense),
     BatchNormalization(BatchNormalization),
+    LayerNormalization(LayerNormalization),
+    Scale(Scale),
+    Normalization(Normalization),
     Activation(Activation),
     LeakyReLU(LeakyReLU),
     MaxPooling2D(Pooling2D),
     /// The mean over each window; padding is not counted.
     AveragePooling2D(Pooling2D),
-    /// The mean of each channel over the whole map; the output is a vector.
-    GlobalAveragePooling2D,
+    /// The map at half the height and width, rounded up, after a fixed filter against aliasing:
+    /// `[1 2 1]^T [1 2 1] / 16` on each channel with stride 2 and a reflected edge, timm's `BlurPool2d` (Zhang 2019).
+    BlurPooling2D,
+    /// The mean of each channel over the whole map.
+    GlobalAveragePooling2D(GlobalAveragePooling2D),
     /// A map as a vector, in the order height, width, channels.
     Flatten,
     Dropout(Dropout),
+    StochasticDepth(StochasticDepth),
     /// The sum of two or more inputs of one shape.
     Add,
-    RandomRotation(RandomRotation),
-    RandomTranslation(RandomTranslation),
-    RandomZoom(RandomZoom),
-    RandomFlip(RandomFlip),
-    RandomBrightness(RandomBrightness),
+    /// The product of two or more inputs of one shape, where a map of 1 x 1 stands for each pixel of a larger one.
+    Multiply,
+    /// The channels of two or more inputs behind each other.
+    Concatenate,
+    /// One of the `Random*` layers, which the loader executes on the photos of the training part.
+    Augmentation(RandomTransform),
 }
 
 /// Padding of a convolution or a pooling window.
@@ -44,21 +52,16 @@ pub enum Padding {
     Valid,
     /// Output size `ceil(n / s)`; where the padding is odd, the extra row and column are at the bottom and right.
     Same,
+    /// Rows at the top and bottom, columns at the left and right; each less than the window's side.
+    Explicit([[usize; 2]; 2]),
 }
 
 impl Padding {
+    /// What a rung names by a word; explicit padding is written in numbers.
     pub(crate) const NAMES: &[(&str, Padding)] = &[("valid", Padding::Valid), ("same", Padding::Same)];
-
-    /// Keras' name of the padding.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Padding::Valid => "valid",
-            Padding::Same => "same",
-        }
-    }
 }
 
-/// Convolution; kernel layout (height, width, channels in, filters), as Keras.
+/// Convolution; kernel layout (height, width, channels in / groups, filters), as Keras.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv2D {
     /// Channels of the output.
@@ -69,6 +72,8 @@ pub struct Conv2D {
     pub strides: [usize; 2],
     /// `Valid` by default.
     pub padding: Padding,
+    /// Parts into which channels and filters are divided, each convolved apart; divides both, 1 by default.
+    pub groups: usize,
     /// Applied to the output; `Linear` by default.
     pub activation: Activation,
     /// Whether each filter has a bias; true by default.
@@ -179,6 +184,49 @@ impl Default for BatchNormalization {
     }
 }
 
+/// Normalization over the channels at each pixel of a map, or of a vector, with the population variance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerNormalization {
+    /// Added to the variance; 1e-3 by default.
+    pub epsilon: f32,
+    /// Whether there is an offset, beta; true by default.
+    pub center: bool,
+    /// Whether there is a factor, gamma; true by default.
+    pub scale: bool,
+}
+
+impl Default for LayerNormalization {
+    fn default() -> Self {
+        LayerNormalization {
+            epsilon: 1e-3,
+            center: true,
+            scale: true,
+        }
+    }
+}
+
+/// A trained factor for each channel, gamma: timm's `LayerScale` (Touvron et al. 2021).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scale {
+    /// Of every factor; 1 by default.
+    pub initial_value: f32,
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        Scale { initial_value: 1.0 }
+    }
+}
+
+/// `(x - mean) / max(sqrt(variance), 1e-7)` by channel, with fixed numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalization {
+    /// One number for all channels, or one for each.
+    pub mean: Vec<f32>,
+    /// One number for all channels, or one for each; 0 or more.
+    pub variance: Vec<f32>,
+}
+
 /// The layer form of the leaky rectifier.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeakyReLU {
@@ -215,6 +263,13 @@ impl Default for Pooling2D {
     }
 }
 
+/// The mean of each channel over the whole map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GlobalAveragePooling2D {
+    /// Whether the output is a map of 1 x 1 rather than a vector; false by default.
+    pub keepdims: bool,
+}
+
 /// Sets values to zero at random in training, and scales the others by `1 / (1 - rate)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dropout {
@@ -222,8 +277,16 @@ pub struct Dropout {
     pub rate: f32,
 }
 
+/// Sets all values of a photo to zero at random in training, and scales those of the other photos by `1 / (1 - rate)`; at
+/// the end of a residual branch, so that the block is skipped (Huang et al. 2016).
+#[derive(Clone, Debug, PartialEq)]
+pub struct StochasticDepth {
+    /// Share of the photos whose values are set to zero, in [0, 1).
+    pub rate: f32,
+}
+
 impl Layer {
-    /// Keras' class name, as a rung's `layer` key has it.
+    /// The class name, as a rung's `layer` key has it.
     pub fn kind(&self) -> &'static str {
         match self {
             Layer::Conv2D(_) => "Conv2D",
@@ -231,19 +294,22 @@ impl Layer {
             Layer::DepthwiseConv2D(_) => "DepthwiseConv2D",
             Layer::Dense(_) => "Dense",
             Layer::BatchNormalization(_) => "BatchNormalization",
+            Layer::LayerNormalization(_) => "LayerNormalization",
+            Layer::Scale(_) => "Scale",
+            Layer::Normalization(_) => "Normalization",
             Layer::Activation(_) => "Activation",
             Layer::LeakyReLU(_) => "LeakyReLU",
             Layer::MaxPooling2D(_) => "MaxPooling2D",
             Layer::AveragePooling2D(_) => "AveragePooling2D",
-            Layer::GlobalAveragePooling2D => "GlobalAveragePooling2D",
+            Layer::BlurPooling2D => "BlurPooling2D",
+            Layer::GlobalAveragePooling2D(_) => "GlobalAveragePooling2D",
             Layer::Flatten => "Flatten",
             Layer::Dropout(_) => "Dropout",
+            Layer::StochasticDepth(_) => "StochasticDepth",
             Layer::Add => "Add",
-            Layer::RandomRotation(_) => "RandomRotation",
-            Layer::RandomTranslation(_) => "RandomTranslation",
-            Layer::RandomZoom(_) => "RandomZoom",
-            Layer::RandomFlip(_) => "RandomFlip",
-            Layer::RandomBrightness(_) => "RandomBrightness",
+            Layer::Multiply => "Multiply",
+            Layer::Concatenate => "Concatenate",
+            Layer::Augmentation(transform) => transform.kind(),
         }
     }
 
@@ -255,46 +321,40 @@ impl Layer {
             Layer::DepthwiseConv2D(_) => "depthwise_conv2d",
             Layer::Dense(_) => "dense",
             Layer::BatchNormalization(_) => "batch_normalization",
+            Layer::LayerNormalization(_) => "layer_normalization",
+            Layer::Scale(_) => "scale",
+            Layer::Normalization(_) => "normalization",
             Layer::Activation(_) => "activation",
             Layer::LeakyReLU(_) => "leaky_re_lu",
             Layer::MaxPooling2D(_) => "max_pooling2d",
             Layer::AveragePooling2D(_) => "average_pooling2d",
-            Layer::GlobalAveragePooling2D => "global_average_pooling2d",
+            Layer::BlurPooling2D => "blur_pooling2d",
+            Layer::GlobalAveragePooling2D(_) => "global_average_pooling2d",
             Layer::Flatten => "flatten",
             Layer::Dropout(_) => "dropout",
+            Layer::StochasticDepth(_) => "stochastic_depth",
             Layer::Add => "add",
-            Layer::RandomRotation(_) => "random_rotation",
-            Layer::RandomTranslation(_) => "random_translation",
-            Layer::RandomZoom(_) => "random_zoom",
-            Layer::RandomFlip(_) => "random_flip",
-            Layer::RandomBrightness(_) => "random_brightness",
+            Layer::Multiply => "multiply",
+            Layer::Concatenate => "concatenate",
+            Layer::Augmentation(transform) => transform.automatic_name(),
         }
     }
 
-    /// Whether this is one of Keras' `Random*` layers, which the loader executes on the photos of the training part.
-    pub fn is_augmentation(&self) -> bool {
-        matches!(
-            self,
-            Layer::RandomRotation(_)
-                | Layer::RandomTranslation(_)
-                | Layer::RandomZoom(_)
-                | Layer::RandomFlip(_)
-                | Layer::RandomBrightness(_)
-        )
+    /// What the loader executes, where this is one of the `Random*` layers.
+    pub fn augmentation(&self) -> Option<&RandomTransform> {
+        if let Layer::Augmentation(transform) = self {
+            Some(transform)
+        } else {
+            None
+        }
     }
 
-    /// The function that the layer ends in; `Linear` for layers that have none.
-    pub fn activation(&self) -> Activation {
-        match self {
-            Layer::Conv2D(layer) => layer.activation,
-            Layer::SeparableConv2D(layer) => layer.activation,
-            Layer::DepthwiseConv2D(layer) => layer.activation,
-            Layer::Dense(layer) => layer.activation,
-            Layer::Activation(activation) => *activation,
-            Layer::LeakyReLU(layer) => Activation::LeakyRelu {
-                negative_slope: layer.negative_slope,
-            },
-            _ => Activation::Linear,
+    /// The units of a dense layer.
+    pub fn units(&self) -> Option<Units> {
+        if let Layer::Dense(dense) = self {
+            Some(dense.units)
+        } else {
+            None
         }
     }
 }

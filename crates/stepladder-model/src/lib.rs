@@ -18,10 +18,13 @@
 //! let difference = &diff(&catalog.get("m5")?, &rung)[0];
 //! assert_eq!(difference.to_string(), "- optimizer.learning_rate = 0.001\n+ optimizer.learning_rate = 0.01");
 //!
-//! let network = rung.network(64, 5)?;
-//! assert_eq!(network.parameter_count(), 6_525_125);
+//! let graph = rung.graph(64, 5)?;
+//! assert_eq!(graph.parameter_count(), 6_525_125);
 //! # Ok::<(), stepladder_model::RungError>(())
 //! ```
+
+// An operation that is added later must be thought of wherever there is a choice among them.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod activation;
 mod ancestry;
@@ -30,10 +33,10 @@ mod catalog;
 mod diff;
 mod error;
 mod file;
+mod graph;
 mod initializer;
 mod layer;
 mod lint;
-mod network;
 mod optimizer;
 mod overrides;
 mod place;
@@ -45,19 +48,23 @@ mod training;
 
 pub use activation::{Activation, LEAKY_RELU_FUNCTION_SLOPE, LEAKY_RELU_LAYER_SLOPE};
 pub use augmentation::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTranslation,
-    RandomZoom,
+    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
+    RandomTranslation, RandomZoom,
 };
 pub use catalog::{RungCatalog, ShippedRung, shipped, variants};
 pub use diff::{Difference, diff};
 pub use error::RungError;
+pub use graph::{
+    Graph, GraphError, GraphLayer, Op, Operation, ParameterId, ParameterSpec, Shape, Source, Window,
+    fold_batch_norm,
+};
 pub use initializer::{DepthwiseFanIn, Initializer};
 pub use layer::{
-    BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, Layer, LeakyReLU, Padding, Pooling2D,
-    SeparableConv2D, Units,
+    BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, GlobalAveragePooling2D, Layer,
+    LayerNormalization, LeakyReLU, Normalization, Padding, Pooling2D, Scale, SeparableConv2D,
+    StochasticDepth, Units,
 };
 pub use lint::{Finding, Lint, lint, lints};
-pub use network::{Network, NetworkError, Node, ParameterSpec, Shape, Source};
 pub use optimizer::{Clipping, OptimizerConfig};
 pub use place::Place;
 pub use rung::{DeckFigures, Defaults, Input, LayerSpec, Rung};

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::network::Network;
+use crate::graph::Graph;
 use crate::place::Place;
 use crate::rung::Rung;
 
@@ -114,14 +114,10 @@ impl fmt::Display for Finding {
 
 /// Every finding about `rung`, silenced ones included, in the order of [`lints`].
 ///
-/// `network` is the rung's at the size and the number of classes that it is to be trained with, since what is large at 512
+/// `graph` is the rung's at the size and the number of classes that it is to be trained with, since what is large at 512
 /// pixels may be small at 64. `classes` are the classes' names, or empty where there is no data yet.
-pub fn lint(rung: &Rung, network: &Network, classes: &[String]) -> Vec<Finding> {
-    let subject = Subject {
-        rung,
-        network,
-        classes,
-    };
+pub fn lint(rung: &Rung, graph: &Graph, classes: &[String]) -> Vec<Finding> {
+    let subject = Subject { rung, graph, classes };
     let findings = LINTS.iter().flat_map(|lint| {
         let silenced = rung.allow.iter().any(|name| name == lint.name);
         (lint.check)(&subject).into_iter().map(move |remark| Finding {
@@ -138,7 +134,7 @@ pub fn lint(rung: &Rung, network: &Network, classes: &[String]) -> Vec<Finding> 
 /// What a lint looks at.
 struct Subject<'a> {
     rung: &'a Rung,
-    network: &'a Network,
+    graph: &'a Graph,
     classes: &'a [String],
 }
 

@@ -11,7 +11,7 @@ const SETTLED: &[&str] = &["parent", "complete"];
 impl Rung {
     /// The rung with one value changed. `key` is the value's path in the file: `optimizer.learning_rate`,
     /// `training.epochs`, `layers[3].filters`, `layers.conv2d_1.filters` (a layer by its name, given or as
-    /// [`Network`](crate::Network) numbers it). `value` is written as in the file; text needs no quotes.
+    /// [`Graph`](crate::Graph) numbers it). `value` is written as in the file; text needs no quotes.
     ///
     /// Setting a `type` starts its table afresh, since the other keys belong to the type; `false` does without
     /// `early_stopping`, `reduce_lr_on_plateau` or `augmentation`.

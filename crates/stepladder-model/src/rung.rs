@@ -2,9 +2,9 @@
 
 use crate::augmentation::ImageDataGenerator;
 use crate::file;
+use crate::graph::{self, Graph, GraphError};
 use crate::initializer::{DepthwiseFanIn, Initializer};
 use crate::layer::Layer;
-use crate::network::{self, Network, NetworkError};
 use crate::optimizer::OptimizerConfig;
 use crate::place::Place;
 use crate::training::{EarlyStopping, ReduceLrOnPlateau, Schedule, SplitFractions, Training};
@@ -73,7 +73,7 @@ pub struct Input {
 }
 
 /// What the layers have that do not say otherwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Defaults {
     /// Of every kernel: convolution, depthwise, pointwise, dense. Glorot-uniform, as Keras, unless said otherwise.
     pub kernel_initializer: Initializer,
@@ -104,13 +104,13 @@ pub struct LayerSpec {
 }
 
 impl Rung {
-    /// The network for square photos of `size` pixels a side and for `classes` classes.
+    /// The network as a graph, for square photos of `size` pixels a side and for `classes` classes.
     ///
     /// # Errors
     ///
     /// Where a layer does not fit that size, or the outputs do not fit the classes; all else was found in reading.
-    pub fn network(&self, size: usize, classes: usize) -> Result<Network, NetworkError> {
-        Network::new(&self.layers, size, classes)
+    pub fn graph(&self, size: usize, classes: usize) -> Result<Graph, GraphError> {
+        Graph::new(&self.layers, size, classes)
     }
 
     /// The whole rung as a file that reads back equal and needs no parent: it is marked `complete`.
@@ -120,15 +120,15 @@ impl Rung {
 
     /// Each layer's name, given or as Keras numbers them, `Random*` layers included.
     pub fn layer_names(&self) -> Vec<String> {
-        network::names(&self.layers)
+        graph::names(&self.layers)
     }
 
     /// Whether there is a number of classes for which the network can be, at the rung's own size.
-    pub(crate) fn check(&self) -> Result<(), NetworkError> {
+    pub(crate) fn check(&self) -> Result<(), GraphError> {
         // A network without `units = "classes"` fits one number only, which the error tells.
-        match self.network(self.input.size, 2) {
-            Err(NetworkError::WrongOutputs { outputs, .. }) if outputs >= 2 => {
-                self.network(self.input.size, outputs).map(drop)
+        match self.graph(self.input.size, 2) {
+            Err(GraphError::WrongOutputs { outputs, .. }) if outputs >= 2 => {
+                self.graph(self.input.size, outputs).map(drop)
             }
             result => result.map(drop),
         }

@@ -2,7 +2,7 @@
 //! built, and have the shape that their names promise.
 
 use std::path::{Path, PathBuf};
-use stepladder_model::{Layer, Network, OptimizerConfig, Rung, RungCatalog};
+use stepladder_model::{Graph, Op, OptimizerConfig, Rung, RungCatalog};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench/networks")
@@ -12,17 +12,13 @@ fn rung(name: &str) -> Rung {
     Rung::from_path(folder().join(format!("{name}.toml")), &RungCatalog::shipped()).unwrap()
 }
 
-fn network(name: &str) -> Network {
+fn graph(name: &str) -> Graph {
     let rung = rung(name);
-    rung.network(rung.input.size, 5).unwrap()
+    rung.graph(rung.input.size, 5).unwrap()
 }
 
-fn layers(network: &Network, kind: &str) -> usize {
-    network
-        .nodes
-        .iter()
-        .filter(|node| node.layer.kind() == kind)
-        .count()
+fn layers(graph: &Graph, kind: &str) -> usize {
+    graph.layers.iter().filter(|layer| layer.kind == kind).count()
 }
 
 #[test]
@@ -36,7 +32,7 @@ fn all_can_be_read_built_and_need_no_parent() {
         assert_eq!(rung.parent, None, "the peers read {name} alone");
         assert!(matches!(rung.optimizer, OptimizerConfig::Adam { .. }), "{name}");
         for size in [61, 64, 128] {
-            rung.network(size, 5).unwrap();
+            rung.graph(size, 5).unwrap();
         }
         names.push(name);
     }
@@ -48,30 +44,32 @@ fn all_can_be_read_built_and_need_no_parent() {
 fn resnet18_has_the_parameters_of_resnet18() {
     // torchvision's resnet18 has 11,689,512 trainable parameters; its head for 1000 classes is 512 * 1000 + 1000 of them.
     let expected = 11_689_512 - (512 + 1) * 1000 + (512 + 1) * 5;
-    assert_eq!(network("resnet18").trainable_parameter_count(), expected);
+    assert_eq!(graph("resnet18").trainable_parameter_count(), expected);
 }
 
 #[test]
 fn only_the_vgg_like_stack_has_biases_in_convolutions_and_no_normalization() {
     for name in ["conv-bn-swish", "mobilenet-like", "resnet18", "vgg-like"] {
-        let network = network(name);
-        let normalized = layers(&network, "BatchNormalization") > 0;
+        let graph = graph(name);
+        let normalized = layers(&graph, "BatchNormalization") > 0;
         assert_eq!(normalized, name != "vgg-like");
-        for node in &network.nodes {
-            let bias = match &node.layer {
-                Layer::Conv2D(conv) => conv.use_bias,
-                Layer::DepthwiseConv2D(conv) => conv.use_bias,
-                _ => continue,
-            };
-            assert_eq!(bias, !normalized, "{name}: {}", node.name);
+        for (index, operation) in graph.operations.iter().enumerate() {
+            if let Op::Convolution { bias, .. } | Op::DepthwiseConvolution { bias, .. } = operation.op {
+                assert_eq!(
+                    bias.is_some(),
+                    !normalized,
+                    "{name}: {}",
+                    graph.operation_name(index)
+                );
+            }
         }
     }
 }
 
 #[test]
 fn the_separable_stack_is_depthwise_and_pointwise() {
-    let network = network("mobilenet-like");
-    let depthwise = layers(&network, "DepthwiseConv2D");
+    let graph = graph("mobilenet-like");
+    let depthwise = layers(&graph, "DepthwiseConv2D");
     assert_eq!(depthwise, 11);
-    assert_eq!(layers(&network, "Conv2D"), depthwise + 1);
+    assert_eq!(layers(&graph, "Conv2D"), depthwise + 1);
 }

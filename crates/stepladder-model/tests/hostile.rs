@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use stepladder_model::{Rung, RungCatalog, diff, shipped};
+use stepladder_model::{Graph, Rung, RungCatalog, Source, diff, fold_batch_norm, shipped};
 
 /// Reads a text, and uses all that came of it.
 fn try_out(toml: &str) {
@@ -18,8 +18,11 @@ fn try_out(toml: &str) {
         }
         Ok(rung) => {
             for (size, classes) in [(1, 2), (64, 5), (512, 1000), (usize::MAX, usize::MAX)] {
-                if let Ok(network) = rung.network(size, classes) {
-                    network.summary();
+                if let Ok(graph) = rung.graph(size, classes) {
+                    graph.summary();
+                    if size == 64 {
+                        use_up(&graph);
+                    }
                 }
             }
             let again = Rung::from_toml(&rung.to_toml(), "again.toml", &catalog).unwrap();
@@ -27,6 +30,48 @@ fn try_out(toml: &str) {
             assert_eq!(diff(&rung, &again), []);
             diff(&catalog.get("m5").unwrap(), &rung);
         }
+    }
+}
+
+/// Asks a graph for all that it can tell, and checks what those who compute with it rely on.
+fn use_up(graph: &Graph) {
+    serde_json::to_string(graph).unwrap();
+    let mut names: Vec<String> = (0..graph.operations.len())
+        .map(|index| graph.operation_name(index))
+        .collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(
+        names.len(),
+        graph.operations.len(),
+        "names of operations are unique"
+    );
+    for (index, operation) in graph.operations.iter().enumerate() {
+        for source in &operation.inputs {
+            assert!(!matches!(*source, Source::Operation(from) if from >= index));
+        }
+        assert!(operation.output.count() > 0);
+        assert!(operation.layer < graph.layers.len());
+        if let Some(window) = operation.op.window() {
+            let sides = window.padding.iter().zip(window.size);
+            for (padding, side) in sides {
+                assert!(padding.iter().all(|&pixels| pixels < side), "{window:?}");
+            }
+        }
+    }
+    let ids = graph
+        .operations
+        .iter()
+        .flat_map(|operation| operation.op.parameters());
+    assert!(ids.map(|id| id.0).eq(0..graph.parameters.len()));
+    if graph.parameter_count() < 100_000 {
+        let values = graph
+            .parameters
+            .iter()
+            .map(|parameter| vec![1.0; parameter.count() as usize]);
+        let (folded, values) = fold_batch_norm(graph, values.collect());
+        assert_eq!(values.len(), folded.parameters.len());
+        assert_eq!(folded.layers.len(), graph.layers.len());
     }
 }
 
@@ -45,6 +90,11 @@ const WORDS: &[&str] = &[
     "pool_size",
     "units",
     "padding",
+    "groups",
+    "keepdims",
+    "mean",
+    "variance",
+    "initial_value",
     "activation",
     "rate",
     "factor",
@@ -58,6 +108,12 @@ const WORDS: &[&str] = &[
     "Dense",
     "Flatten",
     "Add",
+    "Multiply",
+    "Concatenate",
+    "Normalization",
+    "Scale",
+    "StochasticDepth",
+    "BlurPooling2D",
     "MaxPooling2D",
     "BatchNormalization",
     "GlobalAveragePooling2D",
@@ -131,20 +187,50 @@ fn soup() -> impl Strategy<Value = String> {
 fn layers() -> impl Strategy<Value = String> {
     let number =
         || prop_oneof![8 => 1usize..9, 1 => Just(0), 1 => any::<u32>().prop_map(|number| number as usize)];
+    // Mostly what a window of 3 takes.
+    let padding = || {
+        prop_oneof![
+            4 => Just("\"same\"".to_owned()),
+            4 => number().prop_map(|pixels| (pixels % 3).to_string()),
+            1 => number().prop_map(|pixels| pixels.to_string()),
+            2 => (number(), number()).prop_map(|(rows, columns)| format!("[{}, {columns}]", rows % 3)),
+            2 => (number(), number()).prop_map(|(top, right)| format!("[[{}, 0], [1, {}]]", top % 3, right % 3)),
+        ]
+    };
+    let plain = [
+        "{ layer = \"BlurPooling2D\" }",
+        "{ layer = \"LayerNormalization\" }",
+        "{ layer = \"Scale\", initial_value = 1e-5 }",
+        "{ layer = \"StochasticDepth\", rate = 0.1 }",
+        "{ layer = \"Normalization\", mean = 0.5, variance = 0.25 }",
+        "{ layer = \"Normalization\", mean = [0.5, 0.25, 1], variance = 0 }",
+        "{ layer = \"Activation\", activation = \"linear\" }",
+        "{ layer = \"Activation\", activation = \"hard_silu\" }",
+        "{ layer = \"GlobalAveragePooling2D\", keepdims = true }",
+        "{ layer = \"Multiply\", inputs = [\"image\", \"image\", \"image\"] }",
+        "{ layer = \"Concatenate\", inputs = [\"image\", \"image\"] }",
+    ];
     let middle = prop_oneof![
-        (number(), number(), number()).prop_map(|(filters, kernel, stride)| format!(
+        6 => select(plain.to_vec()).prop_map(str::to_owned),
+        2 => (number(), number(), padding(), number()).prop_map(|(filters, groups, padding, stride)| format!(
+            "{{ layer = \"Conv2D\", filters = {filters}, kernel_size = 3, strides = {stride}, padding = {padding}, groups = {groups} }}"
+        )),
+        1 => (number(), padding()).prop_map(|(stride, padding)| format!(
+            "{{ layer = \"AveragePooling2D\", pool_size = 3, strides = {stride}, padding = {padding} }}"
+        )),
+        1 => (number(), number(), number()).prop_map(|(filters, kernel, stride)| format!(
             "{{ layer = \"Conv2D\", filters = {filters}, kernel_size = {kernel}, strides = {stride}, padding = \"same\" }}"
         )),
-        (number(), number()).prop_map(|(filters, multiplier)| format!(
+        1 => (number(), number()).prop_map(|(filters, multiplier)| format!(
             "{{ layer = \"SeparableConv2D\", filters = {filters}, kernel_size = 3, depth_multiplier = {multiplier}, padding = \"same\" }}"
         )),
-        number().prop_map(|pool| format!("{{ layer = \"MaxPooling2D\", pool_size = {pool} }}")),
-        (0.0f32..1.2).prop_map(|rate| format!("{{ layer = \"Dropout\", rate = {rate:?} }}")),
-        (0.0f32..1.2).prop_map(|slope| format!(
+        1 => number().prop_map(|pool| format!("{{ layer = \"MaxPooling2D\", pool_size = {pool} }}")),
+        1 => (0.0f32..1.2).prop_map(|rate| format!("{{ layer = \"Dropout\", rate = {rate:?} }}")),
+        1 => (0.0f32..1.2).prop_map(|slope| format!(
             "{{ layer = \"Activation\", activation = {{ type = \"leaky_relu\", negative_slope = {slope:?} }} }}"
         )),
-        (0.0f32..1.2).prop_map(|momentum| format!("{{ layer = \"BatchNormalization\", momentum = {momentum:?} }}")),
-        Just("{ layer = \"Add\", inputs = [\"image\", \"image\"] }".to_owned()),
+        1 => (0.0f32..1.2).prop_map(|momentum| format!("{{ layer = \"BatchNormalization\", momentum = {momentum:?} }}")),
+        1 => Just("{ layer = \"Add\", inputs = [\"image\", \"image\"] }".to_owned()),
     ];
     prop::collection::vec(middle, 0..8).prop_map(|middle| {
         let middle: String = middle.into_iter().map(|layer| format!("{layer},\n")).collect();

@@ -1,7 +1,9 @@
 //! The rungs from `m6-no-bn` on and the variants: that each is its parent with exactly the stated change, as the deck has
 //! it, and that they can be afforded.
 
-use stepladder_model::{Activation, Layer, LayerSpec, Network, Rung, RungCatalog, Source, diff, shipped};
+use stepladder_model::{
+    Activation, Graph, Layer, LayerSpec, Op, ParameterSpec, Rung, RungCatalog, Source, Window, diff, shipped,
+};
 
 fn rung(name: &str) -> Rung {
     RungCatalog::shipped().get(name).unwrap()
@@ -31,26 +33,44 @@ fn filters(rung: &Rung) -> Vec<usize> {
     filters.collect()
 }
 
-/// What a network computes when every batch normalization passes its input on: layers with their inputs, by number.
-fn without_normalization(network: &Network) -> Vec<(Layer, Vec<Option<usize>>)> {
-    let mut kept: Vec<(Layer, Vec<Option<usize>>)> = Vec::new();
-    // For each node, the kept node that its value comes from; `None` is the image.
+/// An operation of [`without_normalization`].
+#[derive(Debug, PartialEq)]
+struct Kept {
+    words: String,
+    window: Option<Window>,
+    /// Without names: one that others read is on the convolution or on its normalization.
+    parameters: Vec<ParameterSpec>,
+    /// By number among the kept ones; `None` is the image.
+    inputs: Vec<Option<usize>>,
+}
+
+/// What a network computes when every batch normalization passes its input on.
+fn without_normalization(graph: &Graph) -> Vec<Kept> {
+    let mut kept: Vec<Kept> = Vec::new();
+    // For each operation, the kept one that its value comes from.
     let mut from: Vec<Option<usize>> = Vec::new();
-    for node in &network.nodes {
-        let inputs: Vec<Option<usize>> = node
-            .inputs
-            .iter()
-            .map(|source| match *source {
-                Source::Image => None,
-                Source::Node(index) => from[index],
-            })
-            .collect();
-        if matches!(node.layer, Layer::BatchNormalization(_)) {
+    for operation in &graph.operations {
+        let inputs = operation.inputs.iter().map(|source| match *source {
+            Source::Image => None,
+            Source::Operation(index) => from[index],
+        });
+        let inputs: Vec<Option<usize>> = inputs.collect();
+        if matches!(operation.op, Op::BatchNormalization { .. }) {
             from.push(inputs[0]);
-        } else {
-            from.push(Some(kept.len()));
-            kept.push((node.layer.clone(), inputs));
+            continue;
         }
+        let nameless = |id| ParameterSpec {
+            name: String::new(),
+            ..graph.parameter(id).clone()
+        };
+        from.push(Some(kept.len()));
+        let parameters = operation.op.parameters().into_iter();
+        kept.push(Kept {
+            words: format!("{}: {}", operation.op.name(), graph.words(operation.layer)),
+            window: operation.op.window(),
+            parameters: parameters.map(nameless).collect(),
+            inputs,
+        });
     }
     kept
 }
@@ -68,10 +88,10 @@ fn assert_differ_in_normalization_alone(without: &str, with: &str) {
         [],
         "{with} differs from {without} in more than layers"
     );
-    let network = |rung: &Rung| rung.network(64, 5).unwrap();
+    let graph = |rung: &Rung| rung.graph(64, 5).unwrap();
     assert_eq!(
-        without_normalization(&network(&normalized)),
-        without_normalization(&network(&bare))
+        without_normalization(&graph(&normalized)),
+        without_normalization(&graph(&bare))
     );
 }
 
@@ -96,11 +116,12 @@ fn m6_has_skip_connections_with_1_x_1_convolutions_where_shapes_change() {
     let m6 = rung("m6");
     assert_eq!(count(&m6, "Add"), 8);
     assert_eq!(count(&m6, "MaxPooling2D"), 0, "the deck brings them in at m10");
-    let network = m6.network(64, 5).unwrap();
-    let ones = network.nodes.iter().filter(|node| match &node.layer {
-        Layer::Conv2D(conv) => conv.kernel_size == [1, 1],
-        _ => false,
-    });
+    let graph = m6.graph(64, 5).unwrap();
+    let windows = graph
+        .operations
+        .iter()
+        .filter_map(|operation| operation.op.window());
+    let ones = windows.filter(|window| window.size == [1, 1]);
     assert_eq!(ones.count(), 4);
 }
 
@@ -108,7 +129,7 @@ fn m6_has_skip_connections_with_1_x_1_convolutions_where_shapes_change() {
 fn m7_has_almost_twice_the_parameters_of_m6_and_is_deeper_and_wider() {
     let (m6, m7) = (rung("m6"), rung("m7"));
     for size in [64, 96, 512] {
-        let parameters = |rung: &Rung| rung.network(size, 5).unwrap().parameter_count() as f64;
+        let parameters = |rung: &Rung| rung.graph(size, 5).unwrap().parameter_count() as f64;
         let ratio = parameters(&m7) / parameters(&m6);
         assert!((1.8..2.0).contains(&ratio), "{ratio} at {size}");
     }
@@ -136,11 +157,9 @@ fn m9_is_m6_with_leaky_relu_and_the_decks_augmentation() {
     let m9 = rung("m9");
     let m6: Vec<Layer> = rung("m6").layers.into_iter().map(|spec| spec.layer).collect();
     assert_eq!(with_relu(&m9), m6);
-    assert!(
-        m9.layers
-            .iter()
-            .all(|spec| spec.layer.activation() != Activation::Relu)
-    );
+    let operations = m9.graph(64, 5).unwrap().operations.into_iter();
+    let mut operations = operations.map(|operation| operation.op);
+    assert!(operations.all(|op| op != Op::Activation(Activation::Relu)));
     assert_is_the_decks(&m9);
     let same = Rung {
         layers: rung("m6").layers,
@@ -297,8 +316,7 @@ fn m17_fan_in_differs_from_m17_in_the_fan_in_alone() {
         ["+ defaults.depthwise_fan_in = \"per_channel\""]
     );
     let fans = |name: &str| -> Vec<usize> {
-        let network = rung(name).network(64, 5).unwrap();
-        let parameters = network.nodes.into_iter().flat_map(|node| node.parameters);
+        let parameters = rung(name).graph(64, 5).unwrap().parameters.into_iter();
         let depthwise = parameters.filter(|parameter| parameter.name.ends_with("/depthwise_kernel"));
         depthwise.map(|parameter| parameter.fan_in).collect()
     };
@@ -367,10 +385,10 @@ fn m20_is_m13s_network_with_augmentation_inside_and_the_90_10_split() {
 fn all_from_m6_on_are_affordable_and_grow_with_no_size() {
     for shipped in shipped().iter().skip_while(|rung| rung.name != "m6-no-bn") {
         let rung = rung(shipped.name);
-        let network = rung.network(64, 5).unwrap();
-        let cost = network.multiply_adds();
+        let graph = rung.graph(64, 5).unwrap();
+        let cost = graph.multiply_adds();
         assert!((10_000_000..150_000_000).contains(&cost), "{}: {cost}", rung.name);
-        let parameters = rung.network(512, 5).unwrap().parameter_count();
-        assert_eq!(parameters, network.parameter_count(), "{}", rung.name);
+        let parameters = rung.graph(512, 5).unwrap().parameter_count();
+        assert_eq!(parameters, graph.parameter_count(), "{}", rung.name);
     }
 }

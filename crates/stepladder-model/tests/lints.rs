@@ -25,8 +25,8 @@ fn with_layers(layers: &str, rest: &str) -> Rung {
 /// Findings at 64 pixels for data with these classes.
 fn findings(rung: &Rung, classes: &[&str]) -> Vec<Finding> {
     let classes: Vec<String> = classes.iter().map(|&class| class.to_owned()).collect();
-    let network = rung.network(64, classes.len().max(2)).unwrap();
-    lint(rung, &network, &classes)
+    let graph = rung.graph(64, classes.len().max(2)).unwrap();
+    lint(rung, &graph, &classes)
 }
 
 fn fired(rung: &Rung) -> Vec<&'static str> {
@@ -125,10 +125,34 @@ fn skip_connections_without_normalization() {
         "{found}"
     );
     assert!(found.contains("BatchNormalization"), "{found}");
-    assert_eq!(
-        fired(&rung(&blocks("{ layer = \"BatchNormalization\" },"), "")),
-        [""; 0]
-    );
+    for normalization in [
+        "{ layer = \"BatchNormalization\" },",
+        "{ layer = \"LayerNormalization\" },",
+        "{ layer = \"BatchNormalization\" }, { layer = \"Scale\" }, { layer = \"StochasticDepth\", rate = 0.1 },",
+    ] {
+        assert_eq!(fired(&rung(&blocks(normalization), "")), [""; 0]);
+    }
+    // Fixed numbers normalize photos, and nothing that grows.
+    let fixed = "{ layer = \"Normalization\", mean = 0, variance = 1 },";
+    assert_eq!(fired(&rung(&blocks(fixed), "")), ["skip-without-normalization"]);
+}
+
+#[test]
+fn a_gate_keeps_what_it_weighs_normalized() {
+    let block = |normalization: &str| {
+        let layers = format!(
+            "{{ layer = \"Conv2D\", filters = 8, kernel_size = 3, padding = 1, name = \"in\" }}, \
+             {{ layer = \"Conv2D\", filters = 8, kernel_size = 3, padding = 1 }}, {normalization} \
+             {{ layer = \"Activation\", activation = \"relu6\", name = \"map\" }}, \
+             {{ layer = \"GlobalAveragePooling2D\", keepdims = true }}, \
+             {{ layer = \"Conv2D\", filters = 8, kernel_size = 1, activation = \"hard_sigmoid\", name = \"gate\" }}, \
+             {{ layer = \"Multiply\", inputs = [\"map\", \"gate\"], name = \"out\" }}, \
+             {{ layer = \"Add\", inputs = [\"in\", \"out\"] }},"
+        );
+        rung(&layers, "")
+    };
+    assert_eq!(fired(&block("")), ["skip-without-normalization"]);
+    assert_eq!(fired(&block("{ layer = \"BatchNormalization\" },")), [""; 0]);
 }
 
 #[test]
@@ -151,7 +175,17 @@ fn what_stands_between_the_scores_and_the_softmax() {
         fired(&with("{ layer = \"Dropout\", rate = 0.5 },")),
         ["bent-scores"]
     );
+    for bent in [
+        "{ layer = \"StochasticDepth\", rate = 0.1 },",
+        "{ layer = \"Activation\", activation = \"hard_swish\" },",
+    ] {
+        assert_eq!(fired(&with(bent)), ["bent-scores"], "{bent}");
+    }
     assert_eq!(fired(&with("")), [""; 0]);
+    assert_eq!(
+        fired(&with("{ layer = \"Activation\", activation = \"linear\" },")),
+        [""; 0]
+    );
     // What cannot be right is an error of the rung.
     let relu = "name = \"x\"\nparent = \"m5\"\nchange = \"..\"\nlayers = [ { layer = \"Flatten\" }, \
                 { layer = \"Dense\", units = \"classes\", activation = \"relu\" }, \
@@ -178,7 +212,7 @@ fn a_head_for_one_number_of_classes() {
     );
     assert_eq!(fired(&with("\"classes\"")), [""; 0]);
     assert!(
-        with("3").network(64, 2).is_err(),
+        with("3").graph(64, 2).is_err(),
         "another number of classes is an error"
     );
 }
@@ -196,7 +230,7 @@ fn a_dense_layer_that_holds_most_parameters() {
     // Large for 512 pixels, and small for 64.
     let baseline = Rung::from_toml(&toml.replace("m3", "baseline"), "mine.toml", &catalog).unwrap();
     assert_eq!(fired(&baseline), [""; 0]);
-    let large = lint(&baseline, &baseline.network(512, 5).unwrap(), &[]);
+    let large = lint(&baseline, &baseline.graph(512, 5).unwrap(), &[]);
     assert_eq!(
         large.iter().map(|finding| finding.lint).collect::<Vec<_>>(),
         ["large-dense"]
@@ -330,8 +364,8 @@ fn a_rung_silences_by_name_and_for_itself_alone() {
     let catalog = RungCatalog::shipped().with("loud", toml);
     let loud = catalog.get("loud").unwrap();
     let silenced = |rung: &Rung| -> Vec<(&str, bool)> {
-        let network = rung.network(32, 5).unwrap();
-        let found = lint(rung, &network, &[]).into_iter();
+        let graph = rung.graph(32, 5).unwrap();
+        let found = lint(rung, &graph, &[]).into_iter();
         found
             .filter(|finding| finding.lint == "learning-rate")
             .map(|finding| (finding.lint, finding.silenced))
@@ -362,8 +396,8 @@ fn shipped_rungs_silence_exactly_what_they_show() {
     let catalog = RungCatalog::shipped();
     for name in shipped().iter().chain(variants()).map(|rung| rung.name) {
         let rung = catalog.get(name).unwrap();
-        let network = rung.network(rung.input.size, 5).unwrap();
-        let mut found: Vec<&str> = lint(&rung, &network, &[])
+        let graph = rung.graph(rung.input.size, 5).unwrap();
+        let mut found: Vec<&str> = lint(&rung, &graph, &[])
             .iter()
             .map(|finding| finding.lint)
             .collect();

@@ -75,6 +75,15 @@ fn keys() {
         with_layer("{ filters = 3 },"),
         with("[[layers]]\nlayer = \"Conv2D\"\nkernel_size = 3\n\n[[layers]]\nlayer = \"Flatten\""),
         with_layer("{ layer = \"Activation\", activation = { type = \"relu\", negative_slope = 0.1 } },"),
+        with_layer("{ layer = \"DepthwiseConv2D\", kernel_size = 3, groups = 3 },"),
+        with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = 3, group = 3 },"),
+        with_layer("{ layer = \"LayerNormalization\", axis = -1 },"),
+        with_layer("{ layer = \"GlobalAveragePooling2D\", keep_dims = true },"),
+        with_layer("{ layer = \"Normalization\", mean = 0.5 },"),
+        with_layer("{ layer = \"Scale\", init_values = 1e-5 },"),
+        with_layer("{ layer = \"StochasticDepth\" },"),
+        with_layer("{ layer = \"BlurPooling2D\", pool_size = 2 },"),
+        with_layer("{ layer = \"Dense\", units = 3, bias_initializer = { type = \"constant\" } },"),
     ]);
     insta::assert_snapshot!(text);
 }
@@ -108,6 +117,20 @@ fn values() {
         with_layer("{ layer = \"RandomRotation\", factor = [0.2, 0.1] },"),
         with_layer("{ layer = \"RandomZoom\", height_factor = 3 },"),
         with("allow = \"all\""),
+        with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = 3, groups = 0 },"),
+        with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = 3, padding = -1 },"),
+        with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = 3, padding = 8193 },"),
+        with_layer("{ layer = \"MaxPooling2D\", padding = [1, 0, 1, 0] },"),
+        with_layer("{ layer = \"MaxPooling2D\", padding = [[0, 1], 0] },"),
+        with_layer("{ layer = \"MaxPooling2D\", padding = [[0, 1], [0.5, 0]] },"),
+        with_layer("{ layer = \"LayerNormalization\", epsilon = 0 },"),
+        with_layer("{ layer = \"Scale\", initial_value = inf },"),
+        with_layer("{ layer = \"StochasticDepth\", rate = 1 },"),
+        with_layer("{ layer = \"Normalization\", mean = [], variance = 1 },"),
+        with_layer("{ layer = \"Normalization\", mean = 0, variance = [1, -1, 1] },"),
+        with_layer("{ layer = \"GlobalAveragePooling2D\", keepdims = 1 },"),
+        with_layer("{ layer = \"Dense\", units = 3, bias_initializer = { type = \"zeros\", value = 1 } },"),
+        with_layer("{ layer = \"Dense\", units = 3, bias_initializer = \"constant\" },"),
     ]);
     insta::assert_snapshot!(text);
 }
@@ -134,6 +157,10 @@ fn names() {
         with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = 3, activation = \"maxout\" },"),
         with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = 3, padding = \"full\" },"),
         with_layer("{ layer = \"RandomFlip\", mode = \"sideways\" },"),
+        with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = 3, activation = \"hard-swish\" },"),
+        with_layer("{ layer = \"Concatenation\", inputs = [\"image\", \"image\"] },"),
+        with_layer("{ layer = \"BlurPool2d\" },"),
+        with_layer("{ layer = \"DropPath\", rate = 0.1 },"),
     ]);
     insta::assert_snapshot!(text);
 }
@@ -177,6 +204,36 @@ fn networks() {
         with_layers(
             "{ layer = \"Conv2D\", filters = 1, kernel_size = 8192, padding = \"same\" },\n{ layer = \"Conv2D\", filters = 8000, kernel_size = 8192, padding = \"same\" },",
         ),
+        with_layer("{ layer = \"Conv2D\", filters = 6, kernel_size = 3, groups = 2 },"),
+        with_layer(
+            "{ layer = \"Conv2D\", filters = 12, kernel_size = 3 },\n{ layer = \"Conv2D\", filters = 8, kernel_size = 3, groups = 6 },",
+        ),
+        with_layer("{ layer = \"MaxPooling2D\", padding = 2 },"),
+        with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = [3, 1], padding = [[1, 1], [0, 1]] },"),
+        with_layer("{ layer = \"MaxPooling2D\", pool_size = 512 },\n{ layer = \"BlurPooling2D\" },"),
+        with_layer("{ layer = \"Normalization\", mean = [0.5, 0.5], variance = 1 },"),
+        with_layer("{ layer = \"Multiply\", inputs = [\"image\"] },"),
+        with_layer(
+            "{ layer = \"GlobalAveragePooling2D\", name = \"g\" },\n{ layer = \"Multiply\", inputs = [\"image\", \"g\"] },",
+        ),
+        with_layer(
+            "{ layer = \"Conv2D\", filters = 4, kernel_size = 512, name = \"g\" },\n{ layer = \"Multiply\", inputs = [\"image\", \"g\"] },",
+        ),
+        with_layer(
+            "{ layer = \"MaxPooling2D\", name = \"a\" },\n{ layer = \"Multiply\", inputs = [\"image\", \"image\", \"a\"] },",
+        ),
+        with_layer(
+            "{ layer = \"MaxPooling2D\", name = \"a\" },\n{ layer = \"Concatenate\", inputs = [\"image\", \"a\"] },",
+        ),
+        with_layer(
+            "{ layer = \"Flatten\", name = \"a\" },\n{ layer = \"Concatenate\", inputs = [\"image\", \"a\"] },",
+        ),
+        with_layer(
+            "{ layer = \"GlobalAveragePooling2D\", keepdims = true },\n{ layer = \"Dense\", units = 3 },",
+        ),
+        with_layers(
+            "{ layer = \"Flatten\" },\n{ layer = \"Normalization\", mean = 0, variance = 1 },\n{ layer = \"Dense\", units = \"classes\", activation = \"softmax\" },\n]\ninput = { size = 1024 }\nallow = [",
+        ),
     ]);
     insta::assert_snapshot!(text);
 }
@@ -198,6 +255,12 @@ fn heads() {
         flatten(
             "{ layer = \"Dense\", units = \"classes\" },\n{ layer = \"Activation\", activation = \"tanh\" },\n{ layer = \"Dropout\", rate = 0.1 },\n{ layer = \"Activation\", activation = \"softmax\" },",
         ),
+        flatten(
+            "{ layer = \"Dense\", units = \"classes\", activation = \"hard_sigmoid\" },\n{ layer = \"Activation\", activation = \"softmax\" },",
+        ),
+        flatten(
+            "{ layer = \"Dense\", units = \"classes\" },\n{ layer = \"Activation\", activation = \"linear\" },",
+        ),
         flatten("{ layer = \"Dense\", units = 1, activation = \"softmax\" },"),
     ]);
     insta::assert_snapshot!(text);
@@ -210,7 +273,7 @@ fn what_only_the_data_can_tell() {
         "{flatten}\n{{ layer = \"Dense\", units = 7, activation = \"softmax\" }},"
     ));
     let rung = Rung::from_toml(&toml, "mine.toml", &RungCatalog::shipped()).unwrap();
-    let message = |size, classes| rung.network(size, classes).unwrap_err().to_string();
+    let message = |size, classes| rung.graph(size, classes).unwrap_err().to_string();
     let text = [
         message(64, 5),
         message(32, 7),
@@ -220,7 +283,7 @@ fn what_only_the_data_can_tell() {
     ]
     .join("\n");
     insta::assert_snapshot!(text);
-    rung.network(64, 7).unwrap();
+    rung.graph(64, 7).unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `--set key=value`: the same words as in the file, and the same care with mistakes.
 
-use stepladder_model::{Layer, OptimizerConfig, Rung, RungCatalog, Units};
+use stepladder_model::{OptimizerConfig, Rung, RungCatalog, Units, diff};
 
 fn rung() -> Rung {
     RungCatalog::shipped().get("m5").unwrap()
@@ -65,10 +65,8 @@ fn parts_can_be_added_and_taken_away() {
 
 #[test]
 fn layers_are_found_by_index_and_by_name() {
-    let filters = |rung: &Rung, index: usize| match &rung.layers[index].layer {
-        Layer::Conv2D(conv) => conv.filters,
-        layer => panic!("{}", layer.kind()),
-    };
+    // No layer of this rung is augmentation, so that the graph has the same numbers.
+    let filters = |rung: &Rung, layer: usize| rung.graph(64, 5).unwrap().layer_output(layer).channels();
     assert_eq!(filters(&set("layers[4].filters", "7"), 4), 7);
     assert_eq!(filters(&set("layers.conv2d_2.filters", "7"), 4), 7);
     let named = set("layers.conv2d_2.name", "third")
@@ -76,7 +74,28 @@ fn layers_are_found_by_index_and_by_name() {
         .unwrap();
     assert_eq!(filters(&named, 4), 9);
     let whole = set("layers[14]", "{ layer = \"Dense\", units = 5 }");
-    assert!(matches!(&whole.layers[14].layer, Layer::Dense(dense) if dense.units == Units::Count(5)));
+    assert_eq!(whole.layers[14].layer.units(), Some(Units::Count(5)));
+}
+
+#[test]
+fn padding_in_pixels_is_written_in_its_shortest_form() {
+    let window = |padding: &str| {
+        let rung = set("layers.conv2d.padding", padding);
+        let Some(window) = rung.graph(64, 5).unwrap().operations[0].op.window() else {
+            panic!("the first operation has a window")
+        };
+        (
+            window.padding,
+            diff(&self::rung(), &rung)[0].after.clone().unwrap(),
+        )
+    };
+    assert_eq!(window("1"), ([[1, 1], [1, 1]], "1".to_owned()));
+    assert_eq!(window("[1, 2]"), ([[1, 1], [2, 2]], "[1, 2]".to_owned()));
+    assert_eq!(window("[[2, 2], [2, 2]]"), ([[2, 2], [2, 2]], "2".to_owned()));
+    assert_eq!(
+        window("[[0, 1], [2, 0]]"),
+        ([[0, 1], [2, 0]], "[[0, 1], [2, 0]]".to_owned())
+    );
 }
 
 #[test]

@@ -3,14 +3,19 @@
 use proptest::prelude::*;
 use stepladder_model::{
     Activation, BatchNormalization, ClassWeights, Clipping, Conv2D, DeckFigures, Defaults, Dense,
-    DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, FillMode, FlipMode, ImageDataGenerator,
-    Initializer, Input, Layer, LayerSpec, LeakyReLU, Monitor, OptimizerConfig, Padding, Place, Pooling2D,
-    RandomBrightness, RandomFlip, RandomRotation, RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung,
-    RungCatalog, Schedule, SeparableConv2D, SplitFractions, Training, Units, diff, lints,
+    DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, FillMode, FlipMode, GlobalAveragePooling2D,
+    ImageDataGenerator, Initializer, Input, Layer, LayerNormalization, LayerSpec, LeakyReLU, Monitor,
+    Normalization, OptimizerConfig, Padding, Place, Pooling2D, RandomBrightness, RandomFlip, RandomRotation,
+    RandomTransform, RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung, RungCatalog, Scale, Schedule,
+    SeparableConv2D, SplitFractions, StochasticDepth, Training, Units, diff, lints,
 };
 
 fn positive() -> impl Strategy<Value = f32> {
     prop_oneof![Just(0.001), 1e-30f32..1e30, f32::MIN_POSITIVE..1.0]
+}
+
+fn finite() -> impl Strategy<Value = f32> {
+    prop_oneof![Just(0.5), -1e30f32..1e30]
 }
 
 /// [0, 1)
@@ -35,7 +40,10 @@ fn initializer() -> impl Strategy<Value = Initializer> {
         Zeros,
         Ones,
     ];
-    prop::sample::select(all.to_vec())
+    prop_oneof![
+        8 => prop::sample::select(all.to_vec()),
+        1 => finite().prop_map(Constant),
+    ]
 }
 
 fn fan_in() -> impl Strategy<Value = DepthwiseFanIn> {
@@ -45,7 +53,19 @@ fn fan_in() -> impl Strategy<Value = DepthwiseFanIn> {
 fn activation() -> impl Strategy<Value = Activation> {
     use Activation::*;
     prop_oneof![
-        prop::sample::select(vec![Linear, Relu, Elu, Swish, Gelu, Sigmoid, Tanh, Softmax]),
+        prop::sample::select(vec![
+            Linear,
+            Relu,
+            Relu6,
+            Elu,
+            Swish,
+            HardSwish,
+            Gelu,
+            Sigmoid,
+            HardSigmoid,
+            Tanh,
+            Softmax
+        ]),
         Just(LeakyRelu { negative_slope: 0.2 }),
         share().prop_map(|negative_slope| LeakyRelu { negative_slope }),
     ]
@@ -60,18 +80,32 @@ fn sides() -> impl Strategy<Value = [usize; 2]> {
     [1usize..5, 1usize..5]
 }
 
+/// One that leaves something of any map for a window of these sides: on each axis it gives back all but one of them.
+fn padding([height, width]: [usize; 2]) -> impl Strategy<Value = Padding> {
+    let explicit = ([0..height, 0..width])
+        .prop_map(move |[top, left]| Padding::Explicit([[top, height - 1 - top], [left, width - 1 - left]]));
+    let all_around = Just(Padding::Explicit([[height - 1; 2], [width - 1; 2]]));
+    prop_oneof![Just(Padding::Same), explicit, all_around]
+}
+
+/// A window's sides and a padding for it.
+fn window() -> impl Strategy<Value = ([usize; 2], Padding)> {
+    sides().prop_flat_map(|sides| (Just(sides), padding(sides)))
+}
+
 prop_compose! {
     fn conv()(
         filters in 1usize..20,
-        kernel_size in sides(),
+        (kernel_size, padding) in window(),
         strides in sides(),
         activation in activation(),
         use_bias in any::<bool>(),
         kernel_initializer in initializer(),
         bias_initializer in initializer(),
     ) -> Conv2D {
-        let padding = Padding::Same;
-        Conv2D { filters, kernel_size, strides, padding, activation, use_bias, kernel_initializer, bias_initializer }
+        // Any number of channels may come before, so that one group is all that always fits.
+        let groups = 1;
+        Conv2D { filters, kernel_size, strides, padding, groups, activation, use_bias, kernel_initializer, bias_initializer }
     }
 }
 
@@ -119,11 +153,11 @@ fn middle() -> impl Strategy<Value = Layer> {
         }),
         activation().prop_map(Layer::Activation),
         share().prop_map(|negative_slope| Layer::LeakyReLU(LeakyReLU { negative_slope })),
-        (sides(), sides(), any::<bool>()).prop_map(|(pool_size, strides, average)| {
+        (window(), sides(), any::<bool>()).prop_map(|((pool_size, padding), strides, average)| {
             let pooling = Pooling2D {
                 pool_size,
                 strides,
-                padding: Padding::Same,
+                padding,
             };
             if average {
                 Layer::AveragePooling2D(pooling)
@@ -132,14 +166,60 @@ fn middle() -> impl Strategy<Value = Layer> {
             }
         }),
         share().prop_map(|rate| Layer::Dropout(Dropout { rate })),
+        normalizing(),
+        share().prop_map(|rate| Layer::StochasticDepth(StochasticDepth { rate })),
+        Just(Layer::GlobalAveragePooling2D(GlobalAveragePooling2D {
+            keepdims: true
+        })),
+    ]
+}
+
+fn normalizing() -> impl Strategy<Value = Layer> {
+    prop_oneof![
+        (positive(), any::<[bool; 2]>()).prop_map(|(epsilon, [center, scale])| {
+            Layer::LayerNormalization(LayerNormalization {
+                epsilon,
+                center,
+                scale,
+            })
+        }),
+        finite().prop_map(|initial_value| Layer::Scale(Scale { initial_value })),
+        (finite(), positive()).prop_map(|(mean, variance)| {
+            Layer::Normalization(Normalization {
+                mean: vec![mean],
+                variance: vec![variance],
+            })
+        }),
+    ]
+}
+
+/// What only a photo's three channels fit: groups, and statistics of each channel.
+fn opening() -> impl Strategy<Value = Vec<Layer>> {
+    let grouped = conv().prop_map(|conv| {
+        Layer::Conv2D(Conv2D {
+            filters: conv.filters * 3,
+            groups: 3,
+            ..conv
+        })
+    });
+    let statistics = ([finite(), finite(), finite()], [share(), share(), share()]);
+    let normalization = statistics.prop_map(|(mean, variance)| {
+        Layer::Normalization(Normalization {
+            mean: mean.to_vec(),
+            variance: variance.to_vec(),
+        })
+    });
+    prop_oneof![
+        Just(Vec::new()),
+        (normalization, grouped).prop_map(|(normalization, grouped)| vec![normalization, grouped]),
     ]
 }
 
 fn augmentation() -> impl Strategy<Value = Layer> {
     let fill = || (fill_mode(), share());
-    prop_oneof![
+    let transform = prop_oneof![
         (interval(), fill()).prop_map(|(factor, (fill_mode, fill_value))| {
-            Layer::RandomRotation(RandomRotation {
+            RandomTransform::Rotation(RandomRotation {
                 factor,
                 fill_mode,
                 fill_value,
@@ -147,7 +227,7 @@ fn augmentation() -> impl Strategy<Value = Layer> {
         }),
         (interval(), interval(), fill()).prop_map(
             |(height_factor, width_factor, (fill_mode, fill_value))| {
-                Layer::RandomTranslation(RandomTranslation {
+                RandomTransform::Translation(RandomTranslation {
                     height_factor,
                     width_factor,
                     fill_mode,
@@ -157,7 +237,7 @@ fn augmentation() -> impl Strategy<Value = Layer> {
         ),
         (interval(), prop::option::of(interval()), fill()).prop_map(
             |(height_factor, width_factor, (fill_mode, fill_value))| {
-                Layer::RandomZoom(RandomZoom {
+                RandomTransform::Zoom(RandomZoom {
                     height_factor,
                     width_factor,
                     fill_mode,
@@ -170,11 +250,12 @@ fn augmentation() -> impl Strategy<Value = Layer> {
             FlipMode::Vertical,
             FlipMode::HorizontalAndVertical
         ])
-        .prop_map(|mode| Layer::RandomFlip(RandomFlip { mode })),
+        .prop_map(|mode| RandomTransform::Flip(RandomFlip { mode })),
         (interval(), interval()).prop_map(|(factor, value_range)| {
-            Layer::RandomBrightness(RandomBrightness { factor, value_range })
+            RandomTransform::Brightness(RandomBrightness { factor, value_range })
         }),
-    ]
+    ];
+    transform.prop_map(Layer::Augmentation)
 }
 
 fn dense(initializers: [Initializer; 2]) -> Layer {
@@ -190,20 +271,22 @@ fn dense(initializers: [Initializer; 2]) -> Layer {
 prop_compose! {
     fn layers()(
         head in prop::collection::vec(augmentation(), 0..3),
+        opening in opening().boxed(),
         middle in prop::collection::vec(middle().boxed(), 0..6),
-        named in any::<bool>(),
+        named in prop::option::of(0usize..3),
         initializers in [initializer(), initializer()],
     ) -> Vec<LayerSpec> {
         let end = [Layer::Flatten, dense(initializers)];
-        let layers = head.into_iter().chain(middle).chain(end);
+        let layers = head.into_iter().chain(opening).chain(middle).chain(end);
         let spec = |layer| LayerSpec { name: None, inputs: Vec::new(), layer, place: Place::default() };
         let mut specs: Vec<LayerSpec> = layers.map(spec).collect();
-        if named {
+        if let Some(merge) = named {
             let flatten = specs.len() - 2;
             specs[flatten].name = Some("flat".to_owned());
             let twice = vec!["flat".to_owned(), "flat".to_owned()];
-            let add = LayerSpec { name: Some("sum".to_owned()), inputs: twice, layer: Layer::Add, place: Place::default() };
-            specs.insert(flatten + 1, add);
+            let layer = [Layer::Add, Layer::Multiply, Layer::Concatenate][merge].clone();
+            let merged = LayerSpec { name: Some("sum".to_owned()), inputs: twice, layer, place: Place::default() };
+            specs.insert(flatten + 1, merged);
             specs[flatten + 2].inputs = vec!["sum".to_owned()];
         }
         specs

@@ -2,7 +2,7 @@
 //! for, and what they look like.
 
 use stepladder_model::{
-    Initializer, Layer, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, diff, shipped, variants,
+    Initializer, Op, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, diff, shipped, variants,
 };
 
 /// The ladder and the variants.
@@ -52,10 +52,10 @@ fn all_can_be_read_under_their_own_names_in_ladder_order() {
 fn all_fit_small_and_large_photos() {
     for shipped in all() {
         for size in [32, 48, 64, 96, 100, 128, 224, 512] {
-            let network = rung(shipped.name).network(size, 5).unwrap();
+            let graph = rung(shipped.name).graph(size, 5).unwrap();
             // What Adam keeps of each parameter, in bytes, against the 16 GB of the accelerators of the deck's time.
             assert!(
-                network.parameter_count() * 16 < 8 << 30,
+                graph.parameter_count() * 16 < 8 << 30,
                 "{} at {size}",
                 shipped.name
             );
@@ -74,34 +74,28 @@ fn all_say_the_same_when_written_whole_and_read_again() {
 
 #[test]
 fn baseline_on_mnist_has_the_parameters_that_keras_counts() {
-    let network = rung("baseline").network(28, 10).unwrap();
+    let graph = rung("baseline").graph(28, 10).unwrap();
     // Keras: 896 + 18,496 + 16,010 with three channels.
-    assert_eq!(network.parameter_count(), 35_402);
-    assert_eq!(network.trainable_parameter_count(), 35_402);
+    assert_eq!(graph.parameter_count(), 35_402);
+    assert_eq!(graph.trainable_parameter_count(), 35_402);
 }
 
 #[test]
 fn m3_has_one_dense_layer_of_4096_units() {
-    let dense: Vec<_> = rung("m3")
-        .layers
-        .into_iter()
-        .filter_map(|spec| match spec.layer {
-            Layer::Dense(dense) => Some(dense.units),
-            _ => None,
-        })
-        .collect();
+    let layers = rung("m3").layers.into_iter();
+    let dense: Vec<_> = layers.filter_map(|spec| spec.layer.units()).collect();
     assert_eq!(dense, [Units::Count(4096), Units::Classes]);
 }
 
 #[test]
 fn m4_has_more_convolutions_and_more_filters_than_m3_and_nothing_else() {
     let filters = |name: &str| -> Vec<usize> {
-        let layers = rung(name).layers.into_iter();
-        let filters = layers.filter_map(|spec| match spec.layer {
-            Layer::Conv2D(conv) => Some(conv.filters),
-            _ => None,
-        });
-        filters.collect()
+        let graph = rung(name).graph(64, 5).unwrap();
+        let convolutions = graph.operations.iter();
+        let convolutions = convolutions.filter(|operation| matches!(operation.op, Op::Convolution { .. }));
+        convolutions
+            .map(|operation| operation.output.channels())
+            .collect()
     };
     let (m3, m4) = (filters("m3"), filters("m4"));
     assert!(m4.len() > m3.len());
@@ -131,8 +125,8 @@ fn he_normal_differs_from_m5_in_the_initializer_alone() {
         diff_text(&rung("he-normal")),
         "- defaults.kernel_initializer = \"glorot_uniform\"\n+ defaults.kernel_initializer = \"he_normal\"\n"
     );
-    let network = rung("he-normal").network(64, 5).unwrap();
-    for parameter in network.nodes.iter().flat_map(|node| &node.parameters) {
+    let graph = rung("he-normal").graph(64, 5).unwrap();
+    for parameter in &graph.parameters {
         let expected = if parameter.name.ends_with("/kernel") {
             Initializer::HeNormal
         } else {
@@ -145,8 +139,8 @@ fn he_normal_differs_from_m5_in_the_initializer_alone() {
 #[test]
 fn summaries_at_the_decks_size() {
     for shipped in all() {
-        let network = rung(shipped.name).network(512, 5).unwrap();
-        insta::assert_snapshot!(format!("summary_{}", shipped.name), network.summary());
+        let graph = rung(shipped.name).graph(512, 5).unwrap();
+        insta::assert_snapshot!(format!("summary_{}", shipped.name), graph.summary());
     }
 }
 
@@ -159,6 +153,26 @@ fn differences_from_the_parents() {
     {
         insta::assert_snapshot!(format!("diff_{name}"), diff_text(&rung(name)));
     }
+}
+
+/// Each list of layers in the guide, and the table that it shows of the first.
+#[test]
+fn the_guides_rungs_can_be_read_and_look_as_it_says() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guides/write-a-rung.md");
+    let page = std::fs::read_to_string(page).unwrap().replace("\r\n", "\n");
+    let mut tables = page.split("```toml\n").skip(1).map(|block| {
+        let toml = block.split("```").next().unwrap();
+        let toml = if toml.starts_with("name") {
+            toml.to_owned()
+        } else {
+            format!("name = \"mine\"\nparent = \"baseline\"\nchange = \"..\"\n{toml}")
+        };
+        let rung = Rung::from_toml(&toml, "mine.toml", &RungCatalog::shipped()).unwrap();
+        rung.graph(64, 5).unwrap().summary()
+    });
+    let wider = tables.next().unwrap();
+    assert!(page.contains(&wider), "{wider}");
+    assert!(tables.count() >= 2);
 }
 
 #[test]

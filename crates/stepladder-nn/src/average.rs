@@ -1,15 +1,15 @@
 //! A moving average of the weights, as Keras' optimizers keep it with `use_ema`: after each step, the trainable parameters' averages
 //! move towards their values. Moving statistics of batch normalizations are not averaged again.
 
-use crate::ops;
-use burn::tensor::{Device, Tensor};
+use crate::backend::{Backend, Tensor};
 
-/// Averages of the trainable parameters, in the order of the network's nodes.
+/// Averages of the trained parameters.
 #[derive(Debug, Clone)]
 pub(crate) struct Average {
     momentum: f32,
-    /// Empty before the first step, whose values are the first averages.
-    values: Vec<Tensor<1>>,
+    /// One entry for each parameter of the graph; none before the first step, whose values are the first averages, and for what is
+    /// not trained.
+    values: Vec<Option<Tensor>>,
 }
 
 impl Average {
@@ -18,36 +18,27 @@ impl Average {
 
     /// An average in which the last step's values count 1 - `momentum`.
     pub fn new(momentum: f32) -> Average {
-        Average {
-            momentum,
-            values: Vec::new(),
-        }
+        Average { momentum, values: Vec::new() }
     }
 
     /// Goes on with these averages.
-    pub fn restore(&mut self, values: Vec<Tensor<1>>) {
+    pub fn restore(&mut self, values: Vec<Option<Tensor>>) {
         self.values = values;
     }
 
-    /// The averages; empty before the first step.
-    pub fn values(&self) -> &[Tensor<1>] {
-        &self.values
+    /// The average of a parameter, by its index; none before the first step.
+    pub fn value(&self, parameter: usize) -> Option<&Tensor> {
+        self.values.get(parameter)?.as_ref()
     }
 
-    /// Takes in the parameters as a step left them.
-    pub fn observe<'a>(&mut self, parameters: impl Iterator<Item = &'a Tensor<1>>) {
-        if self.values.is_empty() {
-            self.values = parameters.cloned().collect();
-            return;
+    /// Takes in the parameter of this index as a step left it.
+    pub fn observe(&mut self, backend: &dyn Backend, parameter: usize, value: &Tensor) {
+        if self.values.len() <= parameter {
+            self.values.resize(parameter + 1, None);
         }
-        for (average, value) in self.values.iter_mut().zip(parameters) {
-            average.inplace(|average| {
-                if average.device() == Device::flex() {
-                    ops::moving_average(average, value.clone(), self.momentum)
-                } else {
-                    average * self.momentum + value.clone() * (1.0 - self.momentum)
-                }
-            });
+        match &mut self.values[parameter] {
+            Some(average) => backend.move_average(average, value, self.momentum),
+            first @ None => *first = Some(value.clone()),
         }
     }
 }
@@ -55,7 +46,8 @@ impl Average {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::TensorData;
+    use crate::cpu::Cpu;
+    use crate::profile::Profile;
     use serde::Deserialize;
 
     #[derive(Deserialize)]
@@ -73,19 +65,18 @@ mod tests {
     #[test]
     fn averages_are_those_of_keras() {
         let golden: Golden = serde_json::from_str(include_str!("../tests/golden/training.json")).unwrap();
+        let cpu = Cpu::new(Profile::new());
         for case in golden.averages {
             let mut average = Average::new(case.momentum);
             for (values, expected) in case.values.iter().zip(&case.averages) {
-                let value = TensorData::new(values.clone(), [values.len()]);
-                let value = Tensor::<1>::from_data(value, &Device::flex());
-                average.observe(std::iter::once(&value));
-                let found: Vec<f32> = average.values()[0].clone().into_data().try_to_vec().unwrap();
+                let value = cpu.tensor(values.clone());
+                average.observe(&cpu, 0, &value);
+                let found = average.value(0).unwrap().host();
                 for (found, expected) in found.iter().zip(expected) {
                     assert!((found - expected).abs() < 1e-6, "{found}, Keras has {expected}");
                 }
                 // What was observed stays as it was.
-                let kept: Vec<f32> = value.into_data().try_to_vec().unwrap();
-                assert_eq!(&kept, values);
+                assert_eq!(value.host(), values);
             }
         }
     }

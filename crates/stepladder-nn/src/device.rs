@@ -1,17 +1,17 @@
 //! Where tensors live and are computed: the CPU, or a GPU whose back end was compiled in.
 
+use crate::cpu::instruction_set;
 use crate::precision::Precision;
-use burn::tensor::Device as BurnDevice;
 use std::fmt;
 use std::str::FromStr;
-use stepladder_kernels::{ISA_VARIABLE, UnknownIsa};
+use stepladder_kernels::{ISA_VARIABLE, Isa, UnknownIsa};
 
 /// A place to compute on.
 ///
 /// Parsed from `cpu`, `cuda`, `cuda:1`, `vulkan` or `metal`; the GPU names need this crate's feature of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
-    /// The processor, with our kernels and Burn's flex back end.
+    /// The processor, with our kernels.
     #[default]
     Cpu,
     /// The NVIDIA GPU of this index.
@@ -23,6 +23,9 @@ pub enum Device {
     /// The default GPU, through Metal.
     #[cfg(feature = "metal")]
     Metal,
+    /// Burn's own back end on the processor, which tests compare the kernels with.
+    #[cfg(test)]
+    Reference,
 }
 
 /// Why a device name was refused.
@@ -42,53 +45,47 @@ pub enum DeviceError {
 }
 
 impl Device {
-    /// The device as Burn knows it, without gradients.
-    pub(crate) fn burn(self) -> BurnDevice {
-        match self {
-            Device::Cpu => BurnDevice::flex(),
-            #[cfg(feature = "cuda")]
-            Device::Cuda(index) => BurnDevice::cuda(index),
-            #[cfg(feature = "spirv")]
-            Device::Vulkan => BurnDevice::vulkan(burn::tensor::DeviceKind::DefaultDevice),
-            #[cfg(all(feature = "vulkan", not(feature = "spirv")))]
-            Device::Vulkan => BurnDevice::wgpu(burn::tensor::DeviceKind::DefaultDevice),
-            #[cfg(feature = "metal")]
-            Device::Metal => BurnDevice::metal(burn::tensor::DeviceKind::DefaultDevice),
-        }
-    }
-}
-
-impl Device {
     /// The vector instructions that kernels use on this device: `avx512`, `avx2`, ...; `None` on GPUs.
     ///
     /// Sums are taken in another order with another set, so weights are the same, bit for bit, within one set only.
     pub fn instruction_set(self) -> Option<&'static str> {
         match self {
-            Device::Cpu => Some(crate::ops::instruction_set().name()),
-            #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
+            Device::Cpu => Some(instruction_set().name()),
+            #[cfg(any(feature = "burn", test))]
             _ => None,
         }
     }
-}
 
-impl Device {
     /// The precision that is used unless another is asked for: bf16 on CPUs that compute faster in it, where it trains as well;
     /// f32 elsewhere.
     pub fn default_precision(self) -> Precision {
         match self {
-            Device::Cpu if crate::ops::instruction_set().is_faster_in_bf16() => Precision::Bf16,
+            Device::Cpu if instruction_set().is_faster_in_bf16() => Precision::Bf16,
             _ => Precision::F32,
         }
     }
-}
 
-impl Device {
-    /// Runs `step`, a pass over a batch, with the CPU's threads awake from one kernel to the next.
-    pub(crate) fn together<R: Send>(self, step: impl FnOnce() -> R + Send) -> R {
+    /// The device as Burn knows it.
+    ///
+    /// # Panics
+    ///
+    /// It is the CPU, which needs no Burn.
+    #[cfg(any(feature = "burn", test))]
+    pub(crate) fn burn(self) -> burn::tensor::Device {
+        #[cfg(any(feature = "vulkan", feature = "metal"))]
+        use burn::tensor::DeviceKind::DefaultDevice;
         match self {
-            Device::Cpu => crate::ops::together(step),
-            #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
-            _ => step(),
+            Device::Cpu => panic!("the CPU computes without Burn"),
+            #[cfg(test)]
+            Device::Reference => burn::tensor::Device::flex(),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(index) => burn::tensor::Device::cuda(index),
+            #[cfg(feature = "spirv")]
+            Device::Vulkan => burn::tensor::Device::vulkan(DefaultDevice),
+            #[cfg(all(feature = "vulkan", not(feature = "spirv")))]
+            Device::Vulkan => burn::tensor::Device::wgpu(DefaultDevice),
+            #[cfg(feature = "metal")]
+            Device::Metal => burn::tensor::Device::metal(DefaultDevice),
         }
     }
 }
@@ -108,7 +105,7 @@ impl FromStr for Device {
         };
         match (kind, index) {
             ("cpu" | "auto", 0) => {
-                crate::ops::check_environment()?;
+                Isa::from_environment()?;
                 Ok(Device::Cpu)
             }
             #[cfg(feature = "cuda")]
@@ -138,6 +135,8 @@ impl fmt::Display for Device {
             Device::Vulkan => f.write_str("vulkan"),
             #[cfg(feature = "metal")]
             Device::Metal => f.write_str("metal"),
+            #[cfg(test)]
+            Device::Reference => f.write_str("reference"),
         }
     }
 }

@@ -3,10 +3,13 @@
 //! The network's last map of features still knows where things are. The gradient of a class's score by that map says which
 //! features speak for the class; the map weighted by them says where.
 
-use crate::forward::{Mapped, through_last_map};
-use crate::model::{Model, to_host};
+use crate::backend::{Noise, Operands};
+use crate::executor::{Form, forward};
+use crate::fuse::{Fusion, StepKind, fuse};
+use crate::model::Model;
 use crate::precision::Precision;
-use burn::tensor::{Tensor, TensorData};
+use crate::program::Purpose;
+use stepladder_model::{Graph, Op, Shape, Source};
 
 /// The last map of features that a network makes of one photo, and the gradient of a class's score by it.
 ///
@@ -70,28 +73,50 @@ impl MapGradient {
 
 impl Model {
     /// The last map of `image` and the gradient of the score of `class` by it, computed in f32; `None` where no layer of the
-    /// network makes a map.
+    /// graph makes a map.
     ///
-    /// `image` holds RGB values in [0, 1], `[H, W, 3]`, of the network's input size.
+    /// `image` holds RGB values in [0, 1], `[H, W, 3]`, of the graph's input size.
     ///
     /// # Panics
     ///
     /// If `image` is not that long, or `class` is no class.
     pub fn map_gradient(&self, image: Vec<f32>, class: usize) -> Option<MapGradient> {
-        // A leaf, so that gradients end here.
-        let (mapped, score) =
-            self.score_through(image, class, |map| map.inner().autodiff().require_grad())?;
-        let [_, height, width, channels] = mapped.map.dims();
-        let gradient = mapped.map.grad(&score.backward());
-        // A map that the score does not depend on has no gradient.
-        let gradient = gradient.map_or_else(|| vec![0.0; height * width * channels], to_host);
-        Some(MapGradient {
-            height,
-            width,
-            channels,
-            map: to_host(mapped.map.inner()),
-            gradient,
-            score: to_host(score.inner())[0],
+        let graph = self.graph();
+        assert!(class < graph.classes, "class {class} of {}", graph.classes);
+        assert_eq!(image.len(), graph.input.iter().product(), "values of an image");
+        let operation = last_map(graph)?;
+        let Shape::Map { height, width, channels } = graph.operations[operation].output else {
+            return None;
+        };
+        let executor = self.executor();
+        let program = executor.program(graph, Purpose::MapGradient(operation), 1, UNPACKED);
+        executor.run(|backend| {
+            let operands = Operands {
+                images: &image,
+                parameters: self.parameters(),
+                packed: &[],
+                noise: Noise::default(),
+            };
+            forward(backend, &program, &operands, &mut |_, _| {});
+            let scores = backend.read(&program, program.output, &image);
+            let (map, gradient) = program.map?;
+            let mut by_score = vec![0.0; graph.classes];
+            by_score[class] = 1.0;
+            backend.write(&program, program.output_gradient?, &by_score);
+            for step in 0..program.backward.len() {
+                backend.backward(&program, step, &operands);
+            }
+            let mut gradient = backend.read(&program, gradient, &image);
+            // A map that the score does not depend on has no gradient.
+            gradient.resize(height * width * channels, 0.0);
+            Some(MapGradient {
+                height,
+                width,
+                channels,
+                map: backend.read(&program, map, &image),
+                gradient,
+                score: scores[class],
+            })
         })
     }
 
@@ -99,26 +124,54 @@ impl Model {
     pub fn heat_map(&self, image: Vec<f32>, class: usize) -> Option<HeatMap> {
         Some(self.map_gradient(image, class)?.heat_map())
     }
+}
 
-    /// The pass of one photo whose last map `visit` may change, and the score of `class`.
-    fn score_through(
-        &self,
-        image: Vec<f32>,
-        class: usize,
-        visit: impl FnOnce(Tensor<4>) -> Tensor<4>,
-    ) -> Option<(Mapped, Tensor<1>)> {
-        let classes = self.network().classes;
-        assert!(class < classes, "class {class} of {classes}");
-        let model = self.clone().with_precision(Precision::F32);
-        let parameters: Vec<Tensor<1>> = model.parameters().iter().map(|p| p.clone().autodiff()).collect();
-        let image = model.images(image, 1).autodiff();
-        let mapped = through_last_map(model.network(), model.plan(), &parameters, image, visit)?;
-        let mut chosen = vec![0.0; classes];
-        chosen[class] = 1.0;
-        let chosen = TensorData::new(chosen, [1, classes]);
-        let chosen = Tensor::<2>::from_data(chosen, &self.device().burn()).autodiff();
-        let score = (mapped.logits.clone() * chosen).sum();
-        Some((mapped, score))
+/// In f32, from the weights as they are.
+const UNPACKED: Form = Form {
+    precision: Precision::F32,
+    packed: false,
+};
+
+/// The operation whose value is the last map: the output of the last convolution with all that follows it in its block, activation
+/// included, but not pooled: the finest place that the classes' scores all depend on.
+fn last_map(graph: &Graph) -> Option<usize> {
+    let is_map = |index: &usize| matches!(graph.operations[*index].output, Shape::Map { .. });
+    let steps = fuse(graph, Fusion::default());
+    let maps = steps.iter().rev().filter_map(|step| match &step.kind {
+        StepKind::Epilogue(epilogue) if epilogue.pool != [1, 1] => {
+            // The pooling's input, which is no step's by itself.
+            match graph.operations[step.output].inputs[0] {
+                Source::Operation(before) => Some(before),
+                Source::Image => None,
+            }
+        }
+        StepKind::Epilogue(_) | StepKind::Activated { .. } => Some(step.output),
+        StepKind::Operation => makes_a_map(&graph.operations[step.output].op).then_some(step.output),
+    });
+    maps.into_iter().find(is_map)
+}
+
+/// Whether an operation makes a map of its own, and not a smaller or thinned one of its input's.
+fn makes_a_map(op: &Op) -> bool {
+    match op {
+        Op::MaxPooling(_)
+        | Op::AveragePooling(_)
+        | Op::BlurPooling
+        | Op::GlobalAveragePooling
+        | Op::Dropout { .. }
+        | Op::StochasticDepth { .. }
+        | Op::Flatten => false,
+        Op::Convolution { .. }
+        | Op::DepthwiseConvolution { .. }
+        | Op::Dense { .. }
+        | Op::BatchNormalization { .. }
+        | Op::LayerNormalization { .. }
+        | Op::Scale { .. }
+        | Op::Normalization { .. }
+        | Op::Activation(_)
+        | Op::Add
+        | Op::Multiply
+        | Op::Concatenate => true,
     }
 }
 

@@ -22,6 +22,7 @@ pub fn initial_values(parameter: &ParameterSpec, seed: u64) -> Vec<f32> {
     match parameter.initializer {
         Initializer::Zeros => vec![0.0; count],
         Initializer::Ones => vec![1.0; count],
+        Initializer::Constant(value) => vec![value; count],
         Initializer::GlorotUniform => uniform(&mut stream, count, 1.0 / fan_average),
         Initializer::GlorotNormal => truncated_normal(&mut stream, count, 1.0 / fan_average),
         Initializer::HeUniform => uniform(&mut stream, count, 2.0 / fan_in),

@@ -1,14 +1,11 @@
 //! A close look at a network in the middle of its work: what each layer gives and what gradient comes back to it, on a few photos.
 //! It changes nothing: neither weights nor statistics nor the place of the training.
 
-use crate::forward::{Mode, forward_watched};
-use crate::model::{specs, to_host};
-use crate::ops;
-use crate::precision::Precision;
+use crate::backend::{Backend, Noise, Operands};
+use crate::executor::forward;
+use crate::program::{Kind, Program, Purpose};
 use crate::targets::Targets;
-use crate::trainer::{Trainer, track};
-use burn::tensor::Tensor;
-use stepladder_model::Shape;
+use crate::trainer::{Trainer, scores_and_loss};
 
 /// What [`Trainer::inspect`] saw.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,59 +45,65 @@ impl Trainer {
     pub fn inspect(&self, images: Vec<f32>, targets: impl Into<Targets>) -> Inspection {
         let targets = targets.into();
         let model = self.model();
-        let network = model.network();
+        let executor = model.executor();
         let photos = targets.labels.len();
-        let trainable: Vec<bool> = specs(network).map(|spec| spec.trainable).collect();
-        let tracked: Vec<Tensor<1>> = model.parameters().iter().zip(&trainable).map(track).collect();
-        let images = model.images(images, photos).autodiff();
-        let mut seen: Vec<(usize, LayerScale)> = Vec::new();
-        let mut watch = |index: usize, value: &dyn Fn() -> Tensor<2>| {
-            let values = to_host(ops::convert(value().inner(), Precision::F32));
-            let node = &network.nodes[index];
-            let units = match node.output {
-                Shape::Map { channels, .. } => channels,
-                Shape::Vector { .. } => values.len() / photos.max(1),
-            };
-            // A layer and its own activation are two steps with one name: the second is its output.
-            seen.retain(|(known, _)| *known != index);
-            seen.push((index, LayerScale::new(&node.name, &values, units)));
-        };
-        let pass = forward_watched(
-            network,
-            model.plan(),
-            tracked.as_slice().into(),
+        let program = executor.program(model.graph(), Purpose::Inspection, photos, model.form());
+        executor.run(|backend| self.inspect_on(backend, &program, &images, &targets))
+    }
+
+    fn inspect_on(
+        &self,
+        backend: &mut dyn Backend,
+        program: &Program,
+        images: &[f32],
+        targets: &Targets,
+    ) -> Inspection {
+        let graph = self.model().graph();
+        let parameters = self.model().parameters();
+        let operands = Operands {
             images,
-            Mode::BatchStatistics,
-            &mut watch,
-        );
-        let loss = ops::cross_entropy(pass.logits.clone(), &targets, self.label_smoothing(), photos);
-        let logits = to_host(pass.logits.inner());
-        let mut inspection = Inspection {
-            loss: to_host(loss.clone().inner())[0],
-            logit_spread: spread(&logits, photos),
-            layers: Vec::new(),
+            parameters,
+            packed: &[],
+            noise: Noise::default(),
         };
-        let mut gradients = inspection.loss.is_finite().then(|| loss.backward());
-        let mut first = 0;
-        let mut scales = vec![(None, None); network.nodes.len()];
-        for (node, scale) in network.nodes.iter().zip(&mut scales) {
-            if let Some(parameter) = node.parameters.iter().position(|spec| spec.trainable) {
-                let parameter = &tracked[first + parameter];
-                scale.0 = Some(rms(&to_host(parameter.clone().inner())));
-                let gradient = gradients.as_mut().and_then(|all| parameter.grad_remove(all));
-                scale.1 = gradient.map(|gradient| rms(&to_host(gradient)));
+        let mut seen: Vec<(usize, LayerScale)> = Vec::new();
+        forward(backend, program, &operands, &mut |backend, step| {
+            let step = &program.forward[step];
+            if matches!(step.kind, Kind::Statistics { .. } | Kind::Convert) {
+                return;
             }
-            first += node.parameters.len();
+            let values = backend.read(program, step.output, images);
+            let name = &graph.layers[step.layer].name;
+            // A layer and its own activation are two steps with one name: the second is its output.
+            seen.retain(|(known, _)| *known != step.layer);
+            let units = graph.layer_output(step.layer).channels();
+            seen.push((step.layer, LayerScale::new(name, &values, units)));
+        });
+        let photos = targets.labels.len();
+        let found = scores_and_loss(backend, program, images, targets, self.label_smoothing(), photos);
+        let mut gradients: Vec<Option<f32>> = vec![None; graph.parameters.len()];
+        if found.loss.is_finite() {
+            for (index, step) in program.backward.iter().enumerate() {
+                backend.backward(program, index, &operands);
+                for (id, gradient) in &step.parameters {
+                    gradients[id.0] = Some(rms(&backend.read(program, *gradient, images)));
+                }
+            }
         }
-        inspection.layers = seen
-            .into_iter()
-            .map(|(index, layer)| LayerScale {
-                weight_rms: scales[index].0,
-                gradient_rms: scales[index].1,
-                ..layer
-            })
-            .collect();
-        inspection
+        let layers = seen.into_iter().map(|(layer, scale)| {
+            let own = graph.layer_parameters(layer).into_iter();
+            let first = own.map(|id| id.0).find(|&id| graph.parameters[id].trainable);
+            LayerScale {
+                weight_rms: first.map(|id| rms(&backend.to_host(&parameters[id]))),
+                gradient_rms: first.and_then(|id| gradients[id]),
+                ..scale
+            }
+        });
+        Inspection {
+            loss: found.loss,
+            logit_spread: spread(&found.scores, photos),
+            layers: layers.collect(),
+        }
     }
 }
 

@@ -1,27 +1,32 @@
-//! Neural networks for Stepladder: the layers, losses and optimizers that a rung names, on Burn's tensors.
+//! Neural networks for Stepladder: a static executor of graphs, and the training step.
 //!
-//! This is the only crate of the workspace that names Burn; its public API speaks in host slices and
-//! [`Array`]s, so that a new Burn version is felt here and nowhere else. A [`stepladder_model::Network`] says
-//! what to compute; a [`Model`] holds its parameters and computes it; [`Trainer`] takes gradient steps.
+//! A [`stepladder_model::Graph`] says what to compute; a [`Model`] holds its parameters and computes it; [`Trainer`] takes gradient
+//! steps. Before the first photo a graph is made a program: fused steps of the forward and the backward pass, and a place in
+//! one block of memory for every value. The CPU runs it with our kernels; with the features `cuda`, `vulkan` and `metal` a GPU
+//! runs it with Burn's tensors, which also are the tests' independent reference.
 //!
 //! Layout is channels-last (NHWC) everywhere, and parameters have Keras' shapes.
 
 mod array;
 mod average;
+mod backend;
+#[cfg(any(feature = "burn", test))]
+mod burn;
+mod cpu;
 mod device;
-mod fold;
-mod forward;
+mod executor;
+mod fuse;
 mod heat_map;
 mod initializer;
 mod inspection;
+mod kernel;
 mod memory;
 mod model;
-mod ops;
 mod optimizer;
-mod plan;
 mod portion;
 mod precision;
 pub mod profile;
+mod program;
 mod random;
 mod targets;
 mod trainer;
@@ -29,9 +34,8 @@ mod trainer;
 pub use array::Array;
 pub use device::{Device, DeviceError};
 pub use heat_map::{HeatMap, MapGradient};
-pub use initializer::initial_values;
 pub use inspection::{Inspection, LayerScale};
-pub use memory::{LayerMemory, StepMemory, StepShape, kernel_bytes, release_kernel_bytes};
+pub use memory::{LayerMemory, StepMemory, StepShape};
 pub use model::{Model, ModelError};
 pub use optimizer::OptimizerState;
 pub use precision::{Precision, UnknownPrecision};

@@ -1,26 +1,19 @@
-//! What a training step takes in memory, worked out beforehand: the step is gone through layer by layer as [`crate::forward`] and
-//! the backward passes of [`crate::ops`] go, with a ledger in the place of the kernels' buffers.
-//!
-//! It knows what the kernels ask for because it says the same again; a test holds the two together for every rung.
+//! What a training takes in memory, known beforehand: the block in which a step's values lie, the largest workspace of a kernel, and
+//! what is kept from step to step. It is read off the programs that training runs.
 
-mod ledger;
-mod recorded;
-mod walk;
-mod workspace;
-
+use crate::cpu::instruction_set;
+use crate::optimizer::{Optimizer, moments_kept};
+use crate::portion::portion;
 use crate::precision::Precision;
-use stepladder_model::{Network, OptimizerConfig};
-use walk::Walk;
-
-/// Further pieces of a batch find all buffers there.
-const PIECES_WALKED: usize = 3;
+use crate::program::{Program, ProgramShape, Purpose};
+use stepladder_model::{Graph, OptimizerConfig};
 
 /// What is trained, as far as memory goes.
 #[derive(Debug, Clone, Copy)]
 pub struct StepShape<'a> {
     /// What is computed.
-    pub network: &'a Network,
-    /// How many moments there are.
+    pub graph: &'a Graph,
+    /// How many moments there are, and whether gradients are kept until all are there.
     pub optimizer: &'a OptimizerConfig,
     /// Whether a moving average of the weights is kept.
     pub averages: bool,
@@ -41,20 +34,20 @@ pub struct StepShape<'a> {
 pub struct StepMemory {
     /// Parameters, moving statistics among them.
     pub weights: u64,
-    /// Gradients of the trainable ones, twice where a batch goes in pieces.
+    /// Gradients of the trainable ones, where they are kept until all are there: for micro-batches, and to clip by their common norm.
     pub gradients: u64,
     /// Moments of the optimizer.
     pub moments: u64,
     /// The moving average of the weights.
     pub averages: u64,
-    /// What the layers give, kept for the way back.
+    /// What the layers give, kept for the backward pass.
     pub activations: u64,
-    /// All else that the kernels hold at the step's peak: gradients of activations, packed weights, partial sums, what
-    /// buffers are rounded up by, and validation's where those of a step do not fit.
+    /// The rest of the block in which values lie, and what kernels take beside: gradients of activations and of one layer's
+    /// parameters, packed weights, partial sums; and validation's, where it takes more than a step.
     pub workspace: u64,
-    /// The batch of photos itself, with the piece that is computed.
+    /// The batch of photos itself.
     pub photos: u64,
-    /// By node, in the network's order.
+    /// By layer, in the graph's order.
     pub layers: Vec<LayerMemory>,
 }
 
@@ -65,49 +58,46 @@ pub struct LayerMemory {
     pub layer: String,
     /// Its parameters.
     pub weights: u64,
-    /// What of it is kept for the way back.
+    /// What of it is kept for the backward pass.
     pub activations: u64,
-    /// What its passes take beside, on the way there or back.
+    /// What its kernels take beside.
     pub workspace: u64,
 }
 
 impl StepMemory {
-    /// Goes through two steps, in the second of which buffers are those of the first, and through validation.
+    /// Reads the bytes off the programs of a training.
     pub fn new(shape: &StepShape<'_>) -> StepMemory {
-        let network = shape.network;
+        let graph = shape.graph;
         let bytes = |count: u64| count * size_of::<f32>() as u64;
-        let (weights, trainable) = (
-            bytes(network.parameter_count()),
-            bytes(network.trainable_parameter_count()),
-        );
-        let slots = moments(shape.optimizer);
+        let (weights, trainable) = (bytes(graph.parameter_count()), bytes(graph.trainable_parameter_count()));
         let at_once = shape.at_once.clamp(1, shape.batch.max(1));
-        let pieces = shape.batch.div_ceil(at_once).max(1);
-        // Pieces are as equal as can be, the smaller ones last.
-        let piece = shape.batch.div_ceil(pieces);
-        let mut sizes = vec![piece; pieces.min(PIECES_WALKED)];
-        if let Some(last) = sizes.last_mut() {
-            *last = shape.batch / pieces;
-        }
-        let mut walk = Walk::new(network, shape.precision, shape.threads);
-        for _ in 0..2 {
-            walk.step(&sizes);
-        }
-        walk.answer(shape.answered);
-        let [height, width, channels] = network.input;
-        let photo = (height * width * channels * size_of::<f32>()) as u64;
-        let in_pieces = if pieces > 1 { piece as u64 } else { 0 };
-        let held = walk.peak();
-        let gradients = trainable * if pieces > 1 { 2 } else { 1 };
+        let micro_batches = shape.batch.div_ceil(at_once).max(1);
+        let largest = shape.batch.div_ceil(micro_batches).max(1);
+        let step = program(shape, Purpose::Training, largest);
+        let portion = portion(graph, shape.precision.bytes()).unwrap_or(shape.answered);
+        let answer = (shape.answered > 0)
+            .then(|| program(shape, Purpose::Inference, portion.min(shape.answered)));
+        let most = |of: fn(&Program) -> usize| answer.as_ref().map_or(0, of).max(of(&step)) as u64;
+        let block = most(|program| program.words * size_of::<u32>());
+        let keeps = micro_batches > 1 || Optimizer::new(shape.optimizer.clone()).needs_all_gradients();
+        let image: usize = graph.input.iter().product();
+        let layers = graph.layers.iter().zip(&step.layers).enumerate();
         StepMemory {
             weights,
-            gradients,
-            moments: slots * trainable,
+            gradients: if keeps { trainable } else { 0 },
+            moments: moments_kept(shape.optimizer) as u64 * trainable,
             averages: if shape.averages { trainable } else { 0 },
-            activations: walk.activations(),
-            workspace: held.saturating_sub(walk.activations() + gradients),
-            photos: (shape.batch as u64 + in_pieces) * photo,
-            layers: walk.layers(),
+            activations: step.kept as u64,
+            workspace: block - (step.kept as u64).min(block) + most(|program| program.workspace),
+            photos: bytes((shape.batch * image) as u64),
+            layers: layers
+                .map(|(index, (layer, held))| LayerMemory {
+                    layer: layer.name.clone(),
+                    weights: bytes(graph.layer_parameter_count(index)),
+                    activations: held.kept as u64,
+                    workspace: held.workspace as u64,
+                })
+                .collect(),
         }
     }
 
@@ -116,26 +106,20 @@ impl StepMemory {
         self.weights + self.moments + self.averages + self.photos + self.kernels()
     }
 
-    /// What the kernels' buffers hold.
+    /// What passes hold beside parameters, moments and photos.
     pub fn kernels(&self) -> u64 {
         self.gradients + self.activations + self.workspace
     }
 }
 
-/// Moments of each parameter.
-fn moments(optimizer: &OptimizerConfig) -> u64 {
-    match optimizer {
-        OptimizerConfig::Adam { .. } | OptimizerConfig::AdamW { .. } | OptimizerConfig::Nadam { .. } => 2,
-        OptimizerConfig::Sgd { momentum, .. } => u64::from(*momentum != 0.0),
-    }
-}
-
-/// Bytes that the kernels' buffers hold in this process, in use or not.
-pub fn kernel_bytes() -> u64 {
-    crate::ops::buffers().allocated_bytes() as u64
-}
-
-/// Gives the kernels' buffers that are not in use back to the system.
-pub fn release_kernel_bytes() {
-    crate::ops::buffers().release();
+fn program(shape: &StepShape<'_>, purpose: Purpose, photos: usize) -> Program {
+    Program::new(&ProgramShape {
+        graph: shape.graph,
+        purpose,
+        photos,
+        precision: shape.precision,
+        packed: false,
+        isa: instruction_set(),
+        threads: shape.threads,
+    })
 }

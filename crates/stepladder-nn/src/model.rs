@@ -1,34 +1,33 @@
-//! A network with its parameters: made new from a seed or from stored arrays, and asked for probabilities.
+//! A graph with its parameters: made new from a seed or from stored arrays, and asked for probabilities.
 
 use crate::array::{Array, Stored};
+use crate::backend::Tensor;
+use crate::cpu::Packed;
 use crate::device::Device;
-use crate::fold::{fold, packed};
-use crate::forward::{Mode, Values, features, forward};
+use crate::executor::{Executor, Form, output};
 use crate::initializer::initial_values;
-use crate::ops::{self, Packed};
-use crate::plan::Plan;
 use crate::portion::portion;
 use crate::precision::Precision;
-use burn::tensor::{AllocationProperty, Bytes, DType, Tensor, TensorData, activation};
+use crate::profile::ProfileRow;
+use crate::program::Purpose;
+use half::bf16;
 use std::sync::Arc;
-use stepladder_model::{Network, ParameterSpec};
+use stepladder_kernels::{Conv2d, Window, loss};
+use stepladder_model::{Graph, Op, ParameterSpec, Source, fold_batch_norm};
 
-/// A network and the values of its parameters, on a device.
+/// A graph and the values of its parameters, on a device. A clone shares them until one of the two changes.
 #[derive(Debug, Clone)]
 pub struct Model {
-    network: Network,
-    plan: Plan,
-    /// The plan of passes without gradients.
-    inference: Plan,
-    device: Device,
+    graph: Arc<Graph>,
     precision: Precision,
-    /// Flat values in the order of the network's nodes, without gradients.
-    parameters: Vec<Tensor<1>>,
+    executor: Executor,
+    /// Flat values in the order of the graph's parameters.
+    parameters: Vec<Tensor>,
     /// The same packed for activations of `precision`, where there is a packed form; empty but for inference.
     packed: Arc<[Option<Packed>]>,
 }
 
-/// Why stored arrays do not fit a network.
+/// Why stored arrays do not fit a graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
     /// A parameter has no array.
@@ -41,7 +40,7 @@ pub enum ModelError {
     Shape {
         /// The parameter.
         name: String,
-        /// The network's shape.
+        /// The graph's shape.
         expected: Vec<usize>,
         /// The array's shape.
         found: Vec<usize>,
@@ -53,33 +52,34 @@ pub enum ModelError {
 
 impl Model {
     /// A new model with initial values drawn from `seed`.
-    pub fn new(network: Network, seed: u64, device: Device) -> Model {
-        let parameters = specs(&network)
-            .map(|spec| flat(initial_values(spec, seed), device))
-            .collect();
-        Model::assemble(network, device, parameters)
+    pub fn new(graph: Graph, seed: u64, device: Device) -> Model {
+        let values = graph.parameters.iter().map(|spec| initial_values(spec, seed)).collect();
+        Model::assemble(graph, values, device)
     }
 
-    fn assemble(network: Network, device: Device, parameters: Vec<Tensor<1>>) -> Model {
-        let plan = Plan::new(&network);
+    fn assemble(graph: Graph, values: Vec<Vec<f32>>, device: Device) -> Model {
+        let executor = Executor::new(device);
+        let parameters = executor.run(|backend| values.into_iter().map(|values| backend.tensor(values)).collect());
         Model {
-            inference: plan.for_inference(&network),
-            plan,
-            network,
-            device,
+            graph: Arc::new(graph),
             precision: Precision::F32,
+            executor,
             parameters,
             packed: Arc::default(),
         }
     }
 
-    /// A model with stored parameters, in any order; each parameter of the network must be there once, in its shape.
-    pub fn from_arrays(network: Network, arrays: Vec<Array>, device: Device) -> Result<Model, ModelError> {
+    /// A model with stored parameters, in any order; each parameter of the graph must be there once, in its shape.
+    ///
+    /// # Errors
+    ///
+    /// An array is missing, has another shape, or belongs to no parameter.
+    pub fn from_arrays(graph: Graph, arrays: Vec<Array>, device: Device) -> Result<Model, ModelError> {
         let mut stored = Stored::new(arrays);
-        let take = |spec: &ParameterSpec| Ok(flat(stored.take(&spec.name, &spec.shape)?, device));
-        let parameters = specs(&network).map(take).collect::<Result<_, _>>()?;
+        let take = |spec: &ParameterSpec| stored.take(&spec.name, &spec.shape);
+        let values = graph.parameters.iter().map(take).collect::<Result<_, _>>()?;
         stored.finish()?;
-        Ok(Model::assemble(network, device, parameters))
+        Ok(Model::assemble(graph, values, device))
     }
 
     /// The same model with activations of this precision; f32 unless asked for. Parameters are f32 in both.
@@ -88,11 +88,7 @@ impl Model {
             true => self.packed,
             false => Arc::default(),
         };
-        Model {
-            precision,
-            packed,
-            ..self
-        }
+        Model { precision, packed, ..self }
     }
 
     /// How activations are stored.
@@ -101,54 +97,112 @@ impl Model {
     }
 
     /// What the model computes.
-    pub fn network(&self) -> &Network {
-        &self.network
+    pub fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// Where it computes.
     pub fn device(&self) -> Device {
-        self.device
+        self.executor.device()
     }
 
-    /// A copy of every parameter in host memory, moving statistics too, in the order of the network's nodes.
+    /// Notes from now on where the time of passes goes, of this model and its clones.
+    pub fn start_profile(&self) {
+        self.executor.profile().start();
+    }
+
+    /// Where the time of passes went since [`Model::start_profile`]; `None` where it was not noted.
+    pub fn profile(&self) -> Option<Vec<ProfileRow>> {
+        self.executor.profile().rows(&self.graph)
+    }
+
+    /// Bytes that this model and its clones hold for passes: values, and what kernels take beside.
+    pub fn held_bytes(&self) -> usize {
+        self.executor.held_bytes()
+    }
+
+    /// Gives the memory of passes back to the system; the next pass takes its own.
+    pub fn release_memory(&self) {
+        self.executor.release();
+    }
+
+    /// A copy of every parameter in host memory, moving statistics too, in the graph's order.
     pub fn to_arrays(&self) -> Vec<Array> {
-        let arrays = specs(&self.network).zip(&self.parameters);
+        let values = self.host_values().into_iter();
+        let arrays = self.graph.parameters.iter().zip(values);
         arrays
-            .map(|(spec, value)| Array::new(&spec.name, spec.shape.clone(), to_host(value.clone())))
+            .map(|(spec, values)| Array::new(&spec.name, spec.shape.clone(), values))
             .collect()
+    }
+
+    fn host_values(&self) -> Vec<Vec<f32>> {
+        let parameters = &self.parameters;
+        self.executor
+            .run(|backend| parameters.iter().map(|parameter| backend.to_host(parameter)).collect())
     }
 
     /// The same model for inference alone: every batch normalization that follows a layer with weights is folded into it, and
     /// on the CPU, weights are packed as kernels read them, which takes their memory once more. Probabilities are the same but
     /// for rounding, and come sooner.
     pub fn folded(&self) -> Model {
-        let (network, arrays) = fold(&self.network, self.to_arrays());
-        let packed = match self.device {
-            Device::Cpu => packed(&network, &arrays, self.precision),
-            #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
-            _ => Vec::new(),
-        };
-        let parameters = arrays
-            .into_iter()
-            .map(|array| flat(array.values, self.device))
-            .collect();
-        Model {
-            packed: packed.into(),
-            ..Model::assemble(network, self.device, parameters).with_precision(self.precision)
+        let (graph, values) = fold_batch_norm(&self.graph, self.host_values());
+        let model = Model::assemble(graph, values, self.device()).with_precision(self.precision);
+        match self.device() {
+            Device::Cpu => Model { packed: model.pack().into(), ..model },
+            #[cfg(any(feature = "burn", test))]
+            _ => model,
         }
+    }
+
+    /// For each parameter, what kernels read where it is the weights of a plain convolution or a dense layer.
+    fn pack(&self) -> Vec<Option<Packed>> {
+        let mut packed = vec![None; self.parameters.len()];
+        for (index, operation) in self.graph.operations.iter().enumerate() {
+            let (kernel, strides) = if let Op::Convolution { window, groups: 1, kernel, .. } = operation.op {
+                (kernel.0, window.strides)
+            } else if let Op::Dense { kernel, .. } = operation.op {
+                (kernel.0, [1, 1])
+            } else {
+                continue;
+            };
+            // The layer that makes the scores is f32 at any precision.
+            let is_head = self.graph.logits() == Source::Operation(index);
+            let (size, in_channels, out_channels) = match *self.graph.parameters[kernel].shape.as_slice() {
+                [height, width, from, to] => ([height, width], from, to),
+                [from, to] => ([1, 1], from, to),
+                _ => continue,
+            };
+            let conv = Conv2d {
+                batch: 1,
+                input: size,
+                in_channels,
+                out_channels,
+                window: Window::valid(size, strides),
+            };
+            let (context, weights) = (self.executor.context(), self.parameters[kernel].host());
+            packed[kernel] = Some(Arc::new(match self.precision {
+                Precision::Bf16 if !is_head => conv.pack::<bf16>(context, weights),
+                Precision::Bf16 | Precision::F32 => conv.pack::<f32>(context, weights),
+            }));
+        }
+        packed
     }
 
     /// Class probabilities of `photos` images: `[photos, classes]`, row-major.
     ///
-    /// `images` holds RGB values in [0, 1], `[photos, H, W, 3]`, of the network's input size.
+    /// `images` holds RGB values in [0, 1], `[photos, H, W, 3]`, of the graph's input size.
     ///
     /// # Panics
     ///
     /// If `images` is not that long.
-    pub fn predict(&self, images: impl AsRef<[f32]> + Send + 'static, photos: usize) -> Vec<f32> {
-        self.in_portions(images, photos, |images| {
-            to_host(activation::softmax(self.logits(images), 1))
-        })
+    pub fn predict(&self, images: impl AsRef<[f32]>, photos: usize) -> Vec<f32> {
+        self.softmax(&self.in_portions(images.as_ref(), photos, Purpose::Inference))
+    }
+
+    fn softmax(&self, scores: &[f32]) -> Vec<f32> {
+        let mut probabilities = vec![0.0; scores.len()];
+        loss::softmax(scores, self.graph.classes, &mut probabilities);
+        probabilities
     }
 
     /// The natural logarithms of what [`Model::predict`] gives, also where a probability is too small for an `f32`.
@@ -156,26 +210,15 @@ impl Model {
     /// # Panics
     ///
     /// If `images` is not that long.
-    pub fn log_probabilities(&self, images: impl AsRef<[f32]> + Send + 'static, photos: usize) -> Vec<f32> {
-        self.in_portions(images, photos, |images| {
-            to_host(activation::log_softmax(self.logits(images), 1))
-        })
-    }
-
-    /// Scores before the softmax, `[photos, classes]`.
-    fn logits(&self, images: Tensor<4>) -> Tensor<2> {
-        let pass = forward(
-            &self.network,
-            &self.inference,
-            self.values(),
-            images,
-            Mode::Inference,
-        );
-        pass.logits
+    pub fn log_probabilities(&self, images: impl AsRef<[f32]>, photos: usize) -> Vec<f32> {
+        let scores = self.in_portions(images.as_ref(), photos, Purpose::Inference);
+        let mut logarithms = vec![0.0; scores.len()];
+        loss::log_softmax(&scores, self.graph.classes, &mut logarithms);
+        logarithms
     }
 
     /// What the last layer makes its scores of, for `photos` images: `[photos, features]`, row-major. Photos that look alike to
-    /// the network have features that point the same way.
+    /// the model have features that point the same way.
     ///
     /// That is the input of the last `Dense`, in the order H, W, C where it is a flattened map; where no `Dense` makes the scores,
     /// the scores themselves. `images` are as for [`Model::predict`].
@@ -183,43 +226,8 @@ impl Model {
     /// # Panics
     ///
     /// If `images` is not that long.
-    pub fn features(&self, images: impl AsRef<[f32]> + Send + 'static, photos: usize) -> Vec<f32> {
-        self.in_portions(images, photos, |images| {
-            to_host(features(&self.network, &self.inference, self.values(), images))
-        })
-    }
-
-    /// The values that `at_once` computes of `photos` images, in as many portions as are fastest, one after the other.
-    fn in_portions(
-        &self,
-        images: impl AsRef<[f32]> + Send + 'static,
-        photos: usize,
-        at_once: impl Fn(Tensor<4>) -> Vec<f32> + Sync,
-    ) -> Vec<f32> {
-        let image: usize = self.network.input.iter().product();
-        assert_eq!(images.as_ref().len(), photos * image, "values of {photos} images");
-        let portion = match self.device {
-            Device::Cpu => portion(&self.network, self.precision.bytes()),
-            #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal"))]
-            _ => None,
-        };
-        self.device.together(|| match portion {
-            Some(portion) if portion < photos => {
-                let portions = images.as_ref().chunks(portion * image);
-                portions
-                    .flat_map(|images| at_once(self.images(images.to_vec(), images.len() / image)))
-                    .collect()
-            }
-            _ => at_once(self.images(images, photos)),
-        })
-    }
-
-    /// What passes without gradients compute with.
-    fn values(&self) -> Values<'_> {
-        Values {
-            parameters: &self.parameters,
-            packed: &self.packed,
-        }
+    pub fn features(&self, images: impl AsRef<[f32]>, photos: usize) -> Vec<f32> {
+        self.in_portions(images.as_ref(), photos, Purpose::Features)
     }
 
     /// As [`Model::predict`], with batch normalizations that use the statistics of these photos and not the moving ones, as in
@@ -228,67 +236,58 @@ impl Model {
     /// # Panics
     ///
     /// If `images` is not that long.
-    pub fn predict_by_batch_statistics(
-        &self,
-        images: impl AsRef<[f32]> + Send + 'static,
-        photos: usize,
-    ) -> Vec<f32> {
-        // Tracked, though nothing needs a gradient: only such tensors can leave their statistics.
-        let images = self.images(images, photos).autodiff();
-        let parameters: Vec<Tensor<1>> = self.parameters.iter().map(|p| p.clone().autodiff()).collect();
-        let pass = forward(
-            &self.network,
-            &self.plan,
-            parameters.as_slice().into(),
-            images,
-            Mode::BatchStatistics,
-        );
-        to_host(activation::softmax(pass.logits.inner(), 1))
+    pub fn predict_by_batch_statistics(&self, images: impl AsRef<[f32]>, photos: usize) -> Vec<f32> {
+        let images = images.as_ref();
+        self.check(images, photos);
+        self.softmax(&self.run(images, photos, Purpose::BatchStatistics))
     }
 
-    /// `images` as a tensor `[photos, H, W, 3]` on the model's device, at its precision. They are not copied, but for that.
-    pub(crate) fn images(&self, images: impl AsRef<[f32]> + Send + 'static, photos: usize) -> Tensor<4> {
-        let [height, width, channels] = self.network.input;
-        let bytes = bytes::Bytes::from_owner(AsBytes(images));
-        let bytes = Bytes::from_shared(bytes, AllocationProperty::Other);
-        let images = TensorData::from_bytes(bytes, [photos, height, width, channels], DType::F32);
-        ops::convert(Tensor::from_data(images, &self.device.burn()), self.precision)
+    /// The output for `photos` images, in as many portions as are fastest, one after the other.
+    fn in_portions(&self, images: &[f32], photos: usize, purpose: Purpose) -> Vec<f32> {
+        self.check(images, photos);
+        let portion = match self.device() {
+            Device::Cpu => portion(&self.graph, self.precision.bytes()).unwrap_or(photos),
+            #[cfg(any(feature = "burn", test))]
+            _ => photos,
+        };
+        let image = images.len() / photos.max(1);
+        let portions = images.chunks((portion * image).max(1));
+        portions
+            .flat_map(|images| self.run(images, images.len() / image, purpose))
+            .collect()
     }
 
-    pub(crate) fn plan(&self) -> &Plan {
-        &self.plan
+    fn run(&self, images: &[f32], photos: usize, purpose: Purpose) -> Vec<f32> {
+        if photos == 0 {
+            return Vec::new();
+        }
+        let program = self.executor.program(&self.graph, purpose, photos, self.form());
+        self.executor
+            .run(|backend| output(backend, &program, images, &self.parameters, &self.packed))
     }
 
-    pub(crate) fn parameters(&self) -> &[Tensor<1>] {
+    /// How its values are stored.
+    pub(crate) fn form(&self) -> Form {
+        Form {
+            precision: self.precision,
+            packed: !self.packed.is_empty(),
+        }
+    }
+
+    fn check(&self, images: &[f32], photos: usize) {
+        let image: usize = self.graph.input.iter().product();
+        assert_eq!(images.len(), photos * image, "values of {photos} images");
+    }
+
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    pub(crate) fn parameters(&self) -> &[Tensor] {
         &self.parameters
     }
 
-    pub(crate) fn parameters_mut(&mut self) -> &mut [Tensor<1>] {
+    pub(crate) fn parameters_mut(&mut self) -> &mut [Tensor] {
         &mut self.parameters
     }
-}
-
-/// Values as the bytes that they are stored in.
-struct AsBytes<V>(V);
-
-impl<V: AsRef<[f32]>> AsRef<[u8]> for AsBytes<V> {
-    fn as_ref(&self) -> &[u8] {
-        bytemuck::cast_slice(self.0.as_ref())
-    }
-}
-
-/// The network's parameters in the order of its nodes.
-pub(crate) fn specs(network: &Network) -> impl Iterator<Item = &ParameterSpec> {
-    network.nodes.iter().flat_map(|node| &node.parameters)
-}
-
-/// Values as a flat tensor on `device`.
-pub(crate) fn flat(values: Vec<f32>, device: Device) -> Tensor<1> {
-    let count = values.len();
-    Tensor::from_data(TensorData::new(values, [count]), &device.burn())
-}
-
-/// A tensor's values, row-major.
-pub(crate) fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_to_vec().expect("every tensor here is f32")
 }

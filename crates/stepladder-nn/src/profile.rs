@@ -1,59 +1,30 @@
-//! Where the time of training steps goes: by layer and pass, with the arithmetic and the bytes of each.
+//! Where the time of passes goes: by layer and pass, with the arithmetic and the bytes of each.
 //!
-//! Off unless asked for, by [`start`] or the environment variable [`PROFILE_VARIABLE`]; then each call of a kernel is
-//! timed. The layer is known from the thread: a pass enters a layer, and operations take its number along to their backward
-//! pass.
+//! Off unless asked for, by [`Model::start_profile`](crate::Model::start_profile) or the environment variable [`PROFILE_VARIABLE`];
+//! then each call of a kernel is timed. A model's clones share their profile.
 
 use serde::Serialize;
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use stepladder_model::Network;
+use stepladder_model::Graph;
 
 /// Environment variable that turns profiling on, by any value but the empty one and `0`.
 pub const PROFILE_VARIABLE: &str = "STEPLADDER_PROFILE";
 
-static ON: AtomicBool = AtomicBool::new(false);
-static FROM_ENVIRONMENT: Once = Once::new();
-static TIMES: Mutex<BTreeMap<(usize, &str), Times>> = Mutex::new(BTreeMap::new());
+/// The times of one model's passes; a clone notes into the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Profile(Arc<Mutex<Option<Noted>>>);
 
-thread_local! {
-    static CURRENT: Cell<Layer> = const { Cell::new(Layer::NONE) };
-}
+/// By layer and pass; without a layer, what belongs to none: the optimizer.
+type Noted = BTreeMap<(Option<usize>, &'static str), Times>;
 
-/// A layer by the index of its node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Layer(usize);
-
-impl Layer {
-    /// What belongs to no layer: the loss, the optimizer.
-    const NONE: Layer = Layer(usize::MAX);
-
-    pub fn of(index: usize) -> Layer {
-        Layer(index)
-    }
-
-    /// What this thread does is the layer's, until the guard goes.
-    pub fn enter(self) -> Entered {
-        Entered(CURRENT.replace(self))
-    }
-}
-
-/// Ends a layer, and goes back to what was before.
-#[must_use]
-pub(crate) struct Entered(Layer);
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        CURRENT.set(self.0);
-    }
-}
-
-/// The layer that this thread is in.
-pub(crate) fn layer() -> Layer {
-    CURRENT.get()
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    calls: u64,
+    time: Duration,
+    multiply_adds: u64,
+    bytes: u64,
 }
 
 /// What a call of a kernel does.
@@ -70,53 +41,8 @@ pub(crate) struct Work {
 impl Work {
     /// Work that is bounded by memory.
     pub fn passing(pass: &'static str, bytes: usize) -> Work {
-        Work {
-            pass,
-            multiply_adds: 0,
-            bytes,
-        }
+        Work { pass, multiply_adds: 0, bytes }
     }
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Times {
-    calls: u64,
-    time: Duration,
-    multiply_adds: u64,
-    bytes: u64,
-}
-
-fn is_on() -> bool {
-    FROM_ENVIRONMENT.call_once(|| {
-        let set = std::env::var_os(PROFILE_VARIABLE).is_some_and(|value| !value.is_empty() && value != "0");
-        if set {
-            ON.store(true, Ordering::Relaxed);
-        }
-    });
-    ON.load(Ordering::Relaxed)
-}
-
-/// Runs `kernel`, and notes its time where profiling is on.
-pub(crate) fn timed<R>(work: Work, kernel: impl FnOnce() -> R) -> R {
-    if !is_on() {
-        return kernel();
-    }
-    let start = Instant::now();
-    let result = kernel();
-    let time = start.elapsed();
-    let mut all = TIMES.lock().unwrap_or_else(PoisonError::into_inner);
-    let times = all.entry((layer().0, work.pass)).or_default();
-    times.calls += 1;
-    times.time += time;
-    times.multiply_adds += work.multiply_adds;
-    times.bytes += work.bytes as u64;
-    result
-}
-
-/// Turns profiling on, and forgets what was noted.
-pub fn start() {
-    ON.store(true, Ordering::Relaxed);
-    TIMES.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
 /// One line of a profile.
@@ -136,29 +62,59 @@ pub struct ProfileRow {
     pub bytes: f64,
 }
 
+impl Profile {
+    /// Off, unless the environment says otherwise.
+    pub fn new() -> Profile {
+        let set = std::env::var_os(PROFILE_VARIABLE).is_some_and(|value| !value.is_empty() && value != "0");
+        Profile(Arc::new(Mutex::new(set.then(Noted::new))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Noted>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Turns profiling on, and forgets what was noted.
+    pub fn start(&self) {
+        *self.lock() = Some(Noted::new());
+    }
+
+    /// Runs `kernel` for `layer`, and notes its time where profiling is on.
+    pub fn timed<R>(&self, layer: Option<usize>, work: Work, kernel: impl FnOnce() -> R) -> R {
+        if self.lock().is_none() {
+            return kernel();
+        }
+        let start = Instant::now();
+        let result = kernel();
+        let time = start.elapsed();
+        if let Some(noted) = &mut *self.lock() {
+            let times = noted.entry((layer, work.pass)).or_default();
+            times.calls += 1;
+            times.time += time;
+            times.multiply_adds += work.multiply_adds;
+            times.bytes += work.bytes as u64;
+        }
+        result
+    }
+
+    /// What was noted since the start, by layer in the graph's order, what belongs to none last; `None` where profiling is off.
+    pub fn rows(&self, graph: &Graph) -> Option<Vec<ProfileRow>> {
+        let noted = self.lock();
+        let row = |(&(layer, pass), times): (&(Option<usize>, &'static str), &Times)| ProfileRow {
+            layer: layer.map_or_else(String::new, |layer| graph.layers[layer].name.clone()),
+            pass,
+            calls: times.calls,
+            seconds: times.time.as_secs_f64(),
+            operations: 2.0 * times.multiply_adds as f64,
+            bytes: times.bytes as f64,
+        };
+        let mut rows: Vec<_> = noted.as_ref()?.iter().collect();
+        rows.sort_by_key(|((layer, _), _)| layer.is_none());
+        Some(rows.into_iter().map(row).collect())
+    }
+}
+
 /// How many steps the rows are of: each runs some layer's pass once, and none less often.
 pub fn steps(rows: &[ProfileRow]) -> u64 {
     let layers = rows.iter().filter(|row| !row.layer.is_empty());
     layers.map(|row| row.calls).min().unwrap_or(0).max(1)
-}
-
-/// What was noted since [`start`] (or since the process began), by layer in the network's order; `None` where profiling is
-/// off.
-pub fn report(network: &Network) -> Option<Vec<ProfileRow>> {
-    if !is_on() {
-        return None;
-    }
-    let all = TIMES.lock().unwrap_or_else(PoisonError::into_inner);
-    let row = |(&(layer, pass), times): (&(usize, &'static str), &Times)| ProfileRow {
-        layer: network
-            .nodes
-            .get(layer)
-            .map_or_else(String::new, |node| node.name.clone()),
-        pass,
-        calls: times.calls,
-        seconds: times.time.as_secs_f64(),
-        operations: 2.0 * times.multiply_adds as f64,
-        bytes: times.bytes as f64,
-    };
-    Some(all.iter().map(row).collect())
 }

@@ -39,7 +39,7 @@ impl Targets {
     }
 
     /// The targets of the photos from `start` to `end`, the latter not among them.
-    pub(crate) fn piece(&self, start: usize, end: usize) -> Targets {
+    pub(crate) fn part(&self, start: usize, end: usize) -> Targets {
         let of_mixed = self.mixed.get(start..end).unwrap_or_default();
         Targets {
             labels: self.labels[start..end].to_vec(),
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_follow_the_shares_and_pieces_keep_their_rows() {
+    fn weights_follow_the_shares_and_parts_keep_their_rows() {
         let targets = Targets {
             labels: vec![0, 1, 1],
             mixed: vec![(1, 0.25), (0, 0.5), (1, 1.0)],
@@ -85,8 +85,8 @@ mod tests {
         let weighted = targets.clone().weighted(&[4.0, 1.0]);
         assert_eq!(weighted.weights, [1.75, 2.5, 1.0]);
         assert_eq!(targets.clone().weighted(&[]), targets);
-        let piece = weighted.piece(1, 3);
-        assert_eq!((piece.labels, piece.weights), (vec![1, 1], vec![2.5, 1.0]));
-        assert_eq!(Targets::from(&[2, 0]).piece(1, 2), Targets::from(&[0]));
+        let part = weighted.part(1, 3);
+        assert_eq!((part.labels, part.weights), (vec![1, 1], vec![2.5, 1.0]));
+        assert_eq!(Targets::from(&[2, 0]).part(1, 2), Targets::from(&[0]));
     }
 }

@@ -1,14 +1,16 @@
-//! Gradient steps: forward, loss, backward, optimizer, moving statistics. A batch may go through in pieces, whose gradients are
-//! added up before the step.
+//! Gradient steps: forward, loss, backward, optimizer, moving statistics. A batch may go through in micro-batches, whose gradients
+//! are added up before the step.
 
 use crate::array::{Array, Stored};
 use crate::average::Average;
-use crate::forward::{Mode, forward};
-use crate::model::{Model, ModelError, flat, specs, to_host};
-use crate::ops;
+use crate::backend::{Backend, Gradient, Noise, Operands, Tensor};
+use crate::executor::forward;
+use crate::model::{Model, ModelError};
 use crate::optimizer::{Optimizer, OptimizerState};
+use crate::program::{Program, Purpose};
 use crate::targets::Targets;
-use burn::tensor::Tensor;
+use std::sync::Arc;
+use stepladder_kernels::loss;
 use stepladder_model::{OptimizerConfig, ParameterSpec};
 
 /// A model being trained.
@@ -26,14 +28,17 @@ pub struct Trainer {
 /// What one step says of its batch, measured before the step's update.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepOutcome {
-    /// Mean loss over the batch, label smoothing and weights included. Where it is not a number, no step was taken.
+    /// Mean loss over the batch, label smoothing and weights included. Where it is not finite, no step was taken.
     pub loss: f32,
-    /// Photos whose greatest logit was the right class (of mixed photos, that with the greater share), with dropout and batch
+    /// Photos whose greatest logit was the correct class (of mixed photos, that with the greater share), with dropout and batch
     /// statistics in force.
     pub correct: usize,
     /// The class of the greatest logit of each photo.
     pub predicted: Vec<u32>,
 }
+
+/// Sums of the gradients of a batch, by parameter; none of what is not trained.
+type Gradients = Vec<Option<Tensor>>;
 
 impl Trainer {
     /// A trainer at its first step. `seed` keys the dropout masks; `label_smoothing` is in [0, 1).
@@ -57,19 +62,14 @@ impl Trainer {
         }
     }
 
-    /// Lets at most this many photos through the network together, to save memory. The sum of the pieces' gradients is the
-    /// batch's but for rounding; only batch normalizations see the difference: they normalize each piece by itself, and
-    /// their moving statistics move once a piece.
+    /// Lets at most this many photos through the network together, to save memory. The sum of the micro-batches' gradients is the
+    /// batch's but for rounding; only batch normalizations see the difference: they normalize each micro-batch by itself, and
+    /// their moving statistics move once a micro-batch.
     pub fn at_most_at_once(self, photos: usize) -> Trainer {
         Trainer {
             at_once: photos.max(1),
             ..self
         }
-    }
-
-    /// Share of the target spread over all classes.
-    pub(crate) fn label_smoothing(&self) -> f32 {
-        self.label_smoothing
     }
 
     /// The model whose weights steps move.
@@ -81,11 +81,10 @@ impl Trainer {
     pub fn evaluated(&self) -> Model {
         let mut model = self.model.clone();
         if let Some(average) = &self.average {
-            let trainable: Vec<bool> = specs(model.network()).map(|spec| spec.trainable).collect();
-            let values = model.parameters_mut().iter_mut().zip(&trainable);
-            let values = values.filter(|(_, trainable)| **trainable);
-            for ((value, _), average) in values.zip(average.values()) {
-                *value = average.clone();
+            for (index, value) in model.parameters_mut().iter_mut().enumerate() {
+                if let Some(average) = average.value(index) {
+                    *value = average.clone();
+                }
             }
         }
         model
@@ -95,204 +94,273 @@ impl Trainer {
     ///
     /// # Panics
     ///
-    /// If `images` is not of the network's input size times the number of labels, or a label is not a class.
+    /// If `images` is not of the graph's input size times the number of labels, or a label is not a class.
     pub fn step(
         &mut self,
-        images: impl AsRef<[f32]> + Send + 'static,
+        images: impl AsRef<[f32]>,
         targets: impl Into<Targets>,
         learning_rate: f32,
     ) -> StepOutcome {
-        let device = self.model.device();
-        let targets = targets.into();
-        device.together(|| self.step_in_pieces(images, &targets, learning_rate))
+        let executor = self.model.executor().clone();
+        let (images, targets) = (images.as_ref(), targets.into());
+        executor.run(|backend| self.step_on(backend, images, &targets, learning_rate))
     }
 
-    fn step_in_pieces(
+    fn step_on(
         &mut self,
-        images: impl AsRef<[f32]> + Send + 'static,
+        backend: &mut dyn Backend,
+        images: &[f32],
         targets: &Targets,
         learning_rate: f32,
     ) -> StepOutcome {
         let photos = targets.labels.len();
-        let pieces = photos.div_ceil(self.at_once).max(1);
-        let mut loss = 0.0;
-        let mut predicted = Vec::with_capacity(photos);
-        let mut gradients: Vec<Tensor<1>> = Vec::new();
-        let mut images = Some(images);
-        let mut end = 0;
-        for piece in 0..pieces {
-            // The larger pieces first: their buffers then serve the smaller ones.
+        let micro_batches = photos.div_ceil(self.at_once).max(1);
+        let image: usize = self.model.graph().input.iter().product();
+        assert_eq!(images.len(), photos * image, "values of {photos} images");
+        // Where nothing else has to be known first, a parameter moves as soon as its gradient is there.
+        let moves_at_once = micro_batches == 1 && !self.optimizer.needs_all_gradients();
+        let mut gradients = Gradients::new();
+        let mut outcome = StepOutcome { loss: 0.0, correct: 0, predicted: Vec::with_capacity(photos) };
+        let (mut loss, mut end) = (0.0, 0);
+        let mut last = None;
+        for micro_batch in 0..micro_batches {
+            // The larger ones first, so that the smaller ones find their memory there.
             let start = end;
-            end += photos / pieces + usize::from(piece < photos % pieces);
-            let Some(all) = images.take() else { break };
-            let of_piece = if pieces == 1 {
-                self.model.images(all, photos)
-            } else {
-                let photo = all.as_ref().len() / photos.max(1);
-                let some = all.as_ref()[start * photo..end * photo].to_vec();
-                images = Some(all);
-                self.model.images(some, end - start)
+            end += photos / micro_batches + usize::from(micro_batch < photos % micro_batches);
+            let pass = Pass {
+                program: self.program(end - start),
+                images: &images[start * image..end * image],
+                noise: Noise {
+                    seed: self.seed,
+                    step: self.optimizer.iterations(),
+                    micro_batch,
+                },
             };
-            let found = self.pass(of_piece, &targets.piece(start, end), piece, photos);
-            loss += f64::from(found.loss);
-            predicted.extend(found.predicted);
-            let Some(of_piece) = found.gradients else {
+            let of_part = self.loss(backend, &pass, &targets.part(start, end), photos);
+            loss += f64::from(of_part.loss);
+            outcome.predicted.extend(of_part.predicted);
+            last = Some(pass.program.clone());
+            if !of_part.loss.is_finite() {
                 break;
-            };
-            gradients = match gradients.is_empty() {
-                true => of_piece,
-                false => {
-                    let sums = gradients.into_iter().zip(of_piece);
-                    sums.map(|(sum, gradient)| sum + gradient).collect()
-                }
-            };
+            }
+            self.move_statistics(backend, &pass.program);
+            match moves_at_once {
+                true => self.backward_and_update(backend, &pass, learning_rate),
+                false => self.backward_and_keep(backend, &pass, &mut gradients),
+            }
         }
-        let right = predicted.iter().zip(targets.greatest());
-        let outcome = StepOutcome {
-            loss: loss as f32,
-            correct: right.filter(|(predicted, label)| **predicted == *label).count(),
-            predicted,
-        };
-        if outcome.loss.is_finite() {
-            self.update(gradients, learning_rate);
+        outcome.loss = loss as f32;
+        let greatest = outcome.predicted.iter().zip(targets.greatest());
+        outcome.correct = greatest.filter(|(predicted, label)| **predicted == *label).count();
+        if let Some(program) = last.filter(|_| !moves_at_once && outcome.loss.is_finite()) {
+            self.update(backend, &program, &gradients, learning_rate);
         }
         outcome
     }
 
-    /// Forward and backward for one of a batch's pieces. Moves the moving statistics.
-    fn pass(&mut self, images: Tensor<4>, targets: &Targets, piece: usize, batch: usize) -> Passed {
-        let trainable: Vec<bool> = specs(self.model.network()).map(|spec| spec.trainable).collect();
-        let tracked: Vec<Tensor<1>> = self
-            .model
-            .parameters()
-            .iter()
-            .zip(&trainable)
-            .map(track)
-            .collect();
-        let mode = Mode::Training {
-            seed: self.seed,
-            step: self.optimizer.iterations(),
-            piece,
-        };
-        let pass = forward(
-            self.model.network(),
-            self.model.plan(),
-            tracked.as_slice().into(),
-            images.autodiff(),
-            mode,
-        );
-        let loss = ops::cross_entropy(pass.logits.clone(), targets, self.label_smoothing, batch);
-        let logits = to_host(pass.logits.inner());
-        let classes = logits.len() / targets.labels.len().max(1);
-        let rows = logits.chunks_exact(classes.max(1));
-        let mut passed = Passed {
-            loss: to_host(loss.clone().inner())[0],
-            predicted: rows.map(|row| argmax(row) as u32).collect(),
-            gradients: None,
-        };
-        if !passed.loss.is_finite() {
-            return passed;
-        }
-        let mut gradients = loss.backward();
-        let gradient_of = |parameter: &Tensor<1>| {
-            let gradient = parameter.grad_remove(&mut gradients);
-            gradient.unwrap_or_else(|| parameter.clone().inner().zeros_like())
-        };
-        let with_gradient = tracked
-            .iter()
-            .zip(&trainable)
-            .filter(|(_, trainable)| **trainable);
-        let found = with_gradient.map(|(parameter, _)| parameter).map(gradient_of);
-        passed.gradients = Some(found.collect());
-        drop(tracked);
-        let values = self.model.parameters_mut();
-        for (index, value) in pass.statistics {
-            values[index] = value;
-        }
-        passed
+    fn program(&self, photos: usize) -> Arc<Program> {
+        let model = &self.model;
+        model.executor().program(model.graph(), Purpose::Training, photos, model.form())
     }
 
-    /// Moves the parameters against their gradients, and the averages after them.
-    fn update(&mut self, gradients: Vec<Tensor<1>>, learning_rate: f32) {
-        let trainable: Vec<bool> = specs(self.model.network()).map(|spec| spec.trainable).collect();
-        let values = self.model.parameters_mut();
-        let mut moving: Vec<&mut Tensor<1>> = values
-            .iter_mut()
-            .zip(&trainable)
-            .filter(|(_, trainable)| **trainable)
-            .map(|(value, _)| value)
-            .collect();
-        self.optimizer.step(&mut moving, gradients, learning_rate);
+    /// The forward pass, and the gradient of the loss by the scores, from which the backward pass starts. `batch` is the number of
+    /// photos in the whole batch.
+    fn loss(&self, backend: &mut dyn Backend, pass: &Pass<'_>, targets: &Targets, batch: usize) -> PartOutcome {
+        forward(backend, &pass.program, &self.operands(pass), &mut |_, _| {});
+        let found = scores_and_loss(backend, &pass.program, pass.images, targets, self.label_smoothing, batch);
+        let rows = found.scores.chunks_exact(self.model.graph().classes);
+        PartOutcome {
+            loss: found.loss,
+            predicted: rows.map(|row| argmax(row) as u32).collect(),
+        }
+    }
+
+    fn operands<'a>(&'a self, pass: &Pass<'a>) -> Operands<'a> {
+        Operands {
+            images: pass.images,
+            parameters: self.model.parameters(),
+            packed: &[],
+            noise: pass.noise,
+        }
+    }
+
+    fn move_statistics(&mut self, backend: &mut dyn Backend, program: &Program) {
+        for step in 0..program.forward.len() {
+            backend.move_statistics(program, step, self.model.parameters_mut());
+        }
+    }
+
+    /// The backward pass, in which each parameter moves when its gradient is final.
+    fn backward_and_update(&mut self, backend: &mut dyn Backend, pass: &Pass<'_>, learning_rate: f32) {
+        self.optimizer.begin(learning_rate);
+        for (index, step) in pass.program.backward.iter().enumerate() {
+            backend.backward(&pass.program, index, &self.operands(pass));
+            for &(id, gradient) in &step.parameters {
+                self.move_parameter(backend, &pass.program, id.0, Gradient::Value(gradient), 1.0);
+            }
+        }
+    }
+
+    /// The backward pass, whose gradients are added to `gradients`.
+    fn backward_and_keep(&self, backend: &mut dyn Backend, pass: &Pass<'_>, gradients: &mut Gradients) {
+        gradients.resize(self.model.graph().parameters.len(), None);
+        for (index, step) in pass.program.backward.iter().enumerate() {
+            backend.backward(&pass.program, index, &self.operands(pass));
+            for &(id, gradient) in &step.parameters {
+                backend.take_gradient(&pass.program, gradient, &mut gradients[id.0]);
+            }
+        }
+    }
+
+    /// Moves all parameters against the gradients of the whole batch.
+    fn update(&mut self, backend: &mut dyn Backend, program: &Program, gradients: &Gradients, learning_rate: f32) {
+        let kept = || gradients.iter().flatten().map(Gradient::Kept);
+        let scale = match self.optimizer.needs_all_gradients() {
+            true => {
+                let squares = kept().map(|gradient| backend.squared_norm(program, gradient));
+                self.optimizer.common_scale(squares.sum())
+            }
+            false => 1.0,
+        };
+        self.optimizer.begin(learning_rate);
+        for (index, gradient) in gradients.iter().enumerate() {
+            if let Some(gradient) = gradient {
+                self.move_parameter(backend, program, index, Gradient::Kept(gradient), scale);
+            }
+        }
+    }
+
+    /// Moves one parameter, and its average after it.
+    fn move_parameter(
+        &mut self,
+        backend: &mut dyn Backend,
+        program: &Program,
+        index: usize,
+        gradient: Gradient<'_>,
+        scale: f32,
+    ) {
+        let value = &mut self.model.parameters_mut()[index];
+        self.optimizer.update(backend, program, (index, value), gradient, scale);
         if let Some(average) = &mut self.average {
-            average.observe(moving.iter().map(|value| &**value));
+            average.observe(backend, index, &self.model.parameters()[index]);
         }
     }
 
     /// A copy of the optimizer's state in host memory, with the averaged weights where there are any.
     pub fn state(&self) -> OptimizerState {
-        let names = self.optimizer.slot_names();
-        let of = |moment: &str, spec: &ParameterSpec, value: &Tensor<1>| {
-            let name = format!("{moment}/{}", spec.name);
-            Array::new(name, spec.shape.clone(), to_host(value.clone()))
-        };
-        let trainable = || specs(self.model.network()).filter(|spec| spec.trainable);
-        let moments = trainable().zip(self.optimizer.slots()).flat_map(|(spec, slots)| {
-            let slots = names.iter().zip(slots);
-            slots.map(move |(name, slot)| of(name, spec, slot))
-        });
-        let averages = self.average.iter().flat_map(|average| {
-            let averages = trainable().zip(average.values());
-            averages.map(|(spec, value)| of(Average::NAME, spec, value))
-        });
-        OptimizerState {
-            iterations: self.optimizer.iterations(),
-            slots: moments.chain(averages).collect(),
-        }
+        self.model.executor().run(|backend| {
+            let of = |moment: &str, spec: &ParameterSpec, value: &Tensor| {
+                let name = format!("{moment}/{}", spec.name);
+                Array::new(name, spec.shape.clone(), backend.to_host(value))
+            };
+            let specs = || self.model.graph().parameters.iter().enumerate();
+            let moments = specs().flat_map(|(index, spec)| {
+                let moments = self.optimizer.moments(index).iter();
+                let named = self.optimizer.moment_names().iter().zip(moments);
+                named.map(move |(name, moment)| of(name, spec, moment))
+            });
+            let averages = specs().filter_map(|(index, spec)| {
+                let average = self.average.as_ref()?.value(index)?;
+                Some(of(Average::NAME, spec, average))
+            });
+            OptimizerState {
+                iterations: self.optimizer.iterations(),
+                slots: moments.chain(averages).collect(),
+            }
+        })
     }
 
-    /// Goes on from a state that [`Trainer::state`] gave for the same network and optimizer.
+    /// Goes on from a state that [`Trainer::state`] gave for the same graph and optimizer.
+    ///
+    /// # Errors
+    ///
+    /// The state has other arrays than this training has.
     pub fn restore(&mut self, state: OptimizerState) -> Result<(), ModelError> {
-        let device = self.model.device();
-        let names = self.optimizer.slot_names();
+        let executor = self.model.executor().clone();
         let mut stored = Stored::new(state.slots);
         // Before the first step there are no moments yet.
-        let trainable = || specs(self.model.network()).filter(|spec| spec.trainable && state.iterations > 0);
+        let is_kept = |spec: &ParameterSpec| spec.trainable && state.iterations > 0;
         let mut take = |moment: &str, spec: &ParameterSpec| {
             let values = stored.take(&format!("{moment}/{}", spec.name), &spec.shape)?;
-            Ok::<_, ModelError>(flat(values, device))
+            Ok::<_, ModelError>(executor.run(|backend| backend.tensor(values)))
         };
-        let mut slots = Vec::new();
-        for spec in trainable() {
-            let of_one: Result<Vec<_>, _> = names.iter().map(|name| take(name, spec)).collect();
-            slots.push(of_one?);
+        let names = self.optimizer.moment_names();
+        let mut moments = Vec::new();
+        for spec in &self.model.graph().parameters {
+            let of_one = || names.iter().map(|name| take(name, spec)).collect::<Result<Vec<_>, _>>();
+            moments.push(is_kept(spec).then(of_one).transpose()?);
         }
         if let Some(average) = &mut self.average {
-            let averages: Result<Vec<_>, _> = trainable().map(|spec| take(Average::NAME, spec)).collect();
-            average.restore(averages?);
+            let mut averages = Vec::new();
+            for spec in &self.model.graph().parameters {
+                averages.push(is_kept(spec).then(|| take(Average::NAME, spec)).transpose()?);
+            }
+            average.restore(averages);
         }
         stored.finish()?;
-        self.optimizer.restore(state.iterations, slots);
+        self.optimizer.restore(state.iterations, moments);
         Ok(())
+    }
+
+    /// Share of the target spread over all classes.
+    pub(crate) fn label_smoothing(&self) -> f32 {
+        self.label_smoothing
     }
 }
 
-/// What a pass found.
-struct Passed {
-    /// The piece's part of the batch's mean loss.
-    loss: f32,
-    /// The class of the greatest logit of each photo.
-    predicted: Vec<u32>,
-    /// By trainable parameter; none where the loss is not a number.
-    gradients: Option<Vec<Tensor<1>>>,
+/// One pass of a batch, or of a part of it.
+struct Pass<'a> {
+    program: Arc<Program>,
+    images: &'a [f32],
+    noise: Noise,
 }
 
-/// A parameter ready for a pass: with gradients where it is trained, a constant where it is a moving statistic.
-pub(crate) fn track((parameter, trainable): (&Tensor<1>, &bool)) -> Tensor<1> {
-    let parameter = parameter.clone().autodiff();
-    if *trainable {
-        parameter.require_grad()
-    } else {
-        parameter
+/// What a pass says of its photos.
+struct PartOutcome {
+    /// Their part of the batch's mean loss.
+    loss: f32,
+    /// The class of the greatest logit of each.
+    predicted: Vec<u32>,
+}
+
+/// The scores of a pass and their loss.
+pub(crate) struct ScoresAndLoss {
+    /// `[photos, classes]`
+    pub scores: Vec<f32>,
+    /// The sum over the photos, over the photos of the batch.
+    pub loss: f32,
+}
+
+/// Reads the scores of a forward pass, and leaves the gradient of their softmax cross-entropy for the backward pass: summed over the
+/// photos with their weights, and divided by `batch`.
+pub(crate) fn scores_and_loss(
+    backend: &mut dyn Backend,
+    program: &Program,
+    images: &[f32],
+    targets: &Targets,
+    smoothing: f32,
+    batch: usize,
+) -> ScoresAndLoss {
+    let scores = backend.read(program, program.output, images);
+    let photos = targets.labels.len();
+    assert_eq!(photos, program.photos, "one label for each photo");
+    let of_rows = loss::Targets {
+        labels: &targets.labels,
+        mixed: &targets.mixed,
+        weights: &targets.weights,
+        smoothing,
+        batch,
+    };
+    let mut losses = vec![0.0; photos];
+    let mut gradient = vec![0.0; scores.len()];
+    loss::cross_entropy(&scores, scores.len() / photos, of_rows, &mut losses, Some(&mut gradient));
+    if let Some(value) = program.output_gradient {
+        backend.write(program, value, &gradient);
+    }
+    let sum: f64 = losses.iter().map(|loss| f64::from(*loss)).sum();
+    ScoresAndLoss {
+        scores,
+        loss: (sum / batch.max(1) as f64) as f32,
     }
 }
 

@@ -9,13 +9,13 @@ fn model(size: usize, layers: &str, given: &[(&str, &[f32])]) -> Model {
         "name = \"test\"\nchange = \"test\"\nlayers = [{layers}]\n[input]\nsize = {size}\n[training]\nepochs = 1\n[optimizer]\ntype = \"adam\"\n"
     );
     let rung = Rung::from_toml(&toml, "test.toml", &RungCatalog::shipped()).unwrap();
-    let network = rung.network(size, 2).unwrap();
-    let mut arrays = Model::new(network.clone(), 3, Device::Cpu).to_arrays();
+    let graph = rung.graph(size, 2).unwrap();
+    let mut arrays = Model::new(graph.clone(), 3, Device::Cpu).to_arrays();
     for (name, values) in given {
         let array = arrays.iter_mut().find(|array| array.name == *name).unwrap();
         *array = Array::new(*name, array.shape.clone(), values.to_vec());
     }
-    Model::from_arrays(network, arrays, Device::Cpu).unwrap()
+    Model::from_arrays(graph, arrays, Device::Cpu).unwrap()
 }
 
 fn close(found: &[f32], expected: &[f32]) {
@@ -105,8 +105,8 @@ fn a_softmax_that_stands_alone_is_seen_through_and_scores_of_no_dense_are_their_
 fn the_probabilities_of_shipped_rungs_follow_from_their_features() {
     for name in ["baseline", "m6", "m10", "m13", "m17"] {
         const PHOTOS: usize = 5;
-        let network = RungCatalog::shipped().get(name).unwrap().network(32, 3).unwrap();
-        let model = Model::new(network, 7, Device::Cpu);
+        let graph = RungCatalog::shipped().get(name).unwrap().graph(32, 3).unwrap();
+        let model = Model::new(graph, 7, Device::Cpu);
         let arrays = model.to_arrays();
         let [.., kernel, bias] = arrays.as_slice() else {
             panic!("{name} ends in a Dense");

@@ -3,28 +3,28 @@
 mod fill;
 
 use std::path::Path;
-use stepladder_model::{Layer, Network, Rung, RungCatalog};
+use stepladder_model::{Graph, Op, Rung, RungCatalog};
 use stepladder_nn::{Array, Device, Model};
 
 const PHOTOS: usize = 3;
 
-fn filled(network: Network) -> Model {
-    let specs = network.nodes.iter().flat_map(|node| &node.parameters);
+fn filled(graph: Graph) -> Model {
+    let specs = graph.parameters.iter();
     let arrays = specs.map(|s| Array::new(&s.name, s.shape.clone(), fill::parameter(&s.name, &s.shape)));
     let arrays = arrays.collect();
-    Model::from_arrays(network, arrays, Device::Cpu).unwrap()
+    Model::from_arrays(graph, arrays, Device::Cpu).unwrap()
 }
 
 fn norms(model: &Model) -> usize {
-    let nodes = model.network().nodes.iter();
-    nodes
-        .filter(|node| matches!(node.layer, Layer::BatchNormalization(_)))
+    let operations = model.graph().operations.iter();
+    operations
+        .filter(|operation| matches!(operation.op, Op::BatchNormalization { .. }))
         .count()
 }
 
 /// Checks the probabilities of the rung at `size`, and that `left` normalizations could not be folded.
 fn check(rung: &Rung, size: usize, left: usize) {
-    let model = filled(rung.network(size, 5).unwrap());
+    let model = filled(rung.graph(size, 5).unwrap());
     assert!(norms(&model) > 0, "{} has something to fold", rung.name);
     let folded = model.folded();
     assert_eq!(norms(&folded), left, "{}", rung.name);

@@ -7,7 +7,7 @@ mod fill;
 
 use serde::Deserialize;
 use std::path::Path;
-use stepladder_model::{Network, OptimizerConfig, Rung, RungCatalog};
+use stepladder_model::{Graph, OptimizerConfig, Rung, RungCatalog};
 use stepladder_nn::{Array, Device, Model, Trainer};
 
 /// Relative to the greatest magnitude (logits) or the norm (parameters and gradients).
@@ -78,9 +78,9 @@ fn assert_vectors_close(found: &[f32], expected: &[f32], floor: f64, what: &str)
     );
 }
 
-/// The network's parameters, filled as the oracle fills them.
-fn filled(network: &Network) -> Vec<Array> {
-    let specs = network.nodes.iter().flat_map(|node| &node.parameters);
+/// The graph's parameters, filled as the oracle fills them.
+fn filled(graph: &Graph) -> Vec<Array> {
+    let specs = graph.parameters.iter();
     specs
         .map(|s| Array::new(&s.name, s.shape.clone(), fill::parameter(&s.name, &s.shape)))
         .collect()
@@ -98,9 +98,9 @@ fn descent() -> OptimizerConfig {
 }
 
 /// Gradients of the loss, read off one step of plain gradient descent at rate 1.
-fn gradients(network: &Network, images: &[f32], labels: &[u32], device: Device) -> Vec<Array> {
-    let before = filled(network);
-    let model = Model::from_arrays(network.clone(), before.clone(), device).unwrap();
+fn gradients(graph: &Graph, images: &[f32], labels: &[u32], device: Device) -> Vec<Array> {
+    let before = filled(graph);
+    let model = Model::from_arrays(graph.clone(), before.clone(), device).unwrap();
     let mut trainer = Trainer::new(model, descent(), 0.0, 0);
     // At rate 1, value - gradient loses digits of a small gradient beside a large value; a large rate keeps them.
     const RATE: f32 = 1024.0;
@@ -138,19 +138,14 @@ fn check(name: &str, device: Device) {
     let rung = dropouts.fold(rung.clone(), |rung, name| {
         rung.with_override(&format!("layers.{name}.rate"), "0").unwrap()
     });
-    let network = rung.network(golden.size, golden.classes).unwrap();
+    let graph = rung.graph(golden.size, golden.classes).unwrap();
     let images = fill::images(golden.batch, golden.size, golden.classes);
     let labels: Vec<u32> = (0..golden.batch as u32)
         .map(|i| i % golden.classes as u32)
         .collect();
 
-    let trainable: Vec<bool> = network
-        .nodes
-        .iter()
-        .flat_map(|node| &node.parameters)
-        .map(|spec| spec.trainable)
-        .collect();
-    let found = gradients(&network, &images, &labels, device);
+    let trainable: Vec<bool> = graph.parameters.iter().map(|spec| spec.trainable).collect();
+    let found = gradients(&graph, &images, &labels, device);
     let found: Vec<&Array> = found
         .iter()
         .zip(&trainable)
@@ -162,7 +157,7 @@ fn check(name: &str, device: Device) {
         digest.assert_close(gradient, "gradient of");
     }
 
-    let model = Model::from_arrays(network.clone(), filled(&network), device).unwrap();
+    let model = Model::from_arrays(graph.clone(), filled(&graph), device).unwrap();
     assert_logits_close(&model, &images, &golden, &golden.logits, "outputs at the start");
 
     let mut trainer = Trainer::new(model, rung.optimizer.clone(), 0.0, 0);
@@ -228,9 +223,9 @@ fn every_layer_with_sgd_agrees_with_keras() {
 #[test]
 fn vulkan_agrees_with_keras() {
     let catalog = RungCatalog::shipped();
-    let network = catalog.get("baseline").unwrap().network(16, 2).unwrap();
+    let graph = catalog.get("baseline").unwrap().graph(16, 2).unwrap();
     let answers = std::panic::catch_unwind(|| {
-        let model = Model::from_arrays(network.clone(), filled(&network), Device::Vulkan).unwrap();
+        let model = Model::from_arrays(graph.clone(), filled(&graph), Device::Vulkan).unwrap();
         model.predict(fill::images(1, 16, 2), 1)
     });
     if answers.is_err() {

@@ -1,20 +1,18 @@
-//! What a step and validation were to take, by their plan, is what the kernels' buffers hold after them: for every rung, at both
-//! precisions, whole and in pieces.
+//! What a step and validation were to take, by their plan, is what they hold: for every rung, at both precisions, whole and in
+//! micro-batches.
 
 use stepladder_model::{RungCatalog, shipped, variants};
-use stepladder_nn::{
-    Device, Model, Precision, StepMemory, StepShape, Trainer, kernel_bytes, release_kernel_bytes,
-};
+use stepladder_nn::{Device, Model, Precision, StepMemory, StepShape, Trainer};
 
 const SIZE: usize = 64;
 const BATCH: usize = 8;
 const CLASSES: usize = 5;
 
-/// Bytes of the kernels' buffers, by the plan for so many threads.
-fn planned(name: &str, precision: Precision, at_once: usize, threads: usize) -> f64 {
+/// Bytes of values and kernels, by the plan for so many threads.
+fn planned(name: &str, precision: Precision, at_once: usize, threads: usize) -> u64 {
     let rung = RungCatalog::shipped().get(name).unwrap();
     let plan = StepMemory::new(&StepShape {
-        network: &rung.network(SIZE, CLASSES).unwrap(),
+        graph: &rung.graph(SIZE, CLASSES).unwrap(),
         optimizer: &rung.optimizer,
         averages: false,
         precision,
@@ -23,16 +21,14 @@ fn planned(name: &str, precision: Precision, at_once: usize, threads: usize) -> 
         answered: at_once,
         threads,
     });
-    plan.kernels() as f64
+    // Gradients that are kept until all are there lie elsewhere.
+    plan.kernels() - plan.gradients
 }
 
-/// Bytes of the kernels' buffers after steps and answers on the threads of the pool that this is called in.
-fn held(name: &str, precision: Precision, at_once: usize) -> f64 {
+/// Bytes held after steps and answers on the threads of the pool that this is called in.
+fn held(name: &str, precision: Precision, at_once: usize) -> u64 {
     let rung = RungCatalog::shipped().get(name).unwrap();
-    let network = rung.network(SIZE, CLASSES).unwrap();
-    release_kernel_bytes();
-    assert_eq!(kernel_bytes(), 0, "nothing is left of the rung before");
-    let model = Model::new(network, 0, Device::Cpu).with_precision(precision);
+    let model = Model::new(rung.graph(SIZE, CLASSES).unwrap(), 0, Device::Cpu).with_precision(precision);
     let mut trainer = Trainer::new(model, rung.optimizer.clone(), 0.0, 0).at_most_at_once(at_once);
     let labels: Vec<u32> = (0..BATCH as u32).map(|i| i % CLASSES as u32).collect();
     let noise = |i: usize| (i * 37 % 101) as f32 / 101.0;
@@ -41,9 +37,7 @@ fn held(name: &str, precision: Precision, at_once: usize) -> f64 {
         trainer.step(images(BATCH), &labels, 1e-4);
     }
     trainer.model().predict(images(at_once), at_once);
-    let held = kernel_bytes();
-    drop(trainer);
-    held as f64
+    trainer.model().held_bytes() as u64
 }
 
 /// The rungs whose steps take different things; those that differ in their rate or augmentation take the same.
@@ -52,7 +46,7 @@ fn rungs() -> Vec<&'static str> {
     let names = shipped().iter().chain(variants()).map(|rung| rung.name);
     let differs = |name: &&str| {
         let rung = RungCatalog::shipped().get(name).unwrap();
-        let shape = (rung.network(SIZE, CLASSES).unwrap().nodes, rung.optimizer.name());
+        let shape = (rung.graph(SIZE, CLASSES).unwrap().operations, rung.optimizer.name());
         let is_new = !known.contains(&shape);
         known.push(shape);
         is_new
@@ -61,33 +55,42 @@ fn rungs() -> Vec<&'static str> {
 }
 
 #[test]
-fn buffers_hold_what_was_planned() {
+fn passes_hold_what_was_planned() {
     let rungs = rungs();
     assert!(rungs.len() >= 12, "{rungs:?}");
-    let mut wrong = Vec::new();
     for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         for name in &rungs {
-            for (precision, at_once) in [
-                (Precision::F32, BATCH),
-                (Precision::Bf16, BATCH),
-                (Precision::F32, 3),
-            ] {
+            for (precision, at_once) in [(Precision::F32, BATCH), (Precision::Bf16, BATCH), (Precision::F32, 3)] {
                 let held = pool.install(|| held(name, precision, at_once));
-                // Threads that take turns, as on a busy machine, pass on their buffers: then it is what one alone holds.
+                // Threads that take turns, as on a busy machine, pass on their workspace: then it is what one alone holds.
                 let least = planned(name, precision, at_once, 1);
                 let most = planned(name, precision, at_once, threads);
-                let line = format!(
-                    "{name} {precision} {at_once}, {threads} threads: {least:.0} to {most:.0} planned, {held:.0} held, {:.3}",
-                    most / held
+                // A pass that is asked for less than it can give, such as no statistics, may take a little less.
+                assert!(
+                    held <= most && held as f64 >= 0.97 * least as f64,
+                    "{name} {precision} {at_once}, {threads} threads: {least} to {most} planned, {held} held"
                 );
-                eprintln!("{line}");
-                if least / held > 1.1 || most / held < 0.9 {
-                    wrong.push(line);
-                }
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn memory_that_was_released_is_taken_again() {
+    // Of one thread, which takes the same each time.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(released_and_taken_again);
+}
+
+fn released_and_taken_again() {
+    let graph = RungCatalog::shipped().get("m6").unwrap().graph(SIZE, CLASSES).unwrap();
+    let model = Model::new(graph, 0, Device::Cpu);
+    let images = vec![0.5; SIZE * SIZE * 3];
+    let answer = model.predict(&images, 1);
+    let held = model.held_bytes();
+    model.release_memory();
+    assert_eq!(model.held_bytes(), 0);
+    assert_eq!(model.clone().predict(&images, 1), answer);
+    assert_eq!(model.held_bytes(), held, "clones share the memory of passes");
 }

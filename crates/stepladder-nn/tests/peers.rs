@@ -27,14 +27,14 @@ fn every_network_of_the_benchmark_agrees_with_pytorch_and_keras() {
     for (name, logits) in &golden.logits {
         let file = here.join(format!("../../bench/networks/{name}.toml"));
         let rung = Rung::from_path(&file, &RungCatalog::shipped()).unwrap();
-        let network = rung.network(golden.size, golden.classes).unwrap();
-        let specs = network.nodes.iter().flat_map(|node| &node.parameters);
+        let graph = rung.graph(golden.size, golden.classes).unwrap();
+        let specs = graph.parameters.iter();
         let arrays = specs.map(|spec| {
             let values = fill::parameter(&spec.name, &spec.shape);
             Array::new(&spec.name, spec.shape.clone(), values)
         });
         let arrays = arrays.collect();
-        let model = Model::from_arrays(network, arrays, Device::Cpu).unwrap();
+        let model = Model::from_arrays(graph, arrays, Device::Cpu).unwrap();
         let images = fill::images(golden.batch, golden.size, golden.classes);
         let found = model.predict(images, golden.batch);
         let rows = found

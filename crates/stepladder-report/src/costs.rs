@@ -2,7 +2,7 @@
 
 use crate::facts::{LayerRow, StepCost};
 use std::time::Duration;
-use stepladder_model::Network;
+use stepladder_model::Graph;
 use stepladder_nn::profile::{ProfileRow, steps};
 use stepladder_nn::{Device, Precision, StepMemory, StepShape};
 use stepladder_train::{BenchmarkPart, BenchmarkRequest, RecordedRun, benchmark, free_bytes};
@@ -32,10 +32,7 @@ impl MeasuredSteps {
     /// Says why they are not taken: too little memory, too slow, no such network.
     pub fn take(run: &RecordedRun, threads: usize) -> Result<MeasuredSteps, String> {
         let (size, classes) = (run.summary.size, run.summary.classes.len());
-        let network = run
-            .rung
-            .network(size, classes)
-            .map_err(|error| error.to_string())?;
+        let graph = run.rung.graph(size, classes).map_err(|error| error.to_string())?;
         let precision: Precision = run
             .summary
             .precision
@@ -48,7 +45,7 @@ impl MeasuredSteps {
         if step > LONGEST_STEP {
             return Err(format!("a step took {step:.0} s in the run"));
         }
-        let memory = memory(run, &network);
+        let memory = memory(run, &graph);
         let takes = memory.weights + memory.moments + memory.kernels() + memory.photos;
         if free_bytes().is_some_and(|free| takes as f64 > SHARE * free as f64) {
             return Err(String::from("there is too little memory free now"));
@@ -98,10 +95,10 @@ impl MeasuredSteps {
 }
 
 /// The memory of the run's steps, by layer, a batch at once.
-pub(crate) fn memory(run: &RecordedRun, network: &Network) -> StepMemory {
+pub(crate) fn memory(run: &RecordedRun, graph: &Graph) -> StepMemory {
     let batch = run.rung.training.batch_size;
     StepMemory::new(&StepShape {
-        network,
+        graph,
         optimizer: &run.rung.optimizer,
         averages: run.rung.ema_momentum.is_some(),
         precision: run.summary.precision.parse().unwrap_or(Precision::F32),

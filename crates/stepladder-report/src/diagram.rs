@@ -2,37 +2,46 @@
 
 use crate::run::grouped;
 use stepladder_chart::{Block, BlockKind};
-use stepladder_model::{Layer, Network, Node, Shape, Source};
+use stepladder_model::{Graph, Op, Shape, Source};
 
 /// The blocks, in the network's order.
-pub(crate) fn blocks(network: &Network) -> Vec<Block> {
+pub(crate) fn blocks(graph: &Graph) -> Vec<Block> {
+    let readers = graph.readers();
     let mut blocks: Vec<Block> = Vec::new();
     let mut parameters: Vec<u64> = Vec::new();
-    // The block of each node.
-    let mut place = Vec::with_capacity(network.nodes.len());
-    for (number, node) in network.nodes.iter().enumerate() {
-        let continues = number > 0
-            && node.inputs == [Source::Node(number - 1)]
-            && adds_to_its_block(&node.layer)
-            && takers(network, number - 1) == 1;
-        if continues && let (Some(block), Some(count)) = (blocks.last_mut(), parameters.last_mut()) {
-            block.what += &format!(", {}", words(&node.layer));
-            *count += node.parameter_count();
+    // The block of each operation.
+    let mut place: Vec<usize> = Vec::with_capacity(graph.operations.len());
+    for layer in 0..graph.layers.len() {
+        let operations = graph.operations_of(layer);
+        // A layer may compute nothing, such as a linear activation.
+        let Some(first) = graph.operations[operations.clone()].first() else {
+            continue;
+        };
+        let inputs = graph.layer_inputs(layer);
+        let follows = matches!(inputs[..], [Source::Operation(input)] if input + 1 == operations.start && readers[input] == 1);
+        let count = graph.layer_parameter_count(layer);
+        if follows
+            && adds_to_its_block(&first.op)
+            && let (Some(block), Some(counted)) = (blocks.last_mut(), parameters.last_mut())
+        {
+            block.what += &format!(", {}", graph.words(layer));
+            *counted += count;
         } else {
             let block_of = |source: &Source| match *source {
                 Source::Image => None,
-                Source::Node(node) => place.get(node).copied(),
+                Source::Operation(operation) => place.get(operation).copied(),
             };
+            let output = graph.layer_output(layer);
             blocks.push(Block {
-                what: words(&node.layer),
-                gives: node.output.to_string(),
-                kind: kind(&node.layer),
-                side: side(node, network.input[0]),
-                inputs: node.inputs.iter().filter_map(block_of).collect(),
+                what: graph.words(layer),
+                gives: output.to_string(),
+                kind: kind(&first.op),
+                side: side(output, graph.input[0]),
+                inputs: inputs.iter().filter_map(block_of).collect(),
             });
-            parameters.push(node.parameter_count());
+            parameters.push(count);
         }
-        place.push(blocks.len() - 1);
+        place.extend(operations.map(|_| blocks.len() - 1));
     }
     for (block, count) in blocks.iter_mut().zip(parameters).filter(|(_, count)| *count > 0) {
         block.gives += &format!(", {} parameters", grouped(count));
@@ -40,91 +49,75 @@ pub(crate) fn blocks(network: &Network) -> Vec<Block> {
     blocks
 }
 
-/// How many nodes take what `node` gives.
-fn takers(network: &Network, node: usize) -> usize {
-    let inputs = network.nodes.iter().flat_map(|node| &node.inputs);
-    inputs.filter(|input| **input == Source::Node(node)).count()
+/// Whether an operation, and so the layer that begins with it, changes no shape and reads one value.
+fn adds_to_its_block(op: &Op) -> bool {
+    match op {
+        Op::BatchNormalization { .. }
+        | Op::LayerNormalization { .. }
+        | Op::Scale { .. }
+        | Op::Normalization { .. }
+        | Op::Activation(_)
+        | Op::Dropout { .. }
+        | Op::StochasticDepth { .. } => true,
+        Op::Convolution { .. }
+        | Op::DepthwiseConvolution { .. }
+        | Op::Dense { .. }
+        | Op::MaxPooling(_)
+        | Op::AveragePooling(_)
+        | Op::BlurPooling
+        | Op::GlobalAveragePooling
+        | Op::Flatten
+        | Op::Add
+        | Op::Multiply
+        | Op::Concatenate => false,
+    }
 }
 
-fn adds_to_its_block(layer: &Layer) -> bool {
-    matches!(
-        layer,
-        Layer::BatchNormalization(_) | Layer::Activation(_) | Layer::LeakyReLU(_) | Layer::Dropout(_)
-    )
-}
-
-fn side(node: &Node, of: usize) -> f64 {
-    match node.output {
+fn side(output: Shape, of: usize) -> f64 {
+    match output {
         Shape::Map { height, .. } => height as f64 / of.max(1) as f64,
         Shape::Vector { .. } => 0.0,
     }
 }
 
-fn kind(layer: &Layer) -> BlockKind {
-    match layer {
-        Layer::Conv2D(_) | Layer::SeparableConv2D(_) | Layer::DepthwiseConv2D(_) => BlockKind::Convolution,
-        Layer::MaxPooling2D(_) | Layer::AveragePooling2D(_) | Layer::GlobalAveragePooling2D => {
+fn kind(op: &Op) -> BlockKind {
+    match op {
+        Op::Convolution { .. } | Op::DepthwiseConvolution { .. } => BlockKind::Convolution,
+        Op::MaxPooling(_) | Op::AveragePooling(_) | Op::BlurPooling | Op::GlobalAveragePooling => {
             BlockKind::Pooling
         }
-        Layer::Dense(_) => BlockKind::Dense,
-        _ => BlockKind::Other,
+        Op::Dense { .. } => BlockKind::Dense,
+        Op::BatchNormalization { .. }
+        | Op::LayerNormalization { .. }
+        | Op::Scale { .. }
+        | Op::Normalization { .. }
+        | Op::Activation(_)
+        | Op::Flatten
+        | Op::Dropout { .. }
+        | Op::StochasticDepth { .. }
+        | Op::Add
+        | Op::Multiply
+        | Op::Concatenate => BlockKind::Other,
     }
-}
-
-/// `Conv2D 3 x 3 by 2, swish`: the kind with what shapes do not say.
-fn words(layer: &Layer) -> String {
-    let window = |size: [usize; 2], strides: [usize; 2], usual: [usize; 2]| {
-        let step = match strides {
-            same if same == usual => String::new(),
-            [down, _] => format!(" by {down}"),
-        };
-        format!(" {} x {}{step}", size[0], size[1])
-    };
-    let (details, activation) = match layer {
-        Layer::Conv2D(conv) => (
-            window(conv.kernel_size, conv.strides, [1, 1]),
-            Some(conv.activation),
-        ),
-        Layer::SeparableConv2D(conv) => (
-            window(conv.kernel_size, conv.strides, [1, 1]),
-            Some(conv.activation),
-        ),
-        Layer::DepthwiseConv2D(conv) => (
-            window(conv.kernel_size, conv.strides, [1, 1]),
-            Some(conv.activation),
-        ),
-        Layer::Dense(dense) => (String::new(), Some(dense.activation)),
-        Layer::MaxPooling2D(pool) | Layer::AveragePooling2D(pool) => {
-            (window(pool.pool_size, pool.strides, pool.pool_size), None)
-        }
-        Layer::Dropout(dropout) => (format!(" {}", dropout.rate), None),
-        Layer::Activation(activation) => return activation.name().to_string(),
-        _ => (String::new(), None),
-    };
-    let activation = activation
-        .map(|activation| activation.name())
-        .filter(|name| *name != "linear");
-    let activation = activation.map_or(String::new(), |name| format!(", {name}"));
-    format!("{}{details}{activation}", layer.kind())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stepladder_model::RungCatalog;
+    use stepladder_model::{Rung, RungCatalog};
 
     fn of(rung: &str) -> Vec<Block> {
         let rung = RungCatalog::shipped().get(rung).unwrap();
-        blocks(&rung.network(64, 5).unwrap())
+        blocks(&rung.graph(64, 5).unwrap())
     }
 
     #[test]
     fn blocks_hold_all_parameters_and_take_what_came_before() {
         for rung in stepladder_model::shipped() {
             let rung = RungCatalog::shipped().get(rung.name).unwrap();
-            let network = rung.network(64, 5).unwrap();
-            let blocks = blocks(&network);
-            assert!(blocks.len() <= network.nodes.len());
+            let graph = rung.graph(64, 5).unwrap();
+            let blocks = blocks(&graph);
+            assert!(blocks.len() <= graph.layers.len());
             for (number, block) in blocks.iter().enumerate() {
                 assert!(
                     block.inputs.iter().all(|&input| input < number),
@@ -151,6 +144,40 @@ mod tests {
             blocks
                 .iter()
                 .any(|block| block.what.starts_with("Conv2D") && block.what.contains("BatchNormalization"))
+        );
+    }
+
+    #[test]
+    fn all_that_changes_no_shape_joins_the_layer_before_it() {
+        let toml = r#"
+            name = "t"
+            change = "t"
+            layers = [
+                { layer = "Conv2D", filters = 4, kernel_size = 3, activation = "relu6" },
+                { layer = "Activation", activation = "linear" },
+                { layer = "LayerNormalization" },
+                { layer = "Scale" },
+                { layer = "StochasticDepth", rate = 0.5 },
+                { layer = "GlobalAveragePooling2D" },
+                { layer = "Dense", units = "classes", activation = "softmax" },
+            ]
+            [input]
+            size = 8
+            [training]
+            epochs = 1
+            [optimizer]
+            type = "adam"
+        "#;
+        let rung = Rung::from_toml(toml, "t.toml", &RungCatalog::shipped()).unwrap();
+        let blocks = blocks(&rung.graph(8, 5).unwrap());
+        let what: Vec<&str> = blocks.iter().map(|block| block.what.as_str()).collect();
+        assert_eq!(
+            what,
+            [
+                "Conv2D 3 x 3, relu6, LayerNormalization, Scale, StochasticDepth 0.5",
+                "GlobalAveragePooling2D",
+                "Dense, softmax"
+            ]
         );
     }
 }

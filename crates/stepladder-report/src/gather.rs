@@ -11,8 +11,8 @@ use crate::picture;
 use stepladder_classifier::{Classifier, Predictions, Temperature};
 use stepladder_data::{Augmentation, DataError, Dataset, Loader, LoaderConfig, Part, PhotoStore, Split};
 use stepladder_inspection::Inspection;
-use stepladder_model::{Network, NetworkError};
-use stepladder_nn::{LayerMemory, StepMemory};
+use stepladder_model::{Graph, GraphError};
+use stepladder_nn::StepMemory;
 use stepladder_train::{Diagnosis, Environment, RecordedRun};
 
 /// Pictures of each kind that are shown.
@@ -29,7 +29,7 @@ const BATCH: usize = 32;
 pub enum ReportError {
     /// The run's rung gives no network.
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    Graph(#[from] GraphError),
     /// A photo cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -58,7 +58,7 @@ pub fn gather(
     photos: Result<OwnPhotos<'_>, String>,
     steps: Result<MeasuredSteps, String>,
 ) -> Result<RunReport, ReportError> {
-    let network = run.rung.network(run.summary.size, run.summary.classes.len())?;
+    let graph = run.rung.graph(run.summary.size, run.summary.classes.len())?;
     let document = |name: &str| std::fs::read(run.directory.path().join(name)).ok();
     let environment: Option<Environment> =
         document("environment.json").and_then(|text| serde_json::from_slice(&text).ok());
@@ -70,10 +70,10 @@ pub fn gather(
         .into_iter()
         .filter_map(|finding| serde_json::from_value(finding).ok())
         .collect();
-    let mut layers = layers(&network, &memory(&run, &network));
+    let mut layers = layers(&graph, &memory(&run, &graph));
     let step = steps.as_ref().map(|steps| steps.add_to(&mut layers)).ok();
     let mut report = RunReport {
-        blocks: blocks(&network),
+        blocks: blocks(&graph),
         step,
         no_step: steps.err(),
         data: None,
@@ -94,7 +94,7 @@ pub fn gather(
         epochs: run.epochs,
     };
     match photos {
-        Ok(photos) => with_photos(&mut report, &run.rung, &network, &photos)?,
+        Ok(photos) => with_photos(&mut report, &run.rung, &graph, &photos)?,
         Err(reason) => {
             report.no_photos = Some(reason);
             let classes = report.summary.classes.clone();
@@ -115,24 +115,25 @@ pub fn gather(
 }
 
 /// The layers, with what a training step keeps of each.
-fn layers(network: &Network, memory: &StepMemory) -> Vec<LayerRow> {
-    let row = |(node, memory): (&stepladder_model::Node, &LayerMemory)| LayerRow {
-        name: node.name.clone(),
-        kind: node.layer.kind().to_string(),
-        output: node.output.to_string(),
-        parameters: node.parameter_count(),
-        multiply_adds: node.multiply_adds,
+fn layers(graph: &Graph, memory: &StepMemory) -> Vec<LayerRow> {
+    let rows = graph.layers.iter().zip(&memory.layers).enumerate();
+    rows.map(|(index, (layer, memory))| LayerRow {
+        name: layer.name.clone(),
+        kind: layer.kind.to_string(),
+        output: graph.layer_output(index).to_string(),
+        parameters: graph.layer_parameter_count(index),
+        multiply_adds: graph.layer_multiply_adds(index),
         forward_seconds: None,
         backward_seconds: None,
         kept_bytes: memory.activations,
-    };
-    network.nodes.iter().zip(&memory.layers).map(row).collect()
+    })
+    .collect()
 }
 
 fn with_photos(
     report: &mut RunReport,
     rung: &stepladder_model::Rung,
-    network: &Network,
+    graph: &Graph,
     photos: &OwnPhotos<'_>,
 ) -> Result<(), ReportError> {
     let names: Vec<String> = photos
@@ -199,7 +200,7 @@ fn with_photos(
             ..answer
         });
     }
-    report.augmented = augmented(rung, network, photos)?;
+    report.augmented = augmented(rung, graph, photos)?;
     report.data = Some(data(photos));
     Ok(())
 }
@@ -207,10 +208,10 @@ fn with_photos(
 /// The first training photo as it is, and as some epochs see it.
 fn augmented(
     rung: &stepladder_model::Rung,
-    network: &Network,
+    graph: &Graph,
     photos: &OwnPhotos<'_>,
 ) -> Result<Vec<AugmentedPhoto>, ReportError> {
-    let augmentation = Augmentation::new(rung.augmentation.as_ref(), &network.augmentation)?;
+    let augmentation = Augmentation::new(rung.augmentation.as_ref(), &graph.augmentation);
     let readable = |photo: &&u32| photos.store.is_readable(**photo);
     let Some(&photo) = photos.split.train.iter().find(readable) else {
         return Ok(Vec::new());

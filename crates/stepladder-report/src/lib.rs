@@ -4,6 +4,8 @@
 //! ([`RunReport`]). [`run_page`] shows that; each section of the page is a file in `run`. [`climb_page`] shows a climb. Nothing in a
 //! run directory is trusted: every text is escaped, and every list of pictures is bounded.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod answers;
 mod calibration;
 mod climb;

@@ -166,7 +166,7 @@ impl Loaded {
                 rung: classifier.rung().name.clone(),
                 classes: classifier.classes().to_vec(),
                 size: classifier.size(),
-                parameters: classifier.model().network().trainable_parameter_count(),
+                parameters: classifier.model().graph().trainable_parameter_count(),
                 precision: classifier.model().precision().to_string(),
                 temperature: classifier.temperature().map(|temperature| temperature.value()),
                 reloads,

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 use stepladder_kernels::{Context, Isa, peak};
 use stepladder_model::Rung;
-use stepladder_nn::profile::{self, ProfileRow};
+use stepladder_nn::profile::ProfileRow;
 use stepladder_nn::{Device, DeviceError, Model, Precision, Trainer};
 
 /// A figure is the median of so many rounds, fewer where they do not fit the time.
@@ -133,16 +133,16 @@ pub fn benchmark(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Result
 /// [`benchmark`] on the threads of the current pool.
 fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Result<Benchmark, TrainError> {
     let rung = &request.rung;
-    let network = rung.network(request.size, request.classes)?;
+    let graph = rung.graph(request.size, request.classes)?;
     let batch = request.rung.training.batch_size;
-    let parameters = network.trainable_parameter_count();
-    let multiply_adds = network.multiply_adds();
+    let parameters = graph.trainable_parameter_count();
+    let multiply_adds = graph.multiply_adds();
     let photos = Photos::new(request.size, batch, request.classes);
     let asked = |part| request.parts.contains(&part);
     let mut peak_memory = None;
     let mut noted = None;
 
-    let model = Model::new(network, 0, request.device).with_precision(request.precision);
+    let model = Model::new(graph, 0, request.device).with_precision(request.precision);
     let mut model = Some(model);
     let mut training = None;
     if asked(BenchmarkPart::Training)
@@ -151,7 +151,7 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
         let mut trainer = Trainer::new(fresh, rung.optimizer.clone(), rung.training.label_smoothing, 0);
         let rate = rung.optimizer.learning_rate();
         if request.profile {
-            profile::start();
+            trainer.model().start_profile();
         }
         let step = |images| {
             black_box(trainer.step(images, &photos.labels, rate));
@@ -159,7 +159,7 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
         training = Some(rounds(&photos, request.time, tick, step));
         peak_memory = peak_memory_bytes();
         let trained = trainer.model().clone();
-        noted = profile::report(trained.network());
+        noted = trained.profile();
         model = Some(trained);
     }
     let mut inference = None;
@@ -171,14 +171,14 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
         // Of both parts, training is the one to look at.
         let profiled = request.profile && noted.is_none();
         if profiled {
-            profile::start();
+            model.start_profile();
         }
         let pass = |images| {
             black_box(model.predict(images, batch));
         };
         inference = Some(rounds(&photos, request.time, tick, pass));
         if profiled {
-            noted = profile::report(model.network());
+            noted = model.profile();
         }
         peak_memory = peak_memory.or_else(peak_memory_bytes);
     }

@@ -66,7 +66,7 @@ pub(crate) fn measure(
     interrupt: &AtomicBool,
 ) -> Result<Speeds, TrainError> {
     let loader = request.training_loader(prepared)?;
-    let model = Model::new(prepared.network.clone(), request.seed, request.device);
+    let model = Model::new(prepared.graph.clone(), request.seed, request.device);
     let mut trainer = request.trainer(model, at_once);
     let began = Instant::now();
     let (mut taken, mut counted, mut spent) = (0, 0_usize, 0.0);

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use stepladder_classifier::{ClassifierError, WeightsError};
 use stepladder_data::DataError;
-use stepladder_model::{NetworkError, RungError};
+use stepladder_model::{GraphError, RungError};
 use stepladder_nn::{DeviceError, ModelError, UnknownPrecision};
 
 /// An error that ends a training. What was written before it stays.
@@ -15,7 +15,7 @@ pub enum TrainError {
     Data(#[from] DataError),
     /// The rung does not fit this data at this size.
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    Graph(#[from] GraphError),
     /// The rung itself.
     #[error(transparent)]
     Rung(#[from] RungError),

@@ -95,7 +95,7 @@ pub(crate) fn summarize(
         seed: request.seed,
         precision: request.precision.to_string(),
         threads: request.threads,
-        parameters: prepared.network.trainable_parameter_count(),
+        parameters: prepared.graph.trainable_parameter_count(),
         skipped_images: prepared.skipped.len(),
     }
 }

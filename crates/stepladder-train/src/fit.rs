@@ -95,12 +95,12 @@ impl<'scope, 'env> Fit<'scope, 'env> {
         interrupt: &'env AtomicBool,
         writer: Writer<'scope, 'env>,
     ) -> Result<Fit<'scope, 'env>, TrainError> {
-        let network = prepared.network.clone();
+        let graph = prepared.graph.clone();
         let at_once = decided.photos_at_once;
         let (place, trainer, best, steps, epochs) = match restored {
             Some(restored) => {
                 let (place, weights, optimizer) = restored.snapshot.into_parts();
-                let model = Model::from_arrays(network, weights, request.device)?;
+                let model = Model::from_arrays(graph, weights, request.device)?;
                 let mut trainer = request.trainer(model, at_once);
                 trainer.restore(optimizer)?;
                 observer.resumed(&place);
@@ -114,7 +114,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             }
             None => (
                 Checkpoint::default(),
-                request.trainer(Model::new(network, request.seed, request.device), at_once),
+                request.trainer(Model::new(graph, request.seed, request.device), at_once),
                 None,
                 Log::open(&run.steps(), 0)?,
                 Log::open(&run.epochs(), 0)?,

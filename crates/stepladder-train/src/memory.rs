@@ -5,7 +5,7 @@ mod machine;
 use crate::environment::held_memory_bytes;
 use crate::preparation::TrainingRequest;
 use serde::Serialize;
-use stepladder_model::Network;
+use stepladder_model::Graph;
 use stepladder_nn::{StepMemory, StepShape};
 
 pub use machine::free_bytes;
@@ -70,12 +70,12 @@ pub struct LayerPlan {
 
 impl MemoryPlan {
     /// The plan of a training on `photos` training photos, of which `at_once` go through together.
-    pub fn new(request: &TrainingRequest, network: &Network, photos: usize, at_once: usize) -> MemoryPlan {
+    pub fn new(request: &TrainingRequest, graph: &Graph, photos: usize, at_once: usize) -> MemoryPlan {
         let rung = &request.rung;
         let batch = rung.training.batch_size.min(photos.max(1));
         let at_once = at_once.clamp(1, batch);
         let step = StepMemory::new(&StepShape {
-            network,
+            graph,
             optimizer: &rung.optimizer,
             averages: rung.ema_momentum.is_some(),
             precision: request.precision,
@@ -84,12 +84,11 @@ impl MemoryPlan {
             answered: request.answers_at_once(Some(at_once)),
             threads: request.threads,
         });
-        let trainable = step.gradients.min(step.weights);
         let state = step.weights + step.moments + step.averages;
         // The best weights are held, and the writer shares them; a checkpoint is a copy of the state, from which its file is written.
         let checkpoints = step.weights + state;
         let mixes = rung.training.mixup_alpha > 0.0 || rung.training.cutmix_alpha > 0.0;
-        let [height, width, channels] = network.input;
+        let [height, width, channels] = graph.input;
         let one = (batch * height * width * channels * size_of::<f32>()) as u64;
         let ahead = (prefetch_bytes(request) as u64 / one.max(1)).max(1);
         let batches = photos.div_ceil(batch.max(1)) as u64;
@@ -99,7 +98,7 @@ impl MemoryPlan {
         let sum = state + step.kernels() + loader + checkpoints;
         let layers = step.layers.iter().map(|layer| LayerPlan {
             layer: layer.layer.clone(),
-            parameters: layer.weights * (state + trainable) / step.weights.max(1),
+            parameters: layer.weights * (state + step.gradients) / step.weights.max(1),
             activations: layer.activations,
             workspace: layer.workspace,
         });
@@ -120,9 +119,9 @@ impl MemoryPlan {
     }
 
     /// The plan with as many photos at once as fit into `free` bytes beside what is held now; with one, if not even that fits.
-    pub fn fitting(request: &TrainingRequest, network: &Network, photos: usize, free: u64) -> MemoryPlan {
+    pub fn fitting(request: &TrainingRequest, graph: &Graph, photos: usize, free: u64) -> MemoryPlan {
         let batch = request.rung.training.batch_size.min(photos.max(1));
-        let with = |pieces: usize| MemoryPlan::new(request, network, photos, batch.div_ceil(pieces));
+        let with = |pieces: usize| MemoryPlan::new(request, graph, photos, batch.div_ceil(pieces));
         let whole = with(1);
         if whole.takes() <= free {
             return whole;

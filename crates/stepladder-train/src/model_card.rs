@@ -51,7 +51,7 @@ fn heading(figures: &CardFigures<'_>) -> String {
         fitted,
         ..
     } = figures;
-    let network = &prepared.network;
+    let graph = &prepared.graph;
     let epochs = match fitted.exported_epoch {
         Some(exported) if exported != fitted.epochs => {
             format!(
@@ -74,8 +74,8 @@ fn heading(figures: &CardFigures<'_>) -> String {
         prepared.dataset.classes.len(),
         env!("CARGO_PKG_VERSION"),
         request.rung.name,
-        network.trainable_parameter_count(),
-        network.multiply_adds(),
+        graph.trainable_parameter_count(),
+        graph.multiply_adds(),
         prepared.size,
         prepared.size,
         request.rung.training.batch_size,

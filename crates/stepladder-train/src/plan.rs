@@ -49,12 +49,12 @@ pub fn plan(
     longest: Duration,
     interrupt: &AtomicBool,
 ) -> Result<TrainingPlan, TrainError> {
-    let network = &prepared.network;
+    let graph = &prepared.graph;
     let split = &prepared.split;
     let photos = split.train.len();
     let free_bytes = request.controls.memory.or_else(free_bytes);
     let free = free_bytes.unwrap_or(u64::MAX);
-    let memory = MemoryPlan::fitting(request, network, photos, free);
+    let memory = MemoryPlan::fitting(request, graph, photos, free);
     let batch_size = request.rung.training.batch_size;
     let in_pieces = (memory.photos_at_once < batch_size.min(photos)).then_some(memory.photos_at_once);
     let fits = memory.takes() <= free;
@@ -74,8 +74,8 @@ pub fn plan(
         model: request.rung.name.clone(),
         size: prepared.size,
         batch_size,
-        parameters: network.trainable_parameter_count(),
-        multiply_adds: network.multiply_adds(),
+        parameters: graph.trainable_parameter_count(),
+        multiply_adds: graph.multiply_adds(),
         fits,
         memory,
         free_bytes,

@@ -12,7 +12,7 @@ use stepladder_data::{
     Progress, Skipped, Split,
 };
 use stepladder_inspection::{concerns, near_groups};
-use stepladder_model::{ClassWeights, Network, Rung, RungCatalog};
+use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog};
 use stepladder_nn::{Device, Model, Precision, Targets, Trainer};
 
 /// What to train, on what, and where to put it.
@@ -59,7 +59,7 @@ pub struct Prepared {
     /// The class of each photo.
     pub labels: Vec<u32>,
     /// What will be trained.
-    pub network: Network,
+    pub graph: Graph,
     /// A factor for the loss of each class's photos; none where all count the same.
     pub class_weights: Vec<f32>,
     /// Side of the network's input in pixels.
@@ -123,7 +123,7 @@ impl TrainingRequest {
                 .map_or(rung_size, |side| rung_size.min(side)),
         };
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
-        self.rung.network(size, dataset.classes.len())?;
+        self.rung.graph(size, dataset.classes.len())?;
         let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
         let split = self.split(&dataset, &store)?;
@@ -134,7 +134,7 @@ impl TrainingRequest {
                 "--group-duplicates changes nothing here, as the data declares its parts; `stepladder inspect` finds copies in several of them",
             ));
         }
-        let network = self.rung.network(size, dataset.classes.len())?;
+        let graph = self.rung.graph(size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
         let mut of_class = vec![0; dataset.classes.len()];
@@ -147,7 +147,7 @@ impl TrainingRequest {
             store,
             split,
             labels,
-            network,
+            graph,
             class_weights,
             size,
             skipped,
@@ -210,7 +210,7 @@ impl TrainingRequest {
         let config = LoaderConfig {
             shuffle: true,
             seed: self.seed,
-            augmentation: Augmentation::new(self.rung.augmentation.as_ref(), &prepared.network.augmentation)?,
+            augmentation: Augmentation::new(self.rung.augmentation.as_ref(), &prepared.graph.augmentation),
             mixing: Mixing {
                 mixup_alpha: self.rung.training.mixup_alpha,
                 cutmix_alpha: self.rung.training.cutmix_alpha,

@@ -46,7 +46,7 @@ pub fn test_rates(
     tell: &dyn Fn(usize),
     interrupt: &AtomicBool,
 ) -> Result<RateCurve, TrainError> {
-    let model = Model::new(prepared.network.clone(), request.seed, request.device);
+    let model = Model::new(prepared.graph.clone(), request.seed, request.device);
     let mut trainer = request.trainer(model, None);
     let loader = request.training_loader(prepared)?;
     let mut curve = RateCurve::default();

@@ -21,8 +21,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use stepladder_classifier::{Classifier, Predictions, Temperature};
 use stepladder_data::Progress;
-use stepladder_model::{Layer, Node};
-use stepladder_nn::profile::{self, ProfileRow};
+use stepladder_model::{Op, Operation};
+use stepladder_nn::profile::ProfileRow;
 
 /// Told what happens while it happens; the command line draws it.
 pub trait Observer: Sync {
@@ -176,14 +176,14 @@ fn photos_at_once(request: &TrainingRequest, prepared: &Prepared, observer: &dyn
     let free = request.controls.memory.or_else(free_bytes)?;
     let photos = prepared.split.train.len();
     let batch = request.rung.training.batch_size.min(photos);
-    let whole = MemoryPlan::new(request, &prepared.network, photos, batch);
+    let whole = MemoryPlan::new(request, &prepared.graph, photos, batch);
     if whole.takes() <= free {
         return None;
     }
-    let plan = MemoryPlan::fitting(request, &prepared.network, photos, free);
+    let plan = MemoryPlan::fitting(request, &prepared.graph, photos, free);
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-    let normalizes = |node: &Node| matches!(node.layer, Layer::BatchNormalization(_));
-    let meaning = match prepared.network.nodes.iter().any(normalizes) {
+    let normalizes = |operation: &Operation| matches!(operation.op, Op::BatchNormalization { .. });
+    let meaning = match prepared.graph.operations.iter().any(normalizes) {
         true => "each piece is normalized by itself, as with a smaller batch",
         false => "the result is the same but for rounding",
     };
@@ -326,8 +326,8 @@ fn complete(
 ) -> Result<Summary, TrainError> {
     let restored = newest(run, observer)?;
     let fitted = fit(request, prepared, run, decided, restored, observer, interrupt)?;
-    if let Some(rows) = profile::report(&prepared.network) {
-        observer.profiled(&rows);
+    if let Some(rows) = &fitted.profile {
+        observer.profiled(rows);
     }
     let measuring = Instant::now();
     let classifier = Classifier::new(

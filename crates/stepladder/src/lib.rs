@@ -16,7 +16,7 @@
 //! #     pub fn run() -> Result<(tempfile::TempDir, PathBuf, PathBuf), Box<dyn std::error::Error>> {
 //! #         let folder = tempfile::tempdir()?;
 //! #         let rung = stepladder_model::RungCatalog::shipped().get("m10")?;
-//! #         let model = stepladder_nn::Model::new(rung.network(32, 3)?, 0, stepladder_nn::Device::Cpu);
+//! #         let model = stepladder_nn::Model::new(rung.graph(32, 3)?, 0, stepladder_nn::Device::Cpu);
 //! #         let classes = ["daisy", "roses", "tulips"].map(String::from).to_vec();
 //! #         let classifier = stepladder_classifier::Classifier::new(model, rung, classes);
 //! #         classifier.save(&folder.path().join("model.safetensors"))?;

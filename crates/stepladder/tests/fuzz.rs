@@ -228,7 +228,7 @@ fn rungs() {
     fuzz(&seeds, |_, bytes| {
         let text = String::from_utf8_lossy(bytes);
         let rung = Rung::from_toml(&text, "fuzz.toml", &catalog).map_err(|error| error.to_string())?;
-        rung.network(64, 5).map(drop).map_err(|error| error.to_string())
+        rung.graph(64, 5).map(drop).map_err(|error| error.to_string())
     });
 }
 
@@ -238,9 +238,9 @@ fn models() {
     let path = place.path().join("model.safetensors");
     // At 16 pixels the smallest rung is a file of 80 KB.
     let rung = RungCatalog::shipped().get("baseline").expect("shipped");
-    let network = rung.network(16, 2).expect("a good network");
+    let graph = rung.graph(16, 2).expect("a good network");
     let classes = vec![String::from("a"), String::from("b")];
-    let model = Classifier::new(Model::new(network, 0, Device::Cpu), rung, classes);
+    let model = Classifier::new(Model::new(graph, 0, Device::Cpu), rung, classes);
     model.save(&path).expect("ours");
     let whole = std::fs::read(&path).expect("just written");
     fuzz(&[(String::from("model.safetensors"), whole)], |_, bytes| {

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 /// A network that has learned nothing.
 fn model(place: &Workplace) {
     let rung = stepladder_model::RungCatalog::shipped().get("m10").unwrap();
-    let network = rung.network(32, 2).unwrap();
+    let network = rung.graph(32, 2).unwrap();
     let model = stepladder_nn::Model::new(network, 0, stepladder_nn::Device::Cpu);
     let classes = ["cat", "dog"].map(String::from).to_vec();
     let classifier = stepladder_classifier::Classifier::new(model, rung, classes);

@@ -4,24 +4,11 @@
 //! In Keras each layer draws the picture anew. Here neighbouring layers with the same fill become one map and one drawing, which
 //! keeps more of the detail and differs from Keras only where a later layer shows what an earlier one has filled in.
 
-use stepladder_model::{
-    FillMode, FlipMode, Layer, RandomBrightness, RandomFlip, RandomRotation, RandomTranslation, RandomZoom,
-};
+use stepladder_model::{FillMode, FlipMode, RandomTransform};
 
 use super::affine::Affine;
 use super::resample::{Edge, Pixel, pixels, resample};
-use crate::error::DataError;
 use crate::random::Stream;
-
-/// A layer that is executed here.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum RandomLayer {
-    Rotation(RandomRotation),
-    Translation(RandomTranslation),
-    Zoom(RandomZoom),
-    Flip(RandomFlip),
-    Brightness(RandomBrightness),
-}
 
 /// What was drawn for one layer and one photo.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,62 +25,6 @@ pub(crate) enum Draw {
     Brightness { delta: f64, low: f32, high: f32 },
 }
 
-impl RandomLayer {
-    pub(crate) fn new(layer: &Layer) -> Result<Self, DataError> {
-        Ok(match layer {
-            Layer::RandomRotation(layer) => Self::Rotation(layer.clone()),
-            Layer::RandomTranslation(layer) => Self::Translation(layer.clone()),
-            Layer::RandomZoom(layer) => Self::Zoom(layer.clone()),
-            Layer::RandomFlip(layer) => Self::Flip(layer.clone()),
-            Layer::RandomBrightness(layer) => Self::Brightness(layer.clone()),
-            other => return Err(DataError::Setting(format!("{other:?} is not an augmentation"))),
-        })
-    }
-
-    pub(crate) fn draw(&self, random: &mut Stream) -> Draw {
-        let mut between = |[low, high]: [f32; 2]| {
-            let (low, high) = (f64::from(low), f64::from(high));
-            low + (high - low) * random.unit()
-        };
-        match self {
-            Self::Rotation(layer) => Draw::Rotation {
-                turns: between(layer.factor),
-                edge: edge(layer.fill_mode, layer.fill_value),
-            },
-            Self::Translation(layer) => Draw::Translation {
-                height: between(layer.height_factor),
-                width: between(layer.width_factor),
-                edge: edge(layer.fill_mode, layer.fill_value),
-            },
-            Self::Zoom(layer) => {
-                let height = 1.0 + between(layer.height_factor);
-                let width = layer.width_factor.map_or(height, |factor| 1.0 + between(factor));
-                Draw::Zoom {
-                    height,
-                    width,
-                    edge: edge(layer.fill_mode, layer.fill_value),
-                }
-            }
-            Self::Flip(layer) => {
-                // Keras draws one coin for both axes.
-                let flip = between([0.0, 1.0]) <= 0.5;
-                Draw::Flip {
-                    horizontal: flip && layer.mode != FlipMode::Vertical,
-                    vertical: flip && layer.mode != FlipMode::Horizontal,
-                }
-            }
-            Self::Brightness(layer) => {
-                let [low, high] = layer.value_range.map(|v| v * 255.0);
-                Draw::Brightness {
-                    delta: between(layer.factor) * f64::from(high - low),
-                    low,
-                    high,
-                }
-            }
-        }
-    }
-}
-
 fn edge(mode: FillMode, value: f32) -> Edge {
     match mode {
         FillMode::Constant => Edge::Constant(value * 255.0),
@@ -104,6 +35,50 @@ fn edge(mode: FillMode, value: f32) -> Edge {
 }
 
 impl Draw {
+    /// Draws the random numbers of `layer` for one photo.
+    pub(crate) fn new(layer: &RandomTransform, random: &mut Stream) -> Self {
+        let mut between = |[low, high]: [f32; 2]| {
+            let (low, high) = (f64::from(low), f64::from(high));
+            low + (high - low) * random.unit()
+        };
+        match layer {
+            RandomTransform::Rotation(layer) => Self::Rotation {
+                turns: between(layer.factor),
+                edge: edge(layer.fill_mode, layer.fill_value),
+            },
+            RandomTransform::Translation(layer) => Self::Translation {
+                height: between(layer.height_factor),
+                width: between(layer.width_factor),
+                edge: edge(layer.fill_mode, layer.fill_value),
+            },
+            RandomTransform::Zoom(layer) => {
+                let height = 1.0 + between(layer.height_factor);
+                let width = layer.width_factor.map_or(height, |factor| 1.0 + between(factor));
+                Self::Zoom {
+                    height,
+                    width,
+                    edge: edge(layer.fill_mode, layer.fill_value),
+                }
+            }
+            RandomTransform::Flip(layer) => {
+                // Keras draws one coin for both axes.
+                let flip = between([0.0, 1.0]) <= 0.5;
+                Self::Flip {
+                    horizontal: flip && layer.mode != FlipMode::Vertical,
+                    vertical: flip && layer.mode != FlipMode::Horizontal,
+                }
+            }
+            RandomTransform::Brightness(layer) => {
+                let [low, high] = layer.value_range.map(|v| v * 255.0);
+                Self::Brightness {
+                    delta: between(layer.factor) * f64::from(high - low),
+                    low,
+                    high,
+                }
+            }
+        }
+    }
+
     /// The map of a picture of `size` pixels, and what lies beyond its edge where that matters. `None` for brightness.
     fn map(&self, size: usize) -> Option<(Affine, Option<Edge>)> {
         let side = size as f64;

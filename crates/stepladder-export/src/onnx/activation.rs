@@ -10,11 +10,26 @@ pub(super) fn activation(builder: &mut Builder, function: Activation, x: &str, n
     match function {
         Activation::Linear => x.to_string(),
         Activation::Relu => builder.node("Relu", &[x], name, &[]),
+        Activation::Relu6 => {
+            let limits = [("min", 0.0), ("max", 6.0)];
+            let [min, max] =
+                limits.map(|(part, limit)| builder.floats(&format!("{name}/{part}"), &[], &[limit]));
+            builder.node("Clip", &[x, &min, &max], name, &[])
+        }
         Activation::LeakyRelu { negative_slope } => {
             builder.node("LeakyRelu", &[x], name, &alpha(negative_slope))
         }
         Activation::Elu => builder.node("Elu", &[x], name, &alpha(1.0)),
         Activation::Sigmoid => builder.node("Sigmoid", &[x], name, &[]),
+        // ONNX's own slope is 0.2.
+        Activation::HardSigmoid => {
+            let line = [
+                ("alpha", Attribute::Float(1.0 / 6.0)),
+                ("beta", Attribute::Float(0.5)),
+            ];
+            builder.node("HardSigmoid", &[x], name, &line)
+        }
+        Activation::HardSwish => builder.node("HardSwish", &[x], name, &[]),
         Activation::Tanh => builder.node("Tanh", &[x], name, &[]),
         // The channels: axis 1 of maps and of vectors alike.
         Activation::Softmax => builder.node("Softmax", &[x], name, &axis),

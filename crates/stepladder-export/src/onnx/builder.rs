@@ -17,6 +17,7 @@ pub(super) enum Attribute {
     Float(f32),
     Int(i64),
     Ints(Vec<i64>),
+    Text(&'static str),
 }
 
 impl Attribute {
@@ -41,6 +42,10 @@ impl Attribute {
             Attribute::Ints(values) => {
                 attribute.set_kind(AttributeKind::Ints);
                 attribute.ints.clone_from(values);
+            }
+            Attribute::Text(value) => {
+                attribute.set_kind(AttributeKind::String);
+                attribute.s = Some(value.as_bytes().to_vec());
             }
         }
         attribute

@@ -3,13 +3,14 @@
 //!
 //! Activations are uint8 with a zero point, weights int8 around zero with a scale for each channel out, biases int32 with the
 //! product of both scales, as runtimes' integer kernels want them. Values that ONNX Runtime fuses away stay bare: what a
-//! ReLU alone reads. The logits stay f32, because the softmax would show their steps.
+//! ReLU alone reads. So do values between operations that runtimes compute in f32 anyway, where a pair would only round. The
+//! logits stay f32, because the softmax would show their steps.
 
 use super::builder::{Attribute, Builder};
+use super::weights::Weights;
 use crate::calibrate::Quantization;
-use crate::graph::{Graph, Kind, Op};
 use crate::proto::DataType;
-use stepladder_model::{Activation, Source};
+use stepladder_model::{Activation, Graph, Op, Operation, Source};
 
 /// The largest magnitude of an int8 weight. The instruction that x86 processors without VNNI multiply with adds two products in
 /// 16 bits: with 127 in the place of 64, 255 * 127 * 2 would not fit and be cut off without a word.
@@ -44,32 +45,85 @@ impl Affine {
     }
 }
 
+/// Where the steps of an operation's quantized value come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Steps {
+    /// From its range.
+    Range,
+    /// From its range too, but there are none where only its kind reads the value: runtimes compute these in f32.
+    RangeUnlessFloat,
+    /// From its input: values move and do not change.
+    Input,
+}
+
+fn steps(op: &Op) -> Steps {
+    match op {
+        Op::Convolution { .. }
+        | Op::DepthwiseConvolution { .. }
+        | Op::Dense { .. }
+        | Op::BatchNormalization { .. }
+        | Op::AveragePooling(_)
+        | Op::GlobalAveragePooling
+        | Op::Add
+        | Op::Concatenate => Steps::Range,
+        Op::Activation(function) => match function {
+            Activation::Linear
+            | Activation::Relu
+            | Activation::Relu6
+            | Activation::LeakyRelu { .. }
+            | Activation::Elu
+            | Activation::Sigmoid
+            | Activation::Tanh
+            | Activation::Softmax
+            | Activation::Swish
+            | Activation::Gelu => Steps::Range,
+            Activation::HardSigmoid | Activation::HardSwish => Steps::RangeUnlessFloat,
+        },
+        Op::LayerNormalization { .. }
+        | Op::Scale { .. }
+        | Op::Normalization { .. }
+        | Op::BlurPooling
+        | Op::Multiply => Steps::RangeUnlessFloat,
+        Op::MaxPooling(_) | Op::Flatten | Op::Dropout { .. } | Op::StochasticDepth { .. } => Steps::Input,
+    }
+}
+
 /// How each operation's value is quantized; `None` where it stays f32.
 pub(super) fn affines(graph: &Graph, quantization: &Quantization) -> Vec<Option<Affine>> {
     let bare = stays_bare(graph);
     let mut affines: Vec<Option<Affine>> = Vec::new();
-    for (index, op) in graph.ops.iter().enumerate() {
-        let affine = match (&op.kind, op.inputs[0]) {
-            _ if bare[index] => None,
-            // These move values and change none, so that their output has the input's steps.
-            (Kind::MaxPool(_) | Kind::Flatten, Source::Image) => Some(Affine::IMAGE),
-            (Kind::MaxPool(_) | Kind::Flatten, Source::Node(input)) => affines[input],
-            _ => Some(Affine::of(quantization.ranges[index])),
+    for (index, operation) in graph.operations.iter().enumerate() {
+        let affine = match (steps(&operation.op), operation.inputs[0]) {
+            (Steps::Input, Source::Image) => Some(Affine::IMAGE),
+            (Steps::Input, Source::Operation(input)) => affines[input],
+            (Steps::Range | Steps::RangeUnlessFloat, _) => {
+                let [low, high] = quantization.ranges[index];
+                // A byte that cannot exceed 6 makes the clipping at 6 superfluous, and ONNX Runtime drops it.
+                let most = match operation.op == Op::Activation(Activation::Relu6) {
+                    true => 6.0,
+                    false => f32::MAX,
+                };
+                Some(Affine::of([low, high.min(most)]))
+            }
         };
-        affines.push(affine);
+        affines.push(affine.filter(|_| !bare[index]));
     }
     affines
 }
 
-/// The logits, the probabilities, and what nothing but a ReLU reads.
+/// The logits, the probabilities, what nothing but a ReLU reads, and what lies between operations in f32.
 fn stays_bare(graph: &Graph) -> Vec<bool> {
-    let mut bare = vec![false; graph.ops.len()];
+    let is_float = |operation: &Operation| steps(&operation.op) == Steps::RangeUnlessFloat;
+    let mut bare: Vec<bool> = graph.operations.iter().map(is_float).collect();
     let readers = graph.readers();
-    let last = graph.ops.len().saturating_sub(1);
-    for (index, op) in graph.ops.iter().enumerate() {
-        let is_relu = op.kind == Kind::Activation(Activation::Relu);
-        for source in &op.inputs {
-            if let Source::Node(input) = *source {
+    let last = graph.operations.len().saturating_sub(1);
+    for (index, operation) in graph.operations.iter().enumerate() {
+        let is_relu = [Activation::Relu, Activation::Relu6]
+            .map(Op::Activation)
+            .contains(&operation.op);
+        for source in &operation.inputs {
+            if let Source::Operation(input) = *source {
+                bare[input] &= is_float(operation);
                 bare[input] |= index == last || (is_relu && readers[input] == 1);
             }
         }
@@ -102,27 +156,30 @@ fn stored(builder: &mut Builder, name: &str, affine: Affine) -> (String, String)
     (scale, zero)
 }
 
-/// Stores the kernel and, unless all are zero, the biases of a convolution or dense layer, and returns the names of their values
-/// in f32. With the quantization of the layer's input, they are stored in int8 and int32.
-pub(super) fn weights(builder: &mut Builder, op: &Op, input: Option<Affine>) -> Vec<String> {
-    let (kernel, shape, bias, axis) = match &op.kind {
-        Kind::Convolution(layer) => (&layer.weight, layer.shape.to_vec(), &layer.bias, 0),
-        Kind::Dense(layer) => (&layer.weight, layer.shape.to_vec(), &layer.bias, 1),
-        _ => return Vec::new(),
-    };
-    let has_bias = bias.iter().any(|&value| value != 0.0);
-    let [kernel_name, bias_name] = ["kernel", "bias"].map(|part| format!("{}/{part}", op.name));
+/// Stores the kernel and the biases of the layer `name`, and returns the names of their values in f32. With the quantization of
+/// the layer's input, they are stored in int8 and int32.
+pub(super) fn weights(
+    builder: &mut Builder,
+    weights: &Weights,
+    input: Option<Affine>,
+    name: &str,
+) -> Vec<String> {
+    let Weights {
+        kernel,
+        shape,
+        axis,
+        bias,
+    } = weights;
+    let [kernel_name, bias_name] = ["kernel", "bias"].map(|part| format!("{name}/{part}"));
     let Some(input) = input else {
-        let mut names = vec![builder.floats(&kernel_name, &shape, kernel)];
-        if has_bias {
-            names.push(builder.floats(&bias_name, &[bias.len()], bias));
-        }
+        let mut names = vec![builder.floats(&kernel_name, shape, kernel)];
+        names.extend(bias.map(|bias| builder.floats(&bias_name, &[bias.len()], bias)));
         return names;
     };
 
     // Values of one channel out lie `columns` together, or `channels` apart.
-    let channels = shape[axis];
-    let columns: usize = shape[axis + 1..].iter().product();
+    let channels = shape[*axis];
+    let columns: usize = shape[*axis + 1..].iter().product();
     let channel = |index: usize| index / columns % channels;
     let mut greatest = vec![0.0_f32; channels];
     for (index, value) in kernel.iter().enumerate() {
@@ -130,10 +187,11 @@ pub(super) fn weights(builder: &mut Builder, op: &Op, input: Option<Affine>) -> 
     }
     let scales: Vec<f32> = greatest
         .iter()
-        .zip(bias)
-        .map(|(greatest, bias)| {
+        .enumerate()
+        .map(|(channel, greatest)| {
             // Biases beyond half of int32 would be cut off, or overflow when products are added.
-            let for_bias = bias.abs() / input.scale / (1 << 30) as f32;
+            let bias = bias.map_or(0.0, |bias| bias[channel].abs());
+            let for_bias = bias / input.scale / (1 << 30) as f32;
             (greatest / WEIGHT_LIMIT).max(for_bias).max(LEAST_SCALE)
         })
         .collect();
@@ -142,7 +200,7 @@ pub(super) fn weights(builder: &mut Builder, op: &Op, input: Option<Affine>) -> 
     let kernel = builder.tensor(
         &format!("{kernel_name}/quantized"),
         DataType::Int8,
-        &shape,
+        shape,
         bytes.collect(),
     );
     let zeros = (DataType::Int8, vec![0; channels]);
@@ -152,9 +210,9 @@ pub(super) fn weights(builder: &mut Builder, op: &Op, input: Option<Affine>) -> 
         &kernel_name,
         &scales,
         zeros,
-        axis,
+        *axis,
     )];
-    if has_bias {
+    if let Some(bias) = bias {
         let scales: Vec<f32> = scales.iter().map(|scale| scale * input.scale).collect();
         let steps = bias.iter().zip(&scales);
         let steps = steps.flat_map(|(bias, scale)| ((bias / scale).round_ties_even() as i32).to_le_bytes());

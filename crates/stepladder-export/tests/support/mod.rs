@@ -4,6 +4,7 @@
 #[path = "../../../stepladder-nn/tests/fill/mod.rs"]
 pub mod fill;
 
+use std::path::Path;
 use stepladder_classifier::Classifier;
 use stepladder_data::RgbPhoto;
 use stepladder_export::{OnnxOptions, Runtime, Verification, Verifier, to_onnx};
@@ -15,16 +16,27 @@ pub const CLASSES: usize = 5;
 
 /// A classifier with weights of a plausible scale, and statistics of batch normalization away from 0 and 1.
 pub fn classifier(rung: &Rung, size: usize) -> Classifier {
-    let network = rung.network(size, CLASSES).unwrap();
-    let specs = network.nodes.iter().flat_map(|node| &node.parameters);
-    let arrays = specs.map(|spec| {
+    let graph = rung.graph(size, CLASSES).unwrap();
+    let arrays = graph.parameters.iter().map(|spec| {
         let values = fill::parameter(&spec.name, &spec.shape);
         Array::new(&spec.name, spec.shape.clone(), values)
     });
     let arrays = arrays.collect();
-    let model = Model::from_arrays(network, arrays, Device::Cpu).unwrap();
+    let model = Model::from_arrays(graph, arrays, Device::Cpu).unwrap();
     let classes = (0..CLASSES).map(|class| format!("class {class}")).collect();
     Classifier::new(model, rung.clone(), classes)
+}
+
+/// Each kind of layer, in two rungs.
+pub fn layer_rungs() -> [Rung; 2] {
+    [
+        "../stepladder-nn/tests/rungs/every-layer.toml",
+        "tests/rungs/other-layers.toml",
+    ]
+    .map(|file| {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        Rung::from_path(&file, &RungCatalog::shipped()).unwrap()
+    })
 }
 
 /// A rung of these layers.

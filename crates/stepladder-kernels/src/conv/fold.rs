@@ -57,20 +57,8 @@ pub(super) fn len<E: Element>(isa: Isa, conv: &Conv2d) -> usize {
     conv.batch * padded(conv).iter().product::<usize>() + multiplied - channels
 }
 
-/// A folded input.
-pub(super) struct Folded<E: Element> {
-    /// The input's rows with the padding as zeros: `(batch, padded height, padded width, channels)`.
-    pub rows: Buffer<E>,
-    height: usize,
-    row: usize,
-    kernel_height: usize,
-    /// Values of a pixel that are multiplied.
-    channels: usize,
-    filters: usize,
-}
-
-/// Writes out the padding.
-pub(super) fn fold<E: Element>(context: &Context, conv: &Conv2d, input: &[E]) -> Folded<E> {
+/// The input's rows with the padding written out as zeros: `(batch, padded height, padded width, channels)`.
+pub(super) fn fold<E: Element>(context: &Context, conv: &Conv2d, input: &[E]) -> Buffer<E> {
     let window = &conv.window;
     let [height, row] = padded(conv);
     let inner = conv.input[1] * conv.in_channels;
@@ -87,14 +75,7 @@ pub(super) fn fold<E: Element>(context: &Context, conv: &Conv2d, input: &[E]) ->
             }
         }
     });
-    Folded {
-        rows,
-        height,
-        row,
-        kernel_height: window.kernel[0],
-        channels: channels::<E>(context.isa(), conv)[1],
-        filters: conv.out_channels,
-    }
+    rows
 }
 
 /// How the weights are packed: a row of the kernel is one tap.
@@ -110,31 +91,32 @@ pub(super) fn pack_plan<E: Element>(isa: Isa, conv: &Conv2d) -> pack::Plan {
     }
 }
 
-impl<E: Element> Folded<E> {
-    /// The forward product on [`Folded::rows`].
-    pub(super) fn grid(&self, conv: &Conv2d) -> Grid {
-        let [height, width] = conv.output();
-        Grid {
-            batch: conv.batch,
-            size: [height, width],
-            input: [self.height, width],
-            input_stride: [
-                self.height * self.row,
-                self.row,
-                conv.window.stride[1] * conv.in_channels,
-            ],
-            channels: self.channels,
-            step: [conv.window.stride[0], 1],
-            taps: (0..self.kernel_height).map(|y| Tap::new([y as i32, 0])).collect(),
-            side_by_side: 1,
-            output_stride: [height * width * self.filters, width * self.filters, self.filters],
-            output_origin: 0,
-            filters: self.filters,
-        }
+/// The forward product on what [`fold`] gives.
+pub(super) fn grid<E: Element>(isa: Isa, conv: &Conv2d) -> Grid {
+    let [height, width] = conv.output();
+    let [padded_height, row] = padded(conv);
+    Grid {
+        batch: conv.batch,
+        size: [height, width],
+        input: [padded_height, width],
+        input_stride: [padded_height * row, row, conv.window.stride[1] * conv.in_channels],
+        channels: channels::<E>(isa, conv)[1],
+        step: [conv.window.stride[0], 1],
+        taps: (0..conv.window.kernel[0])
+            .map(|y| Tap::new([y as i32, 0]))
+            .collect(),
+        side_by_side: 1,
+        output_stride: [
+            height * width * conv.out_channels,
+            width * conv.out_channels,
+            conv.out_channels,
+        ],
+        output_origin: 0,
+        filters: conv.out_channels,
     }
 }
 
-/// The weights' gradient on [`Folded::rows`].
+/// The weights' gradient on what [`fold`] gives.
 pub(super) fn reduction(conv: &Conv2d) -> Reduction {
     let output = conv.output();
     let [height, row] = padded(conv);
@@ -148,5 +130,6 @@ pub(super) fn reduction(conv: &Conv2d) -> Reduction {
         before: [0, 0],
         channels: conv.window.kernel[1] * conv.in_channels,
         filters: conv.out_channels,
+        output_pixel: conv.out_channels,
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::{
     activation::Activation,
     context::{Context, Shared},
+    isa::Isa,
     simd::{Element, Kernel, Simd},
 };
 
@@ -16,6 +17,8 @@ use super::{
     places::{Inputs, Locate, MOST_PIXELS, Places, Walk},
     tile::{Start, Tile, tile_pixels},
 };
+#[cfg(target_arch = "x86_64")]
+use crate::simd::x86_64::amx::Amx;
 
 /// Work items hold a multiple of this many pixels: whole tiles on every instruction set (14, 12, 6 or 4 pixels).
 const PIXELS_STEP: usize = 84;
@@ -94,6 +97,15 @@ pub(super) struct Extras<'a> {
     pub activation: Activation,
 }
 
+/// Who packs the weights of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// The caller, for all work items.
+    Before,
+    /// Each work item, those of its filters.
+    ByItem,
+}
+
 /// What a grid is multiplied by.
 #[derive(Clone, Copy)]
 pub(super) enum Weights<'a> {
@@ -104,6 +116,15 @@ pub(super) enum Weights<'a> {
     Plain(&'a pack::Plan, &'a [f32]),
 }
 
+impl Weights<'_> {
+    fn packing(&self) -> Packing {
+        match self {
+            Weights::Packed(_) => Packing::Before,
+            Weights::Plain(..) => Packing::ByItem,
+        }
+    }
+}
+
 impl Grid {
     /// Whether work items should pack weights themselves.
     pub(super) fn packs_weights_itself(&self) -> bool {
@@ -111,30 +132,23 @@ impl Grid {
         self.pixels() <= FEW_PIXELS && weights >= MANY_WEIGHTS
     }
 
-    /// Words of the weights that a work item packs for itself.
-    pub(super) fn own_words<S: Simd, E: Element>(&self) -> usize {
-        let lanes = S::TILE_VECTORS * S::LANES;
-        let words = self.taps.len() * pack::steps::<S, E>(self.channels) * lanes;
-        words * self.own_blocks(words).min(self.filters.div_ceil(lanes))
-    }
-
     /// Blocks of filters whose weights a work item packs for itself, at `words` each.
     fn own_blocks(&self, words: usize) -> usize {
         (OWN_BYTES / (4 * words).max(1)).max(1)
     }
 
-    /// A plain matrix product: `rows` pixels in one row, one tap.
-    pub(super) fn pointwise(rows: usize, channels: usize, filters: usize) -> Grid {
+    /// A plain matrix product: `rows` pixels in one row, one tap. They lie `pixel` values apart: in the input, and in the output.
+    pub(super) fn pointwise(rows: usize, [channels, filters]: [usize; 2], pixel: [usize; 2]) -> Grid {
         Grid {
             batch: 1,
             size: [1, rows],
             input: [1, rows],
-            input_stride: [rows * channels, rows * channels, channels],
+            input_stride: [rows * pixel[0], rows * pixel[0], pixel[0]],
             channels,
             step: [1, 1],
             taps: vec![Tap::new([0, 0])],
             side_by_side: 1,
-            output_stride: [rows * filters, rows * filters, filters],
+            output_stride: [rows * pixel[1], rows * pixel[1], pixel[1]],
             output_origin: 0,
             filters,
         }
@@ -198,12 +212,101 @@ impl Grid {
         }
     }
 
+    /// Buffers that [`Grid::multiply`] takes, in bytes, for what [`Extras`] has.
+    pub(super) fn buffers<S: Simd, E: Element>(
+        &self,
+        isa: Isa,
+        threads: usize,
+        weights: Packing,
+        has_bias: bool,
+        has_statistics: bool,
+    ) -> Vec<usize> {
+        let cut = Cut::new::<S, E>(self, isa, weights);
+        let mut buffers = vec![size_of::<u32>() * self.channels];
+        buffers.extend(has_bias.then_some(size_of::<f32>() * cut.padded));
+        buffers.extend(has_statistics.then_some(size_of::<f32>() * cut.parts * 2 * cut.padded));
+        let at_once = threads.min(cut.parts * cut.groups);
+        let own = size_of::<u32>() * cut.words * (cut.group * cut.lanes).min(cut.padded);
+        if weights == Packing::ByItem {
+            buffers.extend(std::iter::repeat_n(own, at_once));
+        }
+        #[cfg(target_arch = "x86_64")]
+        if cut.matrices.is_some() {
+            let copies = size_of::<u32>() * matrix::copied_words::<S, E>(self);
+            buffers.extend(std::iter::repeat_n(copies, at_once));
+        }
+        buffers
+    }
+
     /// Pixels of a work item: a multiple of `step`.
     fn item_pixels<E>(&self, step: usize) -> usize {
         let bytes = self.channels * size_of::<E>() * self.step[0] * self.step[1];
         let by_cache = INPUT_BYTES / bytes.max(1);
         let by_count = self.pixels() / ITEMS;
         by_cache.min(by_count).max(1).next_multiple_of(step)
+    }
+}
+
+/// How a product is cut into work items: parts of the pixels times groups of blocks of filters.
+struct Cut {
+    /// Filters of a block.
+    lanes: usize,
+    /// All filters, in whole vectors.
+    padded: usize,
+    /// Words of the packed weights of one filter.
+    words: usize,
+    blocks: usize,
+    /// Pixels of a part.
+    part: usize,
+    parts: usize,
+    /// Blocks of a group.
+    group: usize,
+    groups: usize,
+    /// AMX, and the channels that it multiplies at a time.
+    #[cfg(target_arch = "x86_64")]
+    matrices: Option<(Amx, usize)>,
+}
+
+impl Cut {
+    #[inline(always)]
+    fn new<S: Simd, E: Element>(grid: &Grid, isa: Isa, weights: Packing) -> Cut {
+        let lanes = S::TILE_VECTORS * S::LANES;
+        let words = grid.taps.len() * pack::steps::<S, E>(grid.channels);
+        let blocks = grid.filters.div_ceil(lanes);
+        let pixels = grid.pixels();
+        #[cfg(target_arch = "x86_64")]
+        let matrices = isa.amx().zip(matrix::channels_at_once::<E>(grid));
+        #[cfg(target_arch = "x86_64")]
+        let step = if matrices.is_some() {
+            matrix::PIXELS_STEP
+        } else {
+            PIXELS_STEP
+        };
+        // AMX alone asks for it.
+        #[cfg(not(target_arch = "x86_64"))]
+        let (step, _) = (PIXELS_STEP, isa);
+        let part = match weights {
+            Packing::Before => grid.item_pixels::<E>(step),
+            Packing::ByItem => pixels,
+        };
+        let parts = pixels.div_ceil(part);
+        let groups = (GROUPED_ITEMS / parts).clamp(1, blocks);
+        let group = match weights {
+            Packing::Before => blocks.div_ceil(groups),
+            Packing::ByItem => grid.own_blocks(words * lanes),
+        };
+        Cut {
+            lanes,
+            padded: grid.filters.next_multiple_of(S::LANES),
+            words,
+            blocks,
+            part,
+            parts,
+            group,
+            groups: blocks.div_ceil(group),
+            #[cfg(target_arch = "x86_64")]
+            matrices,
+        }
     }
 }
 
@@ -229,37 +332,22 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
             output,
             extras,
         } = self;
-        let lanes = S::TILE_VECTORS * S::LANES;
-        let padded = grid.filters.next_multiple_of(S::LANES);
-        let steps = pack::steps::<S, E>(grid.channels);
-        let words = grid.taps.len() * steps;
+        let cut = Cut::new::<S, E>(grid, context.isa(), weights.packing());
+        let Cut {
+            lanes,
+            padded,
+            words,
+            blocks,
+            part,
+            parts,
+            group,
+            groups,
+            ..
+        } = cut;
         if let Weights::Packed(packed) = weights {
             assert_eq!(packed.len(), words * padded, "packed weights of {grid:?}");
         }
-
-        let blocks = grid.filters.div_ceil(lanes);
         let pixels = grid.pixels();
-        #[cfg(target_arch = "x86_64")]
-        let matrices = context.isa().amx().zip(matrix::channels_at_once::<E>(grid));
-        #[cfg(target_arch = "x86_64")]
-        let step = if matrices.is_some() {
-            matrix::PIXELS_STEP
-        } else {
-            PIXELS_STEP
-        };
-        #[cfg(not(target_arch = "x86_64"))]
-        let step = PIXELS_STEP;
-        let part = match weights {
-            Weights::Packed(_) => grid.item_pixels::<E>(step),
-            Weights::Plain(..) => pixels,
-        };
-        let parts = pixels.div_ceil(part);
-        let groups = (GROUPED_ITEMS / parts).clamp(1, blocks);
-        let group = match weights {
-            Weights::Packed(_) => blocks.div_ceil(groups),
-            Weights::Plain(..) => grid.own_blocks(words * lanes),
-        };
-        let groups = blocks.div_ceil(group);
 
         let zeros = context.buffers().take_zeroed::<u32>(grid.channels);
         let bias = extras.bias.map(|bias| {
@@ -310,7 +398,7 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
                 blocks,
             };
             #[cfg(target_arch = "x86_64")]
-            if let Some((amx, channels_at_once)) = matrices {
+            if let Some((amx, channels_at_once)) = cut.matrices {
                 return isa.run(MatrixItem {
                     amx,
                     context,

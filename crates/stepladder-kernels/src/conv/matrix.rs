@@ -42,6 +42,11 @@ pub(super) fn channels_at_once<E: Element>(grid: &Grid) -> Option<usize> {
     part.filter(|_| E::BF16 && !grid.taps.is_empty())
 }
 
+/// Words that a work item takes for pixels that are not multiplied where they lie.
+pub(super) fn copied_words<S: Simd, E: Element>(grid: &Grid) -> usize {
+    grid.taps.len() * BLOCK * pack::steps::<S, E>(grid.channels)
+}
+
 /// An [`Item`] computed by AMX.
 pub(super) struct MatrixItem<'a, E> {
     pub amx: Amx,
@@ -90,7 +95,7 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
         let words = grid.taps.len() * steps;
         let tiles = amx.tiles(channels_at_once / 2);
         let walk = Walk::new(grid);
-        let mut copies = context.buffers().take::<u32>(grid.taps.len() * BLOCK * steps);
+        let mut copies = context.buffers().take::<u32>(copied_words::<S, E>(grid));
         let nothing = Rows {
             at: item.zeros.cast(),
             stride: 0,

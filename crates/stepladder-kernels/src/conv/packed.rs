@@ -20,6 +20,13 @@ pub struct PackedWeights {
     minimal: bool,
 }
 
+impl PackedWeights {
+    /// Bytes that they hold from the pool.
+    pub fn bytes(&self) -> usize {
+        crate::buffer::rounded(size_of_val(&*self.words))
+    }
+}
+
 impl Conv2d {
     /// `weights` for [`Conv2d::forward_packed`] with activations of `E`, on any number of photos of any size, at these strides.
     ///
@@ -50,7 +57,8 @@ impl Conv2d {
     ///
     /// # Panics
     ///
-    /// A slice's length is not that of the shape, or the weights were packed for another layer, type or instruction set.
+    /// A slice's length is not that of the shape, the weights were packed for another layer, type or instruction set, or the
+    /// activation is not [fused](Activation::is_fused).
     pub fn forward_packed<E: Element>(
         &self,
         context: &Context,
@@ -60,6 +68,7 @@ impl Conv2d {
         activation: Activation,
         output: &mut [E],
     ) {
+        activation.assert_fused();
         let extras = Extras {
             bias,
             statistics: None,
@@ -101,14 +110,9 @@ impl Conv2d {
         if winograd::pays::<E>(context.isa(), self) {
             winograd::multiply(context, self, input, &weights.words, output, extras);
         } else if fold::pays(self) {
-            let folded = fold::fold(context, self, input);
-            folded.grid(self).multiply(
-                context,
-                &folded.rows,
-                Weights::Packed(&weights.words),
-                output,
-                extras,
-            );
+            let rows = fold::fold(context, self, input);
+            let weights = Weights::Packed(&weights.words);
+            fold::grid::<E>(context.isa(), self).multiply(context, &rows, weights, output, extras);
         } else {
             self.forward_grid()
                 .multiply(context, input, Weights::Packed(&weights.words), output, extras);

@@ -24,6 +24,7 @@ use crate::{
     context::Context,
     isa::Isa,
     simd::{Element, Kernel, Simd},
+    workspace::largest,
 };
 
 use division::{Division, Layout, Packing, Unit, filters};
@@ -31,7 +32,7 @@ use pack::{PackInput, PackOutput};
 use product::MultiplyUnit;
 pub(super) use ranges::sum_over_ranges;
 
-/// The shapes; strides of the input are in values: of photos, rows, pixels. The output gradient is contiguous.
+/// The shapes; strides of the input are in values: of photos, rows, pixels. The output gradient's pixels lie at equal distances.
 #[derive(Debug)]
 pub(super) struct Reduction {
     pub batch: usize,
@@ -46,14 +47,16 @@ pub(super) struct Reduction {
     pub before: [usize; 2],
     pub channels: usize,
     pub filters: usize,
+    /// Values from one pixel of the output gradient to the next: `filters`, or those of all groups.
+    pub output_pixel: usize,
 }
 
 impl Reduction {
-    /// A kernel of one pixel over a batch of maps.
+    /// A kernel of one pixel over a batch of maps, whose pixels lie `pixel` values apart: in the input, and in the output.
     pub(super) fn pointwise(
         [batch, height, width]: [usize; 3],
-        channels: usize,
-        filters: usize,
+        [channels, filters]: [usize; 2],
+        pixel: [usize; 2],
     ) -> Reduction {
         // Pairs of pixels must not waste half of one in each row; a row as long as a small photo does not.
         let [batch, height, width] = if height * width == 1 {
@@ -67,12 +70,13 @@ impl Reduction {
             batch,
             output: [height, width],
             input: [height, width],
-            input_stride: [height * width * channels, width * channels, channels],
+            input_stride: [height * width * pixel[0], width * pixel[0], pixel[0]],
             kernel: [1, 1],
             stride: [1, 1],
             before: [0, 0],
             channels,
             filters,
+            output_pixel: pixel[1],
         }
     }
 
@@ -82,11 +86,9 @@ impl Reduction {
         let [photo, row, pixel] = self.input_stride;
         let end = (self.batch - 1) * photo + (height - 1) * row + (width - 1) * pixel + self.channels;
         assert!(end <= input.len(), "input is too short for {self:?}");
-        assert_eq!(
-            output.len(),
-            self.batch * self.output[0] * self.output[1] * self.filters,
-            "{self:?}"
-        );
+        let pixels = self.batch * self.output[0] * self.output[1];
+        let end = (pixels - 1) * self.output_pixel + self.filters;
+        assert!(end <= output.len(), "output gradient is too short for {self:?}");
         assert_eq!(gradient.len(), self.weights(), "{self:?}");
         let kernel = Reduce {
             shape: self,
@@ -117,12 +119,12 @@ impl Reduction {
             let (range, blocks) = division.item(item);
             Packing::new::<S>(self, &layout, &division.units[range], &blocks)
         });
-        let most = packing.fold([0, 0], |most, packing| {
-            let [input, output] = [packing.together * packing.tile, packing.output];
-            [most[0].max(4 * input), most[1].max(4 * output)]
-        });
+        let of_item = largest(packing.map(|packing| {
+            let words = [packing.together * packing.tile, packing.output];
+            words.map(|words| 4 * words).to_vec()
+        }));
         let sums = (division.ranges > 1).then_some(4 * division.ranges * self.weights());
-        let at_once = std::iter::repeat_n(most, threads.min(items)).flatten();
+        let at_once = std::iter::repeat_n(of_item, threads.min(items)).flatten();
         sums.into_iter().chain(at_once).collect()
     }
 

@@ -151,11 +151,24 @@ impl Cut {
     }
 }
 
-/// Bytes of each buffer that the product takes, with the weights' packing.
-pub(super) fn workspace<S: Simd, E: Element>(conv: &Conv2d, threads: usize) -> Vec<usize> {
-    let scratch = size_of::<f32>() * Cut::new::<S, E>(conv).scratch::<S, E>(conv);
-    let mut buffers = vec![size_of::<u32>() * words::<S, E>(conv)];
-    buffers.extend(std::iter::repeat_n(scratch, threads));
+/// Bytes of the packed weights.
+pub(super) fn packed_bytes<S: Simd, E: Element>(conv: &Conv2d) -> usize {
+    size_of::<u32>() * words::<S, E>(conv)
+}
+
+/// Bytes of each buffer that [`multiply`] takes.
+pub(super) fn buffers<S: Simd, E: Element>(
+    conv: &Conv2d,
+    threads: usize,
+    has_statistics: bool,
+) -> Vec<usize> {
+    let cut = Cut::new::<S, E>(conv);
+    let padded = conv.out_channels.next_multiple_of(S::LANES);
+    let values = |count: usize| size_of::<f32>() * count;
+    let mut buffers = vec![size_of::<E>() * conv.in_channels, values(padded)];
+    buffers.extend(has_statistics.then(|| values(cut.parts * 2 * padded)));
+    let scratch = values(cut.scratch::<S, E>(conv));
+    buffers.extend(std::iter::repeat_n(scratch, threads.min(cut.parts * cut.groups)));
     buffers
 }
 

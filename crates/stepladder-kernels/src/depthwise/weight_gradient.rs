@@ -6,17 +6,11 @@ use crate::{
     simd::{Element, Kernel, Simd, unrolled},
 };
 
-use super::{DepthwiseConv2d, ITEMS};
-
-/// Lines of a part, and how many parts there are.
-fn parts(lines: usize) -> (usize, usize) {
-    let part = lines.div_ceil(ITEMS);
-    (part, lines.div_ceil(part))
-}
+use super::DepthwiseConv2d;
 
 /// Bytes of the sums.
 pub(super) fn sums_bytes(shape: &DepthwiseConv2d) -> usize {
-    4 * parts(shape.batch * shape.output()[0]).1 * shape.weights_len()
+    size_of::<f32>() * shape.parts().1 * shape.weights_len()
 }
 
 pub(super) fn run<E: Element>(
@@ -27,7 +21,7 @@ pub(super) fn run<E: Element>(
     gradient: &mut [f32],
 ) {
     let lines = shape.batch * shape.output()[0];
-    let (part, parts) = parts(lines);
+    let (part, parts) = shape.parts();
     let weights = gradient.len();
     let mut sums = context.buffers().take_zeroed::<f32>(parts * weights);
     let isa = context.isa();
@@ -44,12 +38,7 @@ pub(super) fn run<E: Element>(
             },
         );
     });
-    for (i, to) in gradient.iter_mut().enumerate() {
-        *to = sums
-            .chunks_exact(weights)
-            .map(|part| f64::from(part[i]))
-            .sum::<f64>() as f32;
-    }
+    crate::reduce::add_up_parts(&sums, weights, 0, gradient);
 }
 
 /// Windows of a row that a vector of channels is walked over before the next: the sums of a kernel's row are written to memory

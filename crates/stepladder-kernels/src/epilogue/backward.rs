@@ -54,7 +54,7 @@ impl<E: Element> WithActivation for Backward<'_, E> {
         let part = shape.part();
         let [height, width] = shape.output();
         let lines = shape.batch * height;
-        let parts = lines.div_ceil(part);
+        let parts = shape.parts();
         let isa = context.isa();
         let lines_of = |item: usize| item * part..((item + 1) * part).min(lines);
 
@@ -62,17 +62,18 @@ impl<E: Element> WithActivation for Backward<'_, E> {
         let channels = shape.channels;
         let mut by_x = vec![0.0; channels];
         let mut constant = vec![0.0; channels];
-        let is_kept = A::COSTLY && norm.is_some();
-        let is_pooled = shape.pool != [1, 1];
+        let length = shape.output_len();
         let to = Shared::new(input_gradient);
-        let mut kept =
-            (is_kept && (is_pooled || E::BF16)).then(|| context.buffers().take::<f32>(shape.output_len()));
-        let kept = Kept(is_kept.then(|| match &mut kept {
+        let mut kept = shape
+            .keeps_slopes_apart::<E>(norm.is_some())
+            .then(|| context.buffers().take::<f32>(length));
+        let kept = Kept(shape.keeps_slopes(norm.is_some()).then(|| match &mut kept {
             Some(kept) => Shared::new(kept).start(),
             None => to.start().cast::<f32>(),
         }));
-        let has_places = is_kept && is_pooled;
-        let mut places = has_places.then(|| context.buffers().take::<bf16>(shape.output_len()));
+        let mut places = shape
+            .keeps_winners(norm.is_some())
+            .then(|| context.buffers().take::<bf16>(length));
         if let Some(norm) = norm {
             let places = places.as_deref_mut().map(Shared::new);
             let mut sums = context.buffers().take_zeroed::<f32>(parts * 2 * channels);

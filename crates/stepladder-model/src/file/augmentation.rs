@@ -1,14 +1,14 @@
 //! `Random*` layers and the `[augmentation]` table in the file.
 
+use serde::ser::{Serialize, Serializer};
+
 use super::reader::{Range, Reader, Spread};
 use super::value::{Table, Value};
 use crate::augmentation::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTranslation,
-    RandomZoom,
+    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
+    RandomTranslation, RandomZoom,
 };
 use crate::error::RungError;
-use crate::layer::Layer;
-use crate::rung::Defaults;
 
 pub(super) const ROTATION_KEYS: &[&str] = &["factor", "fill_mode", "fill_value"];
 pub(super) const TRANSLATION_KEYS: &[&str] = &["height_factor", "width_factor", "fill_mode", "fill_value"];
@@ -35,6 +35,17 @@ impl From<FillMode> for Value {
     }
 }
 
+/// A `Random*` layer's arguments, as the file has them.
+pub(super) fn write_transform(transform: &RandomTransform, table: &mut Table) {
+    match transform {
+        RandomTransform::Rotation(layer) => write_rotation(layer, table),
+        RandomTransform::Translation(layer) => write_translation(layer, table),
+        RandomTransform::Zoom(layer) => write_zoom(layer, table),
+        RandomTransform::Flip(layer) => write_flip(layer, table),
+        RandomTransform::Brightness(layer) => write_brightness(layer, table),
+    }
+}
+
 fn fill_mode(reader: &Reader<'_>, default: FillMode) -> Result<FillMode, RungError> {
     reader.or("fill_mode", default, |field| {
         field.choice("fill mode", FillMode::NAMES)
@@ -45,8 +56,8 @@ fn fill_value(reader: &Reader<'_>, key: &'static str) -> Result<f32, RungError> 
     reader.or(key, 0.0, |field| field.number(Range::SHARE))
 }
 
-pub(super) fn rotation(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
-    Ok(Layer::RandomRotation(RandomRotation {
+pub(super) fn rotation(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
+    Ok(RandomTransform::Rotation(RandomRotation {
         factor: reader.required("factor", "factor = 0.05, a fraction of a full turn", |field| {
             field.interval(Range::FACTOR, Spread::BOTH_WAYS)
         })?,
@@ -55,14 +66,14 @@ pub(super) fn rotation(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungE
     }))
 }
 
-pub(super) fn write_rotation(layer: &RandomRotation, table: &mut Table) {
+fn write_rotation(layer: &RandomRotation, table: &mut Table) {
     table.put("factor", layer.factor);
     table.put_unless("fill_mode", layer.fill_mode, FillMode::Reflect);
     table.put_unless("fill_value", layer.fill_value, 0.0);
 }
 
-pub(super) fn translation(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
-    Ok(Layer::RandomTranslation(RandomTranslation {
+pub(super) fn translation(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
+    Ok(RandomTransform::Translation(RandomTranslation {
         height_factor: reader.required(
             "height_factor",
             "height_factor = 0.05, a fraction of the height",
@@ -78,15 +89,15 @@ pub(super) fn translation(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, Ru
     }))
 }
 
-pub(super) fn write_translation(layer: &RandomTranslation, table: &mut Table) {
+fn write_translation(layer: &RandomTranslation, table: &mut Table) {
     table.put("height_factor", layer.height_factor);
     table.put("width_factor", layer.width_factor);
     table.put_unless("fill_mode", layer.fill_mode, FillMode::Reflect);
     table.put_unless("fill_value", layer.fill_value, 0.0);
 }
 
-pub(super) fn zoom(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
-    Ok(Layer::RandomZoom(RandomZoom {
+pub(super) fn zoom(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
+    Ok(RandomTransform::Zoom(RandomZoom {
         height_factor: reader.required("height_factor", "height_factor = 0.1", |field| {
             field.interval(Range::ZOOM, Spread::BOTH_WAYS)
         })?,
@@ -98,7 +109,7 @@ pub(super) fn zoom(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError
     }))
 }
 
-pub(super) fn write_zoom(layer: &RandomZoom, table: &mut Table) {
+fn write_zoom(layer: &RandomZoom, table: &mut Table) {
     table.put("height_factor", layer.height_factor);
     if let Some(factor) = layer.width_factor {
         table.put("width_factor", factor);
@@ -107,20 +118,20 @@ pub(super) fn write_zoom(layer: &RandomZoom, table: &mut Table) {
     table.put_unless("fill_value", layer.fill_value, 0.0);
 }
 
-pub(super) fn flip(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+pub(super) fn flip(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
     let mode = reader.or("mode", FlipMode::HorizontalAndVertical, |field| {
         field.choice("flip mode", FlipMode::NAMES)
     })?;
-    Ok(Layer::RandomFlip(RandomFlip { mode }))
+    Ok(RandomTransform::Flip(RandomFlip { mode }))
 }
 
-pub(super) fn write_flip(layer: &RandomFlip, table: &mut Table) {
+fn write_flip(layer: &RandomFlip, table: &mut Table) {
     // Said even where it is the default, because few expect that default.
     table.put("mode", layer.mode.name());
 }
 
-pub(super) fn brightness(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
-    Ok(Layer::RandomBrightness(RandomBrightness {
+pub(super) fn brightness(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
+    Ok(RandomTransform::Brightness(RandomBrightness {
         factor: reader.required("factor", "factor = 0.2", |field| {
             field.interval(Range::FACTOR, Spread::BOTH_WAYS)
         })?,
@@ -128,9 +139,19 @@ pub(super) fn brightness(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, Run
     }))
 }
 
-pub(super) fn write_brightness(layer: &RandomBrightness, table: &mut Table) {
+fn write_brightness(layer: &RandomBrightness, table: &mut Table) {
     table.put("factor", layer.factor);
     table.put_unless("value_range", layer.value_range, [0.0, 1.0]);
+}
+
+/// A table under the keys of a rung file.
+impl Serialize for RandomTransform {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut table = Table::default();
+        table.put("layer", self.kind());
+        write_transform(self, &mut table);
+        table.serialize(serializer)
+    }
 }
 
 pub(super) fn read_generator(table: &Table) -> Result<ImageDataGenerator, RungError> {

@@ -1,15 +1,17 @@
 //! The `layers` list in the file: one table per layer, with Keras' class name under `layer` and Keras' arguments beside
 //! it.
 
+mod padding;
 mod read;
 mod write;
 
 use super::augmentation;
 use super::reader::{Field, Reader};
 use super::value::Value;
+use crate::augmentation::RandomTransform;
 use crate::error::RungError;
+use crate::graph::LAYER_LIMIT;
 use crate::layer::Layer;
-use crate::network::LAYER_LIMIT;
 use crate::rung::{Defaults, LayerSpec};
 
 pub(crate) use read::{read_fan_in, read_initializer};
@@ -29,8 +31,14 @@ const KINDS: &[(&str, Kind)] = &[
     ("Dense", kind(read::DENSE_KEYS, read::dense)),
     (
         "BatchNormalization",
-        kind(read::NORMALIZATION_KEYS, read::normalization),
+        kind(read::BATCH_NORMALIZATION_KEYS, read::batch_normalization),
     ),
+    (
+        "LayerNormalization",
+        kind(read::LAYER_NORMALIZATION_KEYS, read::layer_normalization),
+    ),
+    ("Scale", kind(&["initial_value"], read::scale)),
+    ("Normalization", kind(&["mean", "variance"], read::normalization)),
     ("Activation", kind(&["activation"], read::activation)),
     ("LeakyReLU", kind(&["negative_slope"], read::leaky)),
     ("MaxPooling2D", kind(read::POOLING_KEYS, read::max_pooling)),
@@ -38,28 +46,52 @@ const KINDS: &[(&str, Kind)] = &[
         "AveragePooling2D",
         kind(read::POOLING_KEYS, read::average_pooling),
     ),
+    ("BlurPooling2D", kind(&[], |_, _| Ok(Layer::BlurPooling2D))),
     (
         "GlobalAveragePooling2D",
-        kind(&[], |_, _| Ok(Layer::GlobalAveragePooling2D)),
+        kind(&["keepdims"], read::global_average_pooling),
     ),
     ("Flatten", kind(&[], |_, _| Ok(Layer::Flatten))),
     ("Dropout", kind(&["rate"], read::dropout)),
+    ("StochasticDepth", kind(&["rate"], read::stochastic_depth)),
     ("Add", kind(&[], |_, _| Ok(Layer::Add))),
+    ("Multiply", kind(&[], |_, _| Ok(Layer::Multiply))),
+    ("Concatenate", kind(&[], |_, _| Ok(Layer::Concatenate))),
     (
         "RandomRotation",
-        kind(augmentation::ROTATION_KEYS, augmentation::rotation),
+        kind(augmentation::ROTATION_KEYS, |reader, _| {
+            augmented(augmentation::rotation(reader))
+        }),
     ),
     (
         "RandomTranslation",
-        kind(augmentation::TRANSLATION_KEYS, augmentation::translation),
+        kind(augmentation::TRANSLATION_KEYS, |reader, _| {
+            augmented(augmentation::translation(reader))
+        }),
     ),
-    ("RandomZoom", kind(augmentation::ZOOM_KEYS, augmentation::zoom)),
-    ("RandomFlip", kind(augmentation::FLIP_KEYS, augmentation::flip)),
+    (
+        "RandomZoom",
+        kind(augmentation::ZOOM_KEYS, |reader, _| {
+            augmented(augmentation::zoom(reader))
+        }),
+    ),
+    (
+        "RandomFlip",
+        kind(augmentation::FLIP_KEYS, |reader, _| {
+            augmented(augmentation::flip(reader))
+        }),
+    ),
     (
         "RandomBrightness",
-        kind(augmentation::BRIGHTNESS_KEYS, augmentation::brightness),
+        kind(augmentation::BRIGHTNESS_KEYS, |reader, _| {
+            augmented(augmentation::brightness(reader))
+        }),
     ),
 ];
+
+fn augmented(transform: Result<RandomTransform, RungError>) -> Result<Layer, RungError> {
+    transform.map(Layer::Augmentation)
+}
 
 #[derive(Clone, Copy)]
 struct Kind {
@@ -74,18 +106,28 @@ const fn kind(
     Kind { keys, read }
 }
 
-/// Layers of Keras that a rung writes differently.
+/// Layers of Keras, or timm, that a rung writes differently.
 const KERAS_ONLY: &[(&str, &str)] = &[
     ("ReLU", "write { layer = \"Activation\", activation = \"relu\" }"),
     (
         "Softmax",
         "write { layer = \"Activation\", activation = \"softmax\" }",
     ),
+    (
+        "ReLU6",
+        "write { layer = \"Activation\", activation = \"relu6\" }",
+    ),
     ("ELU", "write { layer = \"Activation\", activation = \"elu\" }"),
     ("MaxPool2D", "write MaxPooling2D"),
     ("AvgPool2D", "write AveragePooling2D"),
     ("GlobalAvgPool2D", "write GlobalAveragePooling2D"),
     ("Convolution2D", "write Conv2D"),
+    ("LayerScale", "write Scale"),
+    ("DropPath", "write StochasticDepth"),
+    (
+        "ZeroPadding2D",
+        "take it out, and write `padding` in the layer behind it",
+    ),
     ("SeparableConvolution2D", "write SeparableConv2D"),
     ("Input", "take it out, and write `size` in [input]"),
     ("InputLayer", "take it out, and write `size` in [input]"),

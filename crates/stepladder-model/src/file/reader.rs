@@ -1,6 +1,11 @@
 //! Typed reading of located values. A [`Reader`] refuses unknown keys before anything else, so that a misspelt key is
 //! called that and not "missing".
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value of any other kind is refused, whichever kinds there are"
+)]
+
 use super::value::{Item, Table, Value};
 use crate::error::RungError;
 use crate::place::Place;
@@ -51,7 +56,12 @@ const KERAS_ONLY: &[(&str, &str, &str)] = &[
         "dilation_rate",
         "leave it out, because convolutions here are not dilated",
     ),
-    ("", "groups", "leave it out, or use DepthwiseConv2D"),
+    ("", "groups", "leave it out, because only Conv2D has groups"),
+    (
+        "",
+        "axis",
+        "leave it out, because it is always that of the channels",
+    ),
     ("", "kernel_regularizer", "write `weight_decay` in [optimizer]"),
     ("", "bias_regularizer", "write `weight_decay` in [optimizer]"),
     (
@@ -199,6 +209,7 @@ impl Range {
         contains: |n| n > -1.0 && n <= 1.0,
         words: "greater than -1, and at most 1",
     };
+    /// Finite, which every number is that is read.
     pub(super) const ANY: Range = Range {
         contains: |_| true,
         words: "that is finite",
@@ -297,6 +308,23 @@ impl<'a> Field<'a> {
         number.ok_or_else(|| self.wrong(format!("a number {}", range.words)))
     }
 
+    /// One number, or a list of them.
+    pub(super) fn numbers(&self, range: Range) -> Result<Vec<f32>, RungError> {
+        let numbers = match &self.item.value {
+            Value::List(items) => items.iter().map(|item| as_number(&item.value)).collect(),
+            value => as_number(value).map(|number| vec![number]),
+        };
+        let numbers = numbers.filter(|numbers: &Vec<f32>| {
+            !numbers.is_empty() && numbers.iter().all(|&number| (range.contains)(number))
+        });
+        numbers.ok_or_else(|| {
+            self.wrong(format!(
+                "a number {}, or a list of one for each channel",
+                range.words
+            ))
+        })
+    }
+
     /// A list of a lower and an upper bound, or one number from which `spread` makes them.
     pub(super) fn interval(&self, range: Range, spread: Spread) -> Result<[f32; 2], RungError> {
         let one = as_number(&self.item.value)
@@ -378,7 +406,8 @@ fn listed<T>(names: &[(&str, T)]) -> String {
     names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
-fn as_count(value: &Value) -> Option<usize> {
+/// A whole number from 0 on.
+pub(super) fn as_count(value: &Value) -> Option<usize> {
     match value {
         Value::Integer(number) => usize::try_from(*number).ok(),
         _ => None,

@@ -7,9 +7,9 @@ use super::reader::{Field, Range, Reader};
 use super::value::{Item, Table, Value};
 use super::{augmentation, optimizer, training};
 use crate::error::RungError;
+use crate::graph::SIZE_LIMIT;
 use crate::initializer::DepthwiseFanIn;
 use crate::lint::lint_names;
-use crate::network::SIZE_LIMIT;
 use crate::rung::{DeckFigures, Defaults, Input, Rung};
 
 /// Every key of the file, in the order in which it is written.
@@ -155,9 +155,11 @@ fn table_or_false<T>(
     key: &'static str,
     read: fn(&Table) -> Result<T, RungError>,
 ) -> Result<Option<T>, RungError> {
-    let table = reader.optional(key, |field| match &field.item.value {
-        Value::Boolean(false) => Ok(None),
-        _ => read(field.table(format!("a table, [{key}], or false to do without"))?).map(Some),
+    let table = reader.optional(key, |field| {
+        if field.item.value == Value::Boolean(false) {
+            return Ok(None);
+        }
+        read(field.table(format!("a table, [{key}], or false to do without"))?).map(Some)
     })?;
     Ok(table.flatten())
 }

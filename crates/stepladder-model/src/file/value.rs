@@ -105,10 +105,10 @@ impl Value {
 impl Value {
     /// Lists within lists are not followed.
     fn describe_in_list(&self) -> String {
-        match self {
-            Value::List(_) => "[..]".to_owned(),
-            value => value.describe(),
+        if let Value::List(_) = self {
+            return "[..]".to_owned();
         }
+        self.describe()
     }
 }
 
@@ -163,6 +163,16 @@ impl<T: Into<Value>> From<Vec<T>> for Value {
             place: Place::default(),
         };
         Value::List(values.into_iter().map(item).collect())
+    }
+}
+
+impl From<&[f32]> for Value {
+    /// A list of one is written as a number.
+    fn from(numbers: &[f32]) -> Value {
+        match numbers {
+            &[number] => number.into(),
+            numbers => numbers.to_vec().into(),
+        }
     }
 }
 

@@ -12,14 +12,16 @@ pub(crate) fn document_text(document: &Table) -> String {
         .iter()
         .partition(|entry| matches!(entry.item.value, Value::Table(_)));
     for entry in plain {
-        let value = match &entry.item.value {
-            Value::List(items) if items.iter().any(|item| matches!(item.value, Value::Table(_))) => {
-                let lines = items
-                    .iter()
-                    .map(|item| format!("  {},\n", value_text(&item.value)));
-                format!("[\n{}]", lines.collect::<String>())
-            }
-            value => value_text(value),
+        let value = &entry.item.value;
+        let value = if let Value::List(items) = value
+            && items.iter().any(|item| matches!(item.value, Value::Table(_)))
+        {
+            let lines = items
+                .iter()
+                .map(|item| format!("  {},\n", value_text(&item.value)));
+            format!("[\n{}]", lines.collect::<String>())
+        } else {
+            value_text(value)
         };
         line(&mut text, &entry.key, &value);
     }

@@ -1,8 +1,7 @@
 //! Lints of augmentation: units that were taken for others, and mirrors that change what a photo shows.
 
 use super::{Remark, Subject};
-use crate::augmentation::FlipMode;
-use crate::layer::Layer;
+use crate::augmentation::{FlipMode, RandomTransform};
 
 /// Turns beyond which a factor is suspicious: nobody means 90 to 180 degrees, but a 0.45 that was meant as 45 degrees lands
 /// there. From half a turn on, every direction was meant.
@@ -11,7 +10,7 @@ const SUSPICIOUS_TURNS: std::ops::Range<f32> = 0.250_001..0.5;
 pub(super) fn rotation_in_turns(subject: &Subject<'_>) -> Vec<Remark> {
     let layers = subject.rung.layers.iter();
     let remarks = layers.filter_map(|spec| {
-        let Layer::RandomRotation(rotation) = &spec.layer else {
+        let Some(RandomTransform::Rotation(rotation)) = spec.layer.augmentation() else {
             return None;
         };
         let widest = rotation
@@ -40,7 +39,7 @@ pub(super) fn shear_does_nothing(subject: &Subject<'_>) -> Vec<Remark> {
         return Vec::new();
     }
     // A shear by an angle moves the rows at the edge by its tangent times half the height.
-    let size = subject.network.input[0];
+    let size = subject.graph.input[0];
     let pixels = shear.to_radians().tan() * size as f32 / 2.0;
     let why = format!(
         "shear_range counts in degrees, and {shear} of one moves the edge of {size} pixels by {} of a pixel",
@@ -62,7 +61,7 @@ pub(super) fn flipped_digits(subject: &Subject<'_>) -> Vec<Remark> {
     let layers = subject.rung.layers.iter();
     let mut remarks: Vec<Remark> = layers
         .filter_map(|spec| {
-            let Layer::RandomFlip(flip) = &spec.layer else {
+            let Some(RandomTransform::Flip(flip)) = spec.layer.augmentation() else {
                 return None;
             };
             let axis = match flip.mode {

@@ -1,10 +1,9 @@
 //! Lints of the network: how values grow on their way, where parameters gather, and how the end is made.
 
 use super::{Remark, Subject};
-use crate::activation::Activation;
+use crate::graph::{Graph, GraphLayer, Op, ParameterSpec, Source};
 use crate::initializer::Initializer;
-use crate::layer::{Layer, Units};
-use crate::network::{Network, Node, Source};
+use crate::layer::Units;
 
 /// Parameters of a dense layer from which on it is called large.
 const LARGE: u64 = 1_000_000;
@@ -13,15 +12,15 @@ const LARGE: u64 = 1_000_000;
 const FAN_IN_TOLERANCE: f64 = 3.0;
 
 pub(super) fn skip_without_normalization(subject: &Subject<'_>) -> Vec<Remark> {
-    let network = subject.network;
-    let adds = network
-        .nodes
-        .iter()
-        .filter(|node| matches!(node.layer, Layer::Add));
-    let bare: Vec<&Node> = adds
-        .filter(|add| !add.inputs.iter().any(|&input| is_normalized(network, input)))
+    let graph = subject.graph;
+    let adds = (0..graph.operations.len()).filter(|&index| graph.operations[index].op == Op::Add);
+    let bare: Vec<usize> = adds
+        .filter(|&add| {
+            let inputs = &graph.operations[add].inputs;
+            !inputs.iter().any(|&input| is_normalized(graph, input))
+        })
         .collect();
-    let Some(first) = bare.first() else {
+    let Some(&first) = bare.first() else {
         return Vec::new();
     };
     let why = match bare.len() {
@@ -31,17 +30,31 @@ pub(super) fn skip_without_normalization(subject: &Subject<'_>) -> Vec<Remark> {
         ),
     };
     let instead = "put { layer = \"BatchNormalization\" } behind the convolutions in front of Add";
-    vec![Remark::at(&first.place, why, instead)]
+    vec![Remark::at(&layer_of(graph, first).place, why, instead)]
 }
 
-/// Whether a batch normalization lies on the way to `source` since the last addition.
-fn is_normalized(network: &Network, mut source: Source) -> bool {
-    while let Source::Node(index) = source {
-        let node = &network.nodes[index];
-        match (&node.layer, node.inputs.as_slice()) {
-            (Layer::BatchNormalization(_), _) => return true,
-            (_, &[input]) => source = input,
-            _ => return false,
+/// Whether a normalization lies on the way to `source` since the last addition or concatenation. A product is followed by
+/// its first input: what is multiplied with that is a gate.
+fn is_normalized(graph: &Graph, mut source: Source) -> bool {
+    while let Source::Operation(index) = source {
+        let operation = &graph.operations[index];
+        match operation.op {
+            Op::BatchNormalization { .. } | Op::LayerNormalization { .. } => return true,
+            Op::Add | Op::Concatenate => return false,
+            Op::Convolution { .. }
+            | Op::DepthwiseConvolution { .. }
+            | Op::Dense { .. }
+            | Op::Scale { .. }
+            | Op::Normalization { .. }
+            | Op::Activation(_)
+            | Op::MaxPooling(_)
+            | Op::AveragePooling(_)
+            | Op::BlurPooling
+            | Op::GlobalAveragePooling
+            | Op::Flatten
+            | Op::Dropout { .. }
+            | Op::StochasticDepth { .. }
+            | Op::Multiply => source = operation.inputs[0],
         }
     }
     false
@@ -49,99 +62,125 @@ fn is_normalized(network: &Network, mut source: Source) -> bool {
 
 /// ReLU, sigmoid, tanh and a second softmax there are errors; these are merely unwise.
 pub(super) fn bent_scores(subject: &Subject<'_>) -> Vec<Remark> {
-    let nodes = &subject.network.nodes;
-    let Some(last) = nodes
-        .last()
-        .filter(|last| matches!(last.layer, Layer::Activation(_)))
-    else {
-        return Vec::new();
-    };
+    let graph = subject.graph;
     let mut remarks = Vec::new();
-    let mut source = last.inputs.first();
-    while let Some(&Source::Node(index)) = source {
-        let node = &nodes[index];
-        source = node.inputs.first();
-        match (&node.layer, node.layer.activation()) {
-            (Layer::Flatten, _) => {}
-            (Layer::Dropout(_), _) => {
+    let mut source = graph.logits();
+    while let Source::Operation(index) = source {
+        let operation = &graph.operations[index];
+        source = operation.inputs[0];
+        let place = &layer_of(graph, index).place;
+        match &operation.op {
+            Op::Flatten => {}
+            Op::Dropout { .. } => {
                 let why =
                     "Dropout in front of the softmax sets whole classes' scores to zero at random".to_owned();
                 let instead = "put it in front of the layer that makes the scores";
-                remarks.push(Remark::at(&node.place, why, instead));
+                remarks.push(Remark::at(place, why, instead));
             }
-            (_, Activation::Linear) => break,
-            (layer, activation) => {
+            Op::StochasticDepth { .. } => {
+                let why =
+                    "StochasticDepth in front of the softmax sets all scores of a photo to zero at random"
+                        .to_owned();
+                let instead = "put it in front of an Add, at the end of the branch that it is to skip";
+                remarks.push(Remark::at(place, why, instead));
+            }
+            Op::Activation(activation) => {
                 let why = format!(
                     "{} between the scores and the softmax holds back how unlikely a class can be",
                     activation.name()
                 );
-                let instead = match layer {
-                    Layer::Activation(_) | Layer::LeakyReLU(_) => "take this layer out",
-                    _ => "leave `activation` out",
+                let instead = if graph.stands_alone(index) {
+                    "take this layer out"
+                } else {
+                    "leave `activation` out"
                 };
-                remarks.push(Remark::at(&node.place, why, instead));
+                remarks.push(Remark::at(place, why, instead));
                 break;
             }
+            Op::Convolution { .. }
+            | Op::DepthwiseConvolution { .. }
+            | Op::Dense { .. }
+            | Op::BatchNormalization { .. }
+            | Op::LayerNormalization { .. }
+            | Op::Scale { .. }
+            | Op::Normalization { .. }
+            | Op::MaxPooling(_)
+            | Op::AveragePooling(_)
+            | Op::BlurPooling
+            | Op::GlobalAveragePooling
+            | Op::Add
+            | Op::Multiply
+            | Op::Concatenate => break,
         }
     }
     remarks
 }
 
+/// The graph does not know which number was written as "classes", so that this reads the rung.
 pub(super) fn fixed_classes(subject: &Subject<'_>) -> Vec<Remark> {
     let mut layers = subject.rung.layers.iter().rev();
-    let head = layers.find(|spec| matches!(spec.layer, Layer::Dense(_)));
-    match head.map(|spec| (&spec.layer, &spec.place)) {
-        Some((Layer::Dense(dense), place)) => match dense.units {
-            Units::Count(units) if units == subject.network.classes => {
-                let why = format!("a head with {units} outputs fits data with {units} classes only");
-                vec![Remark::at(place, why, "write units = \"classes\"")]
-            }
-            _ => Vec::new(),
-        },
+    let head = layers.find_map(|spec| Some((spec.layer.units()?, &spec.place)));
+    match head {
+        Some((Units::Count(units), place)) if units == subject.graph.classes => {
+            let why = format!("a head with {units} outputs fits data with {units} classes only");
+            vec![Remark::at(place, why, "write units = \"classes\"")]
+        }
         _ => Vec::new(),
     }
 }
 
 pub(super) fn large_dense(subject: &Subject<'_>) -> Vec<Remark> {
-    let network = subject.network;
-    let total = network.parameter_count();
-    let largest = network
-        .nodes
+    let graph = subject.graph;
+    let total = graph.parameter_count();
+    let dense = graph
+        .operations
         .iter()
-        .filter(|node| matches!(node.layer, Layer::Dense(_)))
-        .max_by_key(|node| node.parameter_count());
-    let Some(dense) = largest else { return Vec::new() };
-    let own = dense.parameter_count();
+        .filter(|operation| matches!(operation.op, Op::Dense { .. }));
+    let largest = dense
+        .map(|operation| (operation.layer, graph.layer_parameter_count(operation.layer)))
+        .max_by_key(|&(_, own)| own);
+    let Some((layer, own)) = largest else {
+        return Vec::new();
+    };
     if own < LARGE || own * 2 <= total {
         return Vec::new();
     }
+    let GraphLayer { name, place, .. } = &graph.layers[layer];
     let why = format!(
-        "{} holds {:.1} of the {:.1} million parameters, which fit the training photos by heart",
-        dense.name,
+        "{name} holds {:.1} of the {:.1} million parameters, which fit the training photos by heart",
         own as f64 / 1e6,
         total as f64 / 1e6
     );
     let instead =
         "write { layer = \"GlobalAveragePooling2D\" } instead of Flatten, or pool more in front of it";
-    vec![Remark::at(&dense.place, why, instead)]
+    vec![Remark::at(place, why, instead)]
 }
 
 pub(super) fn depthwise_fan_in(subject: &Subject<'_>) -> Vec<Remark> {
-    let network = subject.network;
-    let small = network.nodes.iter().enumerate().filter_map(|(index, node)| {
-        let times = times_too_small(node)?;
-        (times >= FAN_IN_TOLERANCE).then_some((index, times))
-    });
-    let (normalized, bare): (Vec<_>, Vec<_>) = small.partition(|&(index, _)| is_rescaled(network, index));
+    let graph = subject.graph;
+    let readers = graph.readers();
+    let small = graph
+        .operations
+        .iter()
+        .enumerate()
+        .filter_map(|(index, operation)| {
+            let Op::DepthwiseConvolution { kernel, .. } = operation.op else {
+                return None;
+            };
+            let times = times_too_small(graph.parameter(kernel))?;
+            (times >= FAN_IN_TOLERANCE).then_some((index, times))
+        });
+    let (normalized, bare): (Vec<_>, Vec<_>) =
+        small.partition(|&(index, _)| is_rescaled(graph, &readers, index));
     let bare = remark_on_small_kernels(
-        network,
+        graph,
         &bare,
         "",
         "write depthwise_fan_in = \"per_channel\" in [defaults]",
     );
     // On one such network the remedy was measured, and was worse: m17-fan-in in docs/reference/ladder.md.
     let normalized = remark_on_small_kernels(
-        network,
+        graph,
         &normalized,
         ", which the normalization behind makes up for",
         "climb a rung with depthwise_fan_in = \"per_channel\" in [defaults] beside this one, and keep the better",
@@ -149,9 +188,9 @@ pub(super) fn depthwise_fan_in(subject: &Subject<'_>) -> Vec<Remark> {
     bare.into_iter().chain(normalized).collect()
 }
 
-/// One remark on all of `kernels`, which are nodes and how many times too small each starts; none on none.
+/// One remark on all of `kernels`, which are operations and how many times too small each starts; none on none.
 fn remark_on_small_kernels(
-    network: &Network,
+    graph: &Graph,
     kernels: &[(usize, f64)],
     but: &str,
     instead: &str,
@@ -165,36 +204,45 @@ fn remark_on_small_kernels(
     let why = format!(
         "Keras counts all channels as inputs of a depthwise kernel whose outputs each see one, so {start} up to {worst:.0} times too small{but}"
     );
-    Some(Remark::at(&network.nodes[first].place, why, instead))
+    Some(Remark::at(&layer_of(graph, first).place, why, instead))
 }
 
-/// Whether a batch normalization takes the node's output before anything bends it: the output's scale, and so the
-/// kernel's, is then lost on what comes behind.
-fn is_rescaled(network: &Network, mut index: usize) -> bool {
+/// Whether a normalization takes the operation's output before anything bends it: the output's scale, and so the kernel's,
+/// is then lost on what comes behind.
+fn is_rescaled(graph: &Graph, readers: &[usize], mut index: usize) -> bool {
     loop {
-        let node = &network.nodes[index];
-        let is_linear = match &node.layer {
-            Layer::BatchNormalization(_) => return true,
-            layer @ (Layer::Conv2D(_) | Layer::SeparableConv2D(_) | Layer::DepthwiseConv2D(_)) => {
-                layer.activation() == Activation::Linear
-            }
-            _ => false,
-        };
-        let mut takers = (index + 1..network.nodes.len())
-            .filter(|&taker| network.nodes[taker].inputs.contains(&Source::Node(index)));
-        match (is_linear, takers.next(), takers.next()) {
-            (true, Some(taker), None) => index = taker,
+        match graph.operations[index].op {
+            Op::BatchNormalization { .. } | Op::LayerNormalization { .. } => return true,
+            Op::Convolution { .. } | Op::DepthwiseConvolution { .. } => {}
+            Op::Dense { .. }
+            | Op::Scale { .. }
+            | Op::Normalization { .. }
+            | Op::Activation(_)
+            | Op::MaxPooling(_)
+            | Op::AveragePooling(_)
+            | Op::BlurPooling
+            | Op::GlobalAveragePooling
+            | Op::Flatten
+            | Op::Dropout { .. }
+            | Op::StochasticDepth { .. }
+            | Op::Add
+            | Op::Multiply
+            | Op::Concatenate => return false,
+        }
+        let reader = (index + 1..graph.operations.len()).find(|&reader| {
+            graph.operations[reader]
+                .inputs
+                .contains(&Source::Operation(index))
+        });
+        match reader {
+            Some(reader) if readers[index] == 1 => index = reader,
             _ => return false,
         }
     }
 }
 
 /// What the deviation of a depthwise kernel would be with the true fan-in, over what it is.
-fn times_too_small(node: &Node) -> Option<f64> {
-    if !matches!(node.layer, Layer::SeparableConv2D(_) | Layer::DepthwiseConv2D(_)) {
-        return None;
-    }
-    let kernel = node.parameters.first()?;
+fn times_too_small(kernel: &ParameterSpec) -> Option<f64> {
     let (&height, &width) = (kernel.shape.first()?, kernel.shape.get(1)?);
     let area = (height * width) as f64;
     let (fan_in, fan_out) = (kernel.fan_in as f64, kernel.fan_out as f64);
@@ -204,7 +252,11 @@ fn times_too_small(node: &Node) -> Option<f64> {
         | Initializer::LecunNormal
         | Initializer::LecunUniform => fan_in / area,
         Initializer::GlorotNormal | Initializer::GlorotUniform => (fan_in + fan_out) / (area + fan_out),
-        Initializer::Zeros | Initializer::Ones => return None,
+        Initializer::Zeros | Initializer::Ones | Initializer::Constant(_) => return None,
     };
     Some(ratio.sqrt())
+}
+
+fn layer_of(graph: &Graph, operation: usize) -> &GraphLayer {
+    &graph.layers[graph.operations[operation].layer]
 }

@@ -22,7 +22,7 @@ pub const CLASSES: [&str; 3] = ["daisy", "roses", "tulips"];
 /// A network that has learned nothing, with weights that follow from `seed`.
 pub fn classifier(seed: u64) -> Classifier {
     let rung = RungCatalog::shipped().get("m10").unwrap();
-    let network = rung.network(SIZE, CLASSES.len()).unwrap();
+    let network = rung.graph(SIZE, CLASSES.len()).unwrap();
     let model = Model::new(network, seed, Device::Cpu);
     Classifier::new(model, rung, CLASSES.map(String::from).to_vec()).with_temperature(Temperature::new(1.5))
 }

@@ -7,6 +7,7 @@ use crate::records::Outcome;
 use crate::room::when_there_is_room;
 use std::path::Path;
 use stepladder_classifier::write_arrays;
+use stepladder_nn::profile::ProfileRow;
 use stepladder_nn::{Array, Model};
 
 /// What the loop leaves behind.
@@ -18,6 +19,8 @@ pub(crate) struct Fitted {
     pub exported_epoch: Option<usize>,
     /// The model to export: the best epoch's where the rung restores it, else the last.
     pub model: Model,
+    /// Where the time of the steps went, where that was noted.
+    pub profile: Option<Vec<ProfileRow>>,
     pub clock: Clock,
     /// Seconds of earlier sittings and of this one, until now.
     pub seconds: f64,
@@ -42,6 +45,7 @@ impl Fit<'_, '_> {
         self.writer.wait()?;
         let seconds = self.seconds();
         let last = self.trainer.evaluated();
+        let profile = last.profile();
         let (batches, steps) = (self.loader.batches() as u64, self.steps_in_all());
         let write = |path: &Path, epoch: usize, step: u64, arrays: &[Array]| {
             when_there_is_room(self.observer, self.interrupt, || {
@@ -69,7 +73,7 @@ impl Fit<'_, '_> {
         let (exported_epoch, model) = match (best, self.place.best_epoch) {
             (Some(best), Some(epoch)) => (
                 Some(epoch),
-                Model::from_arrays(self.prepared.network.clone(), best.to_vec(), self.request.device)?
+                Model::from_arrays(self.prepared.graph.clone(), best.to_vec(), self.request.device)?
                     .with_precision(self.request.precision),
             ),
             _ => ((self.place.batch == 0).then_some(self.place.epoch), last),
@@ -80,6 +84,7 @@ impl Fit<'_, '_> {
             best_epoch: self.place.best_epoch,
             exported_epoch,
             model,
+            profile,
             clock: self.place.clock.plus(self.place.epoch_clock),
             seconds,
         })

@@ -152,12 +152,12 @@ impl Fit<'_, '_> {
         let watch = self.place.watch.clone();
         let seconds = self.seconds();
         let at_once = self.decided.photos_at_once;
-        let network = self.prepared.network.clone();
+        let graph = self.prepared.graph.clone();
         match step {
             Some(step) => {
                 let restored = restore(self.run, &checkpoint_path(self.run, step))?;
                 let (place, weights, optimizer) = restored.snapshot.into_parts();
-                let model = Model::from_arrays(network, weights, self.request.device)?;
+                let model = Model::from_arrays(graph, weights, self.request.device)?;
                 self.trainer = self.request.trainer(model, at_once);
                 self.trainer.restore(optimizer)?;
                 self.place = place;
@@ -166,7 +166,7 @@ impl Fit<'_, '_> {
             }
             None => {
                 let seed = self.request.seed.wrapping_add(rescue.reseeds);
-                let model = Model::new(network, seed, self.request.device);
+                let model = Model::new(graph, seed, self.request.device);
                 self.trainer = self.request.trainer(model, at_once);
                 self.place = Checkpoint::default();
                 self.best = None;

@@ -10,8 +10,8 @@ use crate::watch::{Cause, Diagnosis, EpochSeen, Training, at_the_start, why_stuc
 use stepladder_classifier::Evaluation;
 use stepladder_comparison::independent_interval;
 use stepladder_data::Batch;
-use stepladder_model::{Layer, Schedule};
-use stepladder_nn::{StepOutcome, Targets, argmax, release_kernel_bytes};
+use stepladder_model::{Op, Operation, Schedule};
+use stepladder_nn::{StepOutcome, Targets, argmax};
 
 /// Photos that an inspection looks at.
 const FEW: usize = 8;
@@ -36,8 +36,6 @@ impl Fit<'_, '_> {
         }
         let (images, targets) = few(batch, targets);
         let inspection = self.trainer.inspect(images, targets);
-        // Buffers for a few photos serve no batch, and would be held beside those of all steps.
-        release_kernel_bytes();
         for found in at_the_start(&inspection, self.classes()) {
             self.note_diagnosis(found)?;
         }
@@ -187,16 +185,15 @@ impl Fit<'_, '_> {
         let targets = self.prepared.targets(&batch);
         let (images, targets) = few(&batch, &targets);
         let inspection = self.trainer.inspect(images, targets);
-        release_kernel_bytes();
         Ok(why_stuck(&inspection, self.classes()))
     }
 
     /// Where validation is far behind and there are batch normalizations: whether the same training photos are told apart with
     /// their own statistics and not with the moving ones.
     fn ask_in_both_modes(&mut self, mean: Mean, validation: Option<&Evaluation>) -> Result<(), TrainError> {
-        let normalizes = |layer: &Layer| matches!(layer, Layer::BatchNormalization(_));
-        let nodes = &self.prepared.network.nodes;
-        let Some(validation) = validation.filter(|_| nodes.iter().any(|node| normalizes(&node.layer))) else {
+        let normalizes = |operation: &Operation| matches!(operation.op, Op::BatchNormalization { .. });
+        let operations = &self.prepared.graph.operations;
+        let Some(validation) = validation.filter(|_| operations.iter().any(normalizes)) else {
             return Ok(());
         };
         let behind = independent_interval(
@@ -260,13 +257,13 @@ impl Fit<'_, '_> {
     /// What the figures are judged by.
     fn judged(&self) -> Training {
         let rung = &self.request.rung;
-        let drops = |layer: &Layer| matches!(layer, Layer::Dropout(dropout) if dropout.rate > 0.0);
-        let network = &self.prepared.network;
-        let augments = rung.augmentation.is_some() || !network.augmentation.is_empty();
+        let drops = |operation: &Operation| matches!(operation.op, Op::Dropout { rate } | Op::StochasticDepth { rate } if rate > 0.0);
+        let graph = &self.prepared.graph;
+        let augments = rung.augmentation.is_some() || !graph.augmentation.is_empty();
         let mixes = rung.training.mixup_alpha > 0.0 || rung.training.cutmix_alpha > 0.0;
         let hardships = [
             (augments, "augmentation"),
-            (network.nodes.iter().any(|node| drops(&node.layer)), "dropout"),
+            (graph.operations.iter().any(drops), "dropout"),
             (mixes, "mixed photos"),
         ];
         let recent = &self.place.watch.recent;

@@ -5,7 +5,7 @@ use crate::Ending;
 use crate::arguments::{ModelsArguments, ModelsCommand};
 use crate::terminal::{Alignment, Output, Table, count, percent};
 use serde_json::json;
-use stepladder_model::{Finding, Network, Rung, RungCatalog, ShippedRung, diff, lint, shipped, variants};
+use stepladder_model::{Finding, Graph, Rung, RungCatalog, ShippedRung, diff, lint, shipped, variants};
 
 pub(crate) fn models(arguments: ModelsArguments, output: &Output) -> anyhow::Result<Ending> {
     if let Some(ModelsCommand::New(arguments)) = &arguments.command {
@@ -66,7 +66,7 @@ fn rows(
     let mut rungs = Vec::new();
     for name in shipped.iter().map(|rung| rung.name) {
         let rung = catalog.get(name)?;
-        let network = rung.network(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
+        let graph = rung.graph(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
         // By way of its decimal digits: 0.56 as f64 is 0.56, where the f32 behind it is 0.5600000023841858.
         let deck = rung
             .deck
@@ -75,8 +75,8 @@ fn rows(
         table.row([
             rung.name.clone(),
             rung.parent.clone().unwrap_or_default(),
-            count(network.trainable_parameter_count()),
-            count(network.multiply_adds()),
+            count(graph.trainable_parameter_count()),
+            count(graph.multiply_adds()),
             deck.map(percent).unwrap_or_default(),
             rung.change.clone(),
         ]);
@@ -84,9 +84,9 @@ fn rows(
             "name": rung.name,
             "parent": rung.parent,
             "change": rung.change,
-            "size": network.input[0],
-            "parameters": network.trainable_parameter_count(),
-            "multiply_adds": network.multiply_adds(),
+            "size": graph.input[0],
+            "parameters": graph.trainable_parameter_count(),
+            "multiply_adds": graph.multiply_adds(),
             "deck_test_accuracy": deck,
         }));
     }
@@ -95,7 +95,7 @@ fn rows(
 
 /// One rung: what it is and every layer.
 fn show(rung: &Rung, arguments: &ModelsArguments, output: &Output) -> anyhow::Result<()> {
-    let network = rung.network(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
+    let graph = rung.graph(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
     let parent = rung
         .parent
         .as_ref()
@@ -106,8 +106,8 @@ fn show(rung: &Rung, arguments: &ModelsArguments, output: &Output) -> anyhow::Re
         output.paragraph(about);
     }
     output.line("");
-    output.line(network.summary().trim_end());
-    let findings = lint(rung, &network, &[]);
+    output.line(graph.summary().trim_end());
+    let findings = lint(rung, &graph, &[]);
     if !findings.is_empty() {
         output.line("");
     }
@@ -115,18 +115,18 @@ fn show(rung: &Rung, arguments: &ModelsArguments, output: &Output) -> anyhow::Re
         let word = if finding.silenced { "allowed" } else { "warning" };
         output.line(&format!("{word}: {finding}"));
     }
-    output.json(&description(rung, &network, &findings))
+    output.json(&description(rung, &graph, &findings))
 }
 
 /// The rung and its layers as data.
-fn description(rung: &Rung, network: &Network, findings: &[Finding]) -> serde_json::Value {
-    let layers = network.nodes.iter().map(|node| {
+fn description(rung: &Rung, graph: &Graph, findings: &[Finding]) -> serde_json::Value {
+    let layers = graph.layers.iter().enumerate().map(|(index, layer)| {
         json!({
-            "name": node.name,
-            "layer": node.layer.kind(),
-            "output": node.output.to_string(),
-            "parameters": node.parameter_count(),
-            "multiply_adds": node.multiply_adds,
+            "name": layer.name,
+            "layer": layer.kind,
+            "output": graph.layer_output(index).to_string(),
+            "parameters": graph.layer_parameter_count(index),
+            "multiply_adds": graph.layer_multiply_adds(index),
         })
     });
     json!({
@@ -134,12 +134,12 @@ fn description(rung: &Rung, network: &Network, findings: &[Finding]) -> serde_js
         "parent": rung.parent,
         "change": rung.change,
         "about": rung.about,
-        "input": network.input,
-        "classes": network.classes,
+        "input": graph.input,
+        "classes": graph.classes,
         "layers": layers.collect::<Vec<_>>(),
-        "parameters": network.parameter_count(),
-        "trainable_parameters": network.trainable_parameter_count(),
-        "multiply_adds": network.multiply_adds(),
+        "parameters": graph.parameter_count(),
+        "trainable_parameters": graph.trainable_parameter_count(),
+        "multiply_adds": graph.multiply_adds(),
         "lints": findings,
     })
 }

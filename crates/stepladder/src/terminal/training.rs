@@ -125,7 +125,7 @@ impl<'a> TrainingView<'a> {
 
     /// What the lints say of the rung on this data, and keeps it for the result.
     fn lint(&self, prepared: &Prepared) -> Vec<Finding> {
-        let findings = lint(&self.request.rung, &prepared.network, &prepared.dataset.classes);
+        let findings = lint(&self.request.rung, &prepared.graph, &prepared.dataset.classes);
         if let Ok(mut kept) = self.findings.lock() {
             kept.clone_from(&findings);
         }
@@ -295,8 +295,8 @@ impl Observer for TrainingView<'_> {
             format!(
                 "{}: {} parameters, {} multiply-adds a photo at {} px",
                 rung.name,
-                count(prepared.network.trainable_parameter_count()),
-                count(prepared.network.multiply_adds()),
+                count(prepared.graph.trainable_parameter_count()),
+                count(prepared.graph.multiply_adds()),
                 prepared.size
             ),
         );

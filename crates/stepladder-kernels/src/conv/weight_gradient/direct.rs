@@ -37,6 +37,7 @@ pub(super) fn suits<S: Simd, E: Element>(shape: &Reduction) -> bool {
         && shape.before == [0, 0]
         && shape.input == shape.output
         && shape.input_stride == contiguous
+        && shape.output_pixel == shape.filters
         && shape.channels <= MOST
         && shape.filters <= MOST
         && shape.filters.is_multiple_of(S::LANES)

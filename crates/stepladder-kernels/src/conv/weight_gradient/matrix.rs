@@ -14,6 +14,7 @@ use crate::{
         Element, Kernel, Simd,
         x86_64::amx::{Amx, Product, ROW, Rows, Run, SIDE, Tiles},
     },
+    workspace::largest,
 };
 
 use super::{
@@ -185,12 +186,11 @@ pub(super) fn buffers<S: Simd>(shape: &Reduction, threads: usize) -> Vec<usize> 
         let (range, blocks) = division.item(item);
         packing::<S>(shape, &division.units[range], &blocks).1
     });
-    let most = packing.fold([0, 0], |most, words| {
-        [most[0].max(4 * words[0]), most[1].max(4 * words[1])]
-    });
+    let of_item = largest(packing.map(|words| words.map(|words| 4 * words).to_vec()));
     let sums = (!in_place(shape, division.ranges)).then_some(4 * division.ranges * sums_len(shape));
-    let at_once = std::iter::repeat_n(most, threads.min(items)).flatten();
-    sums.into_iter().chain(at_once).collect()
+    let zeros = 4 * shape.channels.max(shape.filters);
+    let at_once = std::iter::repeat_n(of_item, threads.min(items)).flatten();
+    std::iter::once(zeros).chain(sums).chain(at_once).collect()
 }
 
 /// `gradient` of a shape that [`suits`].
@@ -335,7 +335,8 @@ impl<E: Element> Item<'_, E> {
             for (row, y) in unit.rows.clone().enumerate() {
                 let at = photo_at * layout.right_photo + row * layout.pitch;
                 for (column, pixel) in pixels[at..at + width].iter_mut().enumerate() {
-                    *pixel = &raw const self.output[((photo * height + y) * width + column) * shape.filters];
+                    let index = (photo * height + y) * width + column;
+                    *pixel = &raw const self.output[index * shape.output_pixel];
                 }
             }
         }

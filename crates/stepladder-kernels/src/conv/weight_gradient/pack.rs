@@ -118,7 +118,7 @@ impl<E: Element> Kernel for PackOutput<'_, E> {
                     let to = &mut to[block_at + (line * layout.steps + step) * words..][..words];
                     let pixel = |i: usize| {
                         let x = step * layout.together + i;
-                        (x < width).then(|| (start + x) * shape.filters + first)
+                        (x < width).then(|| (start + x) * shape.output_pixel + first)
                     };
                     if count == 32 && words == 32 {
                         if let Some(to) = to.as_chunks_mut::<32>().0.first_mut() {

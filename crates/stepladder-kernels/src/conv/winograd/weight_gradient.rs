@@ -101,7 +101,9 @@ pub(in crate::conv) fn workspace<S: Simd, E: Element>(conv: &Conv2d, threads: us
     let of_item = [input, output, division.sums::<S>(conv)].map(|words| 4 * POINTS * words);
     let at_once = threads.min(division.ranges * division.groups);
     let sums = (division.ranges > 1).then_some(4 * division.ranges * conv.weights_len());
-    sums.into_iter()
+    let zeros = size_of::<E>() * conv.in_channels.max(conv.out_channels);
+    std::iter::once(zeros)
+        .chain(sums)
         .chain(std::iter::repeat_n(of_item, at_once).flatten())
         .collect()
 }

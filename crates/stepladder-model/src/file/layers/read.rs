@@ -1,13 +1,14 @@
 //! Each layer's arguments, under Keras' names and with Keras' defaults.
 
+use super::padding::padding;
 use crate::activation::Activation;
 use crate::error::RungError;
 use crate::file::reader::{Field, Range, Reader};
 use crate::file::value::Value;
 use crate::initializer::{DepthwiseFanIn, Initializer};
 use crate::layer::{
-    BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, Layer, LeakyReLU, Padding, Pooling2D,
-    SeparableConv2D, Units,
+    BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, GlobalAveragePooling2D, Layer,
+    LayerNormalization, LeakyReLU, Normalization, Pooling2D, Scale, SeparableConv2D, StochasticDepth, Units,
 };
 use crate::rung::Defaults;
 
@@ -16,13 +17,14 @@ use crate::rung::Defaults;
 const WIDTH_LIMIT: usize = 1 << 20;
 
 /// Longest side of a kernel, a pooling window, or a stride.
-const SIDE_LIMIT: usize = 8192;
+pub(super) const SIDE_LIMIT: usize = 8192;
 
 pub(super) const CONV_KEYS: &[&str] = &[
     "filters",
     "kernel_size",
     "strides",
     "padding",
+    "groups",
     "activation",
     "use_bias",
     "kernel_initializer",
@@ -59,7 +61,8 @@ pub(super) const DENSE_KEYS: &[&str] = &[
     "kernel_initializer",
     "bias_initializer",
 ];
-pub(super) const NORMALIZATION_KEYS: &[&str] = &["momentum", "epsilon", "center", "scale"];
+pub(super) const BATCH_NORMALIZATION_KEYS: &[&str] = &["momentum", "epsilon", "center", "scale"];
+pub(super) const LAYER_NORMALIZATION_KEYS: &[&str] = &["epsilon", "center", "scale"];
 pub(super) const POOLING_KEYS: &[&str] = &["pool_size", "strides", "padding"];
 
 pub(super) fn conv(reader: &Reader<'_>, defaults: &Defaults) -> Result<Layer, RungError> {
@@ -68,6 +71,7 @@ pub(super) fn conv(reader: &Reader<'_>, defaults: &Defaults) -> Result<Layer, Ru
         kernel_size: kernel_size(reader)?,
         strides: reader.or("strides", [1, 1], |field| field.sides(SIDE_LIMIT))?,
         padding: padding(reader)?,
+        groups: reader.or("groups", 1, |field| field.count(1, WIDTH_LIMIT))?,
         activation: reader.or("activation", Activation::Linear, read_activation)?,
         use_bias: reader.or("use_bias", true, |field| field.flag())?,
         kernel_initializer: initializer(reader, "kernel_initializer", defaults.kernel_initializer)?,
@@ -123,11 +127,16 @@ fn read_units(field: &Field<'_>) -> Result<Units, RungError> {
     match &field.item.value {
         Value::Text(text) if text == "classes" => Ok(Units::Classes),
         Value::Text(_) => Err(field.wrong(format!("a whole number from 1 to {WIDTH_LIMIT}, or \"classes\""))),
-        _ => field.count(1, WIDTH_LIMIT).map(Units::Count),
+        Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Date(_)
+        | Value::List(_)
+        | Value::Table(_) => field.count(1, WIDTH_LIMIT).map(Units::Count),
     }
 }
 
-pub(super) fn normalization(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+pub(super) fn batch_normalization(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
     let default = BatchNormalization::default();
     Ok(Layer::BatchNormalization(BatchNormalization {
         momentum: reader.or("momentum", default.momentum, |field| {
@@ -136,6 +145,33 @@ pub(super) fn normalization(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, 
         epsilon: reader.or("epsilon", default.epsilon, |field| field.number(Range::POSITIVE))?,
         center: reader.or("center", default.center, |field| field.flag())?,
         scale: reader.or("scale", default.scale, |field| field.flag())?,
+    }))
+}
+
+pub(super) fn layer_normalization(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+    let default = LayerNormalization::default();
+    Ok(Layer::LayerNormalization(LayerNormalization {
+        epsilon: reader.or("epsilon", default.epsilon, |field| field.number(Range::POSITIVE))?,
+        center: reader.or("center", default.center, |field| field.flag())?,
+        scale: reader.or("scale", default.scale, |field| field.flag())?,
+    }))
+}
+
+pub(super) fn scale(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+    let default = Scale::default().initial_value;
+    Ok(Layer::Scale(Scale {
+        initial_value: reader.or("initial_value", default, |field| field.number(Range::ANY))?,
+    }))
+}
+
+pub(super) fn normalization(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+    Ok(Layer::Normalization(Normalization {
+        mean: reader.required("mean", "mean = [0.485, 0.456, 0.406]", |field| {
+            field.numbers(Range::ANY)
+        })?,
+        variance: reader.required("variance", "variance = [0.0524, 0.0502, 0.0506]", |field| {
+            field.numbers(Range::NOT_NEGATIVE)
+        })?,
     }))
 }
 
@@ -171,6 +207,18 @@ fn pooling(reader: &Reader<'_>) -> Result<Pooling2D, RungError> {
     })
 }
 
+pub(super) fn global_average_pooling(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+    Ok(Layer::GlobalAveragePooling2D(GlobalAveragePooling2D {
+        keepdims: reader.or("keepdims", false, |field| field.flag())?,
+    }))
+}
+
+pub(super) fn stochastic_depth(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
+    Ok(Layer::StochasticDepth(StochasticDepth {
+        rate: reader.required("rate", "rate = 0.1", |field| field.number(Range::BELOW_ONE))?,
+    }))
+}
+
 pub(super) fn dropout(reader: &Reader<'_>, _: &Defaults) -> Result<Layer, RungError> {
     Ok(Layer::Dropout(Dropout {
         rate: reader.required("rate", "rate = 0.5", |field| field.number(Range::BELOW_ONE))?,
@@ -192,7 +240,17 @@ fn read_activation(field: &Field<'_>) -> Result<Activation, RungError> {
                 field.number(Range::NOT_NEGATIVE)
             })?,
         }),
-        activation => {
+        activation @ (Activation::Linear
+        | Activation::Relu
+        | Activation::Relu6
+        | Activation::Elu
+        | Activation::Swish
+        | Activation::HardSwish
+        | Activation::Gelu
+        | Activation::Sigmoid
+        | Activation::HardSigmoid
+        | Activation::Tanh
+        | Activation::Softmax) => {
             Reader::new(table, activation.name(), &["type"])?;
             Ok(activation)
         }
@@ -207,12 +265,6 @@ fn kernel_size(reader: &Reader<'_>) -> Result<[usize; 2], RungError> {
     reader.required("kernel_size", "kernel_size = 3", |field| field.sides(SIDE_LIMIT))
 }
 
-fn padding(reader: &Reader<'_>) -> Result<Padding, RungError> {
-    reader.or("padding", Padding::Valid, |field| {
-        field.choice("padding", Padding::NAMES)
-    })
-}
-
 fn initializer(
     reader: &Reader<'_>,
     key: &'static str,
@@ -225,6 +277,23 @@ pub(crate) fn read_fan_in(field: &Field<'_>) -> Result<DepthwiseFanIn, RungError
     field.choice("fan-in", DepthwiseFanIn::NAMES)
 }
 
+/// An initializer's name, or a table where it has a value: `{ type = "constant", value = 0.1 }`.
 pub(crate) fn read_initializer(field: &Field<'_>) -> Result<Initializer, RungError> {
-    field.choice("initializer", Initializer::NAMES)
+    let is_constant = |field: &Field<'_>| field.item.value == Value::from("constant");
+    let Value::Table(table) = &field.item.value else {
+        if is_constant(field) {
+            return Err(field.wrong("written with its value, { type = \"constant\", value = 0.1 }"));
+        }
+        return field.choice("initializer", Initializer::NAMES);
+    };
+    let reader = Reader::new(table, "initializer", &["type", "value"])?;
+    if !reader.field("type").is_some_and(|field| is_constant(&field)) {
+        let initializer = reader.required("type", "type = \"constant\"", |field| {
+            field.choice("initializer", Initializer::NAMES)
+        })?;
+        Reader::new(table, initializer.name(), &["type"])?;
+        return Ok(initializer);
+    }
+    let value = reader.required("value", "value = 0.1", |field| field.number(Range::ANY))?;
+    Ok(Initializer::Constant(value))
 }

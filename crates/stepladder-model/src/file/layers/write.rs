@@ -6,17 +6,17 @@ use crate::activation::{Activation, LEAKY_RELU_FUNCTION_SLOPE};
 use crate::file::augmentation;
 use crate::file::value::{Item, Table, Value};
 use crate::initializer::{DepthwiseFanIn, Initializer};
-use crate::layer::{BatchNormalization, Layer, LeakyReLU, Padding, Units};
+use crate::layer::{BatchNormalization, Layer, LayerNormalization, LeakyReLU, Padding, Scale, Units};
 use crate::rung::{Defaults, LayerSpec};
-
-impl From<Padding> for Value {
-    fn from(padding: Padding) -> Value {
-        padding.name().into()
-    }
-}
 
 impl From<Initializer> for Value {
     fn from(initializer: Initializer) -> Value {
+        if let Initializer::Constant(value) = initializer {
+            let mut table = Table::default();
+            table.put("type", initializer.name());
+            table.put("value", value);
+            return table.into();
+        }
         initializer.name().into()
     }
 }
@@ -29,15 +29,15 @@ impl From<DepthwiseFanIn> for Value {
 
 impl From<Activation> for Value {
     fn from(activation: Activation) -> Value {
-        match activation {
-            Activation::LeakyRelu { negative_slope } if negative_slope != LEAKY_RELU_FUNCTION_SLOPE => {
-                let mut table = Table::default();
-                table.put("type", activation.name());
-                table.put("negative_slope", negative_slope);
-                table.into()
-            }
-            _ => activation.name().into(),
+        if let Activation::LeakyRelu { negative_slope } = activation
+            && negative_slope != LEAKY_RELU_FUNCTION_SLOPE
+        {
+            let mut table = Table::default();
+            table.put("type", activation.name());
+            table.put("negative_slope", negative_slope);
+            return table.into();
         }
+        activation.name().into()
     }
 }
 
@@ -81,6 +81,7 @@ pub(crate) fn layer_table(layer: &Layer, defaults: Option<&Defaults>) -> Table {
             out.put("filters", conv.filters);
             out.put("kernel_size", conv.kernel_size);
             write_window(out, conv.strides, conv.padding);
+            out.put_unless("groups", conv.groups, 1);
             write_ending(out, conv.activation, conv.use_bias);
             kernel(out, "kernel_initializer", conv.kernel_initializer);
             out.put_unless("bias_initializer", conv.bias_initializer, Initializer::Zeros);
@@ -121,6 +122,20 @@ pub(crate) fn layer_table(layer: &Layer, defaults: Option<&Defaults>) -> Table {
             out.put_unless("center", normalization.center, default.center);
             out.put_unless("scale", normalization.scale, default.scale);
         }
+        Layer::LayerNormalization(normalization) => {
+            let default = LayerNormalization::default();
+            out.put_unless("epsilon", normalization.epsilon, default.epsilon);
+            out.put_unless("center", normalization.center, default.center);
+            out.put_unless("scale", normalization.scale, default.scale);
+        }
+        Layer::Scale(scale) => {
+            let default = Scale::default().initial_value;
+            out.put_unless("initial_value", scale.initial_value, default);
+        }
+        Layer::Normalization(normalization) => {
+            out.put("mean", normalization.mean.as_slice());
+            out.put("variance", normalization.variance.as_slice());
+        }
         Layer::Activation(activation) => out.put("activation", *activation),
         Layer::LeakyReLU(leaky) => {
             let default = LeakyReLU::default().negative_slope;
@@ -131,13 +146,11 @@ pub(crate) fn layer_table(layer: &Layer, defaults: Option<&Defaults>) -> Table {
             out.put_unless("strides", pooling.strides, pooling.pool_size);
             out.put_unless("padding", pooling.padding, Padding::Valid);
         }
+        Layer::GlobalAveragePooling2D(pooling) => out.put_unless("keepdims", pooling.keepdims, false),
         Layer::Dropout(dropout) => out.put("rate", dropout.rate),
-        Layer::GlobalAveragePooling2D | Layer::Flatten | Layer::Add => {}
-        Layer::RandomRotation(layer) => augmentation::write_rotation(layer, out),
-        Layer::RandomTranslation(layer) => augmentation::write_translation(layer, out),
-        Layer::RandomZoom(layer) => augmentation::write_zoom(layer, out),
-        Layer::RandomFlip(layer) => augmentation::write_flip(layer, out),
-        Layer::RandomBrightness(layer) => augmentation::write_brightness(layer, out),
+        Layer::StochasticDepth(depth) => out.put("rate", depth.rate),
+        Layer::BlurPooling2D | Layer::Flatten | Layer::Add | Layer::Multiply | Layer::Concatenate => {}
+        Layer::Augmentation(transform) => augmentation::write_transform(transform, out),
     }
     table
 }

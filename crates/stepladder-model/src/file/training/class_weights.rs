@@ -28,7 +28,13 @@ pub(super) fn read(field: &Field<'_>) -> Result<ClassWeights, RungError> {
             });
             Ok(ClassWeights::Named(named.collect::<Result<_, RungError>>()?))
         }
-        _ => Err(field.wrong(EXPECTED)),
+        Value::Text(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Date(_)
+        | Value::List(_)
+        | Value::Table(_) => Err(field.wrong(EXPECTED)),
     }
 }
 
