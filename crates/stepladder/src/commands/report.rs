@@ -16,7 +16,7 @@ use stepladder_inspection::Inspection;
 use stepladder_model::{Rung, RungCatalog, diff};
 use stepladder_nn::Device;
 use stepladder_report::{MeasuredSteps, OwnPhotos, RunReport, climb_page, gather, run_page};
-use stepladder_train::RecordedRun;
+use stepladder_train::{RecordedRun, data_request};
 
 pub(crate) fn report(arguments: ReportArguments, output: &Output) -> anyhow::Result<Ending> {
     let out = arguments.out.clone();
@@ -129,7 +129,7 @@ impl Opened {
         threads: usize,
         output: &Output,
     ) -> anyhow::Result<Opened> {
-        let mut request: DataRequest = run.config.data.request(SHIPPED_PHOTOS);
+        let mut request: DataRequest = data_request(&run.config.data, SHIPPED_PHOTOS);
         if let Some(data) = &arguments.data {
             request.path = Some(data.clone());
         }
