@@ -81,7 +81,7 @@ impl Requests {
     }
 
     /// The request that came since the last look, if it is time to look.
-    pub fn next(&mut self) -> Option<RunRequest> {
+    pub fn poll(&mut self) -> Option<RunRequest> {
         if self.looked.elapsed() < EVERY {
             return None;
         }
@@ -103,7 +103,7 @@ mod tests {
 
     fn due(requests: &mut Requests) -> Option<RunRequest> {
         requests.looked = Instant::now().checked_sub(EVERY).unwrap();
-        requests.next()
+        requests.poll()
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
         run.ask(RunRequest::Stop).unwrap();
         run.ask(RunRequest::Checkpoint).unwrap();
         assert_eq!(run.asked(), Some(RunRequest::Checkpoint));
-        assert_eq!(requests.next(), None, "it is not time to look yet");
+        assert_eq!(requests.poll(), None, "it is not time to look yet");
         assert_eq!(due(&mut requests), Some(RunRequest::Checkpoint));
         assert_eq!(due(&mut requests), None);
         assert_eq!(run.asked(), None);

@@ -181,7 +181,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             if self.look_at_steps(&step)? {
                 return Ok(EpochOutcome::SetBack);
             }
-            let asked = self.requests.next();
+            let asked = self.requests.poll();
             if asked == Some(RunRequest::Stop) {
                 // As Ctrl-C would, so that a climb around this training stops, too.
                 self.interrupt.store(true, Ordering::Relaxed);
