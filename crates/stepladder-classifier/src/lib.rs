@@ -2,10 +2,8 @@
 //! file, `model.safetensors`, which needs nothing beside it. [`Evaluation`] measures what it does on labelled photos, and a
 //! [`Predictor`] is it made ready to answer: folded, and calibrated by a [`Temperature`].
 //!
-//! The files that hold weights ([`read_arrays`], [`write_arrays`]) and the way that files are replaced ([`write_atomically`]) live here too, because
-//! training writes its checkpoints with them.
+//! The files that hold weights ([`read_arrays`], [`write_arrays`]) live here too, because training writes its checkpoints with them.
 
-mod atomic;
 mod classifier;
 mod evaluation;
 mod header;
@@ -16,7 +14,6 @@ mod seal;
 mod temperature;
 mod weights;
 
-pub use atomic::write_atomically;
 pub use classifier::{Classifier, ClassifierError, classify};
 pub use evaluation::{ClassFigures, Evaluation, PhotoPrediction, Predictions};
 pub use header::{Preprocessing, Score, TrainingRecord};
@@ -24,4 +21,6 @@ pub use nearest::Neighbor;
 pub use overlay::{heat_color, overlay};
 pub use predictor::{Predictor, ranked};
 pub use temperature::Temperature;
+// For `stepladder-export`.
+pub use stepladder_run::write_atomically;
 pub use weights::{WeightsError, WeightsFile, read_arrays, write_arrays};

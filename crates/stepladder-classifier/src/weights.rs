@@ -1,6 +1,5 @@
 //! Arrays in a safetensors file, with one JSON document in its header.
 
-use crate::atomic::write_atomically_by;
 use crate::seal;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 use serde::de::DeserializeOwned;
@@ -10,6 +9,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use stepladder_nn::Array;
+use stepladder_run::write_atomically_by;
 
 /// The header's only key: a second one would make the order of a hash map show in the file's bytes.
 const KEY: &str = "stepladder";

@@ -152,11 +152,11 @@ fn hold(path: &Path) -> Result<ClimbDirectory, ClimbError> {
 mod tests {
     use super::*;
     use stepladder_data::DataRequest;
-    use stepladder_train::DataRecord;
+    use stepladder_train::data_record;
 
     fn settings(size: usize, budget_seconds: Option<f64>) -> Settings {
         Settings {
-            data: DataRecord::new(&DataRequest::path("a.zip")),
+            data: data_record(&DataRequest::path("a.zip")),
             photos: 3,
             photos_hash: "00".to_string(),
             size: Some(size),

@@ -4,8 +4,8 @@ use crate::error::ClimbError;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use stepladder_classifier::write_atomically;
 use stepladder_comparison::Comparison;
+use stepladder_run::write_atomically;
 use stepladder_train::Summary;
 
 /// The name of the document in a climb's directory.

@@ -6,7 +6,7 @@ use crate::ladder::Step;
 use crate::request::{ClimbRequest, Length};
 use serde::{Deserialize, Serialize};
 use stepladder_data::{Dataset, PhotoStore, Progress};
-use stepladder_train::DataRecord;
+use stepladder_train::{DataRecord, data_record};
 
 /// Part of `climb.json`. A climb goes on only under equal settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ impl Photos {
         let tested = steps.iter().map(|step| step.rung.split.test);
         Ok(Photos {
             settings: Settings {
-                data: DataRecord::new(&request.data),
+                data: data_record(&request.data),
                 photos,
                 photos_hash,
                 size: request.size,
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn the_first_difference_is_named() {
         let settings = Settings {
-            data: DataRecord::new(&DataRequest::path("a.zip")),
+            data: data_record(&DataRequest::path("a.zip")),
             photos: 3,
             photos_hash: "00".to_string(),
             size: Some(64),

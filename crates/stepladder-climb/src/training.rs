@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use stepladder_train::{
-    Config, DataRecord, Observer, Outcome, RecordedRun, Summary, TrainError, TrainingRequest, train_or_resume,
+    Config, Observer, Outcome, RecordedRun, Summary, TrainError, TrainingRequest, data_record,
+    train_or_resume,
 };
 
 /// Trains as requested in the run directory that the request names: from the first step, from where a training of it was cut
@@ -42,7 +43,7 @@ pub(crate) fn is_of(directory: &Path, request: &TrainingRequest) -> io::Result<b
     };
     let same_rung = read("rung.toml")?.is_none_or(|rung| rung == request.rung.to_toml());
     Ok(same_rung
-        && config.data == DataRecord::new(&request.data)
+        && config.data == data_record(&request.data)
         && Some(config.size) == request.size
         && config.seed == request.seed
         && config.split_seed == request.split_seed.unwrap_or(request.seed)

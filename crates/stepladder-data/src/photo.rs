@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 /// The longest side that [`RgbPhoto::fit`] keeps, in short sides: a page has no room for the ends of a panorama.
 const MAX_ASPECT: u32 = 4;
@@ -144,8 +145,7 @@ impl RgbPhoto {
         [to_w, to_h]: [u32; 2],
         filter: FilterType,
     ) -> Self {
-        let source = ImageRef::new(self.width, self.height, &self.pixels, PixelType::U8x3);
-        let mut target = Image::new(to_w, to_h, PixelType::U8x3);
+        let mut pixels = vec![0; to_w as usize * to_h as usize * 3];
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(filter))
             .crop(
@@ -154,17 +154,21 @@ impl RgbPhoto {
                 f64::from(width),
                 f64::from(height),
             );
-        // Both can fail only for sizes and formats that do not fit together, which `new` and the callers rule out.
-        let source = source.expect("an RgbPhoto holds width * height * 3 bytes");
+        // They can fail only for sizes that do not fit together, which `new` and the callers rule out.
+        let source = TypedImageRef::<U8x3>::from_buffer(self.width, self.height, &self.pixels)
+            .expect("an RgbPhoto holds width * height * 3 bytes");
+        let mut target = TypedImage::<U8x3>::from_buffer(to_w, to_h, &mut pixels)
+            .expect("the buffer was made for the target");
+        // Typed, so that the resizer is compiled for this kind of pixel alone and not for all thirteen.
         RESIZER.with_borrow_mut(|resizer| {
             resizer
-                .resize(&source, &mut target, &options)
+                .resize_typed(&source, &mut target, &options)
                 .expect("the crop lies inside the photo");
         });
         Self {
             width: to_w,
             height: to_h,
-            pixels: target.into_vec(),
+            pixels,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::plot::{Line, Plot, Scale};
 use crate::run::RunView;
 use maud::{Markup, html};
 use std::sync::Arc;
-use stepladder_train::EpochRecord;
+use stepladder_run::EpochRecord;
 
 /// Points by epochs done.
 type Points = Vec<(f64, f64)>;

@@ -10,7 +10,6 @@
 
 mod board;
 mod charts;
-mod curve;
 mod events;
 mod follow;
 mod guard;
@@ -26,7 +25,6 @@ mod state;
 mod token;
 mod view;
 
-pub use curve::{StepCurve, StepFigures};
 pub use server::{Lookout, LookoutConfig, LookoutError};
 pub use state::State;
 pub use token::new_token;

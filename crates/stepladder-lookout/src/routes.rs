@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use stepladder_http::Refusal;
-use stepladder_train::{RunDirectory, RunRequest};
+use stepladder_run::{RunDirectory, RunRequest};
 
 /// The longest body, in bytes.
 const BODY: usize = 1 << 10;

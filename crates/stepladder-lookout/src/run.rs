@@ -1,6 +1,5 @@
 //! A run as it is seen from outside: what was asked for, its epochs and steps so far, how it stands, and how fast it is.
 
-use crate::curve::{StepCurve, StepFigures};
 use crate::follow::Followed;
 use crate::pace::Pace;
 use crate::search::Found;
@@ -12,7 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use stepladder_train::{EpochRecord, Outcome, RunDirectory, RunRequest};
+use stepladder_run::{EpochRecord, Outcome, RunDirectory, RunRequest, StepCurve, StepFigures};
 
 /// The longest document that is read, in bytes.
 const DOCUMENT: u64 = 1 << 20;

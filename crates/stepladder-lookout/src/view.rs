@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use stepladder_page::element;
-use stepladder_train::EpochRecord;
+use stepladder_run::EpochRecord;
 
 /// The epochs of a table; of more, the last ones.
 const EPOCHS: usize = 100;

@@ -4,7 +4,7 @@
 use crate::MetricsError;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use stepladder_train::{EpochRecord, Outcome, RecordedRun};
+use stepladder_run::{EpochRecord, Outcome, RecordedRun};
 
 /// The experiment that all runs go to. MLflow takes any digits for the number.
 const EXPERIMENT: &str = "stepladder";

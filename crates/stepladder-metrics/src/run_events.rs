@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
-use stepladder_train::{EpochRecord, RunDirectory, StepRecord};
+use stepladder_run::{EpochRecord, RunDirectory, StepRecord};
 
 /// Bytes at the end of a log that its last record is in.
 const LAST: u64 = 4 << 10;

@@ -3,7 +3,7 @@
 use crate::MetricsError;
 use serde::Serialize;
 use std::path::Path;
-use stepladder_train::{EpochRecord, StepRecord};
+use stepladder_run::{EpochRecord, StepRecord};
 
 /// Writes both tables into `folder`, which is made if need be; older ones are replaced.
 ///

@@ -135,6 +135,9 @@ impl Program {
         let (output, wanted) = builder.forward();
         let loss_time = builder.now();
         builder.read(output);
+        if shape.purpose == Purpose::Training {
+            builder.read_statistics();
+        }
         let (mut output_gradient, mut map) = (None, None);
         if shape.purpose.has_parameter_gradients() || wanted.is_some() {
             output_gradient = Some(builder.start_backward(output, wanted));
@@ -231,6 +234,14 @@ impl<'a> Builder<'a> {
     fn read(&mut self, value: ValueId) {
         let life = &mut self.lives[value.0];
         life.death = life.death.max(self.time);
+    }
+
+    /// Notes that statistics are read now: moving ones move towards them once the loss is known, also where no backward pass needs them.
+    fn read_statistics(&mut self) {
+        let statistics = self.forward.iter().filter_map(|step| step.statistics);
+        for value in statistics.flatten().collect::<Vec<_>>() {
+            self.read(value);
+        }
     }
 
     fn source(&self, source: Source) -> ValueId {

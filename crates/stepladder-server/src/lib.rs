@@ -14,6 +14,7 @@ mod config;
 mod guard;
 mod metrics;
 mod models;
+mod multipart;
 mod page;
 mod queue;
 mod request;

@@ -3,7 +3,6 @@
 
 use crate::environment::{describe, peak_memory_bytes};
 use crate::error::TrainError;
-use crate::records::Environment;
 use serde::Serialize;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use stepladder_kernels::{Context, Isa, peak};
 use stepladder_model::Rung;
 use stepladder_nn::profile::ProfileRow;
 use stepladder_nn::{Device, DeviceError, Model, Precision, Trainer};
+use stepladder_run::Environment;
 
 /// A figure is the median of so many rounds, fewer where they do not fit the time.
 pub const BENCHMARK_ROUNDS: usize = 5;

@@ -5,12 +5,12 @@ use crate::error::TrainError;
 use crate::fit::Rescue;
 use crate::meter::{Clock, Mean};
 use crate::plateau::{PlateauState, StoppingState};
-use crate::records::Outcome;
 use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use stepladder_classifier::{read_arrays, write_arrays};
 use stepladder_nn::{Array, OptimizerState, Trainer};
+use stepladder_run::Outcome;
 
 /// A prefix of the names of weights in the file.
 const MODEL: &str = "model/";

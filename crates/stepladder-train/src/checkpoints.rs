@@ -7,7 +7,6 @@ use crate::checkpoint::{Checkpoint, Snapshot, read_sealed, write_sealed};
 use crate::error::TrainError;
 use crate::log::Log;
 use crate::room::when_there_is_room;
-use crate::run_directory::RunDirectory;
 use crate::training::Observer;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{Scope, ScopedJoinHandle};
 use stepladder_nn::Array;
+use stepladder_run::RunDirectory;
 
 /// How many checkpoints are kept beside that of the last epoch's end: the second is for the day when the first cannot be read.
 const KEPT: usize = 2;

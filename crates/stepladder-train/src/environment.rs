@@ -1,8 +1,8 @@
 //! What can be known of the machine: processor, memory held.
 
-use crate::records::Environment;
 use std::time::{SystemTime, UNIX_EPOCH};
 use stepladder_nn::{Device, Precision};
+use stepladder_run::Environment;
 
 /// Describes this machine and the run's choices on it.
 pub(crate) fn describe(device: Device, precision: Precision, threads: usize) -> Environment {

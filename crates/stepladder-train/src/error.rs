@@ -6,6 +6,7 @@ use stepladder_classifier::{ClassifierError, WeightsError};
 use stepladder_data::DataError;
 use stepladder_model::{GraphError, RungError};
 use stepladder_nn::{DeviceError, ModelError, UnknownPrecision};
+use stepladder_run::RunError;
 
 /// An error that ends a training. What was written before it stays.
 #[derive(Debug, thiserror::Error)]
@@ -34,22 +35,9 @@ pub enum TrainError {
     /// The device that a run names is none of this program's, or cannot be used as the environment asks.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// A file of the run could not be written.
-    #[error("cannot write {}: {source}; make room or choose another place with --out", path.display())]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// The refusal.
-        source: std::io::Error,
-    },
-    /// A file of the run could not be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// The refusal.
-        source: std::io::Error,
-    },
+    /// The run's directory.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// A checkpoint, or a log that it refers to, is not what was written.
     #[error("{} is damaged", path.display())]
     DamagedCheckpoint {
@@ -59,12 +47,6 @@ pub enum TrainError {
     /// The directory holds no run that had begun.
     #[error("{} holds no run that could go on: it has no config.json; name the directory of a run, or train again", path.display())]
     NoRun {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// Another process trains this run.
-    #[error("{} is being trained by another process; wait for it, or stop it first", path.display())]
-    BusyRun {
         /// The directory.
         path: PathBuf,
     },
@@ -83,12 +65,6 @@ pub enum TrainError {
         path: PathBuf,
         /// What changed.
         changes: String,
-    },
-    /// The directory asked for is in use.
-    #[error("{} is not empty; name another directory with --out, or move this one away", path.display())]
-    OccupiedRun {
-        /// The directory.
-        path: PathBuf,
     },
     /// The loss left the numbers.
     #[error(
@@ -119,23 +95,17 @@ pub enum TrainError {
 
 impl TrainError {
     pub(crate) fn write(path: &Path, source: std::io::Error) -> TrainError {
-        TrainError::Write {
-            path: path.to_path_buf(),
-            source,
-        }
+        RunError::write(path, source).into()
     }
 
     pub(crate) fn read(path: &Path, source: std::io::Error) -> TrainError {
-        TrainError::Read {
-            path: path.to_path_buf(),
-            source,
-        }
+        RunError::read(path, source).into()
     }
 
     /// Whether it would have gone well with more room on the disk, or a larger quota.
     pub fn is_full_disk(&self) -> bool {
         let source = match self {
-            TrainError::Write { source, .. }
+            TrainError::Run(RunError::Write { source, .. })
             | TrainError::Weights(WeightsError::Io { source, .. })
             | TrainError::Classifier(ClassifierError::Weights(WeightsError::Io { source, .. })) => source,
             _ => return false,

@@ -4,9 +4,9 @@ use crate::environment::peak_memory_bytes;
 use crate::error::TrainError;
 use crate::fit::Fitted;
 use crate::preparation::{Prepared, TrainingRequest};
-use crate::records::Summary;
-use crate::run_directory::RunDirectory;
+use crate::tables::write_predictions;
 use stepladder_classifier::{Evaluation, Predictions, Score, TrainingRecord};
+use stepladder_run::{RunDirectory, Summary};
 
 /// The exported model's figures on each part.
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub(crate) fn measure(
     let figures = |predictions: &Predictions| predictions.evaluate(&dataset.classes);
     let test = ask(&split.test)?;
     if !split.test.is_empty() {
-        run.write_predictions(&test, dataset)?;
+        write_predictions(run, &test, dataset)?;
     }
     Ok(Figures {
         train: figures(&ask(&split.train)?),

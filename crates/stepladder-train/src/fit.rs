@@ -8,15 +8,11 @@ mod watching;
 
 use crate::checkpoint::{Checkpoint, Snapshot};
 use crate::checkpoints::{Job, Restored, Writer};
-use crate::controls::Decided;
 use crate::error::TrainError;
 use crate::log::Log;
 use crate::meter::Clock;
 use crate::preparation::{Prepared, TrainingRequest};
-use crate::records::{Outcome, StepRecord};
-use crate::requests::{Requests, RunRequest};
 use crate::room::when_there_is_room;
-use crate::run_directory::RunDirectory;
 use crate::schedule::learning_rate;
 use crate::training::Observer;
 use std::sync::Arc;
@@ -24,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use stepladder_data::{Epoch, Loader};
 use stepladder_nn::{Array, Model, StepOutcome, Trainer};
+use stepladder_run::{Decided, Outcome, Requests, RunDirectory, RunRequest, StepRecord};
 
 pub(crate) use finish::Fitted;
 pub use recovery::Rescue;
@@ -184,7 +181,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             if self.look_at_steps(&step)? {
                 return Ok(EpochOutcome::SetBack);
             }
-            let asked = self.requests.next();
+            let asked = self.requests.poll();
             if asked == Some(RunRequest::Stop) {
                 // As Ctrl-C would, so that a climb around this training stops, too.
                 self.interrupt.store(true, Ordering::Relaxed);

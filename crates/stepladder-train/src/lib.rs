@@ -1,9 +1,8 @@
 //! Training: from a rung and a data set to a run directory with everything that the run was and gave.
 //!
 //! [`train`] is the whole job, and [`train_or_resume`] goes on with one that was begun; what they report on the way goes to an
-//! [`Observer`]. A [`RunDirectory`] says which files a run has; [`records`](EpochRecord) are their contents, and a
-//! [`RecordedRun`] reads them back. The learning rate of each step is [`learning_rate`]'s; [`StoppingState`] and
-//! [`PlateauState`] watch the epochs as Keras' callbacks do. [`benchmark`] measures speed, without photos.
+//! [`Observer`]. What a run is on disk is `stepladder-run`'s, whose types are exported here, too. The learning rate of each step is
+//! [`learning_rate`]'s; [`StoppingState`] and [`PlateauState`] watch the epochs as Keras' callbacks do. [`benchmark`] measures speed, without photos.
 
 mod benchmark;
 mod bits;
@@ -13,6 +12,7 @@ mod checkpoints;
 mod class_weights;
 mod content;
 mod controls;
+mod data_record;
 mod environment;
 mod error;
 mod figures;
@@ -26,12 +26,9 @@ mod plateau;
 mod preparation;
 mod rate_curve;
 mod rate_test;
-mod recorded;
-mod records;
-mod requests;
 mod room;
-mod run_directory;
 mod schedule;
+mod tables;
 mod training;
 mod watch;
 
@@ -39,7 +36,8 @@ pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
 };
 pub use checkpoint::Checkpoint;
-pub use controls::{Controls, Decided, OnStuck};
+pub use controls::Controls;
+pub use data_record::{data_record, data_request};
 pub use error::TrainError;
 pub use fit::Rescue;
 pub use memory::{LayerPlan, MemoryPlan, free_bytes};
@@ -49,10 +47,10 @@ pub use plateau::{PlateauState, StoppingState};
 pub use preparation::{Prepared, TrainingRequest};
 pub use rate_curve::{RateCurve, RatePoint, Suggestions};
 pub use rate_test::{RateRange, test_rates};
-pub use recorded::{RecordError, RecordedRun, TestAnswers};
-pub use records::{Config, DataRecord, Environment, EpochRecord, Outcome, StepRecord, Summary};
-pub use requests::RunRequest;
-pub use run_directory::{RunDirectory, RunPlace};
 pub use schedule::learning_rate;
+pub use stepladder_run::{
+    Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, RecordError, RecordedRun,
+    RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers,
+};
 pub use training::{Observer, train, train_or_resume};
 pub use watch::{Cause, Diagnosis, Watch};

@@ -1,11 +1,10 @@
 //! From a request to what the loop needs: photos decoded, split and labelled, and the network for them.
 
 use crate::class_weights::factors;
-use crate::controls::{Controls, Decided};
+use crate::controls::Controls;
+use crate::data_record::{data_record, data_request};
 use crate::error::TrainError;
 use crate::memory::prefetch_bytes;
-use crate::records::{Config, DataRecord};
-use crate::run_directory::{RunDirectory, RunPlace};
 use std::time::Duration;
 use stepladder_data::{
     Augmentation, Batch, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, Mixing, PhotoStore,
@@ -14,6 +13,7 @@ use stepladder_data::{
 use stepladder_inspection::{concerns, near_groups};
 use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog};
 use stepladder_nn::{Device, Model, Precision, Targets, Trainer};
+use stepladder_run::{Config, Decided, RunDirectory, RunPlace};
 
 /// What to train, on what, and where to put it.
 #[derive(Debug, Clone)]
@@ -93,7 +93,7 @@ impl TrainingRequest {
         let rung = std::fs::read_to_string(&path).map_err(|source| TrainError::read(&path, source))?;
         Ok(TrainingRequest {
             rung: Rung::from_toml(&rung, &path.display().to_string(), &RungCatalog::shipped())?,
-            data: config.data.request(shipped),
+            data: data_request(&config.data, shipped),
             size: Some(config.size),
             seed: config.seed,
             split_seed: Some(config.split_seed),
@@ -172,7 +172,7 @@ impl TrainingRequest {
     /// What the run writes down of this request.
     pub(crate) fn config(&self, prepared: &Prepared, decided: Decided) -> Config {
         Config {
-            data: DataRecord::new(&self.data),
+            data: data_record(&self.data),
             model: self.rung.name.clone(),
             size: prepared.size,
             epochs: self.rung.training.epochs,

@@ -4,7 +4,6 @@ use crate::Checkpoint;
 use crate::budget::steps_within;
 use crate::checkpoints::{newest, remove_checkpoints};
 use crate::content::{changes, content_table};
-use crate::controls::{Decided, OnStuck};
 use crate::environment::describe;
 use crate::error::TrainError;
 use crate::figures::{Figures, measure, record, summarize};
@@ -12,9 +11,8 @@ use crate::fit::fit;
 use crate::memory::{MemoryPlan, free_bytes};
 use crate::model_card::{CardFigures, model_card};
 use crate::preparation::{Prepared, TrainingRequest};
-use crate::records::{Config, Environment, EpochRecord, Outcome, StepRecord, Summary};
 use crate::room::when_there_is_room;
-use crate::run_directory::{RunDirectory, RunPlace};
+use crate::tables::{write_skipped, write_split};
 use crate::watch::Diagnosis;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -23,6 +21,9 @@ use stepladder_classifier::{Classifier, Predictions, Temperature};
 use stepladder_data::Progress;
 use stepladder_model::{Op, Operation};
 use stepladder_nn::profile::ProfileRow;
+use stepladder_run::{
+    Config, Decided, Environment, EpochRecord, OnStuck, Outcome, RunDirectory, RunPlace, StepRecord, Summary,
+};
 
 /// Told what happens while it happens; the command line draws it.
 pub trait Observer: Sync {
@@ -129,13 +130,14 @@ fn begin(
     observer.prepared(prepared, &run);
     let decided = decide(request, prepared, observer, interrupt)?;
     when_there_is_room(observer, interrupt, || {
-        run.write_rung(&request.rung.to_toml())?;
-        run.write_environment(&describe(request.device, request.precision, request.threads))?;
-        run.write_split(&prepared.split, &prepared.dataset)?;
-        run.write_content(&content_table(prepared))?;
-        run.write_skipped(&prepared.skipped)?;
+        run.write(&run.rung(), request.rung.to_toml())?;
+        let environment = describe(request.device, request.precision, request.threads);
+        run.write_json(&run.environment(), &environment)?;
+        write_split(&run, &prepared.split, &prepared.dataset)?;
+        run.write(&run.content(), content_table(prepared))?;
+        write_skipped(&run, &prepared.skipped)?;
         // The last: a run that has it has all of the above.
-        run.write_json(&run.config(), &request.config(prepared, decided))
+        Ok(run.write_json(&run.config(), &request.config(prepared, decided))?)
     })?;
     complete(request, prepared, &run, decided, observer, interrupt)
 }
@@ -366,11 +368,13 @@ fn complete(
             test: figures.test.as_ref(),
             temperature,
         });
-        when_there_is_room(observer, interrupt, || run.write_model_card(&card))?;
+        when_there_is_room(observer, interrupt, || Ok(run.write(&run.model_card(), &card)?))?;
     }
     let seconds = fitted.seconds + measuring.elapsed().as_secs_f64();
     let summary = summarize(request, prepared, run, &fitted, figures, seconds);
-    when_there_is_room(observer, interrupt, || run.write_json(&run.summary(), &summary))?;
+    when_there_is_room(observer, interrupt, || {
+        Ok(run.write_json(&run.summary(), &summary)?)
+    })?;
     if summary.outcome != Outcome::Interrupted {
         // Nothing goes on from a finished run, and its weights are in files of their own.
         remove_checkpoints(run);

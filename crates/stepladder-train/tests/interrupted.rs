@@ -5,7 +5,7 @@ mod place;
 use place::{Place, Stopper};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use stepladder_train::{Controls, Outcome, Summary, TrainError, train};
+use stepladder_train::{Controls, Outcome, RunError, Summary, TrainError, train};
 
 /// Everything that has a state: moments, an average of the weights, dropout, batch statistics, a schedule, both callbacks,
 /// augmentation, mixing, class weights.
@@ -108,7 +108,7 @@ fn a_finished_run_is_returned_and_not_trained_again() {
         flag: AtomicBool::new(false),
     };
     let again = train(&place.request("run", RUNG), &stopper, &stopper.flag);
-    assert!(matches!(again, Err(TrainError::OccupiedRun { .. })));
+    assert!(matches!(again, Err(TrainError::Run(RunError::Occupied { .. }))));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_run_killed_while_it_was_set_up_begins_anew_and_foreign_files_are_left_alone
     std::fs::write(place.path("thesis/chapter.txt"), "mine").unwrap();
     assert!(matches!(
         place.sit(&place.request("thesis", RUNG), None, false),
-        Err(TrainError::OccupiedRun { .. })
+        Err(TrainError::Run(RunError::Occupied { .. }))
     ));
     assert_eq!(std::fs::read_dir(place.path("thesis")).unwrap().count(), 1);
 }

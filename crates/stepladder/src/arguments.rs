@@ -31,7 +31,9 @@ pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
 pub(crate) use data::{CacheArguments, DataArguments};
 pub(crate) use evaluate::{EvaluateArguments, PartName};
 pub(crate) use explain::ExplainArguments;
-pub(crate) use export::{ExportArguments, ExportFormat, ExportInput};
+#[cfg(feature = "export")]
+pub(crate) use export::ExportInput;
+pub(crate) use export::{ExportArguments, ExportFormat};
 pub(crate) use find_lr::FindLrArguments;
 pub(crate) use inspect::InspectArguments;
 pub(crate) use models::{ModelsArguments, ModelsCommand, NewArguments};

@@ -9,14 +9,19 @@ mod explain;
 mod export;
 mod find_lr;
 mod inspect;
+mod left_out;
 mod models;
 mod new_rung;
 mod plan;
 mod predict;
+#[cfg(feature = "pages")]
 mod report;
+#[cfg(feature = "serve")]
 mod serve;
+#[cfg(any(feature = "serve", feature = "watch"))]
 mod server;
 mod train;
+#[cfg(feature = "watch")]
 mod watch;
 
 pub(crate) use bench::bench;
@@ -27,13 +32,23 @@ pub(crate) use explain::explain;
 pub(crate) use export::export;
 pub(crate) use find_lr::find_lr;
 pub(crate) use inspect::inspect;
+pub(crate) use left_out::left_out;
+#[cfg(not(feature = "pages"))]
+pub(crate) use left_out::report;
+#[cfg(not(feature = "serve"))]
+pub(crate) use left_out::serve;
+#[cfg(not(feature = "watch"))]
+pub(crate) use left_out::watch;
 pub(crate) use models::models;
 use new_rung::new_rung;
 pub(crate) use plan::plan;
 pub(crate) use predict::predict;
+#[cfg(feature = "pages")]
 pub(crate) use report::report;
+#[cfg(feature = "serve")]
 pub(crate) use serve::serve;
 pub(crate) use train::{resume, train};
+#[cfg(feature = "watch")]
 pub(crate) use watch::watch;
 
 use crate::arguments::{CacheArguments, DataArguments};
@@ -111,8 +126,11 @@ fn data(path: Option<PathBuf>, parts: DataArguments) -> DataRequest {
     }
 }
 
-/// Refuses a file for a page whose name says something else.
+/// Refuses a file for a page whose name says something else, and any in a build that writes none.
 fn check_page(page: &Path) -> anyhow::Result<()> {
+    if cfg!(not(feature = "pages")) {
+        return Err(left_out("--html", "pages"));
+    }
     anyhow::ensure!(
         has_extension(page, &["html", "htm"]),
         "--html {}: a page's name must end in .html",

@@ -5,7 +5,10 @@
 
 mod climb;
 pub(crate) mod comparison;
+#[cfg_attr(not(feature = "tui"), path = "terminal/dashboard_left_out.rs")]
 mod dashboard;
+#[cfg_attr(not(feature = "metrics"), path = "terminal/events_left_out.rs")]
+mod events;
 mod inspection;
 mod ladder;
 mod numbers;
@@ -21,8 +24,10 @@ pub(crate) use comparison::{show_comparison, write_comparison_csv};
 pub(crate) use dashboard::Dashboard;
 pub(crate) use inspection::show_inspection;
 pub(crate) use ladder::show_climb;
+#[cfg(feature = "export")]
+pub(crate) use numbers::file_size;
 pub(crate) use numbers::{
-    bytes, count, duration, file_size, interval, p_value, percent, points, points_interval, share_interval,
+    bytes, count, duration, interval, p_value, percent, points, points_interval, share_interval,
 };
 pub(crate) use output::{Output, error, progress_line as note, warn};
 pub(crate) use profile::profile_table;

@@ -1,6 +1,8 @@
 //! Photos inside a zip, read in place: the directory is parsed once and shared, every read has a cursor of its own, and
 //! nothing is ever unpacked to disk, so names that point outside the archive have nowhere to point to.
 
+mod zstandard;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -156,19 +158,24 @@ impl ZipSource {
         let mut cursor = Cursor::new(self.bytes.clone());
         let entry = self.directory.entry(entry as usize).map_err(damaged)?;
         let size = entry.size();
-        let mut file = entry
-            .with_reader(&mut cursor, ZipReadOptions::new())
-            .map_err(damaged)?;
-        work(size, &mut file)
-            .map(Content::File)
-            .map_err(|error| match error {
-                // What the operating system reports may go better the next time; the rest is the archive's own damage.
-                PhotoError::Read(e) if e.raw_os_error().is_none() => PhotoError::Damaged {
-                    format: "zip entry",
-                    reason: printable(&e.to_string()).into_owned(),
-                },
-                other => other,
-            })
+        let content = if entry.compression() == CompressionMethod::ZSTD {
+            zstandard::reader(&entry, &mut cursor)
+                .map_err(PhotoError::Read)
+                .and_then(|mut file| work(size, &mut file))
+        } else {
+            let mut file = entry
+                .with_reader(&mut cursor, ZipReadOptions::new())
+                .map_err(damaged)?;
+            work(size, &mut file)
+        };
+        content.map(Content::File).map_err(|error| match error {
+            // What the operating system reports may go better the next time; the rest is the archive's own damage.
+            PhotoError::Read(e) if e.raw_os_error().is_none() => PhotoError::Damaged {
+                format: "zip entry",
+                reason: printable(&e.to_string()).into_owned(),
+            },
+            other => other,
+        })
     }
 
     /// The archive as the user named it.
@@ -187,14 +194,14 @@ fn refusal(entry: &ZipFileEntry<'_>) -> Option<String> {
             "encrypted; pack the archive again without a password",
         ));
     }
-    if !matches!(
-        entry.compression(),
-        CompressionMethod::Stored
-            | CompressionMethod::Deflated
-            | CompressionMethod::Deflate64
-            | CompressionMethod::Bzip2
-            | CompressionMethod::Zstd
-    ) {
+    let known = [
+        CompressionMethod::STORE,
+        CompressionMethod::DEFLATE,
+        CompressionMethod::DEFLATE64,
+        CompressionMethod::BZIP2,
+        CompressionMethod::ZSTD,
+    ];
+    if !known.contains(&entry.compression()) {
         // LZMA and XZ name the size of their dictionary themselves, up to 4 GiB.
         let method = method_name(entry.compression());
         return Some(format!(

@@ -5,6 +5,7 @@ use super::linear::Convolution;
 use super::norm::row;
 use super::{Burn, Flat, activation, at_precision, flattened, parameter, pool, rows};
 use crate::backend::Operands;
+use crate::precision::Precision;
 use crate::program::{BackwardStep, Epilogue, ForwardStep, Kind, Linear, Norm, Program, Route};
 use stepladder_kernels::Multiply;
 use stepladder_model::ParameterId;
@@ -50,7 +51,7 @@ impl Burn {
                 Route::Unwanted | Route::Same => {}
                 Route::Write(to) => self.put(program, to, gradient),
                 Route::Add { to, .. } => {
-                    let sum = self.value(to) + gradient;
+                    let sum = self.value(to) + at_precision(gradient, Precision::F32);
                     self.put(program, to, sum);
                 }
             }
@@ -130,9 +131,8 @@ impl Burn {
         }
         let of_weights = convolution.weight_gradient(self.stored(input), dy, weights);
         let of_bias = convolution.bias_gradient(self.value(step.gradient));
+        gradients.parameters = vec![(Some(linear.kernel), of_weights), (linear.bias, of_bias)];
         gradients
-            .with(Some(linear.kernel), of_weights)
-            .with(linear.bias, of_bias)
     }
 
     /// The gradients of the end of a block, whose values before the activation are computed again.

@@ -22,7 +22,7 @@ impl Cpu {
         let profile = self.profile.clone();
         profile.timed(Some(step.layer), work(program, step), || match &step.kind {
             Kind::Linear(linear) => self.linear::<E>(program, step, linear, operands),
-            Kind::Statistics { channels } => self.statistics::<E>(program, step, *channels),
+            Kind::Statistics { channels } => self.statistics::<E>(program, step, *channels, operands.images),
             Kind::Epilogue(epilogue) => self.epilogue::<E>(program, step, epilogue, operands),
             Kind::Multiply(multiply) => {
                 let reads = [0, 1].map(|at| step.inputs.get(at).copied());
@@ -117,9 +117,9 @@ impl Cpu {
     }
 
     /// Mean and variance of each channel of a value.
-    fn statistics<E: Storage>(&mut self, program: &Program, step: &ForwardStep, channels: usize) {
+    fn statistics<E: Storage>(&mut self, program: &Program, step: &ForwardStep, channels: usize, images: &[f32]) {
         let writes = step.statistics.expect("a step of statistics has their places").map(Some);
-        let ([x], [mean, variance]) = self.memory.views(program, &[], [Some(step.inputs[0])], writes);
+        let ([x], [mean, variance]) = self.memory.views(program, images, [Some(step.inputs[0])], writes);
         let statistics = Statistics {
             mean: mean.get(),
             variance: variance.get(),

@@ -5,10 +5,10 @@ use crate::checkpoint::Checkpoint;
 use crate::error::TrainError;
 use crate::plateau::better;
 use crate::preparation::Prepared;
-use crate::records::{EpochRecord, Outcome};
 use std::time::Instant;
 use stepladder_classifier::{Evaluation, classify};
 use stepladder_model::Monitor;
+use stepladder_run::{EpochRecord, Outcome};
 
 impl Fit<'_, '_> {
     /// Validates, asks the callbacks what is next, notes, keeps the best weights, and checkpoints.

@@ -3,12 +3,12 @@
 use super::Fit;
 use crate::error::TrainError;
 use crate::meter::Clock;
-use crate::records::Outcome;
 use crate::room::when_there_is_room;
 use std::path::Path;
 use stepladder_classifier::write_arrays;
 use stepladder_nn::profile::ProfileRow;
 use stepladder_nn::{Array, Model};
+use stepladder_run::Outcome;
 
 /// What the loop leaves behind.
 pub(crate) struct Fitted {

@@ -1,10 +1,8 @@
 //! When the watch looks, and what follows from what it sees.
 
 use super::Fit;
-use crate::controls::OnStuck;
 use crate::error::TrainError;
 use crate::meter::Mean;
-use crate::records::Outcome;
 use crate::room::when_there_is_room;
 use crate::watch::{Cause, Diagnosis, EpochSeen, Training, at_the_start, why_stuck};
 use stepladder_classifier::Evaluation;
@@ -12,6 +10,7 @@ use stepladder_comparison::independent_interval;
 use stepladder_data::Batch;
 use stepladder_model::{Op, Operation, Schedule};
 use stepladder_nn::{StepOutcome, Targets, argmax};
+use stepladder_run::{OnStuck, Outcome};
 
 /// Photos that an inspection looks at.
 const FEW: usize = 8;
@@ -100,7 +99,7 @@ impl Fit<'_, '_> {
             return Ok(());
         }
         when_there_is_room(self.observer, self.interrupt, || {
-            self.run.write_json(&self.run.diagnoses(), found)
+            Ok(self.run.write_json(&self.run.diagnoses(), found)?)
         })
     }
 

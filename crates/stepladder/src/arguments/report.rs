@@ -5,6 +5,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
+#[cfg_attr(not(feature = "pages"), allow(dead_code))]
 pub(crate) struct ReportArguments {
     /// The directory of a run or of a climb
     #[arg(value_name = "RUN|CLIMB")]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use stepladder_nn::Device;
 
 #[derive(Debug, Args)]
+#[cfg_attr(not(feature = "serve"), allow(dead_code))]
 pub(crate) struct ServeArguments {
     /// Run directories, or model.safetensors files; the first answers where a request names none
     #[arg(required = true, value_name = "MODEL")]

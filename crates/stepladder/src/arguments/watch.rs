@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
+#[cfg_attr(not(feature = "watch"), allow(dead_code))]
 pub(crate) struct WatchArguments {
     /// Run directories, climbs, or folders that hold them [default: runs and climbs in this folder]
     #[arg(value_name = "RUNS")]

@@ -1,15 +1,14 @@
 //! `stepladder compare`: runs side by side, what differs in their configuration, and whether the first is beaten.
 
+#[cfg(feature = "pages")]
 mod page;
 
 use super::check_page;
 use crate::Ending;
 use crate::arguments::CompareArguments;
 use crate::terminal::{Output, note, show_comparison, write_comparison_csv};
-use anyhow::Context;
 use serde::Serialize;
 use std::path::PathBuf;
-use stepladder_classifier::write_atomically;
 use stepladder_climb::Share;
 use stepladder_comparison::{
     Answers, Comparison, Verdict, compare as compare_answers, independent_interval, wilson_interval,
@@ -33,9 +32,8 @@ pub(crate) fn compare(arguments: CompareArguments, output: &Output) -> anyhow::R
         show_comparison(&compared, arguments.markdown, output);
     }
     if let Some(file) = &arguments.html {
-        let page = page::page(&compared);
-        write_atomically(file, page.as_bytes())
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        #[cfg(feature = "pages")]
+        page::write(&compared, file)?;
         // Behind CSV, this line would be taken for a row.
         note(&format!("page        {}", file.display()));
     }

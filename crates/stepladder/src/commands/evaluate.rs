@@ -9,7 +9,7 @@ use serde_json::json;
 use std::path::Path;
 use stepladder_classifier::{Classifier, Evaluation};
 use stepladder_data::{DataRequest, Dataset, Part, Photo, PhotoStore, Split};
-use stepladder_train::{Config, RunDirectory};
+use stepladder_train::{Config, RunDirectory, data_request};
 
 pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow::Result<Ending> {
     let threads = threads(arguments.answering.threads)?;
@@ -72,7 +72,7 @@ pub(super) fn own_photos(run: &Path, part: PartName) -> anyhow::Result<Photos> {
     })?;
     let config: Config =
         serde_json::from_slice(&config).with_context(|| format!("{} is damaged", run.config().display()))?;
-    let dataset = Dataset::open(&config.data.request(SHIPPED_PHOTOS))?;
+    let dataset = Dataset::open(&data_request(&config.data, SHIPPED_PHOTOS))?;
     let table = std::fs::File::open(run.split())
         .with_context(|| format!("{} is missing from the run", run.split().display()))?;
     let split = Split::read_tsv(&dataset, &run.split().display().to_string(), table)?;

@@ -12,9 +12,9 @@ use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use stepladder_classifier::write_atomically;
 use stepladder_comparison::wilson_interval;
 use stepladder_data::Progress;
+use stepladder_run::write_atomically;
 use stepladder_train::{Outcome, Prepared, RateCurve, RateRange, RunPlace, TrainingRequest, test_rates};
 
 pub(crate) fn find_lr(arguments: FindLrArguments, output: &Output) -> anyhow::Result<Ending> {

@@ -10,9 +10,9 @@ use anyhow::{Context, ensure};
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
-use stepladder_classifier::write_atomically;
 use stepladder_data::{DataError, DataRequest, Dataset};
 use stepladder_inspection::{Inspection, Kept};
+use stepladder_run::write_atomically;
 
 /// The result for programs.
 #[derive(Serialize)]
@@ -47,10 +47,14 @@ pub(crate) fn inspect(arguments: InspectArguments, output: &Output) -> anyhow::R
     let dataset = Dataset::open_for_evaluation(&request)?;
     let outcome = super::on_threads(threads, || {
         let inspection = Inspection::new(&dataset, threads, &bar)?;
+        #[cfg(feature = "pages")]
         let page = match &arguments.html {
             Some(_) => Some(stepladder_inspection::page(&dataset, &inspection, threads, &bar)?),
             None => None,
         };
+        // `check_page` has refused one.
+        #[cfg(not(feature = "pages"))]
+        let page: Option<String> = None;
         Ok((inspection, page))
     });
     let (inspection, page) = match outcome {

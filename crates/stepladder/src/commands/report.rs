@@ -9,14 +9,15 @@ use anyhow::Context;
 use serde_json::json;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
-use stepladder_classifier::{Classifier, write_atomically};
+use stepladder_classifier::Classifier;
 use stepladder_climb::{ClimbRecord, RungRecord};
 use stepladder_data::{DataRequest, Dataset, PhotoStore, Split};
 use stepladder_inspection::Inspection;
 use stepladder_model::{Rung, RungCatalog, diff};
 use stepladder_nn::Device;
 use stepladder_report::{MeasuredSteps, OwnPhotos, RunReport, climb_page, gather, run_page};
-use stepladder_train::RecordedRun;
+use stepladder_run::write_atomically;
+use stepladder_train::{RecordedRun, data_request};
 
 pub(crate) fn report(arguments: ReportArguments, output: &Output) -> anyhow::Result<Ending> {
     let out = arguments.out.clone();
@@ -129,7 +130,7 @@ impl Opened {
         threads: usize,
         output: &Output,
     ) -> anyhow::Result<Opened> {
-        let mut request: DataRequest = run.config.data.request(SHIPPED_PHOTOS);
+        let mut request: DataRequest = data_request(&run.config.data, SHIPPED_PHOTOS);
         if let Some(data) = &arguments.data {
             request.path = Some(data.clone());
         }

@@ -46,7 +46,7 @@ fn run(
         view = view.on_dashboard(Dashboard::open(&interrupt)?);
     }
     if shown.tensorboard {
-        view = view.with_events();
+        view = view.with_events()?;
     }
     let outcome = if new {
         stepladder_train::train(request, &view, &interrupt)

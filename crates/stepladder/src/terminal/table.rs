@@ -1,6 +1,7 @@
 //! A plain table: columns two spaces apart, heads in the first line. It can be Markdown or part of a page, too.
 
 use std::fmt;
+#[cfg(feature = "pages")]
 use stepladder_page::{Markup, element, html};
 
 /// On which side a column's cells are flush.
@@ -57,6 +58,7 @@ impl Table {
     }
 
     /// The table as part of a page.
+    #[cfg(feature = "pages")]
     pub fn to_markup(&self, caption: &str) -> Markup {
         let mut lines = self.lines.iter();
         let heads: Vec<&str> = lines.next().into_iter().flatten().map(String::as_str).collect();
@@ -122,6 +124,7 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "pages")]
     #[test]
     fn in_a_page_cells_are_escaped_and_numbers_flush_right() {
         let mut table = Table::new([("run", Alignment::Left), ("test", Alignment::Right)]);

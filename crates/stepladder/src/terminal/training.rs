@@ -1,13 +1,13 @@
 //! What `train` shows: the data and the model before the first step, a line for each epoch, and the result with what to
 //! type next.
 
+use super::events::Events;
 use super::{Dashboard, Output, ProgressBar, bytes, count, duration, interval, percent, profile_table};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use stepladder_comparison::wilson_interval;
 use stepladder_data::Progress;
-use stepladder_metrics::{MetricsError, TrainingEvents};
 use stepladder_model::{Finding, lint};
 use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{
@@ -34,35 +34,6 @@ pub(crate) struct TrainingView<'a> {
     dashboard: Option<Arc<Dashboard>>,
     /// TensorBoard's files.
     events: Mutex<Events>,
-}
-
-/// TensorBoard's files of a training.
-#[derive(Default)]
-struct Events {
-    /// Whether they are wanted, even where an earlier sitting did not write them.
-    wanted: bool,
-    run: Option<RunDirectory>,
-    /// Where this sitting goes on: the steps before it, and whether the last epoch had ended.
-    from: Option<(u64, bool)>,
-    files: Option<TrainingEvents>,
-}
-
-impl Events {
-    /// Does something with the files, which are begun before the first time.
-    fn write(
-        &mut self,
-        write: impl FnOnce(&mut TrainingEvents) -> Result<(), MetricsError>,
-    ) -> Result<(), MetricsError> {
-        let Some(run) = &self.run else { return Ok(()) };
-        let files = match &mut self.files {
-            Some(files) => files,
-            none => none.insert(match self.from {
-                Some((steps, ended)) => TrainingEvents::resume(run, steps, ended)?,
-                None => TrainingEvents::begin(run.path())?,
-            }),
-        };
-        write(files)
-    }
 }
 
 impl<'a> TrainingView<'a> {
@@ -96,23 +67,15 @@ impl<'a> TrainingView<'a> {
     }
 
     /// The same, with TensorBoard's files.
-    pub fn with_events(self) -> TrainingView<'a> {
-        self.events().wanted = true;
-        self
+    pub fn with_events(self) -> anyhow::Result<TrainingView<'a>> {
+        Ok(TrainingView {
+            events: Mutex::new(Events::wanted()?),
+            ..self
+        })
     }
 
     fn events(&self) -> MutexGuard<'_, Events> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes to TensorBoard's files, and no more once that fails: they say nothing that the run's own logs do not.
-    fn write_events(&self, write: impl FnOnce(&mut TrainingEvents) -> Result<(), MetricsError>) {
-        let mut events = self.events();
-        if let Err(error) = events.write(write) {
-            *events = Events::default();
-            drop(events);
-            self.note(&format!("TensorBoard's files are not written any more: {error}"));
-        }
     }
 
     /// Gives the terminal back, where a dashboard has it.
@@ -344,18 +307,14 @@ impl Observer for TrainingView<'_> {
                 rung.training.epochs,
             );
         }
-        let mut events = self.events();
-        // A run that has such files goes on with them.
-        if events.wanted || TrainingEvents::folder(run.path()).is_dir() {
-            events.run = Some(run.clone());
-        }
+        self.events().prepared(run);
     }
 
     fn resumed(&self, place: &Checkpoint) {
         if let Ok(mut started) = self.started.lock() {
             *started = Some((Instant::now(), place.epoch as f64));
         }
-        self.events().from = Some((place.step, place.batch == 0));
+        self.events().resumed(place);
         self.note(&match place.ended {
             Some(_) => "training was done; the figures are next".to_string(),
             None => format!(
@@ -389,7 +348,8 @@ impl Observer for TrainingView<'_> {
         if let Some(dashboard) = &self.dashboard {
             dashboard.step(record, batch, batches);
         }
-        self.write_events(|events| events.step(record));
+        let said = self.events().step(record);
+        said.iter().for_each(|message| self.note(message));
     }
 
     fn epoch(&self, record: &EpochRecord, epochs: usize) {
@@ -412,7 +372,8 @@ impl Observer for TrainingView<'_> {
         if let Some(dashboard) = &self.dashboard {
             dashboard.epoch(record, self.left(record.epoch as f64, epochs as f64));
         }
-        self.write_events(|events| events.epoch(record));
+        let said = self.events().epoch(record);
+        said.iter().for_each(|message| self.note(message));
     }
 }
 

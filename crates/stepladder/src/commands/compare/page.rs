@@ -4,11 +4,19 @@
 use super::{AgainstFirst, Curves, RunComparison};
 use crate::terminal::comparison::{against, differences, figures, known, not_paired, numbers};
 use crate::terminal::{percent, points, points_interval};
+use anyhow::Context;
+use std::path::Path;
 use stepladder_page::lines::{self, Line, lines};
 use stepladder_page::{Kind, Markup, Page, html};
+use stepladder_run::write_atomically;
 
-/// The page.
-pub(super) fn page(compared: &RunComparison) -> String {
+/// Writes the page; an older one is replaced.
+pub(super) fn write(compared: &RunComparison, file: &Path) -> anyhow::Result<()> {
+    write_atomically(file, page(compared).as_bytes())
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn page(compared: &RunComparison) -> String {
     let names: Vec<&str> = compared.runs.iter().map(|run| run.run.as_str()).collect();
     let title = match names.as_slice() {
         [first, second] => format!("{second} against {first}"),

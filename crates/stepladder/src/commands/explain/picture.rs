@@ -5,9 +5,10 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use stepladder_classifier::{overlay, write_atomically};
+use stepladder_classifier::overlay;
 use stepladder_data::RgbPhoto;
 use stepladder_nn::HeatMap;
+use stepladder_run::write_atomically;
 
 /// The least and the greatest side of a picture, in pixels: a small photo is enlarged, so that the colors can be told apart.
 const SIDES: [u32; 2] = [256, 1024];

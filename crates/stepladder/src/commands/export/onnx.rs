@@ -1,20 +1,21 @@
 //! An ONNX file, tried in another program before it is written; in f32 it must agree, in int8 its accuracy is measured.
 
+use super::model::{place, result, show_file};
 use super::photos::Squares;
-use super::{place, result, show_file};
 use crate::Ending;
 use crate::arguments::{ExportArguments, ExportInput, PartName};
 use crate::terminal::{Output, ProgressBar, interval, percent, warn};
 use anyhow::Context;
 use serde::Serialize;
 use std::path::Path;
-use stepladder_classifier::{Classifier, Score, write_atomically};
+use stepladder_classifier::{Classifier, Score};
 use stepladder_data::RgbPhoto;
 use stepladder_export::{
     CalibrationRange, InputForm, License, OPSET, OnnxOptions, Quantization, Runtime, TOLERANCE, Verification,
     Verifier, to_onnx,
 };
 use stepladder_nn::argmax;
+use stepladder_run::write_atomically;
 
 /// Photos that an f32 export is checked on: enough for every class, few enough to wait for.
 const CHECKED: usize = 64;

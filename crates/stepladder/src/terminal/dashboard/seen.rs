@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use stepladder_lookout::{StepCurve, StepFigures};
+use stepladder_run::{StepCurve, StepFigures};
 use stepladder_train::{EpochRecord, StepRecord};
 
 /// The most lines that are kept.

@@ -2,15 +2,13 @@
 //!
 //! Documents are replaced atomically. `config.json` is the last one written before the first step, and says that all others are there.
 
-use crate::error::TrainError;
-use crate::records::Environment;
+use crate::atomic::write_atomically;
+use crate::error::RunError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use stepladder_classifier::{Predictions, write_atomically};
-use stepladder_data::{Dataset, Skipped, Split};
 
 /// Where a run goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,25 +27,29 @@ pub struct RunDirectory {
 
 impl RunDirectory {
     /// Makes the directory of a new run on `data` with `model`.
-    pub fn create(place: &RunPlace, data: &str, model: &str) -> Result<RunDirectory, TrainError> {
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made, or [`RunPlace::Exactly`] names a directory that holds more than a run that was killed while it was being set up.
+    pub fn create(place: &RunPlace, data: &str, model: &str) -> Result<RunDirectory, RunError> {
         let path = match place {
             RunPlace::Below(parent) => numbered(parent, &run_name(data, model))?,
             RunPlace::Exactly(path) => {
-                std::fs::create_dir_all(path).map_err(|source| TrainError::write(path, source))?;
+                std::fs::create_dir_all(path).map_err(|source| RunError::write(path, source))?;
                 if !unbegun(path)? {
-                    return Err(TrainError::OccupiedRun { path: path.clone() });
+                    return Err(RunError::Occupied { path: path.clone() });
                 }
                 path.clone()
             }
         };
         let run = RunDirectory { path };
         let checkpoints = run.checkpoints();
-        std::fs::create_dir_all(&checkpoints).map_err(|source| TrainError::write(&checkpoints, source))?;
+        std::fs::create_dir_all(&checkpoints).map_err(|source| RunError::write(&checkpoints, source))?;
         Ok(run)
     }
 
     /// The runs on `data` with `model` below `parent`, the latest first.
-    pub(crate) fn numbered(parent: &Path, data: &str, model: &str) -> Vec<RunDirectory> {
+    pub fn numbered(parent: &Path, data: &str, model: &str) -> Vec<RunDirectory> {
         let prefix = format!("{}-", run_name(data, model));
         let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
         let number = |entry: &std::fs::DirEntry| -> Option<u64> {
@@ -63,10 +65,14 @@ impl RunDirectory {
     }
 
     /// Takes the run for this process alone, until the guard is dropped or the process ends, however it does.
-    pub(crate) fn lock(&self) -> Result<RunLock, TrainError> {
+    ///
+    /// # Errors
+    ///
+    /// Another process has it, or the lock's file cannot be opened.
+    pub fn lock(&self) -> Result<RunLock, RunError> {
         let path = self.path.join(LOCK);
         let file = File::options().create(true).append(true).open(&path);
-        let file = file.map_err(|source| TrainError::write(&path, source))?;
+        let file = file.map_err(|source| RunError::write(&path, source))?;
         for _ in 0..LOCK_TRIES {
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
@@ -74,7 +80,7 @@ impl RunDirectory {
                 Ok(()) | Err(TryLockError::Error(_)) => return Ok(RunLock { _file: file }),
             }
         }
-        Err(TrainError::BusyRun {
+        Err(RunError::Busy {
             path: self.path.clone(),
         })
     }
@@ -124,7 +130,7 @@ impl RunDirectory {
     }
 
     /// The content of each photo.
-    pub(crate) fn content(&self) -> PathBuf {
+    pub fn content(&self) -> PathBuf {
         self.path.join("content.tsv")
     }
 
@@ -134,7 +140,7 @@ impl RunDirectory {
     }
 
     /// Where and with what the run was made.
-    pub(crate) fn environment(&self) -> PathBuf {
+    pub fn environment(&self) -> PathBuf {
         self.path.join("environment.json")
     }
 
@@ -168,94 +174,51 @@ impl RunDirectory {
         self.path.join("epochs.jsonl")
     }
 
-    /// Writes a JSON document.
-    pub(crate) fn write_json<T: Serialize>(&self, path: &Path, document: &T) -> Result<(), TrainError> {
-        let text = serde_json::to_string_pretty(document).map_err(std::io::Error::from);
-        self.write(
-            path,
-            text.map_err(|source| TrainError::write(path, source))? + "\n",
-        )
-    }
-
-    /// Writes the resolved rung, complete and readable by `--model`.
-    pub(crate) fn write_rung(&self, rung: &str) -> Result<(), TrainError> {
-        self.write(&self.rung(), rung)
-    }
-
-    /// Writes where and with what the run was made.
-    pub(crate) fn write_environment(&self, environment: &Environment) -> Result<(), TrainError> {
-        self.write_json(&self.environment(), environment)
-    }
-
-    /// Writes the part of each photo, in a form that `--table` accepts.
-    pub(crate) fn write_split(&self, split: &Split, dataset: &Dataset) -> Result<(), TrainError> {
-        let mut table = Vec::new();
-        let path = self.split();
-        split
-            .write_tsv(dataset, &mut table)
-            .map_err(|source| TrainError::write(&path, source))?;
-        self.write(&path, table)
-    }
-
     /// What a reader should know of the model.
     pub fn model_card(&self) -> PathBuf {
         self.path.join("MODEL_CARD.md")
     }
 
-    /// Writes what a reader should know of the model.
-    pub(crate) fn write_model_card(&self, card: &str) -> Result<(), TrainError> {
-        self.write(&self.model_card(), card)
+    /// The files that could not be used, with the reason.
+    pub fn skipped(&self) -> PathBuf {
+        self.path.join("skipped.tsv")
     }
 
-    /// Writes the content of each photo.
-    pub(crate) fn write_content(&self, table: &str) -> Result<(), TrainError> {
-        self.write(&self.content(), table)
+    /// The test photos with the model's answer to each; absent without a test part.
+    pub fn predictions(&self) -> PathBuf {
+        self.path.join("test_predictions.tsv")
     }
 
-    /// Reads a JSON document.
-    pub(crate) fn read_json<T: DeserializeOwned>(&self, path: &Path) -> Result<T, TrainError> {
-        let text = std::fs::read(path).map_err(|source| TrainError::read(path, source))?;
-        serde_json::from_slice(&text).map_err(|error| TrainError::read(path, error.into()))
+    /// Writes a file of the run, atomically.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses; an older file is untouched then.
+    pub fn write(&self, path: &Path, content: impl AsRef<[u8]>) -> Result<(), RunError> {
+        write_atomically(path, content.as_ref()).map_err(|source| RunError::write(path, source))
     }
 
-    /// Writes the files that could not be used, with the reason.
-    pub(crate) fn write_skipped(&self, skipped: &[Skipped]) -> Result<(), TrainError> {
-        let rows = skipped
-            .iter()
-            .map(|file| vec![file.name.clone(), file.reason.clone()]);
-        self.write_table("skipped.tsv", &["file".into(), "reason".into()], rows)
+    /// Writes a JSON document of the run, atomically.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunDirectory::write`].
+    pub fn write_json<T: Serialize>(&self, path: &Path, document: &T) -> Result<(), RunError> {
+        let text = serde_json::to_string_pretty(document).map_err(std::io::Error::from);
+        self.write(path, text.map_err(|source| RunError::write(path, source))? + "\n")
     }
 
-    /// Writes the test photos with what the model made of each: its class, the predicted one, and every probability.
-    pub(crate) fn write_predictions(
+    /// Writes a table of the run, tab-separated, atomically.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunDirectory::write`].
+    pub fn write_table(
         &self,
-        predictions: &Predictions,
-        dataset: &Dataset,
-    ) -> Result<(), TrainError> {
-        let mut header: Vec<String> = ["file", "class", "predicted", "probability"]
-            .map(String::from)
-            .into();
-        header.extend(dataset.classes.iter().map(|class| format!("p({class})")));
-        let rows = predictions.iter().map(|photo| {
-            let mut row = vec![
-                dataset.photos[photo.photo as usize].name.clone(),
-                dataset.classes[photo.label as usize].clone(),
-                dataset.classes[photo.predicted as usize].clone(),
-                photo.probabilities[photo.predicted as usize].to_string(),
-            ];
-            row.extend(photo.probabilities.iter().map(f32::to_string));
-            row
-        });
-        self.write_table("test_predictions.tsv", &header, rows)
-    }
-
-    fn write_table(
-        &self,
-        name: &str,
+        path: &Path,
         header: &[String],
         rows: impl Iterator<Item = Vec<String>>,
-    ) -> Result<(), TrainError> {
-        let path = self.path.join(name);
+    ) -> Result<(), RunError> {
         let mut table = csv::WriterBuilder::new().delimiter(b'\t').from_writer(Vec::new());
         let written = table.write_record(header).and_then(|()| {
             for row in rows {
@@ -263,21 +226,27 @@ impl RunDirectory {
             }
             Ok(())
         });
-        written.map_err(|error| TrainError::write(&path, error.into()))?;
+        written.map_err(|error| RunError::write(path, error.into()))?;
         let bytes = table
             .into_inner()
-            .map_err(|error| TrainError::write(&path, error.into_error()))?;
-        self.write(&path, bytes)
+            .map_err(|error| RunError::write(path, error.into_error()))?;
+        self.write(path, bytes)
     }
 
-    fn write(&self, path: &Path, content: impl AsRef<[u8]>) -> Result<(), TrainError> {
-        write_atomically(path, content.as_ref()).map_err(|source| TrainError::write(path, source))
+    /// Reads a JSON document of the run.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is not what the run writes.
+    pub fn read_json<T: DeserializeOwned>(&self, path: &Path) -> Result<T, RunError> {
+        let text = std::fs::read(path).map_err(|source| RunError::read(path, source))?;
+        serde_json::from_slice(&text).map_err(|error| RunError::read(path, error.into()))
     }
 }
 
-/// A run taken by this process.
+/// A run taken by this process, until it is dropped ([`RunDirectory::lock`]).
 #[derive(Debug)]
-pub(crate) struct RunLock {
+pub struct RunLock {
     _file: File,
 }
 
@@ -299,12 +268,10 @@ const SET_UP: [&str; 6] = [
 ];
 
 /// Whether a directory is empty, or holds no more than a run that was killed while it was being set up.
-fn unbegun(path: &Path) -> Result<bool, TrainError> {
-    let entries = std::fs::read_dir(path).map_err(|source| TrainError::read(path, source))?;
+fn unbegun(path: &Path) -> Result<bool, RunError> {
+    let entries = std::fs::read_dir(path).map_err(|source| RunError::read(path, source))?;
     for entry in entries {
-        let name = entry
-            .map_err(|source| TrainError::read(path, source))?
-            .file_name();
+        let name = entry.map_err(|source| RunError::read(path, source))?.file_name();
         let name = name.to_string_lossy();
         if name != LOCK && !name.starts_with(".stepladder-") && !SET_UP.contains(&&*name) {
             return Ok(false);
@@ -319,14 +286,14 @@ fn run_name(data: &str, model: &str) -> String {
 }
 
 /// Makes the first free `<name>-<n>` below `parent`, n from 1. Two processes at once get different ones.
-fn numbered(parent: &Path, name: &str) -> Result<PathBuf, TrainError> {
-    std::fs::create_dir_all(parent).map_err(|source| TrainError::write(parent, source))?;
+fn numbered(parent: &Path, name: &str) -> Result<PathBuf, RunError> {
+    std::fs::create_dir_all(parent).map_err(|source| RunError::write(parent, source))?;
     for n in 1_u64.. {
         let path = parent.join(format!("{name}-{n}"));
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(TrainError::write(&path, source)),
+            Err(source) => return Err(RunError::write(&path, source)),
         }
     }
     unreachable!("there is a free number below 2^64")
@@ -372,7 +339,7 @@ mod tests {
         let place = RunPlace::Exactly(folder.path().to_path_buf());
         assert!(matches!(
             RunDirectory::create(&place, "d", "m"),
-            Err(TrainError::OccupiedRun { .. })
+            Err(RunError::Occupied { .. })
         ));
     }
 
@@ -383,7 +350,7 @@ mod tests {
         assert_eq!(run.is_training(), Some(false));
         let lock = run.lock().unwrap();
         assert_eq!(run.is_training(), Some(true));
-        assert!(matches!(run.lock(), Err(TrainError::BusyRun { .. })));
+        assert!(matches!(run.lock(), Err(RunError::Busy { .. })));
         drop(lock);
         assert_eq!(run.is_training(), Some(false));
         run.lock().unwrap();

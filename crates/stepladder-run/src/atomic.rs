@@ -14,10 +14,11 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// As [`write_atomically`], with the content that `write` writes.
-pub(crate) fn write_atomically_by(
-    path: &Path,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
-) -> io::Result<()> {
+///
+/// # Errors
+///
+/// Those of `write` and of the file system, with the old file untouched and the temporary one removed.
+pub fn write_atomically_by(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())

@@ -1,10 +1,7 @@
 //! What a run writes down: one record a step, one an epoch, the environment, and the summary. All are JSON, and their
 //! field names are what `--json` prints.
 
-use crate::controls::{Decided, OnStuck};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
-use stepladder_data::DataRequest;
 
 /// One optimizer step, a line of `steps.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,91 +134,4 @@ pub struct Summary {
     pub parameters: u64,
     /// Files that could not be used, listed in `skipped.tsv`.
     pub skipped_images: usize,
-}
-
-/// What was asked for, with every default filled in: `config.json`. The rung itself is in `rung.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Config {
-    /// Where the photos came from.
-    pub data: DataRecord,
-    /// The rung's name.
-    pub model: String,
-    /// Side of the network's input in pixels.
-    pub size: usize,
-    /// Most epochs.
-    pub epochs: usize,
-    /// Photos per step.
-    pub batch_size: usize,
-    /// The optimizer's learning rate, before any schedule.
-    pub learning_rate: f32,
-    /// The seed of initial weights, order, augmentation and dropout.
-    pub seed: u64,
-    /// The seed of the split.
-    pub split_seed: u64,
-    /// Whether nearly equal photos stay in one part of the split.
-    #[serde(default)]
-    pub group_duplicates: bool,
-    /// Where it computed.
-    pub device: String,
-    /// Number format of weights and activations.
-    pub precision: String,
-    /// Threads that computed and loaded.
-    pub threads: usize,
-    /// Seconds that the training was to take; null where the rung's epochs count.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub budget_seconds: Option<f64>,
-    /// What to do where it is stuck.
-    #[serde(default)]
-    pub on_stuck: OnStuck,
-    /// What the machine decided before the first step.
-    #[serde(flatten)]
-    pub decided: Decided,
-}
-
-/// The data of a run, as absolute paths, so that it is found again from any folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataRecord {
-    /// The set inside the program, by name, instead of any path.
-    pub shipped: Option<String>,
-    /// Zip, folder, table or IDX files.
-    pub path: Option<PathBuf>,
-    /// The table that names files in `path`.
-    pub table: Option<PathBuf>,
-    /// Separate training photos.
-    pub train: Option<PathBuf>,
-    /// Separate validation photos.
-    pub val: Option<PathBuf>,
-    /// Separate test photos.
-    pub test: Option<PathBuf>,
-}
-
-impl DataRecord {
-    /// Writes a request down.
-    pub fn new(request: &DataRequest) -> DataRecord {
-        // Where the current folder is gone, the path as given is the best that is known.
-        let absolute = |path: &Option<PathBuf>| {
-            path.as_ref()
-                .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
-        };
-        DataRecord {
-            shipped: request.memory.as_ref().map(|(name, _)| name.clone()),
-            path: absolute(&request.path),
-            table: absolute(&request.table),
-            train: absolute(&request.train),
-            val: absolute(&request.val),
-            test: absolute(&request.test),
-        }
-    }
-
-    /// The request again. `shipped` gives the bytes of the set inside the program.
-    pub fn request(&self, shipped: &'static [u8]) -> DataRequest {
-        DataRequest {
-            memory: self.shipped.clone().map(|name| (name, shipped)),
-            path: self.path.clone(),
-            table: self.table.clone(),
-            train: self.train.clone(),
-            val: self.val.clone(),
-            test: self.test.clone(),
-        }
-    }
 }

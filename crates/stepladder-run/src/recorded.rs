@@ -1,7 +1,8 @@
 //! A run read back from its directory: what was asked for, the figures, the epochs, and which test photos were right.
 
-use crate::records::{Config, Environment, EpochRecord, StepRecord, Summary};
-use crate::run_directory::RunDirectory;
+use crate::config::Config;
+use crate::directory::RunDirectory;
+use crate::records::{Environment, EpochRecord, StepRecord, Summary};
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,8 +1,8 @@
 //! What others ask of a training while it runs: `request.json` in its directory, written whole by whoever asks (`watch` does),
 //! and taken up between two steps. A training looks for it twice a second at most.
 
-use crate::error::TrainError;
-use crate::run_directory::RunDirectory;
+use crate::directory::RunDirectory;
+use crate::error::RunError;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
@@ -43,7 +43,7 @@ impl RunDirectory {
     /// # Errors
     ///
     /// The directory cannot be written to.
-    pub fn ask(&self, request: RunRequest) -> Result<(), TrainError> {
+    pub fn ask(&self, request: RunRequest) -> Result<(), RunError> {
         self.write_json(&self.request(), &Document { request })
     }
 
@@ -63,7 +63,8 @@ impl RunDirectory {
 }
 
 /// The requests to a training, as the training sees them.
-pub(crate) struct Requests {
+#[derive(Debug)]
+pub struct Requests {
     run: RunDirectory,
     looked: Instant,
 }
@@ -80,7 +81,7 @@ impl Requests {
     }
 
     /// The request that came since the last look, if it is time to look.
-    pub fn next(&mut self) -> Option<RunRequest> {
+    pub fn poll(&mut self) -> Option<RunRequest> {
         if self.looked.elapsed() < EVERY {
             return None;
         }
@@ -102,7 +103,7 @@ mod tests {
 
     fn due(requests: &mut Requests) -> Option<RunRequest> {
         requests.looked = Instant::now().checked_sub(EVERY).unwrap();
-        requests.next()
+        requests.poll()
     }
 
     #[test]
@@ -115,7 +116,7 @@ mod tests {
         run.ask(RunRequest::Stop).unwrap();
         run.ask(RunRequest::Checkpoint).unwrap();
         assert_eq!(run.asked(), Some(RunRequest::Checkpoint));
-        assert_eq!(requests.next(), None, "it is not time to look yet");
+        assert_eq!(requests.poll(), None, "it is not time to look yet");
         assert_eq!(due(&mut requests), Some(RunRequest::Checkpoint));
         assert_eq!(due(&mut requests), None);
         assert_eq!(run.asked(), None);

@@ -1,0 +1,85 @@
+//! What was asked of a run, and what was decided of it once, before the first step, so that a run that goes on does as it began:
+//! `config.json`.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What was asked for, with every default filled in: `config.json`. The rung itself is in `rung.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Where the photos came from.
+    pub data: DataRecord,
+    /// The rung's name.
+    pub model: String,
+    /// Side of the network's input in pixels.
+    pub size: usize,
+    /// Most epochs.
+    pub epochs: usize,
+    /// Photos per step.
+    pub batch_size: usize,
+    /// The optimizer's learning rate, before any schedule.
+    pub learning_rate: f32,
+    /// The seed of initial weights, order, augmentation and dropout.
+    pub seed: u64,
+    /// The seed of the split.
+    pub split_seed: u64,
+    /// Whether nearly equal photos stay in one part of the split.
+    #[serde(default)]
+    pub group_duplicates: bool,
+    /// Where it computed.
+    pub device: String,
+    /// Number format of weights and activations.
+    pub precision: String,
+    /// Threads that computed and loaded.
+    pub threads: usize,
+    /// Seconds that the training was to take; null where the rung's epochs count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_seconds: Option<f64>,
+    /// What to do where it is stuck.
+    #[serde(default)]
+    pub on_stuck: OnStuck,
+    /// What the machine decided before the first step.
+    #[serde(flatten)]
+    pub decided: Decided,
+}
+
+/// The data of a run, as absolute paths, so that it is found again from any folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// The set inside the program, by name, instead of any path.
+    pub shipped: Option<String>,
+    /// Zip, folder, table or IDX files.
+    pub path: Option<PathBuf>,
+    /// The table that names files in `path`.
+    pub table: Option<PathBuf>,
+    /// Separate training photos.
+    pub train: Option<PathBuf>,
+    /// Separate validation photos.
+    pub val: Option<PathBuf>,
+    /// Separate test photos.
+    pub test: Option<PathBuf>,
+}
+
+/// What happens when a training is found to be stuck at chance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnStuck {
+    /// It is said, and training goes on.
+    #[default]
+    Warn,
+    /// Training ends.
+    Stop,
+    /// Training begins again with other initial weights, a few times at most.
+    Reseed,
+}
+
+/// What was decided before the first step of a run, by the machine that it began on; part of `config.json`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// Steps in all, where a budget of time decides them and not the rung's epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// The most photos that go through the network together, where the batch is too large for the memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub photos_at_once: Option<usize>,
+}

@@ -1,0 +1,34 @@
+//! The data of a run, from what was asked for to what `config.json` says of it, and back.
+
+use std::path::PathBuf;
+use stepladder_data::DataRequest;
+use stepladder_run::DataRecord;
+
+/// Writes a request down, with absolute paths.
+pub fn data_record(request: &DataRequest) -> DataRecord {
+    // Where the current folder is gone, the path as given is the best that is known.
+    let absolute = |path: &Option<PathBuf>| {
+        path.as_ref()
+            .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+    };
+    DataRecord {
+        shipped: request.memory.as_ref().map(|(name, _)| name.clone()),
+        path: absolute(&request.path),
+        table: absolute(&request.table),
+        train: absolute(&request.train),
+        val: absolute(&request.val),
+        test: absolute(&request.test),
+    }
+}
+
+/// The request again. `shipped` gives the bytes of the set inside the program.
+pub fn data_request(record: &DataRecord, shipped: &'static [u8]) -> DataRequest {
+    DataRequest {
+        memory: record.shipped.clone().map(|name| (name, shipped)),
+        path: record.path.clone(),
+        table: record.table.clone(),
+        train: record.train.clone(),
+        val: record.val.clone(),
+        test: record.test.clone(),
+    }
+}
