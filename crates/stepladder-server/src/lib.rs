@@ -14,7 +14,6 @@ mod config;
 mod guard;
 mod metrics;
 mod models;
-mod multipart;
 mod page;
 mod queue;
 mod request;

@@ -1,10 +1,9 @@
 //! From a request to photos: the options in the query, and the body, which is one picture, several in a form, or JSON.
 
-use crate::multipart::Parts;
 use crate::server::App;
-use axum::body::Bytes;
-use axum::extract::{Query, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Multipart, Query, Request};
+use axum::http::{StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -134,7 +133,9 @@ impl SentPhotos {
                 bytes: body,
             }],
             Form::Json => json(&body)?,
-            Form::Multipart => multipart(&parts.headers, body, app.config.photos)?,
+            Form::Multipart => {
+                multipart(Request::from_parts(parts, Body::from(body)), app.config.photos).await?
+            }
         };
         if photos.is_empty() {
             return Err(Refusal::bad("no_photos", "there is no photo in the request"));
@@ -199,19 +200,20 @@ fn json(body: &[u8]) -> Result<Vec<Sent>, Refusal> {
 }
 
 /// Every part of a form is a photo.
-fn multipart(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Vec<Sent>, Refusal> {
-    let bad = |reason: &str| Refusal::bad("bad_multipart", format!("the form is damaged: {reason}"));
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+async fn multipart(request: Request, most: usize) -> Result<Vec<Sent>, Refusal> {
+    let bad = |reason: String| Refusal::bad("bad_multipart", format!("the form is damaged: {reason}"));
+    let form = Multipart::from_request(request, &()).await;
+    let mut form = form.map_err(|error| bad(error.body_text()))?;
     let mut photos = Vec::new();
-    for part in Parts::new(kind, body).map_err(bad)? {
-        let part = part.map_err(bad)?;
+    while let Some(field) = form.next_field().await.map_err(|error| bad(error.body_text()))? {
         if photos.len() == most {
             return Err(too_many(most));
         }
+        let name = field.file_name().or(field.name()).map(String::from);
+        let bytes = field.bytes().await.map_err(|error| bad(error.body_text()))?;
         photos.push(Sent {
-            name: name_of(part.name.as_deref(), photos.len()),
-            bytes: part.content,
+            name: name_of(name.as_deref(), photos.len()),
+            bytes,
         });
     }
     Ok(photos)
@@ -239,7 +241,6 @@ fn name_of(name: Option<&str>, index: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::body::Body;
 
     fn options(query: &str) -> Result<Options, Refusal> {
         let request = Request::get(format!("/v1/predict?{query}"))

@@ -3,7 +3,6 @@
 //! Results go to stdout, everything about the way there to stderr; with `--json`, stdout has the JSON object alone.
 //! Nothing needs color to be understood, and `NO_COLOR` is respected.
 
-mod bar;
 mod climb;
 pub(crate) mod comparison;
 #[cfg_attr(not(feature = "tui"), path = "terminal/dashboard_left_out.rs")]

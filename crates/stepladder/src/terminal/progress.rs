@@ -1,14 +1,14 @@
 //! Bars with the time left, on a terminal; nothing in a pipe.
 
-use super::bar::Bar;
 use super::{Dashboard, Output};
+use indicatif::{ProgressDrawTarget, ProgressStyle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stepladder_data::Progress;
 
 /// A bar on stderr for one piece of work after another.
 pub(crate) struct ProgressBar {
-    bar: Bar,
+    bar: indicatif::ProgressBar,
     /// Set when the user asks to stop.
     interrupt: Arc<AtomicBool>,
     /// Where everything is shown instead, if anywhere.
@@ -18,16 +18,21 @@ pub(crate) struct ProgressBar {
 impl ProgressBar {
     /// A bar that shows nothing until work starts, and nothing at all where stderr is no terminal.
     pub fn new(output: &Output) -> ProgressBar {
+        let bar = indicatif::ProgressBar::hidden();
+        if output.draws_progress() {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        }
+        bar.set_style(style("{msg} {wide_bar} {pos}/{len}, {eta} left"));
         ProgressBar {
-            bar: Bar::new(output.draws_progress()),
+            bar,
             interrupt: Arc::default(),
             dashboard: None,
         }
     }
 
     /// The same, shown on a dashboard.
-    pub fn on_dashboard(mut self, dashboard: Arc<Dashboard>) -> ProgressBar {
-        self.bar.hide();
+    pub fn on_dashboard(self, dashboard: Arc<Dashboard>) -> ProgressBar {
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
         ProgressBar {
             dashboard: Some(dashboard),
             ..self
@@ -44,7 +49,10 @@ impl ProgressBar {
         if let Some(dashboard) = &self.dashboard {
             dashboard.begin(total, &message);
         }
-        self.bar.begin(total, message);
+        // In this order: a reset draws the bar, which then has its length and message already.
+        self.bar.set_length(total);
+        self.bar.set_message(message);
+        self.bar.reset();
     }
 
     /// Says how far it is.
@@ -52,7 +60,7 @@ impl ProgressBar {
         if let Some(dashboard) = &self.dashboard {
             dashboard.done(done);
         }
-        self.bar.set(done);
+        self.bar.set_position(done);
     }
 
     /// Does something that writes to stderr above the bar.
@@ -65,7 +73,7 @@ impl ProgressBar {
         if let Some(dashboard) = &self.dashboard {
             dashboard.end();
         }
-        self.bar.clear();
+        self.bar.finish_and_clear();
     }
 
     /// Writes a line above the bar.
@@ -77,13 +85,18 @@ impl ProgressBar {
     }
 }
 
+fn style(template: &str) -> ProgressStyle {
+    // The templates are this file's own; the fallback is indicatif's bar.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
 impl Progress for ProgressBar {
     fn start(&self, total: u64, what: &str) {
         self.begin(total, format!("reading {what}"));
     }
 
     fn advance(&self, n: u64) {
-        self.bar.advance(n);
+        self.bar.inc(n);
         if let Some(dashboard) = &self.dashboard {
             dashboard.done(self.bar.position());
         }
