@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(crate) use function::Function;
-use function::{Clipped, Elu, Gelu, HardSigmoid, HardSwish, Linear, Relu, Sigmoid, Swish, Tanh};
+use function::{Elu, Gelu, HardSigmoid, HardSwish, LeakyRelu, Linear, Relu, Relu6, Sigmoid, Swish, Tanh};
 pub use softmax::{softmax_rows, softmax_rows_backward};
 
 /// A function of one value. NaN stays NaN.
@@ -141,8 +141,8 @@ impl Activation {
         match self {
             Activation::Linear => kernel.run(Linear),
             Activation::Relu => kernel.run(Relu),
-            Activation::LeakyRelu { slope } => kernel.run(Clipped::leaky(slope)),
-            Activation::Relu6 => kernel.run(Clipped::RELU6),
+            Activation::LeakyRelu { slope } => kernel.run(LeakyRelu(slope)),
+            Activation::Relu6 => kernel.run(Relu6),
             Activation::Swish => kernel.run(Swish),
             Activation::HardSwish => kernel.run(HardSwish),
             Activation::HardSigmoid

@@ -15,7 +15,7 @@ use stepladder_kernels::optimizer;
 pub(crate) enum Tensor {
     Host(Arc<Vec<f32>>),
     #[cfg(any(feature = "burn", test))]
-    Burn(burn::tensor::Tensor<1>),
+    Burn(Box<burn::tensor::Tensor<1>>),
 }
 
 /// What a pass computes with.

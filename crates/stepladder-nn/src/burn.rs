@@ -149,6 +149,7 @@ impl Backend for Burn {
             ValueId::IMAGES => images.to_vec(),
             value => match &self.values[value.0] {
                 Some(_) => to_host(self.value(value)),
+                // The gradient by what the output does not depend on, which no step gives.
                 None => Vec::new(),
             },
         }
@@ -160,11 +161,11 @@ impl Backend for Burn {
     }
 
     fn tensor(&self, values: Vec<f32>) -> Tensor {
-        Tensor::Burn(self.upload(values))
+        Tensor::Burn(Box::new(self.upload(values)))
     }
 
     fn zeros_like(&self, tensor: &Tensor) -> Tensor {
-        Tensor::Burn(flat(tensor).zeros_like())
+        Tensor::Burn(Box::new(flat(tensor).zeros_like()))
     }
 
     fn to_host(&self, tensor: &Tensor) -> Vec<f32> {
@@ -175,7 +176,7 @@ impl Backend for Burn {
         let gradient = self.value(gradient);
         match sum {
             Some(sum) => flat_mut(sum).inplace(|sum| sum + gradient),
-            None => *sum = Some(Tensor::Burn(gradient)),
+            None => *sum = Some(Tensor::Burn(Box::new(gradient))),
         }
     }
 
@@ -250,7 +251,7 @@ fn parameter(operands: &Operands<'_>, id: ParameterId) -> Flat {
 /// The tensor is the CPU's.
 fn flat(tensor: &Tensor) -> Flat {
     match tensor {
-        Tensor::Burn(tensor) => tensor.clone(),
+        Tensor::Burn(tensor) => Flat::clone(tensor),
         Tensor::Host(_) => panic!("a tensor of Burn's"),
     }
 }

@@ -64,7 +64,7 @@ pub(crate) struct Value {
     pub precision: Precision,
     /// Where it begins in the block, in words of four bytes.
     pub offset: usize,
-    /// When it is read last: see [`Program::backward_time`].
+    /// When it is read last: see `Program::backward_time`.
     pub last_read: usize,
 }
 
@@ -236,7 +236,8 @@ impl<'a> Builder<'a> {
         life.death = life.death.max(self.time);
     }
 
-    /// Notes that statistics are read now: moving ones move towards them once the loss is known, also where no backward pass needs them.
+    /// Notes that statistics are read now: moving ones move towards them once the loss is known, also where no backward pass needs
+    /// them.
     fn read_statistics(&mut self) {
         let statistics = self.forward.iter().filter_map(|step| step.statistics);
         for value in statistics.flatten().collect::<Vec<_>>() {

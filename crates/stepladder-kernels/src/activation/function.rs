@@ -22,15 +22,10 @@ pub(crate) trait Function: Copy + Send + Sync {
 pub(super) struct Linear;
 #[derive(Clone, Copy)]
 pub(super) struct Relu;
-/// max(x, `slope` x, `least`), at most `most`: leaky ReLU and ReLU6 in one, so that passes are compiled once for both.
 #[derive(Clone, Copy)]
-pub(super) struct Clipped {
-    slope: f32,
-    least: f32,
-    most: f32,
-    /// The last number below `most`: beyond it the slope is zero.
-    last: f32,
-}
+pub(super) struct LeakyRelu(pub f32);
+#[derive(Clone, Copy)]
+pub(super) struct Relu6;
 #[derive(Clone, Copy)]
 pub(super) struct Swish;
 #[derive(Clone, Copy)]
@@ -45,24 +40,6 @@ pub(super) struct Gelu;
 pub(super) struct Sigmoid;
 #[derive(Clone, Copy)]
 pub(super) struct Tanh;
-
-impl Clipped {
-    pub(super) const RELU6: Clipped = Clipped {
-        slope: 0.0,
-        least: 0.0,
-        most: 6.0,
-        last: 6.0_f32.next_down(),
-    };
-
-    pub(super) const fn leaky(slope: f32) -> Clipped {
-        Clipped {
-            slope,
-            least: f32::NEG_INFINITY,
-            most: f32::INFINITY,
-            last: f32::INFINITY,
-        }
-    }
-}
 
 impl Function for Linear {
     #[inline(always)]
@@ -89,18 +66,28 @@ impl Function for Relu {
     }
 }
 
-impl Function for Clipped {
+impl Function for LeakyRelu {
     #[inline(always)]
     fn value<S: Simd>(self, s: S, x: S::F) -> S::F {
-        // In this order, NaN stays, and 0 times infinity is ignored.
-        let below = s.max(s.mul(x, s.splat(self.slope)), s.splat(self.least));
-        s.min(s.splat(self.most), s.max(below, x))
+        s.max(s.mul(x, s.splat(self.0)), x)
     }
 
     #[inline(always)]
     fn slope<S: Simd>(self, s: S, x: S::F) -> S::F {
-        let leaky = s.select(s.gt(x, s.splat(0.0)), s.splat(1.0), s.splat(self.slope));
-        s.select(s.gt(x, s.splat(self.last)), s.splat(0.0), leaky)
+        s.select(s.gt(x, s.splat(0.0)), s.splat(1.0), s.splat(self.0))
+    }
+}
+
+impl Function for Relu6 {
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, x: S::F) -> S::F {
+        s.min(s.splat(6.0), s.max(s.splat(0.0), x))
+    }
+
+    #[inline(always)]
+    fn slope<S: Simd>(self, s: S, x: S::F) -> S::F {
+        let above = s.select(s.gt(x, s.splat(0.0)), s.splat(1.0), s.splat(0.0));
+        s.select(s.gt(s.splat(6.0), x), above, s.splat(0.0))
     }
 }
 

@@ -56,7 +56,7 @@ fn padded(pool: &Pool2d, x: Flat) -> Tensor<4> {
     };
     x.pad(
         [0, 1].map(|axis| (before[axis], after[axis])),
-        PadMode::Constant(fill.into()),
+        PadMode::Constant(fill),
     )
 }
 

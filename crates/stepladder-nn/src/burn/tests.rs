@@ -285,6 +285,21 @@ fn branching() -> Vec<Case> {
             { layer = "Dropout", rate = 0.5 },"#,
         ),
         (
+            "windows",
+            r#"
+            { layer = "Conv2D", filters = 6, kernel_size = [2, 5], padding = [[1, 0], [0, 3]], activation = "leaky_relu" },
+            { layer = "DepthwiseConv2D", kernel_size = [4, 2], strides = [3, 1], padding = "same", depth_multiplier = 2 },
+            { layer = "MaxPooling2D", name = "a", pool_size = [2, 3], strides = 2, padding = [[1, 0], [2, 1]] },
+            { layer = "Conv2D", name = "b", filters = 4, kernel_size = 1, strides = 2, groups = 2, activation = "relu" },
+            { layer = "AveragePooling2D", pool_size = 2, strides = 1, padding = [[0, 1], [1, 0]] },
+            { layer = "Flatten", name = "first" },
+            { layer = "Conv2D", input = "a", filters = 4, kernel_size = [2, 3], strides = [2, 3], padding = "same", groups = 4 },
+            { layer = "Activation", activation = "relu" },
+            { layer = "MaxPooling2D", pool_size = 2, strides = 1, padding = "same" },
+            { layer = "Flatten", name = "second" },
+            { layer = "Concatenate", inputs = ["first", "second"] },"#,
+        ),
+        (
             "softmax",
             r#"
             { layer = "Conv2D", filters = 4, kernel_size = 3, strides = [3, 2], activation = "softmax" },
