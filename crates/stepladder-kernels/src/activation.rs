@@ -99,9 +99,9 @@ impl Activation {
             | Activation::Relu
             | Activation::LeakyRelu { .. }
             | Activation::Swish
-            | Activation::Relu6
-            | Activation::HardSwish => true,
-            Activation::HardSigmoid
+            | Activation::Relu6 => true,
+            Activation::HardSwish
+            | Activation::HardSigmoid
             | Activation::Elu
             | Activation::Gelu
             | Activation::Sigmoid
@@ -144,8 +144,8 @@ impl Activation {
             Activation::LeakyRelu { slope } => kernel.run(LeakyRelu(slope)),
             Activation::Relu6 => kernel.run(Relu6),
             Activation::Swish => kernel.run(Swish),
-            Activation::HardSwish => kernel.run(HardSwish),
-            Activation::HardSigmoid
+            Activation::HardSwish
+            | Activation::HardSigmoid
             | Activation::Elu
             | Activation::Gelu
             | Activation::Sigmoid
@@ -161,8 +161,8 @@ impl Activation {
             | Activation::Relu
             | Activation::LeakyRelu { .. }
             | Activation::Swish
-            | Activation::Relu6
-            | Activation::HardSwish => self.apply(kernel),
+            | Activation::Relu6 => self.apply(kernel),
+            Activation::HardSwish => kernel.run(HardSwish),
             Activation::HardSigmoid => kernel.run(HardSigmoid),
             Activation::Elu => kernel.run(Elu),
             Activation::Gelu => kernel.run(Gelu),

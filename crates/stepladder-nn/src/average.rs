@@ -18,7 +18,10 @@ impl Average {
 
     /// An average in which the last step's values count 1 - `momentum`.
     pub fn new(momentum: f32) -> Average {
-        Average { momentum, values: Vec::new() }
+        Average {
+            momentum,
+            values: Vec::new(),
+        }
     }
 
     /// Goes on with these averages.

@@ -56,17 +56,25 @@ pub(crate) fn instruction_set() -> Isa {
 
 /// What an epilogue multiplies by and adds; `statistics` are the mean and variance of its input, for a norm that goes by them.
 fn affine(norm: &Norm, parameters: &[Tensor], statistics: [&[f32]; 2]) -> Affine {
-    let by = |gamma: &Option<ParameterId>, beta: &Option<ParameterId>, [mean, variance]: [&[f32]; 2], epsilon: f32| {
+    let by = |gamma: &Option<ParameterId>,
+              beta: &Option<ParameterId>,
+              [mean, variance]: [&[f32]; 2],
+              epsilon: f32| {
         let (ones, zeros) = (vec![1.0; mean.len()], vec![0.0; mean.len()]);
         let [gamma, beta] = [(gamma, &ones), (beta, &zeros)]
             .map(|(id, default)| id.map_or(default.as_slice(), |id| parameters[id.0].host()));
         Affine::new(gamma, beta, mean, variance, epsilon)
     };
     match norm {
-        Norm::Batch { gamma, beta, epsilon, .. } => by(gamma, beta, statistics, *epsilon),
-        Norm::Moving { gamma, beta, moving, epsilon } => {
-            by(gamma, beta, moving.map(|id| parameters[id.0].host()), *epsilon)
-        }
+        Norm::Batch {
+            gamma, beta, epsilon, ..
+        } => by(gamma, beta, statistics, *epsilon),
+        Norm::Moving {
+            gamma,
+            beta,
+            moving,
+            epsilon,
+        } => by(gamma, beta, moving.map(|id| parameters[id.0].host()), *epsilon),
         Norm::Constant { scale, shift } => Affine {
             scale: scale.clone(),
             shift: shift.clone(),
@@ -104,7 +112,9 @@ impl Backend for Cpu {
         let Kind::Epilogue(epilogue) = &step.kind else {
             return;
         };
-        if let (Some(Norm::Batch { moving, momentum, .. }), Some(statistics)) = (&epilogue.norm, step.statistics) {
+        if let (Some(Norm::Batch { moving, momentum, .. }), Some(statistics)) =
+            (&epilogue.norm, step.statistics)
+        {
             for (id, value) in moving.iter().zip(statistics) {
                 let batch = self.memory.read(program, &[], value).get::<f32>();
                 elementwise::moving_average(&self.context, *momentum, batch, parameters[id.0].host_mut());
@@ -121,7 +131,10 @@ impl Backend for Cpu {
     }
 
     fn write(&mut self, program: &Program, value: ValueId, values: &[f32]) {
-        self.memory.write(program, value).get::<f32>().copy_from_slice(values);
+        self.memory
+            .write(program, value)
+            .get::<f32>()
+            .copy_from_slice(values);
     }
 
     fn tensor(&self, values: Vec<f32>) -> Tensor {
@@ -164,9 +177,16 @@ impl Backend for Cpu {
             let mut slots = [moments.next(), moments.next()].into_iter().flatten();
             match (slots.next(), slots.next()) {
                 (Some(first), Some(second)) => {
-                    step.apply(&self.context, parameter.host_mut(), gradient, &mut [first, second]);
+                    step.apply(
+                        &self.context,
+                        parameter.host_mut(),
+                        gradient,
+                        &mut [first, second],
+                    );
                 }
-                (Some(first), None) => step.apply(&self.context, parameter.host_mut(), gradient, &mut [first]),
+                (Some(first), None) => {
+                    step.apply(&self.context, parameter.host_mut(), gradient, &mut [first])
+                }
                 (None, _) => step.apply(&self.context, parameter.host_mut(), gradient, &mut []),
             }
         });

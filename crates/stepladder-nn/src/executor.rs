@@ -77,14 +77,28 @@ impl Executor {
     pub fn program(&self, graph: &Graph, purpose: Purpose, photos: usize, form: Form) -> Arc<Program> {
         let threads = self.0.context.threads();
         let Form { precision, packed } = form;
-        let key = Key { purpose, photos, precision, packed, threads };
+        let key = Key {
+            purpose,
+            photos,
+            precision,
+            packed,
+            threads,
+        };
         let mut programs = self.0.programs.lock().unwrap_or_else(PoisonError::into_inner);
         let known = programs.iter().position(|(other, _)| *other == key);
         let entry = match known {
             Some(at) => programs.remove(at),
             None => {
                 let isa = self.0.context.isa();
-                let shape = ProgramShape { graph, purpose, photos, precision, packed, isa, threads };
+                let shape = ProgramShape {
+                    graph,
+                    purpose,
+                    photos,
+                    precision,
+                    packed,
+                    isa,
+                    threads,
+                };
                 (key, Arc::new(Program::new(&shape)))
             }
         };
@@ -99,7 +113,9 @@ impl Executor {
     /// Lets a backend work, one that has worked before if there is one.
     pub fn run<R: Send>(&self, work: impl FnOnce(&mut dyn Backend) -> R + Send) -> R {
         let idle = || self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut at_work = idle().pop().unwrap_or_else(|| backend(self.0.device, &self.0.profile));
+        let mut at_work = idle()
+            .pop()
+            .unwrap_or_else(|| backend(self.0.device, &self.0.profile));
         let result = match self.0.device {
             Device::Cpu => self.0.context.together(|| work(&mut *at_work)),
             #[cfg(any(feature = "burn", test))]
@@ -144,7 +160,12 @@ pub(crate) fn output(
     packed: &[Option<Packed>],
 ) -> Vec<f32> {
     let noise = Noise::default();
-    let operands = Operands { images, parameters, packed, noise };
+    let operands = Operands {
+        images,
+        parameters,
+        packed,
+        noise,
+    };
     forward(backend, program, &operands, &mut |_, _| {});
     backend.read(program, program.output, images)
 }

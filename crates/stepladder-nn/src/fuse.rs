@@ -20,7 +20,10 @@ pub(crate) enum StepKind {
     Operation,
     /// An operation with weights, and the activation behind it, in one pass; for inference, as a backward pass needs the value
     /// in between.
-    Activated { operation: usize, activation: Activation },
+    Activated {
+        operation: usize,
+        activation: Activation,
+    },
     /// The end of a block.
     Epilogue(Epilogue),
 }

@@ -83,9 +83,18 @@ impl Model {
     pub fn map_gradient(&self, image: Vec<f32>, class: usize) -> Option<MapGradient> {
         let graph = self.graph();
         assert!(class < graph.classes, "class {class} of {}", graph.classes);
-        assert_eq!(image.len(), graph.input.iter().product::<usize>(), "values of an image");
+        assert_eq!(
+            image.len(),
+            graph.input.iter().product::<usize>(),
+            "values of an image"
+        );
         let operation = last_map(graph)?;
-        let Shape::Map { height, width, channels } = graph.operations[operation].output else {
+        let Shape::Map {
+            height,
+            width,
+            channels,
+        } = graph.operations[operation].output
+        else {
             return None;
         };
         let executor = self.executor();

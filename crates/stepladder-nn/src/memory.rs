@@ -69,14 +69,17 @@ impl StepMemory {
     pub fn new(shape: &StepShape<'_>) -> StepMemory {
         let graph = shape.graph;
         let bytes = |count: u64| count * size_of::<f32>() as u64;
-        let (weights, trainable) = (bytes(graph.parameter_count()), bytes(graph.trainable_parameter_count()));
+        let (weights, trainable) = (
+            bytes(graph.parameter_count()),
+            bytes(graph.trainable_parameter_count()),
+        );
         let at_once = shape.at_once.clamp(1, shape.batch.max(1));
         let micro_batches = shape.batch.div_ceil(at_once).max(1);
         let largest = shape.batch.div_ceil(micro_batches).max(1);
         let step = program(shape, Purpose::Training, largest);
         let portion = portion(graph, shape.precision.bytes()).unwrap_or(shape.answered);
-        let answer = (shape.answered > 0)
-            .then(|| program(shape, Purpose::Inference, portion.min(shape.answered)));
+        let answer =
+            (shape.answered > 0).then(|| program(shape, Purpose::Inference, portion.min(shape.answered)));
         let most = |of: fn(&Program) -> usize| answer.as_ref().map_or(0, of).max(of(&step)) as u64;
         let block = most(|program| program.words * size_of::<u32>());
         let keeps = micro_batches > 1 || Optimizer::new(shape.optimizer.clone()).needs_all_gradients();

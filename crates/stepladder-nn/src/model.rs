@@ -53,13 +53,18 @@ pub enum ModelError {
 impl Model {
     /// A new model with initial values drawn from `seed`.
     pub fn new(graph: Graph, seed: u64, device: Device) -> Model {
-        let values = graph.parameters.iter().map(|spec| initial_values(spec, seed)).collect();
+        let values = graph
+            .parameters
+            .iter()
+            .map(|spec| initial_values(spec, seed))
+            .collect();
         Model::assemble(graph, values, device)
     }
 
     fn assemble(graph: Graph, values: Vec<Vec<f32>>, device: Device) -> Model {
         let executor = Executor::new(device);
-        let parameters = executor.run(|backend| values.into_iter().map(|values| backend.tensor(values)).collect());
+        let parameters =
+            executor.run(|backend| values.into_iter().map(|values| backend.tensor(values)).collect());
         Model {
             graph: Arc::new(graph),
             precision: Precision::F32,
@@ -88,7 +93,11 @@ impl Model {
             true => self.packed,
             false => Arc::default(),
         };
-        Model { precision, packed, ..self }
+        Model {
+            precision,
+            packed,
+            ..self
+        }
     }
 
     /// How activations are stored.
@@ -137,8 +146,12 @@ impl Model {
 
     fn host_values(&self) -> Vec<Vec<f32>> {
         let parameters = &self.parameters;
-        self.executor
-            .run(|backend| parameters.iter().map(|parameter| backend.to_host(parameter)).collect())
+        self.executor.run(|backend| {
+            parameters
+                .iter()
+                .map(|parameter| backend.to_host(parameter))
+                .collect()
+        })
     }
 
     /// The same model for inference alone: every batch normalization that follows a layer with weights is folded into it, and
@@ -148,7 +161,10 @@ impl Model {
         let (graph, values) = fold_batch_norm(&self.graph, self.host_values());
         let model = Model::assemble(graph, values, self.device()).with_precision(self.precision);
         match self.device() {
-            Device::Cpu => Model { packed: model.pack().into(), ..model },
+            Device::Cpu => Model {
+                packed: model.pack().into(),
+                ..model
+            },
             #[cfg(any(feature = "burn", test))]
             _ => model,
         }
@@ -158,7 +174,13 @@ impl Model {
     fn pack(&self) -> Vec<Option<Packed>> {
         let mut packed = vec![None; self.parameters.len()];
         for (index, operation) in self.graph.operations.iter().enumerate() {
-            let (kernel, strides) = if let Op::Convolution { window, groups: 1, kernel, .. } = operation.op {
+            let (kernel, strides) = if let Op::Convolution {
+                window,
+                groups: 1,
+                kernel,
+                ..
+            } = operation.op
+            {
                 (kernel.0, window.strides)
             } else if let Op::Dense { kernel, .. } = operation.op {
                 (kernel.0, [1, 1])

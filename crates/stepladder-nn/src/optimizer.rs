@@ -49,7 +49,10 @@ impl Optimizer {
 
     /// The moments of a parameter, by its index; none before the first step.
     pub fn moments(&self, parameter: usize) -> &[Tensor] {
-        self.moments.get(parameter).and_then(Option::as_deref).unwrap_or_default()
+        self.moments
+            .get(parameter)
+            .and_then(Option::as_deref)
+            .unwrap_or_default()
     }
 
     /// Goes on after `iterations` steps, with these moments.
@@ -82,7 +85,12 @@ impl Optimizer {
     /// Begins a step, which moves each parameter once.
     pub fn begin(&mut self, learning_rate: f32) {
         let decay = self.config.weight_decay().unwrap_or(0.0);
-        self.step = Some(Step::next(rule(&self.config), &mut self.progress, learning_rate, decay));
+        self.step = Some(Step::next(
+            rule(&self.config),
+            &mut self.progress,
+            learning_rate,
+            decay,
+        ));
     }
 
     /// Moves the parameter of this index against its gradient, times `scale`.
@@ -122,10 +130,35 @@ fn scale_to(square: f64, limit: f32) -> f32 {
 /// The kernels' form of an optimizer; AdamW is Adam with its decay.
 fn rule(config: &OptimizerConfig) -> Rule {
     match *config {
-        OptimizerConfig::Adam { beta_1, beta_2, epsilon, .. }
-        | OptimizerConfig::AdamW { beta_1, beta_2, epsilon, .. } => Rule::Adam { beta_1, beta_2, epsilon },
-        OptimizerConfig::Nadam { beta_1, beta_2, epsilon, .. } => Rule::Nadam { beta_1, beta_2, epsilon },
-        OptimizerConfig::Sgd { momentum, nesterov, .. } => Rule::Sgd { momentum, nesterov },
+        OptimizerConfig::Adam {
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        }
+        | OptimizerConfig::AdamW {
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        } => Rule::Adam {
+            beta_1,
+            beta_2,
+            epsilon,
+        },
+        OptimizerConfig::Nadam {
+            beta_1,
+            beta_2,
+            epsilon,
+            ..
+        } => Rule::Nadam {
+            beta_1,
+            beta_2,
+            epsilon,
+        },
+        OptimizerConfig::Sgd {
+            momentum, nesterov, ..
+        } => Rule::Sgd { momentum, nesterov },
     }
 }
 

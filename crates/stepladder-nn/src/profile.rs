@@ -41,7 +41,11 @@ pub(crate) struct Work {
 impl Work {
     /// Work that is bounded by memory.
     pub fn passing(pass: &'static str, bytes: usize) -> Work {
-        Work { pass, multiply_adds: 0, bytes }
+        Work {
+            pass,
+            multiply_adds: 0,
+            bytes,
+        }
     }
 }
 

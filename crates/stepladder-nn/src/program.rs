@@ -215,7 +215,12 @@ impl<'a> Builder<'a> {
 
     /// A new value, written by the step under way.
     fn value(&mut self, count: usize, precision: Precision, layer: usize) -> ValueId {
-        let value = Value { count, precision, offset: 0, last_read: 0 };
+        let value = Value {
+            count,
+            precision,
+            offset: 0,
+            last_read: 0,
+        };
         self.values.push(value);
         self.lives.push(Life {
             words: value.words(),
@@ -248,7 +253,9 @@ impl<'a> Builder<'a> {
     fn source(&self, source: Source) -> ValueId {
         match source {
             Source::Image => ValueId::IMAGES,
-            Source::Operation(index) => self.operations[index].expect("operations are in order of computation"),
+            Source::Operation(index) => {
+                self.operations[index].expect("operations are in order of computation")
+            }
         }
     }
 

@@ -120,7 +120,11 @@ impl Trainer {
         // Where nothing else has to be known first, a parameter moves as soon as its gradient is there.
         let moves_at_once = micro_batches == 1 && !self.optimizer.needs_all_gradients();
         let mut gradients = Gradients::new();
-        let mut outcome = StepOutcome { loss: 0.0, correct: 0, predicted: Vec::with_capacity(photos) };
+        let mut outcome = StepOutcome {
+            loss: 0.0,
+            correct: 0,
+            predicted: Vec::with_capacity(photos),
+        };
         let (mut loss, mut end) = (0.0, 0);
         let mut last = None;
         for micro_batch in 0..micro_batches {
@@ -151,7 +155,9 @@ impl Trainer {
         }
         outcome.loss = loss as f32;
         let greatest = outcome.predicted.iter().zip(targets.greatest());
-        outcome.correct = greatest.filter(|(predicted, label)| **predicted == *label).count();
+        outcome.correct = greatest
+            .filter(|(predicted, label)| **predicted == *label)
+            .count();
         if let Some(program) = last.filter(|_| !moves_at_once && outcome.loss.is_finite()) {
             self.update(backend, &program, &gradients, learning_rate);
         }
@@ -160,14 +166,29 @@ impl Trainer {
 
     fn program(&self, photos: usize) -> Arc<Program> {
         let model = &self.model;
-        model.executor().program(model.graph(), Purpose::Training, photos, model.form())
+        model
+            .executor()
+            .program(model.graph(), Purpose::Training, photos, model.form())
     }
 
     /// The forward pass, and the gradient of the loss by the scores, from which the backward pass starts. `batch` is the number of
     /// photos in the whole batch.
-    fn loss(&self, backend: &mut dyn Backend, pass: &Pass<'_>, targets: &Targets, batch: usize) -> PartOutcome {
+    fn loss(
+        &self,
+        backend: &mut dyn Backend,
+        pass: &Pass<'_>,
+        targets: &Targets,
+        batch: usize,
+    ) -> PartOutcome {
         forward(backend, &pass.program, &self.operands(pass), &mut |_, _| {});
-        let found = scores_and_loss(backend, &pass.program, pass.images, targets, self.label_smoothing, batch);
+        let found = scores_and_loss(
+            backend,
+            &pass.program,
+            pass.images,
+            targets,
+            self.label_smoothing,
+            batch,
+        );
         let rows = found.scores.chunks_exact(self.model.graph().classes);
         PartOutcome {
             loss: found.loss,
@@ -213,7 +234,13 @@ impl Trainer {
     }
 
     /// Moves all parameters against the gradients of the whole batch.
-    fn update(&mut self, backend: &mut dyn Backend, program: &Program, gradients: &Gradients, learning_rate: f32) {
+    fn update(
+        &mut self,
+        backend: &mut dyn Backend,
+        program: &Program,
+        gradients: &Gradients,
+        learning_rate: f32,
+    ) {
         let kept = || gradients.iter().flatten().map(Gradient::Kept);
         let scale = match self.optimizer.needs_all_gradients() {
             true => {
@@ -240,7 +267,8 @@ impl Trainer {
         scale: f32,
     ) {
         let value = &mut self.model.parameters_mut()[index];
-        self.optimizer.update(backend, program, (index, value), gradient, scale);
+        self.optimizer
+            .update(backend, program, (index, value), gradient, scale);
         if let Some(average) = &mut self.average {
             average.observe(backend, index, &self.model.parameters()[index]);
         }
@@ -287,7 +315,12 @@ impl Trainer {
         let names = self.optimizer.moment_names();
         let mut moments = Vec::new();
         for spec in &self.model.graph().parameters {
-            let of_one = || names.iter().map(|name| take(name, spec)).collect::<Result<Vec<_>, _>>();
+            let of_one = || {
+                names
+                    .iter()
+                    .map(|name| take(name, spec))
+                    .collect::<Result<Vec<_>, _>>()
+            };
             moments.push(is_kept(spec).then(of_one).transpose()?);
         }
         if let Some(average) = &mut self.average {
@@ -353,7 +386,13 @@ pub(crate) fn scores_and_loss(
     };
     let mut losses = vec![0.0; photos];
     let mut gradient = vec![0.0; scores.len()];
-    loss::cross_entropy(&scores, scores.len() / photos, of_rows, &mut losses, Some(&mut gradient));
+    loss::cross_entropy(
+        &scores,
+        scores.len() / photos,
+        of_rows,
+        &mut losses,
+        Some(&mut gradient),
+    );
     if let Some(value) = program.output_gradient {
         backend.write(program, value, &gradient);
     }

@@ -104,7 +104,7 @@ fn gradients(graph: &Graph, images: &[f32], labels: &[u32], device: Device) -> V
     let mut trainer = Trainer::new(model, descent(), 0.0, 0);
     // At rate 1, value - gradient loses digits of a small gradient beside a large value; a large rate keeps them.
     const RATE: f32 = 1024.0;
-    trainer.step(images.to_vec(), labels, RATE);
+    trainer.step(images, labels, RATE);
     let after = trainer.model().to_arrays();
     let difference = |(a, b): (&Array, &Array)| {
         let values = a
@@ -181,7 +181,7 @@ fn check(name: &str, device: Device) {
 
 /// Compares what the model predicts with the softmax of Keras' logits.
 fn assert_logits_close(model: &Model, images: &[f32], golden: &Golden, logits: &[f32], what: &str) {
-    let found = model.predict(images.to_vec(), golden.batch);
+    let found = model.predict(images, golden.batch);
     let expected: Vec<f32> = logits.chunks_exact(golden.classes).flat_map(softmax).collect();
     assert_vectors_close(&found, &expected, 0.0, what);
 }

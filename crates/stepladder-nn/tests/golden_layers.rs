@@ -280,7 +280,7 @@ fn descent() -> OptimizerConfig {
 fn gradients(model: Model, images: &[f32], labels: &[u32], seed: u64) -> Vec<Array> {
     let before = model.to_arrays();
     let mut trainer = Trainer::new(model, descent(), 0.0, seed);
-    trainer.step(images.to_vec(), labels, RATE);
+    trainer.step(images, labels, RATE);
     let after = trainer.model().to_arrays();
     let gradient = |(before, after): (Array, Array)| {
         let values = before.values.iter().zip(&after.values);

@@ -46,7 +46,10 @@ fn rungs() -> Vec<&'static str> {
     let names = shipped().iter().chain(variants()).map(|rung| rung.name);
     let differs = |name: &&str| {
         let rung = RungCatalog::shipped().get(name).unwrap();
-        let shape = (rung.graph(SIZE, CLASSES).unwrap().operations, rung.optimizer.name());
+        let shape = (
+            rung.graph(SIZE, CLASSES).unwrap().operations,
+            rung.optimizer.name(),
+        );
         let is_new = !known.contains(&shape);
         known.push(shape);
         is_new
@@ -59,9 +62,16 @@ fn passes_hold_what_was_planned() {
     let rungs = rungs();
     assert!(rungs.len() >= 12, "{rungs:?}");
     for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         for name in &rungs {
-            for (precision, at_once) in [(Precision::F32, BATCH), (Precision::Bf16, BATCH), (Precision::F32, 3)] {
+            for (precision, at_once) in [
+                (Precision::F32, BATCH),
+                (Precision::Bf16, BATCH),
+                (Precision::F32, 3),
+            ] {
                 let held = pool.install(|| held(name, precision, at_once));
                 // Threads that take turns, as on a busy machine, pass on their workspace: then it is what one alone holds.
                 let least = planned(name, precision, at_once, 1);
@@ -84,7 +94,11 @@ fn memory_that_was_released_is_taken_again() {
 }
 
 fn released_and_taken_again() {
-    let graph = RungCatalog::shipped().get("m6").unwrap().graph(SIZE, CLASSES).unwrap();
+    let graph = RungCatalog::shipped()
+        .get("m6")
+        .unwrap()
+        .graph(SIZE, CLASSES)
+        .unwrap();
     let model = Model::new(graph, 0, Device::Cpu);
     let images = vec![0.5; SIZE * SIZE * 3];
     let answer = model.predict(&images, 1);

@@ -4,7 +4,9 @@ use super::{Cpu, Storage, affine};
 use crate::backend::Operands;
 use crate::precision::Precision;
 use crate::profile::Work;
-use crate::program::{BackwardStep, Epilogue, ForwardStep, Kind, Linear, LinearShape, Norm, Program, Route, ValueId};
+use crate::program::{
+    BackwardStep, Epilogue, ForwardStep, Kind, Linear, LinearShape, Norm, Program, Route, ValueId,
+};
 use half::bf16;
 use stepladder_kernels::{LayerNormGradient, NormGradient, activation, concatenate, elementwise};
 use stepladder_model::ParameterId;
@@ -24,19 +26,24 @@ impl Cpu {
                 let profile = self.profile.clone();
                 let work = work(program, step, kind);
                 profile.timed(Some(forward.layer), work, || match kind {
-                    Kind::Epilogue(epilogue) => self.epilogue_backward::<E>(program, step, epilogue, operands),
+                    Kind::Epilogue(epilogue) => {
+                        self.epilogue_backward::<E>(program, step, epilogue, operands)
+                    }
                     Kind::Multiply(multiply) => {
                         let [a, b] = [forward.inputs[0], forward.inputs[1]];
                         let reads = [Some(a), Some(b), Some(step.gradient)];
                         let writes = [0, 1].map(|at| target(step.inputs[at]));
-                        let ([a, b, dy], [da, db]) = self.memory.views(program, operands.images, reads, writes);
-                        let [da, db] = [(da, writes[0]), (db, writes[1])].map(|(view, at)| at.map(|_| view.get::<E>()));
+                        let ([a, b, dy], [da, db]) =
+                            self.memory.views(program, operands.images, reads, writes);
+                        let [da, db] =
+                            [(da, writes[0]), (db, writes[1])].map(|(view, at)| at.map(|_| view.get::<E>()));
                         multiply.backward(&self.context, a.get(), b.get(), dy.get(), da, db);
                     }
                     Kind::Concatenate { channels } => {
                         for (part, route) in step.inputs.iter().enumerate() {
                             let Some(to) = target(*route) else { continue };
-                            let ([dy], [dx]) = self.memory.views(program, &[], [Some(step.gradient)], [Some(to)]);
+                            let ([dy], [dx]) =
+                                self.memory.views(program, &[], [Some(step.gradient)], [Some(to)]);
                             let mut parts: Vec<(Option<&mut [E]>, usize)> =
                                 channels.iter().map(|channels| (None, *channels)).collect();
                             parts[part].0 = Some(dx.get());
@@ -44,8 +51,7 @@ impl Cpu {
                         }
                     }
                     Kind::Add => self.copy_gradient::<E>(program, step),
-                    Kind::Linear(_)
-                    | Kind::Statistics { .. } => {}
+                    Kind::Linear(_) | Kind::Statistics { .. } => {}
                     Kind::Convert
                     | Kind::Activation(_)
                     | Kind::Softmax { .. }
@@ -71,9 +77,10 @@ impl Cpu {
             {
                 let bytes = 3 * program.values[to.0].words() * size_of::<u32>();
                 let ([from], [to]) = self.memory.views(program, &[], [Some(through)], [Some(to)]);
-                self.profile.timed(Some(layer), Work::passing("sum of gradients", bytes), || {
-                    elementwise::accumulate::<E>(&self.context, from.get(), to.get());
-                });
+                self.profile
+                    .timed(Some(layer), Work::passing("sum of gradients", bytes), || {
+                        elementwise::accumulate::<E>(&self.context, from.get(), to.get());
+                    });
             }
         }
     }
@@ -95,7 +102,12 @@ impl Cpu {
         linear: &Linear,
         operands: &Operands<'_>,
     ) {
-        let Cpu { context, memory, profile, .. } = self;
+        let Cpu {
+            context,
+            memory,
+            profile,
+            ..
+        } = self;
         let forward = &program.forward[step.forward];
         let weights = operands.parameters[linear.kernel.0].host();
         let weights_bytes = size_of_val(weights);
@@ -111,11 +123,13 @@ impl Cpu {
             let adds = matches!(step.inputs[0], Route::Add { to, through } if to == through);
             let ([dy], [dx]) = memory.views(program, &[], [Some(step.gradient)], [Some(to)]);
             let (dy, dx) = (dy.get::<E>(), dx.get::<E>());
-            profile.timed(Some(forward.layer), work("input gradient"), || match linear.shape {
-                LinearShape::Convolution(conv) => conv.input_gradient(context, dy, weights, dx, adds),
-                LinearShape::Grouped(grouped) => grouped.input_gradient(context, dy, weights, dx, adds),
-                LinearShape::Depthwise(depthwise) => depthwise.input_gradient(context, dy, weights, dx),
-                LinearShape::Dense(dense) => dense.input_gradient(context, dy, weights, dx, adds),
+            profile.timed(Some(forward.layer), work("input gradient"), || {
+                match linear.shape {
+                    LinearShape::Convolution(conv) => conv.input_gradient(context, dy, weights, dx, adds),
+                    LinearShape::Grouped(grouped) => grouped.input_gradient(context, dy, weights, dx, adds),
+                    LinearShape::Depthwise(depthwise) => depthwise.input_gradient(context, dy, weights, dx),
+                    LinearShape::Dense(dense) => dense.input_gradient(context, dy, weights, dx, adds),
+                }
             });
         }
         let [dw, db] = [Some(linear.kernel), linear.bias].map(|id| place_of(step, id));
@@ -126,11 +140,13 @@ impl Cpu {
         let ([x, dy], [of_weights, of_bias]) = memory.views(program, operands.images, reads, [dw, db]);
         let (x, dy, dw) = (x.get::<E>(), dy.get::<E>(), of_weights.get::<f32>());
         let db = db.map(|_| of_bias.get::<f32>());
-        profile.timed(Some(forward.layer), work("weight gradient"), || match linear.shape {
-            LinearShape::Convolution(conv) => conv.weight_gradient(context, x, dy, dw, db),
-            LinearShape::Grouped(grouped) => grouped.weight_gradient(context, x, dy, dw, db),
-            LinearShape::Depthwise(depthwise) => depthwise.weight_gradient(context, x, dy, dw, db),
-            LinearShape::Dense(dense) => dense.weight_gradient(context, x, dy, dw, db),
+        profile.timed(Some(forward.layer), work("weight gradient"), || {
+            match linear.shape {
+                LinearShape::Convolution(conv) => conv.weight_gradient(context, x, dy, dw, db),
+                LinearShape::Grouped(grouped) => grouped.weight_gradient(context, x, dy, dw, db),
+                LinearShape::Depthwise(depthwise) => depthwise.weight_gradient(context, x, dy, dw, db),
+                LinearShape::Dense(dense) => dense.weight_gradient(context, x, dy, dw, db),
+            }
         });
     }
 
@@ -180,9 +196,16 @@ impl Cpu {
         };
         let skip = skip.map(|_| r.get::<E>());
         let ds = to_skip.map(|_| ds.get::<E>());
-        epilogue
-            .shape
-            .backward(context, x.get(), affine.as_ref(), norm, skip, dy.get(), dx.get(), ds);
+        epilogue.shape.backward(
+            context,
+            x.get(),
+            affine.as_ref(),
+            norm,
+            skip,
+            dy.get(),
+            dx.get(),
+            ds,
+        );
         if passes {
             self.copy_gradient_to_skip::<E>(program, step);
         }
@@ -197,7 +220,12 @@ impl Cpu {
     }
 
     /// A step with one input.
-    fn one_to_one_backward<E: Storage>(&mut self, program: &Program, step: &BackwardStep, operands: &Operands<'_>) {
+    fn one_to_one_backward<E: Storage>(
+        &mut self,
+        program: &Program,
+        step: &BackwardStep,
+        operands: &Operands<'_>,
+    ) {
         let Cpu { context, memory, .. } = self;
         let forward = &program.forward[step.forward];
         let Some(to) = target(step.inputs[0]) else { return };
@@ -243,15 +271,28 @@ impl Cpu {
                 elementwise::dropout::<E>(context, key, *rate, dy.get(), dx.get());
             }
             Kind::StochasticDepth { rate } => {
-                let factors = operands.noise.stochastic_depth(forward.layer, *rate, program.photos);
+                let factors = operands
+                    .noise
+                    .stochastic_depth(forward.layer, *rate, program.photos);
                 elementwise::scale_photos::<E>(context, &factors, dy.get(), dx.get());
             }
-            Kind::LayerNorm { shape, gamma, beta: _ } => {
+            Kind::LayerNorm {
+                shape,
+                gamma,
+                beta: _,
+            } => {
                 let gradients = LayerNormGradient {
                     gamma: of_first.map(|_| dfirst.get()),
                     beta: of_second.map(|_| dsecond.get()),
                 };
-                shape.backward::<E>(context, kept.get(), parameter(*gamma), dy.get(), dx.get(), gradients);
+                shape.backward::<E>(
+                    context,
+                    kept.get(),
+                    parameter(*gamma),
+                    dy.get(),
+                    dx.get(),
+                    gradients,
+                );
             }
             Kind::Scale { shape, gamma } => {
                 let mut unwanted = Vec::new();
@@ -299,7 +340,13 @@ fn or_new<'a>(slice: Option<&'a mut [f32]>, new: &'a mut Vec<f32>, count: usize)
 fn work(program: &Program, step: &BackwardStep, kind: &Kind) -> Work {
     let bytes = |value: ValueId| program.values[value.0].words() * size_of::<u32>();
     let forward: &ForwardStep = &program.forward[step.forward];
-    let written = step.inputs.iter().copied().filter_map(target).map(bytes).sum::<usize>();
+    let written = step
+        .inputs
+        .iter()
+        .copied()
+        .filter_map(target)
+        .map(bytes)
+        .sum::<usize>();
     let read = forward.inputs.iter().copied().map(bytes).sum::<usize>() + bytes(step.gradient);
     match kind {
         Kind::Epilogue(epilogue) => {

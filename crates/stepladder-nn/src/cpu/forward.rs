@@ -7,9 +7,7 @@ use crate::precision::Precision;
 use crate::profile::Work;
 use crate::program::{Epilogue, ForwardStep, Kind, Linear, LinearShape, Program};
 use half::bf16;
-use stepladder_kernels::{
-    Activation, Statistics, activation, channel_statistics, concatenate, elementwise,
-};
+use stepladder_kernels::{Activation, Statistics, activation, channel_statistics, concatenate, elementwise};
 
 impl Cpu {
     /// The step, whose input is stored as `E`.
@@ -26,18 +24,27 @@ impl Cpu {
             Kind::Epilogue(epilogue) => self.epilogue::<E>(program, step, epilogue, operands),
             Kind::Multiply(multiply) => {
                 let reads = [0, 1].map(|at| step.inputs.get(at).copied());
-                let ([a, b], [y]) = self.memory.views(program, operands.images, reads, [Some(step.output)]);
+                let ([a, b], [y]) = self
+                    .memory
+                    .views(program, operands.images, reads, [Some(step.output)]);
                 multiply.forward::<E>(&self.context, a.get(), b.get(), y.get());
             }
             Kind::Concatenate { channels } => {
-                let (parts, y) = self.memory.gather(program, operands.images, &step.inputs, step.output);
-                let parts: Vec<(&[E], usize)> =
-                    parts.into_iter().map(View::get).zip(channels.iter().copied()).collect();
+                let (parts, y) = self
+                    .memory
+                    .gather(program, operands.images, &step.inputs, step.output);
+                let parts: Vec<(&[E], usize)> = parts
+                    .into_iter()
+                    .map(View::get)
+                    .zip(channels.iter().copied())
+                    .collect();
                 concatenate::forward(&self.context, &parts, y.get());
             }
             Kind::Add => {
                 for (position, value) in step.inputs.iter().enumerate() {
-                    let ([x], [y]) = self.memory.views(program, operands.images, [Some(*value)], [Some(step.output)]);
+                    let ([x], [y]) =
+                        self.memory
+                            .views(program, operands.images, [Some(*value)], [Some(step.output)]);
                     match position {
                         0 => y.get::<E>().copy_from_slice(x.get()),
                         _ => elementwise::accumulate::<E>(&self.context, x.get(), y.get()),
@@ -71,7 +78,8 @@ impl Cpu {
             None => [None, None],
         };
         let writes = [Some(step.output), mean, variance];
-        let ([x], [y, mean, variance]) = memory.views(program, operands.images, [Some(step.inputs[0])], writes);
+        let ([x], [y, mean, variance]) =
+            memory.views(program, operands.images, [Some(step.inputs[0])], writes);
         let (x, y) = (x.get::<E>(), y.get::<E>());
         let statistics = step.statistics.map(|_| Statistics {
             mean: mean.get(),
@@ -117,8 +125,17 @@ impl Cpu {
     }
 
     /// Mean and variance of each channel of a value.
-    fn statistics<E: Storage>(&mut self, program: &Program, step: &ForwardStep, channels: usize, images: &[f32]) {
-        let writes = step.statistics.expect("a step of statistics has their places").map(Some);
+    fn statistics<E: Storage>(
+        &mut self,
+        program: &Program,
+        step: &ForwardStep,
+        channels: usize,
+        images: &[f32],
+    ) {
+        let writes = step
+            .statistics
+            .expect("a step of statistics has their places")
+            .map(Some);
         let ([x], [mean, variance]) = self.memory.views(program, images, [Some(step.inputs[0])], writes);
         let statistics = Statistics {
             mean: mean.get(),
@@ -139,19 +156,27 @@ impl Cpu {
         let [mean, variance] = [0, 1].map(|at| step.statistics.map(|statistics| statistics[at]));
         let skip = step.inputs.get(1).copied();
         let reads = [Some(step.inputs[0]), skip, mean, variance];
-        let ([x, r, mean, variance], [y]) = memory.views(program, operands.images, reads, [Some(step.output)]);
+        let ([x, r, mean, variance], [y]) =
+            memory.views(program, operands.images, reads, [Some(step.output)]);
         let affine = epilogue
             .norm
             .as_ref()
             .map(|norm| affine(norm, operands.parameters, [mean.get(), variance.get()]));
         let skip = skip.map(|_| r.get::<E>());
-        epilogue.shape.forward(context, x.get(), affine.as_ref(), skip, y.get());
+        epilogue
+            .shape
+            .forward(context, x.get(), affine.as_ref(), skip, y.get());
     }
 
     /// A step with one input.
     fn one_to_one<E: Storage>(&mut self, program: &Program, step: &ForwardStep, operands: &Operands<'_>) {
         let Cpu { context, memory, .. } = self;
-        let ([x], [y]) = memory.views(program, operands.images, [Some(step.inputs[0])], [Some(step.output)]);
+        let ([x], [y]) = memory.views(
+            program,
+            operands.images,
+            [Some(step.inputs[0])],
+            [Some(step.output)],
+        );
         let x = x.get::<E>();
         let parameter = |id: &stepladder_model::ParameterId| operands.parameters[id.0].host();
         match &step.kind {
@@ -190,7 +215,9 @@ impl Cpu {
 /// What a step of the forward pass does at least.
 fn work(program: &Program, step: &ForwardStep) -> Work {
     let values = step.inputs.iter().chain([&step.output]);
-    let bytes = values.map(|value| program.values[value.0].words() * size_of::<u32>()).sum();
+    let bytes = values
+        .map(|value| program.values[value.0].words() * size_of::<u32>())
+        .sum();
     let pass = match &step.kind {
         Kind::Linear(linear) => {
             return Work {

@@ -97,7 +97,10 @@ impl Memory {
         let mut order: [usize; W] = std::array::from_fn(|at| at);
         order.sort_unstable_by_key(|&at| writes[at].map(|value| program.values[value.0].offset));
         let mut parts: [(usize, &[u32]); PARTS] = [(0, &[]); PARTS];
-        let mut written: [ViewMut<'_>; W] = std::array::from_fn(|_| ViewMut { words: &mut [], count: 0 });
+        let mut written: [ViewMut<'_>; W] = std::array::from_fn(|_| ViewMut {
+            words: &mut [],
+            count: 0,
+        });
         let (mut rest, mut start) = (&mut self.words[..], 0);
         for (part, at) in order.into_iter().enumerate() {
             let Some(value) = writes[at] else { continue };

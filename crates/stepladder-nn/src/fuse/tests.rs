@@ -25,8 +25,15 @@ fn words(graph: &Graph, fusion: Fusion) -> String {
         let output = name(Source::Operation(step.output));
         match &step.kind {
             StepKind::Operation => output,
-            StepKind::Activated { operation, activation } => {
-                format!("{output} = {}, {}", name(Source::Operation(*operation)), activation.name())
+            StepKind::Activated {
+                operation,
+                activation,
+            } => {
+                format!(
+                    "{output} = {}, {}",
+                    name(Source::Operation(*operation)),
+                    activation.name()
+                )
             }
             StepKind::Epilogue(epilogue) => {
                 let mut words = vec![name(epilogue.input)];
@@ -38,7 +45,11 @@ fn words(graph: &Graph, fusion: Fusion) -> String {
             }
         }
     };
-    fuse(graph, fusion).iter().map(describe).collect::<Vec<_>>().join("\n")
+    fuse(graph, fusion)
+        .iter()
+        .map(describe)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -75,7 +86,13 @@ fn in_inference_a_layer_takes_its_activation_along_unless_others_read_it() {
         { layer = "Dense", units = "classes", activation = "softmax", name = "head" },"#,
     );
     assert_eq!(
-        words(&graph, Fusion { inference: true, wanted: None }),
+        words(
+            &graph,
+            Fusion {
+                inference: true,
+                wanted: None
+            }
+        ),
         "own/relu = own, relu\nnext = read, swish\nshared\n  reader = shared, swish, [1, 1]\n  \
          sum = shared, + reader, linear, [1, 1]\npooled\n  pool = pooled, relu, [2, 2]\naverage\nhead"
     );

@@ -10,7 +10,8 @@ use stepladder_model::ParameterId;
 impl Builder<'_> {
     /// Whether the gradient by a step's output is wanted by somebody.
     pub(super) fn has_gradient(&self, kind: &Kind, inputs: &[ValueId]) -> bool {
-        let through_parameters = self.shape.purpose.has_parameter_gradients() && !self.trained(kind).is_empty();
+        let through_parameters =
+            self.shape.purpose.has_parameter_gradients() && !self.trained(kind).is_empty();
         through_parameters || inputs.iter().any(|input| self.needs_gradient[input.0])
     }
 
@@ -39,7 +40,9 @@ impl Builder<'_> {
             let step = &self.forward[forward];
             let (output, is_statistics) = (step.output, matches!(step.kind, Kind::Statistics { .. }));
             // What no gradient comes back to has no part in the output.
-            let Some(gradient) = self.gradients[output.0].filter(|_| !is_statistics && self.needs_gradient[output.0]) else {
+            let Some(gradient) =
+                self.gradients[output.0].filter(|_| !is_statistics && self.needs_gradient[output.0])
+            else {
                 continue;
             };
             self.backward_step(forward, gradient);
@@ -64,8 +67,17 @@ impl Builder<'_> {
         for value in kept(&step, !trained.is_empty()) {
             self.read(value);
         }
-        if matches!(&step.kind, Kind::Epilogue(Epilogue { norm: Some(Norm::Batch { .. }), .. })) {
-            step.statistics.into_iter().flatten().for_each(|value| self.read(value));
+        if matches!(
+            &step.kind,
+            Kind::Epilogue(Epilogue {
+                norm: Some(Norm::Batch { .. }),
+                ..
+            })
+        ) {
+            step.statistics
+                .into_iter()
+                .flatten()
+                .for_each(|value| self.read(value));
         }
         let mut inputs: Vec<Route> = Vec::with_capacity(step.inputs.len());
         for position in 0..step.inputs.len() {
@@ -80,9 +92,16 @@ impl Builder<'_> {
             })
             .collect();
         let workspace = self.workspace_of(&step.kind, &step.inputs);
-        let bytes = workspace.input_gradient_bytes().max(workspace.weight_gradient_bytes());
+        let bytes = workspace
+            .input_gradient_bytes()
+            .max(workspace.weight_gradient_bytes());
         self.note_workspace(step.layer, bytes);
-        self.backward.push(BackwardStep { forward, gradient, inputs, parameters });
+        self.backward.push(BackwardStep {
+            forward,
+            gradient,
+            inputs,
+            parameters,
+        });
         self.time += 1;
     }
 
@@ -125,7 +144,10 @@ impl Builder<'_> {
     fn trained(&self, kind: &Kind) -> Vec<ParameterId> {
         let all: Vec<Option<ParameterId>> = match kind {
             Kind::Linear(Linear { kernel, bias, .. }) => vec![Some(*kernel), *bias],
-            Kind::Epilogue(Epilogue { norm: Some(Norm::Batch { gamma, beta, .. }), .. })
+            Kind::Epilogue(Epilogue {
+                norm: Some(Norm::Batch { gamma, beta, .. }),
+                ..
+            })
             | Kind::LayerNorm { gamma, beta, .. } => vec![*gamma, *beta],
             Kind::Scale { gamma, .. } => vec![Some(*gamma)],
             Kind::Epilogue(_)
@@ -203,7 +225,10 @@ fn kept(step: &ForwardStep, has_trained: bool) -> Vec<ValueId> {
             let wants_skip = !epilogue.passes_gradient_to_skip();
             let wanted = [wants_x, wants_skip];
             let inputs = inputs.iter().zip(wanted);
-            inputs.filter(|(_, wanted)| *wanted).map(|(input, _)| *input).collect()
+            inputs
+                .filter(|(_, wanted)| *wanted)
+                .map(|(input, _)| *input)
+                .collect()
         }
         Kind::Convert
         | Kind::Statistics { .. }
@@ -232,12 +257,19 @@ fn passes_gradient(kind: &Kind, position: usize) -> bool {
 fn accumulates(kind: &Kind) -> bool {
     matches!(
         kind,
-        Kind::Linear(Linear { shape: LinearShape::Convolution(_) | LinearShape::Grouped(_) | LinearShape::Dense(_), .. })
+        Kind::Linear(Linear {
+            shape: LinearShape::Convolution(_) | LinearShape::Grouped(_) | LinearShape::Dense(_),
+            ..
+        })
     )
 }
 
 /// Whether the kernel gives the gradient by the input along with those of the parameters.
 fn must_write(kind: &Kind, position: usize) -> bool {
     let is_first = position == 0;
-    is_first && matches!(kind, Kind::Epilogue(_) | Kind::LayerNorm { .. } | Kind::Scale { .. })
+    is_first
+        && matches!(
+            kind,
+            Kind::Epilogue(_) | Kind::LayerNorm { .. } | Kind::Scale { .. }
+        )
 }

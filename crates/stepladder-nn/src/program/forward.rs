@@ -30,13 +30,19 @@ impl Builder<'_> {
             self.step(&step);
         }
         let output = self.at_precision(target, Precision::F32);
-        (output, wanted.map(|operation| self.source(Source::Operation(operation))))
+        (
+            output,
+            wanted.map(|operation| self.source(Source::Operation(operation))),
+        )
     }
 
     fn step(&mut self, step: &Step) {
         let output = match &step.kind {
             StepKind::Operation => self.operation(step.output, KernelActivation::Linear),
-            StepKind::Activated { operation, activation } => {
+            StepKind::Activated {
+                operation,
+                activation,
+            } => {
                 let activation = kernel::activation(*activation).expect("an activation that is fused");
                 self.operation(*operation, activation)
             }
@@ -66,7 +72,11 @@ impl Builder<'_> {
             Op::Convolution { .. } | Op::DepthwiseConvolution { .. } | Op::Dense { .. } => {
                 let linear = self.linear(index, activation);
                 // The layer that makes the scores is f32 at any precision.
-                let precision = if is_head { Precision::F32 } else { self.shape.precision };
+                let precision = if is_head {
+                    Precision::F32
+                } else {
+                    self.shape.precision
+                };
                 let input = self.at_precision(sources[0], precision);
                 return self.weighted(index, linear, input, precision);
             }
@@ -79,7 +89,11 @@ impl Builder<'_> {
                 return self.source(sources[0]);
             }
             Op::LayerNormalization { gamma, beta, epsilon } => Kind::LayerNorm {
-                shape: LayerNorm { rows, channels, epsilon: *epsilon },
+                shape: LayerNorm {
+                    rows,
+                    channels,
+                    epsilon: *epsilon,
+                },
                 gamma: *gamma,
                 beta: *beta,
             },
@@ -118,7 +132,10 @@ impl Builder<'_> {
                 })
             }
             Op::Concatenate => Kind::Concatenate {
-                channels: sources.iter().map(|source| graph.shape(*source).channels()).collect(),
+                channels: sources
+                    .iter()
+                    .map(|source| graph.shape(*source).channels())
+                    .collect(),
             },
         };
         let inputs = sources
@@ -136,7 +153,12 @@ impl Builder<'_> {
         let [height, width, channels] = sides(graph.shape(operation.inputs[0]));
         let batch = self.shape.photos;
         let (shape, kernel, bias) = match operation.op {
-            Op::Convolution { window, groups, kernel, bias } => {
+            Op::Convolution {
+                window,
+                groups,
+                kernel,
+                bias,
+            } => {
                 let conv = Conv2d {
                     batch,
                     input: [height, width],
@@ -150,7 +172,12 @@ impl Builder<'_> {
                 };
                 (shape, kernel, bias)
             }
-            Op::DepthwiseConvolution { window, multiplier, kernel, bias } => {
+            Op::DepthwiseConvolution {
+                window,
+                multiplier,
+                kernel,
+                bias,
+            } => {
                 let depthwise = DepthwiseConv2d {
                     batch,
                     input: [height, width],
@@ -184,7 +211,12 @@ impl Builder<'_> {
             | Op::Multiply
             | Op::Concatenate => unreachable!("an operation with weights"),
         };
-        Linear { shape, kernel, bias, activation }
+        Linear {
+            shape,
+            kernel,
+            bias,
+            activation,
+        }
     }
 
     /// The step of an operation with weights; with the statistics of its output where a batch norm of training reads them.
@@ -196,7 +228,14 @@ impl Builder<'_> {
         let wants_statistics = self.shape.purpose.uses_batch_statistics() && is_normalized(graph, index);
         let statistics = wants_statistics.then(|| self.new_statistics(channels, layer));
         let count = self.shape.photos * count(operation.output);
-        let output = self.push(Kind::Linear(linear), vec![input], statistics, count, precision, layer);
+        let output = self.push(
+            Kind::Linear(linear),
+            vec![input],
+            statistics,
+            count,
+            precision,
+            layer,
+        );
         self.statistics[output.0] = statistics;
         output
     }
@@ -211,7 +250,11 @@ impl Builder<'_> {
         let operation = &graph.operations[index];
         // Photos are normalized before they are rounded.
         let is_of_photos = fused.norm.is_some() && fused.input == Source::Image && fused.skip.is_none();
-        let precision = if is_of_photos { Precision::F32 } else { self.shape.precision };
+        let precision = if is_of_photos {
+            Precision::F32
+        } else {
+            self.shape.precision
+        };
         let mut inputs = vec![self.at_precision(fused.input, precision)];
         inputs.extend(fused.skip.map(|skip| self.at_precision(skip, precision)));
         let [height, width, channels] = sides(graph.shape(fused.input));
@@ -238,11 +281,29 @@ impl Builder<'_> {
 
     fn norm(&self, index: usize, channels: usize) -> Norm {
         match &self.shape.graph.operations[index].op {
-            &Op::BatchNormalization { gamma, beta, moving_mean, moving_variance, momentum, epsilon } => {
+            &Op::BatchNormalization {
+                gamma,
+                beta,
+                moving_mean,
+                moving_variance,
+                momentum,
+                epsilon,
+            } => {
                 let moving = [moving_mean, moving_variance];
                 match self.shape.purpose.uses_batch_statistics() {
-                    true => Norm::Batch { gamma, beta, moving, epsilon, momentum },
-                    false => Norm::Moving { gamma, beta, moving, epsilon },
+                    true => Norm::Batch {
+                        gamma,
+                        beta,
+                        moving,
+                        epsilon,
+                        momentum,
+                    },
+                    false => Norm::Moving {
+                        gamma,
+                        beta,
+                        moving,
+                        epsilon,
+                    },
                 }
             }
             Op::Normalization { mean, variance } => {
@@ -250,7 +311,10 @@ impl Builder<'_> {
                 let deviation = |channel| of(variance, channel).sqrt().max(SMALLEST_DEVIATION);
                 let scale: Vec<f32> = (0..channels).map(|channel| 1.0 / deviation(channel)).collect();
                 let shift = (0..channels).map(|channel| -of(mean, channel) * scale[channel]);
-                Norm::Constant { shift: shift.collect(), scale }
+                Norm::Constant {
+                    shift: shift.collect(),
+                    scale,
+                }
             }
             other => unreachable!("{other:?} is no normalization of an epilogue"),
         }
@@ -278,7 +342,11 @@ impl Builder<'_> {
     /// A source's value at a precision, converted where it is stored at another.
     fn at_precision(&mut self, source: Source, precision: Precision) -> ValueId {
         let value = self.source(source);
-        let Value { count, precision: stored, .. } = self.values[value.0];
+        let Value {
+            count,
+            precision: stored,
+            ..
+        } = self.values[value.0];
         if stored == precision {
             return value;
         }
@@ -310,7 +378,13 @@ impl Builder<'_> {
             false => workspace.forward_bytes(),
         };
         self.note_workspace(layer, bytes);
-        self.forward.push(ForwardStep { kind, inputs, output, statistics, layer });
+        self.forward.push(ForwardStep {
+            kind,
+            inputs,
+            output,
+            statistics,
+            layer,
+        });
         self.time += 1;
         output
     }
@@ -331,12 +405,21 @@ fn needed(graph: &Graph, steps: Vec<Step>, target: Source) -> Vec<Step> {
             continue;
         }
         match &step.kind {
-            StepKind::Operation => graph.operations[step.output].inputs.iter().for_each(|source| want(&mut wanted, source)),
+            StepKind::Operation => graph.operations[step.output]
+                .inputs
+                .iter()
+                .for_each(|source| want(&mut wanted, source)),
             StepKind::Activated { operation, .. } => {
-                graph.operations[*operation].inputs.iter().for_each(|source| want(&mut wanted, source));
+                graph.operations[*operation]
+                    .inputs
+                    .iter()
+                    .for_each(|source| want(&mut wanted, source));
             }
             StepKind::Epilogue(epilogue) => {
-                [Some(epilogue.input), epilogue.skip].iter().flatten().for_each(|source| want(&mut wanted, source));
+                [Some(epilogue.input), epilogue.skip]
+                    .iter()
+                    .flatten()
+                    .for_each(|source| want(&mut wanted, source));
             }
         }
         kept.push(step);
@@ -378,7 +461,10 @@ pub(crate) fn features(graph: &Graph) -> Source {
 /// Whether a batch norm, and nobody else, reads the operation.
 fn is_normalized(graph: &Graph, index: usize) -> bool {
     let reads = |source: &Source| *source == Source::Operation(index);
-    let mut readers = graph.operations.iter().filter(|operation| operation.inputs.iter().any(reads));
+    let mut readers = graph
+        .operations
+        .iter()
+        .filter(|operation| operation.inputs.iter().any(reads));
     let first = readers.next();
     readers.next().is_none() && first.is_some_and(|reader| matches!(reader.op, Op::BatchNormalization { .. }))
 }
@@ -386,7 +472,11 @@ fn is_normalized(graph: &Graph, index: usize) -> bool {
 /// Height, width and channels; of a vector, those of a map of one pixel.
 fn sides(shape: Shape) -> [usize; 3] {
     match shape {
-        Shape::Map { height, width, channels } => [height, width, channels],
+        Shape::Map {
+            height,
+            width,
+            channels,
+        } => [height, width, channels],
         Shape::Vector { units } => [1, 1, units],
     }
 }

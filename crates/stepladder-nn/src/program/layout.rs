@@ -77,7 +77,11 @@ mod tests {
 
     #[test]
     fn values_one_after_the_other_share_their_place() {
-        let life = |birth, death| Life { words: 160, birth, death };
+        let life = |birth, death| Life {
+            words: 160,
+            birth,
+            death,
+        };
         let (offsets, length) = lay_out(&[life(0, 1), life(1, 2), life(2, 3), life(3, 4)]);
         assert_eq!(length, 320);
         assert_eq!(offsets, [0, 160, 0, 160]);

@@ -2,8 +2,8 @@
 
 use super::ValueId;
 use stepladder_kernels::{
-    Activation, BlurPool, ChannelScale, Conv2d, Dense, DepthwiseConv2d, Epilogue as EpilogueShape, GlobalAveragePool,
-    GroupedConv2d, LayerNorm, Multiply, Pool2d,
+    Activation, BlurPool, ChannelScale, Conv2d, Dense, DepthwiseConv2d, Epilogue as EpilogueShape,
+    GlobalAveragePool, GroupedConv2d, LayerNorm, Multiply, Pool2d,
 };
 use stepladder_model::ParameterId;
 
@@ -28,26 +28,39 @@ pub(crate) enum Kind {
     /// An operation with weights.
     Linear(Linear),
     /// Mean and variance of each channel of the input, which is also the output.
-    Statistics { channels: usize },
+    Statistics {
+        channels: usize,
+    },
     /// The end of a block; its inputs are x and, where there is one, the skip.
     Epilogue(Epilogue),
     Activation(Activation),
     /// Over the channels.
-    Softmax { channels: usize },
+    Softmax {
+        channels: usize,
+    },
     Pool(Pool2d),
     BlurPool(BlurPool),
     GlobalAveragePool(GlobalAveragePool),
-    Dropout { rate: f32 },
-    StochasticDepth { rate: f32 },
+    Dropout {
+        rate: f32,
+    },
+    StochasticDepth {
+        rate: f32,
+    },
     LayerNorm {
         shape: LayerNorm,
         gamma: Option<ParameterId>,
         beta: Option<ParameterId>,
     },
-    Scale { shape: ChannelScale, gamma: ParameterId },
+    Scale {
+        shape: ChannelScale,
+        gamma: ParameterId,
+    },
     Multiply(Multiply),
     /// The channels of each input.
-    Concatenate { channels: Vec<usize> },
+    Concatenate {
+        channels: Vec<usize>,
+    },
     /// The sum of inputs of one shape.
     Add,
 }
