@@ -6,7 +6,6 @@
 
 mod jpeg;
 pub(crate) mod sniff;
-mod upright;
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +18,6 @@ use crate::color::ColorMode;
 use crate::error::PhotoError;
 use crate::names::printable;
 use crate::photo::RgbPhoto;
-use upright::upright;
 
 pub(crate) use jpeg::components as jpeg_components;
 
@@ -105,11 +103,11 @@ fn decode_other(bytes: &[u8], format: ImageFormat) -> Result<RgbPhoto, PhotoErro
     }
     let _share = BUDGET.acquire(all);
     let orientation = orientation(&mut decoder);
-    let picture = DynamicImage::from_decoder(decoder).map_err(|e| explain(format, e))?;
-    let size = [picture.width(), picture.height()];
-    let (pixels, [width, height]) = upright(over_white(picture), size, orientation);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| explain(format, e))?;
+    picture.apply_orientation(orientation);
+    let (width, height) = (picture.width(), picture.height());
     let format = name_of(format).unwrap_or("picture");
-    RgbPhoto::new(width, height, pixels).ok_or_else(|| PhotoError::Damaged {
+    RgbPhoto::new(width, height, over_white(picture)).ok_or_else(|| PhotoError::Damaged {
         format,
         reason: String::from("it has no pixels"),
     })
@@ -150,46 +148,16 @@ fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
 
 /// RGB bytes; what shows through transparent pixels is white, as on a page.
 fn over_white(picture: DynamicImage) -> Vec<u8> {
-    // `image` is compiled without optimization, so what files usually hold is converted here.
-    match picture {
-        DynamicImage::ImageRgb8(rgb) => rgb.into_raw(),
-        DynamicImage::ImageLuma8(gray) => spread(gray.as_raw().iter().copied()),
-        DynamicImage::ImageLuma16(gray) => spread(gray.as_raw().iter().map(|&value| to_byte(value))),
-        DynamicImage::ImageRgb16(rgb) => rgb.as_raw().iter().map(|&value| to_byte(value)).collect(),
-        DynamicImage::ImageRgba8(rgba) => blended(rgba.as_raw().as_chunks().0.iter().copied()),
-        DynamicImage::ImageLumaA8(gray) => {
-            let pixels = gray.as_raw().as_chunks().0.iter();
-            blended(pixels.map(|&[value, alpha]| [value, value, value, alpha]))
-        }
-        DynamicImage::ImageRgba16(rgba) => {
-            let pixels = rgba.as_raw().as_chunks::<4>().0.iter();
-            blended(pixels.map(|pixel| pixel.map(to_byte)))
-        }
-        picture if picture.color().has_alpha() => {
-            blended(picture.into_rgba8().as_raw().as_chunks().0.iter().copied())
-        }
-        picture => picture.into_rgb8().into_raw(),
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8().into_raw();
     }
-}
-
-/// Gray as RGB.
-fn spread(values: impl Iterator<Item = u8>) -> Vec<u8> {
-    values.flat_map(|value| [value; 3]).collect()
-}
-
-/// RGBA over white, as RGB.
-fn blended(pixels: impl ExactSizeIterator<Item = [u8; 4]>) -> Vec<u8> {
-    let mut rgb = Vec::with_capacity(pixels.len() * 3);
-    for pixel in pixels {
-        let [r, g, b, alpha] = pixel.map(u32::from);
+    let rgba = picture.into_rgba8();
+    let mut rgb = Vec::with_capacity(rgba.len() / 4 * 3);
+    for pixel in rgba.pixels() {
+        let [r, g, b, alpha] = pixel.0.map(u32::from);
         rgb.extend([r, g, b].map(|v| ((v * alpha + 255 * (255 - alpha) + 127) / 255) as u8));
     }
     rgb
-}
-
-/// 0..=65535 to 0..=255, rounded, as `image` does it.
-fn to_byte(value: u16) -> u8 {
-    ((u32::from(value) + 128) / 257) as u8
 }
 
 fn explain(format: ImageFormat, error: ImageError) -> PhotoError {
@@ -304,36 +272,6 @@ mod tests {
         assert_eq!(pixels(&encoded(gray, ImageFormat::Png)), [77; 3]);
         let deep = ImageBuffer::from_pixel(1, 1, Rgb([0x8080_u16, 0, 0xffff]));
         assert_eq!(pixels(&encoded(deep, ImageFormat::Png)), [0x80, 0, 255]);
-    }
-
-    #[test]
-    fn pictures_become_rgb_as_the_image_crate_does_it() {
-        let all = (0..=u16::MAX)
-            .flat_map(|value| [value, !value, value / 2])
-            .collect();
-        let deep: ImageBuffer<Rgb<u16>, _> = ImageBuffer::from_raw(256, 256, all).expect("as many");
-        let opaque: ImageBuffer<Rgba<u16>, _> = ImageBuffer::from_fn(256, 256, |x, y| {
-            let [r, g, b] = deep.get_pixel(x, y).0;
-            Rgba([r, g, b, u16::MAX])
-        });
-        let deep = DynamicImage::from(deep);
-        for picture in [
-            deep.clone(),
-            DynamicImage::from(deep.to_luma16()),
-            DynamicImage::from(deep.to_luma8()),
-            DynamicImage::from(deep.to_luma_alpha8()),
-            DynamicImage::from(deep.to_luma_alpha16()),
-            DynamicImage::from(deep.to_rgb8()),
-            DynamicImage::from(deep.to_rgba8()),
-            DynamicImage::from(opaque),
-            DynamicImage::from(deep.to_rgb32f()),
-        ] {
-            let color = picture.color();
-            assert!(
-                over_white(picture.clone()) == picture.into_rgb8().into_raw(),
-                "{color:?}"
-            );
-        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use reference::{ACTIVATIONS, activated, contexts, random};
 use stepladder_kernels::{Activation, Context, Element, Epilogue, Isa, activation};
 
 /// Those that no other pass applies.
-const ALONE: [Activation; 5] = [
+const ALONE: [Activation; 6] = [
+    Activation::HardSwish,
     Activation::HardSigmoid,
     Activation::Elu,
     Activation::Gelu,

@@ -175,7 +175,7 @@ fn all_bits<E: Element>(context: &Context, shape: &GroupedConv2d) -> Vec<u32> {
     .map(|length| vec![0.0; length]);
     let [by_weights, by_bias, mean, variance] = &mut sums;
     let statistics = Statistics { mean, variance };
-    let activation = Activation::HardSwish;
+    let activation = Activation::Relu6;
     shape.forward(
         context,
         &input,

@@ -2,13 +2,13 @@
 //! what is missing with gray or colored blocks, and a network would learn those.
 
 use image::metadata::Orientation;
+use image::{DynamicImage, RgbImage};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::upright::upright;
 use super::{BUDGET, check_pixels, words};
 use crate::error::PhotoError;
 use crate::photo::RgbPhoto;
@@ -29,12 +29,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
     if lenient && !has_end(bytes) {
         return Err(damaged(CUT_SHORT));
     }
-    if pixels.len() as u64 != 3 * u64::from(width) * u64::from(height) {
-        return Err(damaged("its size is not what it claims"));
-    }
-    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-    let (pixels, [width, height]) = upright(pixels, [width, height], orientation);
-    RgbPhoto::new(width, height, pixels).ok_or_else(|| damaged("it has no pixels"))
+    let picture =
+        RgbImage::from_raw(width, height, pixels).ok_or_else(|| damaged("its size is not what it claims"))?;
+    let mut picture = DynamicImage::ImageRgb8(picture);
+    picture.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
+    let (width, height) = (picture.width(), picture.height());
+    RgbPhoto::new(width, height, picture.into_rgb8().into_raw()).ok_or_else(|| damaged("it has no pixels"))
 }
 
 /// Width and height as stored, before it is turned upright.
@@ -138,7 +138,6 @@ fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::RgbImage;
 
     fn photo() -> Vec<u8> {
         let picture = RgbImage::from_fn(40, 24, |x, y| image::Rgb([x as u8 * 6, y as u8 * 10, 90]));

@@ -99,13 +99,12 @@ pub fn each_multiply_add(conv: &Conv2d, mut each: impl FnMut(usize, usize, usize
 }
 
 /// Every activation that a pass may apply besides.
-pub const ACTIVATIONS: [Activation; 6] = [
+pub const ACTIVATIONS: [Activation; 5] = [
     Activation::Linear,
     Activation::Relu,
     Activation::LeakyRelu { slope: 0.3 },
     Activation::Swish,
     Activation::Relu6,
-    Activation::HardSwish,
 ];
 
 /// An activation's value, in f64.
