@@ -59,9 +59,9 @@ impl Device {
     /// The precision that is used unless another is asked for: bf16 on CPUs that compute faster in it, where it trains as well;
     /// f32 elsewhere.
     pub fn default_precision(self) -> Precision {
-        match self {
-            Device::Cpu if instruction_set().is_faster_in_bf16() => Precision::Bf16,
-            _ => Precision::F32,
+        match self == Device::Cpu && instruction_set().is_faster_in_bf16() {
+            true => Precision::Bf16,
+            false => Precision::F32,
         }
     }
 

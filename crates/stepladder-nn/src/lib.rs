@@ -7,6 +7,8 @@
 //!
 //! Layout is channels-last (NHWC) everywhere, and parameters have Keras' shapes.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod array;
 mod average;
 mod backend;

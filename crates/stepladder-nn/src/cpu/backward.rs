@@ -20,9 +20,24 @@ impl Cpu {
         operands: &Operands<'_>,
     ) {
         let forward = &program.forward[step.forward];
-        match &forward.kind {
+        let kind = &forward.kind;
+        match kind {
             Kind::Linear(linear) => self.linear_backward::<E>(program, step, linear, operands),
-            kind => {
+            Kind::Epilogue(_)
+            | Kind::Statistics { .. }
+            | Kind::Multiply(_)
+            | Kind::Concatenate { .. }
+            | Kind::Add
+            | Kind::Convert
+            | Kind::Activation(_)
+            | Kind::Softmax { .. }
+            | Kind::Pool(_)
+            | Kind::BlurPool(_)
+            | Kind::GlobalAveragePool(_)
+            | Kind::Dropout { .. }
+            | Kind::StochasticDepth { .. }
+            | Kind::LayerNorm { .. }
+            | Kind::Scale { .. } => {
                 let profile = self.profile.clone();
                 let work = work(program, step, kind);
                 profile.timed(Some(forward.layer), work, || match kind {

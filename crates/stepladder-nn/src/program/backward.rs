@@ -249,7 +249,20 @@ fn passes_gradient(kind: &Kind, position: usize) -> bool {
             epilogue.passes_gradient_to_skip() && (is_skip || epilogue.norm.is_none())
         }
         Kind::Add => true,
-        _ => false,
+        Kind::Linear(_)
+        | Kind::Convert
+        | Kind::Statistics { .. }
+        | Kind::Activation(_)
+        | Kind::Softmax { .. }
+        | Kind::Pool(_)
+        | Kind::BlurPool(_)
+        | Kind::GlobalAveragePool(_)
+        | Kind::Dropout { .. }
+        | Kind::StochasticDepth { .. }
+        | Kind::LayerNorm { .. }
+        | Kind::Scale { .. }
+        | Kind::Multiply(_)
+        | Kind::Concatenate { .. } => false,
     }
 }
 

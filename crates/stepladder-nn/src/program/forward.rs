@@ -316,7 +316,22 @@ impl Builder<'_> {
                     scale,
                 }
             }
-            other => unreachable!("{other:?} is no normalization of an epilogue"),
+            Op::Convolution { .. }
+            | Op::DepthwiseConvolution { .. }
+            | Op::Dense { .. }
+            | Op::LayerNormalization { .. }
+            | Op::Scale { .. }
+            | Op::Activation(_)
+            | Op::MaxPooling(_)
+            | Op::AveragePooling(_)
+            | Op::BlurPooling
+            | Op::GlobalAveragePooling
+            | Op::Flatten
+            | Op::Dropout { .. }
+            | Op::StochasticDepth { .. }
+            | Op::Add
+            | Op::Multiply
+            | Op::Concatenate => unreachable!("a normalization of an epilogue"),
         }
     }
 
