@@ -82,7 +82,7 @@ impl Burn {
         }
     }
 
-    /// The values, or a gradient on its way back, after dropout, with the CPU's mask.
+    /// The values, or a gradient by them, after dropout, with the CPU's mask.
     fn dropout(&self, step: &ForwardStep, rate: f32, values: Flat, operands: &Operands<'_>) -> Flat {
         let ones = vec![1.0; values.dims()[0]];
         let mut mask = vec![0.0; ones.len()];

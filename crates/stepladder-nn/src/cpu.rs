@@ -1,7 +1,7 @@
 //! The CPU as a backend: each step of a program is a call of our kernels on slices of one block of memory.
 //!
-//! A step takes no memory from the system: values lie in the block that the program has laid out, and what kernels take beside comes
-//! from the buffers of this backend's context, reserved beforehand.
+//! Values lie in the block that the program has laid out, and what kernels take beside comes from the buffers of this backend's
+//! context, reserved beforehand: a step asks the system for nothing but a few figures for each channel.
 
 mod backward;
 mod forward;
