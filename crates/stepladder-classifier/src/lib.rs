@@ -21,6 +21,4 @@ pub use nearest::Neighbor;
 pub use overlay::{heat_color, overlay};
 pub use predictor::{Predictor, ranked};
 pub use temperature::Temperature;
-// For `stepladder-export`.
-pub use stepladder_run::write_atomically;
 pub use weights::{WeightsError, WeightsFile, read_arrays, write_arrays};

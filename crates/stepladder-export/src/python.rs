@@ -5,7 +5,8 @@ use crate::error::ExportError;
 use crate::weights::write_weights;
 use serde::Serialize;
 use std::path::Path;
-use stepladder_classifier::{Classifier, Preprocessing, Temperature, TrainingRecord, write_atomically};
+use stepladder_classifier::{Classifier, Preprocessing, Temperature, TrainingRecord};
+use stepladder_run::write_atomically;
 
 /// The scripts, by name.
 pub const PYTHON_FILES: [(&str, &str); 3] = [

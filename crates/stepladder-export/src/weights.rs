@@ -3,7 +3,8 @@
 use crate::error::ExportError;
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
-use stepladder_classifier::{Classifier, write_atomically};
+use stepladder_classifier::Classifier;
+use stepladder_run::write_atomically;
 
 /// Writes every parameter of `classifier` to `path`, moving statistics too, and nothing else. [`stepladder_classifier`]'s own file holds
 /// the same arrays, with a header of ours.

@@ -1,15 +1,13 @@
 //! What Stepladder's servers have in common: [`Connections`] that are bounded in number and time, the checks of [`caller`] that say
-//! who may ask, [`Refusal`]s that say why not, and answers in [`Json`].
+//! who may ask, and [`Refusal`]s that say why not.
 //!
 //! Nothing here knows what is served: `stepladder-server` answers about photos, `stepladder-lookout` shows trainings.
 
 pub mod caller;
 mod connections;
-mod json;
 mod listen;
 mod refusal;
 
 pub use connections::Connections;
-pub use json::Json;
 pub use listen::{ListenError, listen};
 pub use refusal::Refusal;

@@ -1,6 +1,6 @@
 //! Answers that are none: a status, a word for programs, and a sentence for people.
 
-use crate::Json;
+use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;

@@ -76,7 +76,6 @@ compiled! {
     multiply: multiply::Product<'_, Self>;
     multiply_sums: multiply::Sums<'_, Self>;
     blur_pool: blur_pool::Gather<'_, Self>;
-    sum: elementwise::Sum<'_, Self>;
     accumulate: elementwise::Accumulate<'_, Self>;
     scale: elementwise::Scale<'_, Self>;
     dropout: elementwise::Dropout<'_, Self>;

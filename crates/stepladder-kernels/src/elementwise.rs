@@ -45,51 +45,6 @@ impl<A: Element, B: Element> Kernel for Convert<'_, A, B> {
     }
 }
 
-/// `to` = `a` + `b`.
-///
-/// # Panics
-///
-/// The lengths differ.
-pub fn sum<E: Element>(context: &Context, a: &[E], b: &[E], to: &mut [E]) {
-    assert!(a.len() == to.len() && b.len() == to.len(), "added values");
-    let isa = context.isa();
-    context.for_each_part(to, PART, |item, to| {
-        E::sum(
-            isa,
-            Sum {
-                a: &a[item * PART..][..to.len()],
-                b: &b[item * PART..][..to.len()],
-                to,
-            },
-        );
-    });
-}
-
-pub(crate) struct Sum<'a, E> {
-    a: &'a [E],
-    b: &'a [E],
-    to: &'a mut [E],
-}
-
-impl<E: Element> Kernel for Sum<'_, E> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        for at in (0..self.to.len()).step_by(S::LANES) {
-            let n = (self.to.len() - at).min(S::LANES);
-            // Safety: `at + n` is at most the length of all three.
-            unsafe {
-                let sum = s.add(
-                    E::load_first(s, self.a.as_ptr().add(at), n),
-                    E::load_first(s, self.b.as_ptr().add(at), n),
-                );
-                E::store_first(s, self.to.as_mut_ptr().add(at), sum, n);
-            }
-        }
-    }
-}
-
 /// `to` = `to` + `from`, rounded once: the gradients of a map that has several readers.
 ///
 /// # Panics

@@ -37,13 +37,8 @@ const PART_ROWS: usize = 1 << 10;
 
 impl LayerNorm {
     /// Values in the input, and in the output.
-    pub fn len(&self) -> usize {
+    pub fn input_len(&self) -> usize {
         self.rows * self.channels
-    }
-
-    /// Whether there are no values.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// What the passes take: the forward pass nothing, the backward pass, as `input_gradient`, sums for the gradients of gamma and
@@ -68,7 +63,7 @@ impl LayerNorm {
         beta: Option<&[f32]>,
         output: &mut [E],
     ) {
-        self.check("maps", &[input.len(), output.len()], self.len());
+        self.check("maps", &[input.len(), output.len()], self.input_len());
         let lengths = [gamma, beta].map(|values| values.map_or(self.channels, <[f32]>::len));
         self.check("gamma or beta", &lengths, self.channels);
         let isa = context.isa();
@@ -107,7 +102,7 @@ impl LayerNorm {
         parameters: LayerNormGradient<'_>,
     ) {
         let lengths = [input.len(), output_gradient.len(), input_gradient.len()];
-        self.check("maps", &lengths, self.len());
+        self.check("maps", &lengths, self.input_len());
         let lengths = [
             gamma.map(<[f32]>::len),
             parameters.gamma.as_deref().map(<[f32]>::len),
@@ -122,7 +117,7 @@ impl LayerNorm {
         let mut sums = context.buffers().take_zeroed::<f32>(self.parts() * stride);
         context.for_each_part(&mut sums, stride, |item, sums| {
             let first = item * part;
-            let length = part.min(self.len() - first);
+            let length = part.min(self.input_len() - first);
             E::layer_norm_backward(
                 isa,
                 Backward {

@@ -39,13 +39,13 @@ fn assert_close(what: &str, context: &Context, actual: &[f64], expected: &[f64],
 
 fn check<E: Element>(shape: &LayerNorm, has_gamma: bool, has_beta: bool, seed: u64) {
     // Around a mean that is not zero, as a variance by squares would not survive.
-    let x: Vec<E> = random::<f32>(seed, shape.len())
+    let x: Vec<E> = random::<f32>(seed, shape.input_len())
         .iter()
         .map(|x| E::from_f32(x + 3.0))
         .collect();
     let gamma = has_gamma.then(|| random::<f32>(seed + 1, shape.channels));
     let beta = has_beta.then(|| random::<f32>(seed + 2, shape.channels));
-    let dy = random::<E>(seed + 3, shape.len());
+    let dy = random::<E>(seed + 3, shape.input_len());
     let (x64, dy64) = (wide(&x), wide(&dy));
     let gamma64 = gamma.as_deref().map_or(vec![1.0; shape.channels], wide);
     let beta64 = beta.as_deref().map_or(vec![0.0; shape.channels], wide);
@@ -71,7 +71,7 @@ fn check<E: Element>(shape: &LayerNorm, has_gamma: bool, has_beta: bool, seed: u
     let by_beta = slopes(&beta64, &|beta| loss(&x64, &gamma64, beta));
     let rounding = if E::BF16 { 1.0 / 256.0 } else { 1e-5 };
     for context in contexts(2) {
-        let mut y = vec![E::from_f32(f32::NAN); shape.len()];
+        let mut y = vec![E::from_f32(f32::NAN); shape.input_len()];
         shape.forward(&context, &x, gamma.as_deref(), beta.as_deref(), &mut y);
         assert_close("output", &context, &wide(&y), &y64, rounding);
         let mut dx = y.clone();
@@ -164,13 +164,13 @@ fn threads_do_not_change_a_bit() {
         epsilon: 1e-3,
     };
     let scale = ChannelScale { rows, channels };
-    let x = random::<bf16>(1, norm.len());
-    let dy = random::<bf16>(2, norm.len());
+    let x = random::<bf16>(1, norm.input_len());
+    let dy = random::<bf16>(2, norm.input_len());
     let gamma = random::<f32>(3, channels);
     for isa in Isa::available() {
         let run = |threads| {
             let context = Context::with_isa(isa, threads).unwrap();
-            let mut maps = vec![vec![bf16::ZERO; norm.len()]; 4];
+            let mut maps = vec![vec![bf16::ZERO; norm.input_len()]; 4];
             let mut sums = vec![vec![0.0; channels]; 3];
             if let ([y, dx, scaled, by_scaled], [of_gamma, of_beta, of_scale]) =
                 (&mut maps[..], &mut sums[..])

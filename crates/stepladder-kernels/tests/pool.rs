@@ -132,9 +132,8 @@ fn conversion_and_addition() {
         let mut narrow = vec![bf16::ZERO; x.len()];
         elementwise::convert(&context, &x, &mut narrow);
         assert!(narrow.iter().zip(&x).all(|(a, b)| *a == bf16::from_f32(*b)));
-        let ones = vec![1.0; x.len()];
-        let mut sum = vec![0.0; x.len()];
-        elementwise::sum(&context, &x, &ones, &mut sum);
+        let mut sum = vec![1.0; x.len()];
+        elementwise::accumulate(&context, &x, &mut sum);
         assert!(sum.iter().zip(&x).all(|(sum, x)| *sum == x + 1.0));
     }
 }

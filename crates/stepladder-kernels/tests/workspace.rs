@@ -133,47 +133,45 @@ fn convolutions_take_their_workspace() {
     }
 }
 
+/// Checks the three passes of a convolution that is no plain one: its workspace, the lengths of its input, bias and output, and what its
+/// gradient by the input is asked for besides.
+macro_rules! check_passes {
+    ($shape:expr, $element:ty, $context:expr, $workspace:expr, $lengths:expr $(, $besides:expr)?) => {{
+        let (shape, context, workspace) = ($shape, $context, $workspace);
+        let [inputs, channels, outputs] = $lengths;
+        let input = random::<$element>(1, inputs);
+        let weights = random::<f32>(2, shape.weights_len());
+        let bias = random::<f32>(3, channels);
+        let mut output = random::<$element>(4, outputs);
+        let (mut mean, mut variance) = (bias.clone(), bias.clone());
+        let what = |pass: &str| format!("{pass} of {shape:?}");
+        for (told, has_statistics) in [(workspace.forward_bytes(), true), (workspace.inference_bytes(), false)] {
+            check(&what("forward"), context, told, || {
+                let statistics = has_statistics.then_some(Statistics {
+                    mean: &mut mean,
+                    variance: &mut variance,
+                });
+                let (bias, swish) = (Some(bias.as_slice()), Activation::Swish);
+                shape.forward(context, &input, &weights, bias, swish, &mut output, statistics);
+            });
+        }
+        let gradient = output.clone();
+        let mut by_input = input.clone();
+        check(&what("input gradient"), context, workspace.input_gradient_bytes(), || {
+            shape.input_gradient(context, &gradient, &weights, &mut by_input $(, $besides)?);
+        });
+        let (mut by_weights, mut by_bias) = (weights.clone(), bias.clone());
+        check(&what("weight gradient"), context, workspace.weight_gradient_bytes(), || {
+            shape.weight_gradient(context, &input, &gradient, &mut by_weights, Some(&mut by_bias));
+        });
+    }};
+}
+
 fn check_grouped<E: Element>(shape: &GroupedConv2d, context: &Context) {
     let conv = &shape.conv;
     let workspace = shape.workspace::<E>(context.isa(), context.threads());
-    let input = random::<E>(1, conv.input_len());
-    let weights = random::<f32>(2, shape.weights_len());
-    let bias = random::<f32>(3, conv.out_channels);
-    let mut output = random::<E>(4, conv.output_len());
-    let (mut mean, mut variance) = (bias.clone(), bias.clone());
-    let what = |pass: &str| format!("{pass} of {shape:?}");
-    for (told, has_statistics) in [
-        (workspace.forward_bytes(), true),
-        (workspace.inference_bytes(), false),
-    ] {
-        check(&what("forward"), context, told, || {
-            let statistics = has_statistics.then_some(Statistics {
-                mean: &mut mean,
-                variance: &mut variance,
-            });
-            let swish = Activation::Swish;
-            shape.forward(
-                context,
-                &input,
-                &weights,
-                Some(&bias),
-                swish,
-                &mut output,
-                statistics,
-            );
-        });
-    }
-    let gradient = output.clone();
-    let mut by_input = input.clone();
-    let told = workspace.input_gradient_bytes();
-    check(&what("input gradient"), context, told, || {
-        shape.input_gradient(context, &gradient, &weights, &mut by_input, false);
-    });
-    let (mut by_weights, mut by_bias) = (weights.clone(), bias.clone());
-    let told = workspace.weight_gradient_bytes();
-    check(&what("weight gradient"), context, told, || {
-        shape.weight_gradient(context, &input, &gradient, &mut by_weights, Some(&mut by_bias));
-    });
+    let lengths = [conv.input_len(), conv.out_channels, conv.output_len()];
+    check_passes!(shape, E, context, workspace, lengths, false);
 }
 
 #[test]
@@ -194,46 +192,8 @@ fn grouped_convolutions_take_their_workspace() {
 }
 
 fn check_depthwise<E: Element>(shape: &DepthwiseConv2d, context: &Context) {
-    let workspace = shape.workspace::<E>();
-    let channels = shape.out_channels();
-    let input = random::<E>(1, shape.input_len());
-    let weights = random::<f32>(2, shape.weights_len());
-    let bias = random::<f32>(3, channels);
-    let mut output = random::<E>(4, shape.output_len());
-    let (mut mean, mut variance) = (bias.clone(), bias.clone());
-    let what = |pass: &str| format!("{pass} of {shape:?}");
-    for (told, has_statistics) in [
-        (workspace.forward_bytes(), true),
-        (workspace.inference_bytes(), false),
-    ] {
-        check(&what("forward"), context, told, || {
-            let statistics = has_statistics.then_some(Statistics {
-                mean: &mut mean,
-                variance: &mut variance,
-            });
-            let swish = Activation::Swish;
-            shape.forward(
-                context,
-                &input,
-                &weights,
-                Some(&bias),
-                swish,
-                &mut output,
-                statistics,
-            );
-        });
-    }
-    let gradient = output.clone();
-    let mut by_input = input.clone();
-    let told = workspace.input_gradient_bytes();
-    check(&what("input gradient"), context, told, || {
-        shape.input_gradient(context, &gradient, &weights, &mut by_input);
-    });
-    let (mut by_weights, mut by_bias) = (weights.clone(), bias.clone());
-    let told = workspace.weight_gradient_bytes();
-    check(&what("weight gradient"), context, told, || {
-        shape.weight_gradient(context, &input, &gradient, &mut by_weights, Some(&mut by_bias));
-    });
+    let lengths = [shape.input_len(), shape.out_channels(), shape.output_len()];
+    check_passes!(shape, E, context, shape.workspace::<E>(), lengths);
 }
 
 #[test]

@@ -10,12 +10,12 @@ use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Router, middleware};
+use axum::{Json, Router, middleware};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use stepladder_http::{Json, Refusal};
+use stepladder_http::Refusal;
 use stepladder_run::{RunDirectory, RunRequest};
 
 /// The longest body, in bytes.

@@ -235,29 +235,18 @@ impl Graph {
             name: layer, kind, ..
         } = &self.layers[operation.layer];
         let own = self.operations_of(operation.layer);
-        match &operation.op {
-            _ if own.len() == 1 => layer.clone(),
-            Op::Activation(activation) => format!("{layer}/{}", activation.name()),
-            Op::DepthwiseConvolution { .. } if *kind == "SeparableConv2D" => format!("{layer}/depthwise"),
+        let is_depthwise = matches!(operation.op, Op::DepthwiseConvolution { .. });
+        if own.len() == 1 {
+            layer.clone()
+        } else if let Op::Activation(activation) = &operation.op {
+            format!("{layer}/{}", activation.name())
+        } else if is_depthwise && *kind == "SeparableConv2D" {
+            format!("{layer}/depthwise")
+        } else if operation.op == Op::Multiply && index + 1 < own.end {
             // All but the last of a product of more than two inputs.
-            Op::Multiply if index + 1 < own.end => format!("{layer}/{}", index - own.start + 1),
-            Op::DepthwiseConvolution { .. }
-            | Op::Convolution { .. }
-            | Op::Dense { .. }
-            | Op::BatchNormalization { .. }
-            | Op::LayerNormalization { .. }
-            | Op::Scale { .. }
-            | Op::Normalization { .. }
-            | Op::MaxPooling(_)
-            | Op::AveragePooling(_)
-            | Op::BlurPooling
-            | Op::GlobalAveragePooling
-            | Op::Flatten
-            | Op::Dropout { .. }
-            | Op::StochasticDepth { .. }
-            | Op::Add
-            | Op::Multiply
-            | Op::Concatenate => layer.clone(),
+            format!("{layer}/{}", index - own.start + 1)
+        } else {
+            layer.clone()
         }
     }
 }

@@ -5,9 +5,8 @@
 use crate::backend::{Backend, Noise, Operands, Tensor, backend};
 use crate::cpu::{Packed, instruction_set};
 use crate::device::Device;
-use crate::precision::Precision;
 use crate::profile::Profile;
-use crate::program::{Program, ProgramShape, Purpose};
+use crate::program::{Form, Program, ProgramShape, Purpose};
 use std::sync::{Arc, Mutex, PoisonError};
 use stepladder_kernels::Context;
 use stepladder_model::Graph;
@@ -20,18 +19,8 @@ const PROGRAMS: usize = 8;
 struct Key {
     purpose: Purpose,
     photos: usize,
-    precision: Precision,
-    packed: bool,
+    form: Form,
     threads: usize,
-}
-
-/// How a model's values are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Form {
-    /// Of activations.
-    pub precision: Precision,
-    /// Whether weights are packed beforehand.
-    pub packed: bool,
 }
 
 /// Runs the programs of one graph on one device. A clone shares programs, memory and profile.
@@ -75,13 +64,11 @@ impl Executor {
 
     /// The program of `graph`, which is the same in all calls, for so many photos.
     pub fn program(&self, graph: &Graph, purpose: Purpose, photos: usize, form: Form) -> Arc<Program> {
-        let threads = self.0.context.threads();
-        let Form { precision, packed } = form;
+        let (isa, threads) = (self.0.context.isa(), self.0.context.threads());
         let key = Key {
             purpose,
             photos,
-            precision,
-            packed,
+            form,
             threads,
         };
         let mut programs = self.0.programs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,13 +76,11 @@ impl Executor {
         let entry = match known {
             Some(at) => programs.remove(at),
             None => {
-                let isa = self.0.context.isa();
                 let shape = ProgramShape {
                     graph,
                     purpose,
                     photos,
-                    precision,
-                    packed,
+                    form,
                     isa,
                     threads,
                 };
@@ -129,11 +114,6 @@ impl Executor {
     pub fn held_bytes(&self) -> usize {
         let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.iter().map(|backend| backend.held_bytes()).sum()
-    }
-
-    /// Gives what the backends hold back to the system.
-    pub fn release(&self) {
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

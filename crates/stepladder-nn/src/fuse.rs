@@ -28,6 +28,20 @@ pub(crate) enum StepKind {
     Epilogue(Epilogue),
 }
 
+impl Step {
+    /// What the step reads.
+    pub fn inputs(&self, graph: &Graph) -> Vec<Source> {
+        match &self.kind {
+            StepKind::Operation => graph.operations[self.output].inputs.clone(),
+            StepKind::Activated { operation, .. } => graph.operations[*operation].inputs.clone(),
+            StepKind::Epilogue(epilogue) => [Some(epilogue.input), epilogue.skip]
+                .into_iter()
+                .flatten()
+                .collect(),
+        }
+    }
+}
+
 /// y = max pool(activation(norm(x) + skip)), each part as the graph has it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Epilogue {

@@ -4,11 +4,11 @@
 //! features speak for the class; the map weighted by them says where.
 
 use crate::backend::{Noise, Operands};
-use crate::executor::{Form, forward};
+use crate::executor::forward;
 use crate::fuse::{Fusion, StepKind, fuse};
 use crate::model::Model;
 use crate::precision::Precision;
-use crate::program::Purpose;
+use crate::program::{Form, Purpose};
 use stepladder_model::{Graph, Op, Shape, Source};
 
 /// The last map of features that a network makes of one photo, and the gradient of a class's score by it.

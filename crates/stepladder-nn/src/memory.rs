@@ -5,7 +5,7 @@ use crate::cpu::instruction_set;
 use crate::optimizer::{Optimizer, moments_kept};
 use crate::portion::portion;
 use crate::precision::Precision;
-use crate::program::{Program, ProgramShape, Purpose};
+use crate::program::{Form, Program, ProgramShape, Purpose};
 use stepladder_model::{Graph, OptimizerConfig};
 
 /// What is trained, as far as memory goes.
@@ -21,8 +21,8 @@ pub struct StepShape<'a> {
     pub precision: Precision,
     /// Photos of a batch.
     pub batch: usize,
-    /// The most of them that go through together.
-    pub at_once: usize,
+    /// The most of them in a micro-batch.
+    pub micro_batch: usize,
     /// Photos that are asked about together in validation, between steps; none where there is no validation.
     pub answered: usize,
     /// Threads that compute: each packs for itself.
@@ -73,8 +73,8 @@ impl StepMemory {
             bytes(graph.parameter_count()),
             bytes(graph.trainable_parameter_count()),
         );
-        let at_once = shape.at_once.clamp(1, shape.batch.max(1));
-        let micro_batches = shape.batch.div_ceil(at_once).max(1);
+        let micro_batch = shape.micro_batch.clamp(1, shape.batch.max(1));
+        let micro_batches = shape.batch.div_ceil(micro_batch).max(1);
         let largest = shape.batch.div_ceil(micro_batches).max(1);
         let step = program(shape, Purpose::Training, largest);
         let portion = portion(graph, shape.precision.bytes()).unwrap_or(shape.answered);
@@ -120,8 +120,10 @@ fn program(shape: &StepShape<'_>, purpose: Purpose, photos: usize) -> Program {
         graph: shape.graph,
         purpose,
         photos,
-        precision: shape.precision,
-        packed: false,
+        form: Form {
+            precision: shape.precision,
+            packed: false,
+        },
         isa: instruction_set(),
         threads: shape.threads,
     })

@@ -4,16 +4,16 @@ use crate::array::{Array, Stored};
 use crate::backend::Tensor;
 use crate::cpu::Packed;
 use crate::device::Device;
-use crate::executor::{Executor, Form, output};
+use crate::executor::{Executor, output};
 use crate::initializer::initial_values;
 use crate::portion::portion;
 use crate::precision::Precision;
 use crate::profile::ProfileRow;
-use crate::program::Purpose;
+use crate::program::{Form, Purpose};
 use half::bf16;
 use std::sync::Arc;
 use stepladder_kernels::{Conv2d, Window, loss};
-use stepladder_model::{Graph, Op, ParameterSpec, Source, fold_batch_norm};
+use stepladder_model::{Graph, Op, ParameterSpec, fold_batch_norm};
 
 /// A graph and the values of its parameters, on a device. A clone shares them until one of the two changes.
 #[derive(Debug, Clone)]
@@ -130,11 +130,6 @@ impl Model {
         self.executor.held_bytes()
     }
 
-    /// Gives the memory of passes back to the system; the next pass takes its own.
-    pub fn release_memory(&self) {
-        self.executor.release();
-    }
-
     /// A copy of every parameter in host memory, moving statistics too, in the graph's order.
     pub fn to_arrays(&self) -> Vec<Array> {
         let values = self.host_values().into_iter();
@@ -187,8 +182,6 @@ impl Model {
             } else {
                 continue;
             };
-            // The layer that makes the scores is f32 at any precision.
-            let is_head = self.graph.logits() == Source::Operation(index);
             let (size, in_channels, out_channels) = match *self.graph.parameters[kernel].shape.as_slice() {
                 [height, width, from, to] => ([height, width], from, to),
                 [from, to] => ([1, 1], from, to),
@@ -202,9 +195,9 @@ impl Model {
                 window: Window::valid(size, strides),
             };
             let (context, weights) = (self.executor.context(), self.parameters[kernel].host());
-            packed[kernel] = Some(Arc::new(match self.precision {
-                Precision::Bf16 if !is_head => conv.pack::<bf16>(context, weights),
-                Precision::Bf16 | Precision::F32 => conv.pack::<f32>(context, weights),
+            packed[kernel] = Some(Arc::new(match self.form().precision_of(&self.graph, index) {
+                Precision::F32 => conv.pack::<f32>(context, weights),
+                Precision::Bf16 => conv.pack::<bf16>(context, weights),
             }));
         }
         packed

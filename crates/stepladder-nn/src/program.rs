@@ -14,6 +14,7 @@ pub(crate) use step::{BackwardStep, Epilogue, ForwardStep, Kind, Linear, LinearS
 use crate::precision::Precision;
 use layout::{Life, lay_out};
 use stepladder_kernels::Isa;
+use stepladder_kernels::optimizer::global_norm_bytes;
 use stepladder_model::{Graph, Source};
 
 /// What a program is for.
@@ -75,6 +76,25 @@ impl Value {
     }
 }
 
+/// How the values of a model are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// Of activations.
+    pub precision: Precision,
+    /// Whether weights are packed beforehand, for inference: an operation then takes the activation behind it along.
+    pub packed: bool,
+}
+
+impl Form {
+    /// The precision that an operation with weights computes in: that which makes the scores is f32 in any form.
+    pub fn precision_of(&self, graph: &Graph, operation: usize) -> Precision {
+        match graph.logits() == Source::Operation(operation) {
+            true => Precision::F32,
+            false => self.precision,
+        }
+    }
+}
+
 /// What a program is made for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProgramShape<'a> {
@@ -82,10 +102,7 @@ pub(crate) struct ProgramShape<'a> {
     pub purpose: Purpose,
     /// Photos that go through together, at least one.
     pub photos: usize,
-    /// How activations are stored.
-    pub precision: Precision,
-    /// Whether weights are packed beforehand, for inference: an operation then takes the activation behind it along.
-    pub packed: bool,
+    pub form: Form,
     /// What the kernels run on, for their workspace.
     pub isa: Isa,
     pub threads: usize,
@@ -100,7 +117,7 @@ pub(crate) struct Program {
     pub forward: Vec<ForwardStep>,
     /// In the order in which they are taken.
     pub backward: Vec<BackwardStep>,
-    /// What the forward pass is for: scores, f32, or features.
+    /// What the forward pass is for, scores or features, in f32.
     pub output: ValueId,
     /// The gradient by the output, f32, which whoever starts the backward pass writes.
     pub output_gradient: Option<ValueId>,
@@ -133,10 +150,14 @@ impl Program {
         assert!(shape.photos > 0, "a program is for one photo at least");
         let mut builder = Builder::new(shape);
         let (output, wanted) = builder.forward();
-        let loss_time = builder.now();
+        let loss_time = builder.time;
         builder.read(output);
         if shape.purpose == Purpose::Training {
             builder.read_statistics();
+            // For clipping.
+            builder.workspace = builder
+                .workspace
+                .max(global_norm_bytes(largest_parameter(shape.graph)));
         }
         let (mut output_gradient, mut map) = (None, None);
         if shape.purpose.has_parameter_gradients() || wanted.is_some() {
@@ -181,6 +202,7 @@ struct Builder<'a> {
     gradients: Vec<Option<ValueId>>,
     workspace: usize,
     layers: Vec<LayerBytes>,
+    /// The step under way, as lives count them.
     time: usize,
 }
 
@@ -206,11 +228,6 @@ impl<'a> Builder<'a> {
         let image: usize = graph.input.iter().product();
         builder.value(shape.photos * image, Precision::F32, 0);
         builder
-    }
-
-    /// The step under way, as lives count them.
-    fn now(&self) -> usize {
-        self.time
     }
 
     /// A new value, written by the step under way.
@@ -304,4 +321,10 @@ impl<'a> Builder<'a> {
             kept,
         }
     }
+}
+
+/// Values of the largest parameter that is trained.
+fn largest_parameter(graph: &Graph) -> usize {
+    let trained = graph.parameters.iter().filter(|spec| spec.trainable);
+    trained.map(|spec| spec.count() as usize).max().unwrap_or(0)
 }

@@ -21,8 +21,8 @@ pub struct Trainer {
     average: Option<Average>,
     label_smoothing: f32,
     seed: u64,
-    /// The most photos that go through the network together.
-    at_once: usize,
+    /// The most photos of a batch that go through together.
+    micro_batch: usize,
 }
 
 /// What one step says of its batch, measured before the step's update.
@@ -49,7 +49,7 @@ impl Trainer {
             average: None,
             label_smoothing,
             seed,
-            at_once: usize::MAX,
+            micro_batch: usize::MAX,
         }
     }
 
@@ -62,12 +62,12 @@ impl Trainer {
         }
     }
 
-    /// Lets at most this many photos through the network together, to save memory. The sum of the micro-batches' gradients is the
+    /// Lets batches go through in micro-batches of at most this many photos, to save memory. The sum of the micro-batches' gradients is the
     /// batch's but for rounding; only batch normalizations see the difference: they normalize each micro-batch by itself, and
     /// their moving statistics move once a micro-batch.
-    pub fn at_most_at_once(self, photos: usize) -> Trainer {
+    pub fn with_micro_batches(self, photos: usize) -> Trainer {
         Trainer {
-            at_once: photos.max(1),
+            micro_batch: photos.max(1),
             ..self
         }
     }
@@ -114,7 +114,7 @@ impl Trainer {
         learning_rate: f32,
     ) -> StepOutcome {
         let photos = targets.labels.len();
-        let micro_batches = photos.div_ceil(self.at_once).max(1);
+        let micro_batches = photos.div_ceil(self.micro_batch).max(1);
         let image: usize = self.model.graph().input.iter().product();
         assert_eq!(images.len(), photos * image, "values of {photos} images");
         // Where nothing else has to be known first, a parameter moves as soon as its gradient is there.

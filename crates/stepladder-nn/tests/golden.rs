@@ -3,59 +3,39 @@
 //! The expected values are Keras' answers, stored by `oracle/golden_rungs.py`; weights and photos are made up on both
 //! sides by the same integer arithmetic (`oracle/fill.py`), so that nothing large is stored.
 
+mod expected;
 mod fill;
 
-use serde::Deserialize;
+use expected::{Digest, Expected, gradients};
 use std::path::Path;
-use stepladder_model::{Graph, OptimizerConfig, Rung, RungCatalog};
+use stepladder_model::{Graph, Rung, RungCatalog};
 use stepladder_nn::{Array, Device, Model, Trainer};
 
 /// Relative to the greatest magnitude (logits) or the norm (parameters and gradients).
 const TOLERANCE: f64 = 1e-4;
 
-#[derive(Deserialize)]
-struct Golden {
-    size: usize,
-    batch: usize,
-    classes: usize,
-    learning_rate: f32,
-    logits: Vec<f32>,
-    losses: Vec<f32>,
-    gradients: Vec<Digest>,
-    after: Vec<Digest>,
-    logits_after: Vec<f32>,
-}
+/// Of the step of plain descent that gradients are read off.
+const RATE: f32 = 1024.0;
 
-/// The norm of an array and some of its values.
-#[derive(Deserialize)]
-struct Digest {
-    name: String,
-    norm: f64,
-    at: Vec<usize>,
-    values: Vec<f32>,
-}
-
-impl Digest {
-    /// Asserts that `array` has this digest: the norm, and the sampled values as a vector.
-    fn assert_close(&self, array: &Array, what: &str) {
-        assert_eq!(self.name, array.name, "{what}: parameters come in Keras' order");
-        let norm = array
-            .values
-            .iter()
-            .map(|&v| f64::from(v).powi(2))
-            .sum::<f64>()
-            .sqrt();
-        assert!(
-            (norm - self.norm).abs() <= TOLERANCE * self.norm.max(1e-6),
-            "{what} {}: norm {norm}, Keras has {}",
-            self.name,
-            self.norm
-        );
-        let found: Vec<f32> = self.at.iter().map(|&i| array.values[i]).collect();
-        // Samples of a mostly-zero gradient may all be zero: then the whole array's scale is what counts.
-        let floor = self.norm / (array.values.len() as f64).sqrt() * (self.at.len() as f64).sqrt();
-        assert_vectors_close(&found, &self.values, floor, &format!("{what} {}", self.name));
-    }
+/// Asserts that `array` has this digest: the norm, and the sampled values as a vector.
+fn assert_close(digest: &Digest, array: &Array, what: &str) {
+    assert_eq!(digest.name, array.name, "{what}: parameters come in Keras' order");
+    let norm = array
+        .values
+        .iter()
+        .map(|&v| f64::from(v).powi(2))
+        .sum::<f64>()
+        .sqrt();
+    assert!(
+        (norm - digest.norm).abs() <= TOLERANCE * digest.norm.max(1e-6),
+        "{what} {}: norm {norm}, Keras has {}",
+        digest.name,
+        digest.norm
+    );
+    let found: Vec<f32> = digest.at.iter().map(|&i| array.values[i]).collect();
+    // Samples of a mostly-zero gradient may all be zero: then the whole array's scale is what counts.
+    let floor = digest.norm / (array.values.len() as f64).sqrt() * (digest.at.len() as f64).sqrt();
+    assert_vectors_close(&found, &digest.values, floor, &format!("{what} {}", digest.name));
 }
 
 /// Asserts |found - expected| <= tolerance * max(|expected|, floor), in the Euclidean norm.
@@ -86,42 +66,10 @@ fn filled(graph: &Graph) -> Vec<Array> {
         .collect()
 }
 
-/// Plain gradient descent.
-fn descent() -> OptimizerConfig {
-    OptimizerConfig::Sgd {
-        learning_rate: 1.0,
-        momentum: 0.0,
-        nesterov: false,
-        weight_decay: None,
-        clipping: None,
-    }
-}
-
-/// Gradients of the loss, read off one step of plain gradient descent at rate 1.
-fn gradients(graph: &Graph, images: &[f32], labels: &[u32], device: Device) -> Vec<Array> {
-    let before = filled(graph);
-    let model = Model::from_arrays(graph.clone(), before.clone(), device).unwrap();
-    let mut trainer = Trainer::new(model, descent(), 0.0, 0);
-    // At rate 1, value - gradient loses digits of a small gradient beside a large value; a large rate keeps them.
-    const RATE: f32 = 1024.0;
-    trainer.step(images, labels, RATE);
-    let after = trainer.model().to_arrays();
-    let difference = |(a, b): (&Array, &Array)| {
-        let values = a
-            .values
-            .iter()
-            .zip(&b.values)
-            .map(|(a, b)| (a - b) / RATE)
-            .collect();
-        Array::new(&a.name, a.shape.clone(), values)
-    };
-    before.iter().zip(&after).map(difference).collect()
-}
-
 fn check(name: &str, device: Device) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let json = std::fs::read_to_string(tests.join(format!("golden/{name}.json"))).unwrap();
-    let golden: Golden = serde_json::from_str(&json).unwrap();
+    let golden: Expected = serde_json::from_str(&json).unwrap();
     let file = tests.join(format!("rungs/{name}.toml"));
     let catalog = RungCatalog::shipped();
     let rung = if file.exists() {
@@ -145,7 +93,8 @@ fn check(name: &str, device: Device) {
         .collect();
 
     let trainable: Vec<bool> = graph.parameters.iter().map(|spec| spec.trainable).collect();
-    let found = gradients(&graph, &images, &labels, device);
+    let model = Model::from_arrays(graph.clone(), filled(&graph), device).unwrap();
+    let found = gradients(model, &images, &labels, RATE, 0);
     let found: Vec<&Array> = found
         .iter()
         .zip(&trainable)
@@ -154,7 +103,7 @@ fn check(name: &str, device: Device) {
         .collect();
     assert_eq!(found.len(), golden.gradients.len());
     for (digest, gradient) in golden.gradients.iter().zip(found) {
-        digest.assert_close(gradient, "gradient of");
+        assert_close(digest, gradient, "gradient of");
     }
 
     let model = Model::from_arrays(graph.clone(), filled(&graph), device).unwrap();
@@ -168,7 +117,7 @@ fn check(name: &str, device: Device) {
         .collect();
     assert_vectors_close(&losses, &golden.losses, 0.0, "losses of ten steps");
     for (digest, parameter) in golden.after.iter().zip(trainer.model().to_arrays()) {
-        digest.assert_close(&parameter, "after ten steps");
+        assert_close(digest, &parameter, "after ten steps");
     }
     assert_logits_close(
         trainer.model(),
@@ -180,7 +129,7 @@ fn check(name: &str, device: Device) {
 }
 
 /// Compares what the model predicts with the softmax of Keras' logits.
-fn assert_logits_close(model: &Model, images: &[f32], golden: &Golden, logits: &[f32], what: &str) {
+fn assert_logits_close(model: &Model, images: &[f32], golden: &Expected, logits: &[f32], what: &str) {
     let found = model.predict(images, golden.batch);
     let expected: Vec<f32> = logits.chunks_exact(golden.classes).flat_map(softmax).collect();
     assert_vectors_close(&found, &expected, 0.0, what);

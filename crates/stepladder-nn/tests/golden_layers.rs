@@ -4,11 +4,12 @@
 //! The networks are in `tests/rungs/layers`. The expected values, computed in f64, are stored by `oracle/golden_layers.py`,
 //! where `sources` says whose layers they are; weights and photos are made up on both sides (`oracle/fill.py`).
 
+mod expected;
 mod fill;
 
-use serde::Deserialize;
+use expected::{Digest, Expected, descent, gradients};
 use std::path::{Path, PathBuf};
-use stepladder_model::{Graph, OptimizerConfig, ParameterSpec, Rung, RungCatalog, fold_batch_norm};
+use stepladder_model::{Graph, ParameterSpec, Rung, RungCatalog, fold_batch_norm};
 use stepladder_nn::{Array, Device, Model, Precision, Trainer};
 
 /// Of the learning rate at which a step of plain descent is read as a gradient: so large that the value before the step
@@ -22,32 +23,6 @@ fn tolerance(precision: Precision, rounding: f64) -> f64 {
         Precision::F32 => 1e-4,
         Precision::Bf16 => 3e-2 + 2.0 * rounding,
     }
-}
-
-#[derive(Deserialize)]
-struct Golden {
-    size: usize,
-    batch: usize,
-    classes: usize,
-    learning_rate: f32,
-    logits: Vec<f32>,
-    losses: Vec<f32>,
-    gradients: Vec<Digest>,
-    after: Vec<Digest>,
-    logits_after: Vec<f32>,
-}
-
-/// The norm of an array and some of its values.
-#[derive(Deserialize)]
-struct Digest {
-    name: String,
-    norm: f64,
-    at: Vec<usize>,
-    values: Vec<f32>,
-    /// Of a gradient: how far it moves, relatively, where each layer's output is rounded to bf16. That is far where max
-    /// pooling then chooses other pixels.
-    #[serde(default)]
-    bf16: f64,
 }
 
 /// What differs, collected so that a failure tells at which layers.
@@ -117,7 +92,7 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
 
 /// A network with the oracle's weights and photos.
 struct Case {
-    golden: Golden,
+    golden: Expected,
     rung: Rung,
     graph: Graph,
     /// The graph with stochastic depths at rate 0: two generators never draw the same mask.
@@ -132,7 +107,7 @@ impl Case {
     fn new(name: &str, precision: Precision, device: Device) -> Case {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
         let json = std::fs::read_to_string(tests.join(format!("golden/layers/{name}.json"))).unwrap();
-        let golden: Golden = serde_json::from_str(&json).unwrap();
+        let golden: Expected = serde_json::from_str(&json).unwrap();
         let toml = std::fs::read_to_string(rungs().join(format!("{name}.toml"))).unwrap();
         let rung = rung(&toml);
         let rates: Vec<String> = rung
@@ -188,7 +163,7 @@ impl Case {
     /// Compares the first step's gradients with the golden ones.
     fn compare_gradients(&self, differences: &mut Differences) {
         let model = self.model(&self.training, filled(&self.training));
-        let found = gradients(model, &self.images, &self.labels, 0);
+        let found = gradients(model, &self.images, &self.labels, RATE, 0);
         let trainable = self.training.parameters.iter().zip(found);
         let found: Vec<Array> = trainable
             .filter(|(spec, _)| spec.trainable)
@@ -263,31 +238,6 @@ fn named(graph: &Graph, values: Vec<Vec<f32>>) -> Vec<Array> {
     specs
         .map(|(spec, values)| Array::new(&spec.name, spec.shape.clone(), values))
         .collect()
-}
-
-/// Plain gradient descent.
-fn descent() -> OptimizerConfig {
-    OptimizerConfig::Sgd {
-        learning_rate: 1.0,
-        momentum: 0.0,
-        nesterov: false,
-        weight_decay: None,
-        clipping: None,
-    }
-}
-
-/// Gradients of the loss, read off one step of plain gradient descent; `seed` keys the masks.
-fn gradients(model: Model, images: &[f32], labels: &[u32], seed: u64) -> Vec<Array> {
-    let before = model.to_arrays();
-    let mut trainer = Trainer::new(model, descent(), 0.0, seed);
-    trainer.step(images, labels, RATE);
-    let after = trainer.model().to_arrays();
-    let gradient = |(before, after): (Array, Array)| {
-        let values = before.values.iter().zip(&after.values);
-        let values = values.map(|(before, after)| (before - after) / RATE).collect();
-        Array::new(&before.name, before.shape, values)
-    };
-    before.into_iter().zip(after).map(gradient).collect()
 }
 
 fn check_in_f32(name: &str, device: Device) {
@@ -498,10 +448,10 @@ fn stochastic_depth_drops_or_doubles_each_photo() {
 fn the_backward_pass_of_stochastic_depth_has_the_same_mask() {
     let (model, doubled, _) = branch_models();
     let images = fill::images(1, 9, PHOTOS);
-    let expected = gradients(doubled, &images, &[0], 0);
+    let expected = gradients(doubled, &images, &[0], RATE, 0);
     let mut seen = [0, 0];
     for seed in 0..20 {
-        let found = gradients(model.clone(), &images, &[0], seed);
+        let found = gradients(model.clone(), &images, &[0], RATE, seed);
         let passed = values(&found, "dense/kernel").iter().any(|&v| v != 0.0);
         seen[usize::from(passed)] += 1;
         let factor = f32::from(u8::from(passed));

@@ -9,7 +9,7 @@ const BATCH: usize = 8;
 const CLASSES: usize = 5;
 
 /// Bytes of values and kernels, by the plan for so many threads.
-fn planned(name: &str, precision: Precision, at_once: usize, threads: usize) -> u64 {
+fn planned(name: &str, precision: Precision, micro_batch: usize, threads: usize) -> u64 {
     let rung = RungCatalog::shipped().get(name).unwrap();
     let plan = StepMemory::new(&StepShape {
         graph: &rung.graph(SIZE, CLASSES).unwrap(),
@@ -17,8 +17,8 @@ fn planned(name: &str, precision: Precision, at_once: usize, threads: usize) -> 
         averages: false,
         precision,
         batch: BATCH,
-        at_once,
-        answered: at_once,
+        micro_batch,
+        answered: micro_batch,
         threads,
     });
     // Gradients that are kept until all are there lie elsewhere.
@@ -26,17 +26,17 @@ fn planned(name: &str, precision: Precision, at_once: usize, threads: usize) -> 
 }
 
 /// Bytes held after steps and answers on the threads of the pool that this is called in.
-fn held(name: &str, precision: Precision, at_once: usize) -> u64 {
+fn held(name: &str, precision: Precision, micro_batch: usize) -> u64 {
     let rung = RungCatalog::shipped().get(name).unwrap();
     let model = Model::new(rung.graph(SIZE, CLASSES).unwrap(), 0, Device::Cpu).with_precision(precision);
-    let mut trainer = Trainer::new(model, rung.optimizer.clone(), 0.0, 0).at_most_at_once(at_once);
+    let mut trainer = Trainer::new(model, rung.optimizer.clone(), 0.0, 0).with_micro_batches(micro_batch);
     let labels: Vec<u32> = (0..BATCH as u32).map(|i| i % CLASSES as u32).collect();
     let noise = |i: usize| (i * 37 % 101) as f32 / 101.0;
     let images = |photos: usize| (0..photos * SIZE * SIZE * 3).map(noise).collect::<Vec<f32>>();
     for _ in 0..2 {
         trainer.step(images(BATCH), &labels, 1e-4);
     }
-    trainer.model().predict(images(at_once), at_once);
+    trainer.model().predict(images(micro_batch), micro_batch);
     trainer.model().held_bytes() as u64
 }
 
@@ -67,44 +67,21 @@ fn passes_hold_what_was_planned() {
             .build()
             .unwrap();
         for name in &rungs {
-            for (precision, at_once) in [
+            for (precision, micro_batch) in [
                 (Precision::F32, BATCH),
                 (Precision::Bf16, BATCH),
                 (Precision::F32, 3),
             ] {
-                let held = pool.install(|| held(name, precision, at_once));
+                let held = pool.install(|| held(name, precision, micro_batch));
                 // Threads that take turns, as on a busy machine, pass on their workspace: then it is what one alone holds.
-                let least = planned(name, precision, at_once, 1);
-                let most = planned(name, precision, at_once, threads);
+                let least = planned(name, precision, micro_batch, 1);
+                let most = planned(name, precision, micro_batch, threads);
                 // A pass that is asked for less than it can give, such as no statistics, may take a little less.
                 assert!(
                     held <= most && held as f64 >= 0.97 * least as f64,
-                    "{name} {precision} {at_once}, {threads} threads: {least} to {most} planned, {held} held"
+                    "{name} {precision} {micro_batch}, {threads} threads: {least} to {most} planned, {held} held"
                 );
             }
         }
     }
-}
-
-#[test]
-fn memory_that_was_released_is_taken_again() {
-    // Of one thread, which takes the same each time.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    pool.install(released_and_taken_again);
-}
-
-fn released_and_taken_again() {
-    let graph = RungCatalog::shipped()
-        .get("m6")
-        .unwrap()
-        .graph(SIZE, CLASSES)
-        .unwrap();
-    let model = Model::new(graph, 0, Device::Cpu);
-    let images = vec![0.5; SIZE * SIZE * 3];
-    let answer = model.predict(&images, 1);
-    let held = model.held_bytes();
-    model.release_memory();
-    assert_eq!(model.held_bytes(), 0);
-    assert_eq!(model.clone().predict(&images, 1), answer);
-    assert_eq!(model.held_bytes(), held, "clones share the memory of passes");
 }

@@ -25,7 +25,7 @@ fn rungs() -> Vec<Rung> {
 }
 
 /// The weights after three steps on `threads` threads, and the probabilities that they give.
-fn trained(rung: &Rung, precision: Precision, at_once: usize, threads: usize) -> (Vec<Array>, Vec<f32>) {
+fn trained(rung: &Rung, precision: Precision, micro_batch: usize, threads: usize) -> (Vec<Array>, Vec<f32>) {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
@@ -33,7 +33,7 @@ fn trained(rung: &Rung, precision: Precision, at_once: usize, threads: usize) ->
     pool.install(|| {
         let size = rung.input.size.min(32);
         let model = Model::new(rung.graph(size, CLASSES).unwrap(), 5, Device::Cpu).with_precision(precision);
-        let mut trainer = Trainer::new(model, rung.optimizer.clone(), 0.1, 7).at_most_at_once(at_once);
+        let mut trainer = Trainer::new(model, rung.optimizer.clone(), 0.1, 7).with_micro_batches(micro_batch);
         let noise = |i: usize| (i * 37 % 101) as f32 / 101.0;
         let images: Vec<f32> = (0..PHOTOS * size * size * 3).map(noise).collect();
         let labels: Vec<u32> = (0..PHOTOS as u32).map(|i| i % CLASSES as u32).collect();
@@ -52,17 +52,17 @@ fn weights_do_not_depend_on_the_number_of_threads() {
     let rungs = rungs();
     assert!(rungs.len() > 30, "{} rungs", rungs.len());
     for rung in &rungs {
-        for (precision, at_once) in [
+        for (precision, micro_batch) in [
             (Precision::F32, PHOTOS),
             (Precision::Bf16, PHOTOS),
             (Precision::F32, 4),
         ] {
-            let alone = trained(rung, precision, at_once, 1);
+            let alone = trained(rung, precision, micro_batch, 1);
             for threads in [2, 3, 8] {
-                let found = trained(rung, precision, at_once, threads);
+                let found = trained(rung, precision, micro_batch, threads);
                 assert!(
                     alone == found,
-                    "{} {precision} {at_once}, {threads} threads",
+                    "{} {precision} {micro_batch}, {threads} threads",
                     rung.name
                 );
             }

@@ -103,7 +103,7 @@ pub(crate) fn memory(run: &RecordedRun, graph: &Graph) -> StepMemory {
         averages: run.rung.ema_momentum.is_some(),
         precision: run.summary.precision.parse().unwrap_or(Precision::F32),
         batch,
-        at_once: batch,
+        micro_batch: batch,
         answered: 0,
         threads: run.summary.threads,
     })

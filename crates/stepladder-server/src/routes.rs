@@ -12,12 +12,12 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Router, middleware};
+use axum::{Json, Router, middleware};
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use stepladder_data::{PhotoError, decode, dimensions};
-use stepladder_http::{Json, Refusal};
+use stepladder_http::Refusal;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 

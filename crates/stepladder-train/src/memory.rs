@@ -80,7 +80,7 @@ impl MemoryPlan {
             averages: rung.ema_momentum.is_some(),
             precision: request.precision,
             batch,
-            at_once,
+            micro_batch: at_once,
             answered: request.answers_at_once(Some(at_once)),
             threads: request.threads,
         });

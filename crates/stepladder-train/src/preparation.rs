@@ -196,7 +196,7 @@ impl TrainingRequest {
         let (optimizer, smoothing) = (self.rung.optimizer.clone(), self.rung.training.label_smoothing);
         Trainer::new(model, optimizer, smoothing, self.seed)
             .with_average(self.rung.ema_momentum)
-            .at_most_at_once(at_once.unwrap_or(usize::MAX))
+            .with_micro_batches(at_once.unwrap_or(usize::MAX))
     }
 
     /// Photos that are asked about together.

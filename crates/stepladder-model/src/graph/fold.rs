@@ -154,25 +154,11 @@ impl Folding {
     /// Gives the kernel and bias of the operation at `index` the factors and offsets; false where it has no kernel.
     fn fold(&mut self, index: usize, affine: &Affine, graph: &Graph) -> bool {
         let operation = &mut self.operations[index];
-        let (kernel, bias) = match &mut operation.op {
-            Op::Convolution { kernel, bias, .. }
-            | Op::DepthwiseConvolution { kernel, bias, .. }
-            | Op::Dense { kernel, bias } => (*kernel, bias),
-            Op::BatchNormalization { .. }
-            | Op::LayerNormalization { .. }
-            | Op::Scale { .. }
-            | Op::Normalization { .. }
-            | Op::Activation(_)
-            | Op::MaxPooling(_)
-            | Op::AveragePooling(_)
-            | Op::BlurPooling
-            | Op::GlobalAveragePooling
-            | Op::Flatten
-            | Op::Dropout { .. }
-            | Op::StochasticDepth { .. }
-            | Op::Add
-            | Op::Multiply
-            | Op::Concatenate => return false,
+        let (Op::Convolution { kernel, bias, .. }
+        | Op::DepthwiseConvolution { kernel, bias, .. }
+        | Op::Dense { kernel, bias }) = &mut operation.op
+        else {
+            return false;
         };
         // The output's channels are a kernel's last axes: one of them, or, of a depthwise kernel, channel and multiplier.
         let channels = affine.factor.len();

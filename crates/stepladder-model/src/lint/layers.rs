@@ -211,23 +211,12 @@ fn remark_on_small_kernels(
 /// is then lost on what comes behind.
 fn is_rescaled(graph: &Graph, readers: &[usize], mut index: usize) -> bool {
     loop {
-        match graph.operations[index].op {
-            Op::BatchNormalization { .. } | Op::LayerNormalization { .. } => return true,
-            Op::Convolution { .. } | Op::DepthwiseConvolution { .. } => {}
-            Op::Dense { .. }
-            | Op::Scale { .. }
-            | Op::Normalization { .. }
-            | Op::Activation(_)
-            | Op::MaxPooling(_)
-            | Op::AveragePooling(_)
-            | Op::BlurPooling
-            | Op::GlobalAveragePooling
-            | Op::Flatten
-            | Op::Dropout { .. }
-            | Op::StochasticDepth { .. }
-            | Op::Add
-            | Op::Multiply
-            | Op::Concatenate => return false,
+        let op = &graph.operations[index].op;
+        if matches!(op, Op::BatchNormalization { .. } | Op::LayerNormalization { .. }) {
+            return true;
+        }
+        if !matches!(op, Op::Convolution { .. } | Op::DepthwiseConvolution { .. }) {
+            return false;
         }
         let reader = (index + 1..graph.operations.len()).find(|&reader| {
             graph.operations[reader]

@@ -144,10 +144,10 @@ impl Case {
     }
 
     /// Gradients, read off a step of plain descent, and the moving statistics after it.
-    fn check_gradients(&self, at_once: usize, clipping: Option<Clipping>) {
+    fn check_gradients(&self, micro_batch: usize, clipping: Option<Clipping>) {
         let before = self.models()[0].to_arrays();
         let stepped = self.trainers(&descent(0.0, clipping)).map(|trainer| {
-            let mut trainer = trainer.at_most_at_once(at_once);
+            let mut trainer = trainer.with_micro_batches(micro_batch);
             let loss = trainer.step(&self.images, &self.labels, RATE).loss;
             let specs = self.graph.parameters.iter().map(|spec| spec.trainable);
             let after = trainer.model().to_arrays().into_iter().zip(&before).zip(specs);
@@ -173,9 +173,9 @@ impl Case {
     }
 
     /// Parameters, averages and moments after three steps.
-    fn check_training(&self, optimizer: &OptimizerConfig, at_once: usize) {
+    fn check_training(&self, optimizer: &OptimizerConfig, micro_batch: usize) {
         let trained = self.trainers(optimizer).map(|trainer| {
-            let mut trainer = trainer.at_most_at_once(at_once).with_average(Some(0.7));
+            let mut trainer = trainer.with_micro_batches(micro_batch).with_average(Some(0.7));
             let losses = [(); 3].map(|()| {
                 trainer
                     .step(&self.images, &self.labels, optimizer.learning_rate())

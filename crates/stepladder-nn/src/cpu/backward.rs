@@ -21,64 +21,44 @@ impl Cpu {
     ) {
         let forward = &program.forward[step.forward];
         let kind = &forward.kind;
-        match kind {
-            Kind::Linear(linear) => self.linear_backward::<E>(program, step, linear, operands),
-            Kind::Epilogue(_)
-            | Kind::Statistics { .. }
-            | Kind::Multiply(_)
-            | Kind::Concatenate { .. }
-            | Kind::Add
-            | Kind::Convert
-            | Kind::Activation(_)
-            | Kind::Softmax { .. }
-            | Kind::Pool(_)
-            | Kind::BlurPool(_)
-            | Kind::GlobalAveragePool(_)
-            | Kind::Dropout { .. }
-            | Kind::StochasticDepth { .. }
-            | Kind::LayerNorm { .. }
-            | Kind::Scale { .. } => {
-                let profile = self.profile.clone();
-                let work = work(program, step, kind);
-                profile.timed(Some(forward.layer), work, || match kind {
-                    Kind::Epilogue(epilogue) => {
-                        self.epilogue_backward::<E>(program, step, epilogue, operands)
+        if let Kind::Linear(linear) = kind {
+            self.linear_backward::<E>(program, step, linear, operands);
+        } else {
+            let profile = self.profile.clone();
+            profile.timed(Some(forward.layer), work(program, step, kind), || match kind {
+                Kind::Epilogue(epilogue) => self.epilogue_backward::<E>(program, step, epilogue, operands),
+                Kind::Multiply(multiply) => {
+                    let [a, b] = [forward.inputs[0], forward.inputs[1]];
+                    let reads = [Some(a), Some(b), Some(step.gradient)];
+                    let writes = [0, 1].map(|at| target(step.inputs[at]));
+                    let ([a, b, dy], [da, db]) = self.memory.views(program, operands.images, reads, writes);
+                    let [da, db] =
+                        [(da, writes[0]), (db, writes[1])].map(|(view, at)| at.map(|_| view.get::<E>()));
+                    multiply.backward(&self.context, a.get(), b.get(), dy.get(), da, db);
+                }
+                Kind::Concatenate { channels } => {
+                    for (part, route) in step.inputs.iter().enumerate() {
+                        let Some(to) = target(*route) else { continue };
+                        let ([dy], [dx]) = self.memory.views(program, &[], [Some(step.gradient)], [Some(to)]);
+                        let mut parts: Vec<(Option<&mut [E]>, usize)> =
+                            channels.iter().map(|channels| (None, *channels)).collect();
+                        parts[part].0 = Some(dx.get());
+                        concatenate::backward(&self.context, dy.get(), &mut parts);
                     }
-                    Kind::Multiply(multiply) => {
-                        let [a, b] = [forward.inputs[0], forward.inputs[1]];
-                        let reads = [Some(a), Some(b), Some(step.gradient)];
-                        let writes = [0, 1].map(|at| target(step.inputs[at]));
-                        let ([a, b, dy], [da, db]) =
-                            self.memory.views(program, operands.images, reads, writes);
-                        let [da, db] =
-                            [(da, writes[0]), (db, writes[1])].map(|(view, at)| at.map(|_| view.get::<E>()));
-                        multiply.backward(&self.context, a.get(), b.get(), dy.get(), da, db);
-                    }
-                    Kind::Concatenate { channels } => {
-                        for (part, route) in step.inputs.iter().enumerate() {
-                            let Some(to) = target(*route) else { continue };
-                            let ([dy], [dx]) =
-                                self.memory.views(program, &[], [Some(step.gradient)], [Some(to)]);
-                            let mut parts: Vec<(Option<&mut [E]>, usize)> =
-                                channels.iter().map(|channels| (None, *channels)).collect();
-                            parts[part].0 = Some(dx.get());
-                            concatenate::backward(&self.context, dy.get(), &mut parts);
-                        }
-                    }
-                    Kind::Add => self.copy_gradient::<E>(program, step),
-                    Kind::Linear(_) | Kind::Statistics { .. } => {}
-                    Kind::Convert
-                    | Kind::Activation(_)
-                    | Kind::Softmax { .. }
-                    | Kind::Pool(_)
-                    | Kind::BlurPool(_)
-                    | Kind::GlobalAveragePool(_)
-                    | Kind::Dropout { .. }
-                    | Kind::StochasticDepth { .. }
-                    | Kind::LayerNorm { .. }
-                    | Kind::Scale { .. } => self.one_to_one_backward::<E>(program, step, operands),
-                });
-            }
+                }
+                Kind::Add => self.copy_gradient::<E>(program, step.gradient, &step.inputs),
+                Kind::Linear(_) | Kind::Statistics { .. } => {}
+                Kind::Convert
+                | Kind::Activation(_)
+                | Kind::Softmax { .. }
+                | Kind::Pool(_)
+                | Kind::BlurPool(_)
+                | Kind::GlobalAveragePool(_)
+                | Kind::Dropout { .. }
+                | Kind::StochasticDepth { .. }
+                | Kind::LayerNorm { .. }
+                | Kind::Scale { .. } => self.one_to_one_backward::<E>(program, step, operands),
+            });
         }
         self.add_up::<E>(program, step);
     }
@@ -100,11 +80,11 @@ impl Cpu {
         }
     }
 
-    /// The gradient by the output, copied to where it is to be written.
-    fn copy_gradient<E: Storage>(&mut self, program: &Program, step: &BackwardStep) {
-        for route in &step.inputs {
+    /// Copies the gradient by the output to where `routes` want it written.
+    fn copy_gradient<E: Storage>(&mut self, program: &Program, gradient: ValueId, routes: &[Route]) {
+        for route in routes {
             if let Route::Write(to) = *route {
-                let ([from], [to]) = self.memory.views(program, &[], [Some(step.gradient)], [Some(to)]);
+                let ([from], [to]) = self.memory.views(program, &[], [Some(gradient)], [Some(to)]);
                 to.get::<E>().copy_from_slice(from.get());
             }
         }
@@ -175,7 +155,7 @@ impl Cpu {
         let forward = &program.forward[step.forward];
         let passes = epilogue.passes_gradient_to_skip();
         if passes && epilogue.norm.is_none() {
-            return self.copy_gradient::<E>(program, step);
+            return self.copy_gradient::<E>(program, step.gradient, &step.inputs);
         }
         let Cpu { context, memory, .. } = self;
         let [mean, variance] = [0, 1].map(|at| forward.statistics.map(|statistics| statistics[at]));
@@ -222,15 +202,7 @@ impl Cpu {
             ds,
         );
         if passes {
-            self.copy_gradient_to_skip::<E>(program, step);
-        }
-    }
-
-    /// Where the skip's gradient is that by the output, but has to be a copy.
-    fn copy_gradient_to_skip<E: Storage>(&mut self, program: &Program, step: &BackwardStep) {
-        if let Some(Route::Write(to)) = step.inputs.get(1).copied() {
-            let ([from], [to]) = self.memory.views(program, &[], [Some(step.gradient)], [Some(to)]);
-            to.get::<E>().copy_from_slice(from.get());
+            self.copy_gradient::<E>(program, step.gradient, &step.inputs[1..]);
         }
     }
 
@@ -245,21 +217,13 @@ impl Cpu {
         let forward = &program.forward[step.forward];
         let Some(to) = target(step.inputs[0]) else { return };
         let input = forward.inputs[0];
-        let (kept, first, second) = match &forward.kind {
-            Kind::Activation(_) | Kind::Softmax { .. } | Kind::Pool(_) => (Some(input), None, None),
-            Kind::LayerNorm { gamma, beta, .. } => (Some(input), *gamma, *beta),
-            Kind::Scale { gamma, .. } => (Some(input), Some(*gamma), None),
-            Kind::Convert
-            | Kind::BlurPool(_)
-            | Kind::GlobalAveragePool(_)
-            | Kind::Dropout { .. }
-            | Kind::StochasticDepth { .. }
-            | Kind::Linear(_)
-            | Kind::Statistics { .. }
-            | Kind::Epilogue(_)
-            | Kind::Multiply(_)
-            | Kind::Concatenate { .. }
-            | Kind::Add => (None, None, None),
+        let kept = forward.kind.keeps_inputs().then_some(input);
+        let (first, second) = if let Kind::LayerNorm { gamma, beta, .. } = forward.kind {
+            (gamma, beta)
+        } else if let Kind::Scale { gamma, .. } = forward.kind {
+            (Some(gamma), None)
+        } else {
+            (None, None)
         };
         let parameter = |id: Option<ParameterId>| id.map(|id| operands.parameters[id.0].host());
         let [of_first, of_second] = [first, second].map(|id| place_of(step, id));

@@ -207,62 +207,31 @@ impl Builder<'_> {
     }
 }
 
-/// The values of the forward pass that the backward pass of a step reads.
+/// The inputs of a step that its backward pass reads.
 fn kept(step: &ForwardStep, has_trained: bool) -> Vec<ValueId> {
-    let ForwardStep { kind, inputs, .. } = step;
-    match kind {
-        Kind::Linear(_) if !has_trained => Vec::new(),
-        Kind::Linear(_)
-        | Kind::Activation(_)
-        | Kind::Softmax { .. }
-        | Kind::Pool(_)
-        | Kind::LayerNorm { .. }
-        | Kind::Scale { .. }
-        | Kind::Multiply(_) => inputs.to_vec(),
-        Kind::Epilogue(epilogue) => {
+    let kept = |position: usize| {
+        if let Kind::Epilogue(epilogue) = &step.kind {
             // x is wanted for the normalization's gradient, x and the skip for the slope of what follows.
-            let wants_x = epilogue.norm.is_some() || !epilogue.passes_gradient_to_skip();
-            let wants_skip = !epilogue.passes_gradient_to_skip();
-            let wanted = [wants_x, wants_skip];
-            let inputs = inputs.iter().zip(wanted);
-            inputs
-                .filter(|(_, wanted)| *wanted)
-                .map(|(input, _)| *input)
-                .collect()
+            let is_normalized = position == 0 && epilogue.norm.is_some();
+            is_normalized || !epilogue.passes_gradient_to_skip()
+        } else {
+            step.kind.keeps_inputs() && (has_trained || !matches!(step.kind, Kind::Linear(_)))
         }
-        Kind::Convert
-        | Kind::Statistics { .. }
-        | Kind::BlurPool(_)
-        | Kind::GlobalAveragePool(_)
-        | Kind::Dropout { .. }
-        | Kind::StochasticDepth { .. }
-        | Kind::Concatenate { .. }
-        | Kind::Add => Vec::new(),
-    }
+    };
+    let inputs = step.inputs.iter().enumerate();
+    inputs
+        .filter(|(position, _)| kept(*position))
+        .map(|(_, input)| *input)
+        .collect()
 }
 
 /// Whether the gradient by the input at `position` is that by the output, without any arithmetic.
 fn passes_gradient(kind: &Kind, position: usize) -> bool {
-    match kind {
-        Kind::Epilogue(epilogue) => {
-            let is_skip = position == 1;
-            epilogue.passes_gradient_to_skip() && (is_skip || epilogue.norm.is_none())
-        }
-        Kind::Add => true,
-        Kind::Linear(_)
-        | Kind::Convert
-        | Kind::Statistics { .. }
-        | Kind::Activation(_)
-        | Kind::Softmax { .. }
-        | Kind::Pool(_)
-        | Kind::BlurPool(_)
-        | Kind::GlobalAveragePool(_)
-        | Kind::Dropout { .. }
-        | Kind::StochasticDepth { .. }
-        | Kind::LayerNorm { .. }
-        | Kind::Scale { .. }
-        | Kind::Multiply(_)
-        | Kind::Concatenate { .. } => false,
+    if let Kind::Epilogue(epilogue) = kind {
+        let is_skip = position == 1;
+        epilogue.passes_gradient_to_skip() && (is_skip || epilogue.norm.is_none())
+    } else {
+        *kind == Kind::Add
     }
 }
 

@@ -8,6 +8,7 @@ use crate::precision::Precision;
 use stepladder_kernels::{
     Activation as KernelActivation, BlurPool, ChannelScale, Conv2d, Dense, DepthwiseConv2d,
     Epilogue as EpilogueShape, GlobalAveragePool, GroupedConv2d, LayerNorm, Multiply, Pool2d, PoolKind,
+    channel_statistics_workspace,
 };
 use stepladder_model::{Graph, Op, Shape, Source};
 
@@ -25,7 +26,7 @@ impl Builder<'_> {
                 (graph.logits(), None)
             }
         };
-        let inference = self.shape.packed;
+        let inference = self.shape.form.packed;
         for step in needed(graph, fuse(graph, Fusion { inference, wanted }), target) {
             self.step(&step);
         }
@@ -55,7 +56,6 @@ impl Builder<'_> {
     fn operation(&mut self, index: usize, activation: KernelActivation) -> ValueId {
         let graph = self.shape.graph;
         let operation = &graph.operations[index];
-        let is_head = graph.logits() == Source::Operation(index);
         let photos = self.shape.photos;
         let sources = &operation.inputs;
         let input = graph.shape(sources[0]);
@@ -68,17 +68,54 @@ impl Builder<'_> {
             window: kernel::window(window),
             kind,
         };
+        let linear = |shape, kernel, bias| Linear {
+            shape,
+            kernel,
+            bias,
+            activation,
+        };
         let kind = match &operation.op {
-            Op::Convolution { .. } | Op::DepthwiseConvolution { .. } | Op::Dense { .. } => {
-                let linear = self.linear(index, activation);
-                // The layer that makes the scores is f32 at any precision.
-                let precision = if is_head {
-                    Precision::F32
-                } else {
-                    self.shape.precision
+            &Op::Convolution {
+                window,
+                groups,
+                kernel,
+                bias,
+            } => {
+                let conv = Conv2d {
+                    batch: photos,
+                    input: [height, width],
+                    in_channels: channels,
+                    out_channels: operation.output.channels(),
+                    window: kernel::window(window),
                 };
-                let input = self.at_precision(sources[0], precision);
-                return self.weighted(index, linear, input, precision);
+                let shape = match groups {
+                    1 => LinearShape::Convolution(conv),
+                    groups => LinearShape::Grouped(GroupedConv2d { conv, groups }),
+                };
+                return self.weighted(index, linear(shape, kernel, bias));
+            }
+            &Op::DepthwiseConvolution {
+                window,
+                multiplier,
+                kernel,
+                bias,
+            } => {
+                let shape = LinearShape::Depthwise(DepthwiseConv2d {
+                    batch: photos,
+                    input: [height, width],
+                    channels,
+                    multiplier,
+                    window: kernel::window(window),
+                });
+                return self.weighted(index, linear(shape, kernel, bias));
+            }
+            &Op::Dense { kernel, bias } => {
+                let shape = LinearShape::Dense(Dense {
+                    batch: photos,
+                    inputs: height * width * channels,
+                    outputs: operation.output.channels(),
+                });
+                return self.weighted(index, linear(shape, kernel, bias));
             }
             Op::BatchNormalization { .. } | Op::Normalization { .. } => {
                 unreachable!("fusion puts normalizations into epilogues")
@@ -140,102 +177,35 @@ impl Builder<'_> {
         };
         let inputs = sources
             .iter()
-            .map(|source| self.at_precision(*source, self.shape.precision))
+            .map(|source| self.at_precision(*source, self.shape.form.precision))
             .collect();
         let count = photos * count(operation.output);
-        self.push(kind, inputs, None, count, self.shape.precision, operation.layer)
-    }
-
-    /// An operation with weights in the shapes of the kernels.
-    fn linear(&self, index: usize, activation: KernelActivation) -> Linear {
-        let graph = self.shape.graph;
-        let operation = &graph.operations[index];
-        let [height, width, channels] = sides(graph.shape(operation.inputs[0]));
-        let batch = self.shape.photos;
-        let (shape, kernel, bias) = match operation.op {
-            Op::Convolution {
-                window,
-                groups,
-                kernel,
-                bias,
-            } => {
-                let conv = Conv2d {
-                    batch,
-                    input: [height, width],
-                    in_channels: channels,
-                    out_channels: operation.output.channels(),
-                    window: kernel::window(window),
-                };
-                let shape = match groups {
-                    1 => LinearShape::Convolution(conv),
-                    groups => LinearShape::Grouped(GroupedConv2d { conv, groups }),
-                };
-                (shape, kernel, bias)
-            }
-            Op::DepthwiseConvolution {
-                window,
-                multiplier,
-                kernel,
-                bias,
-            } => {
-                let depthwise = DepthwiseConv2d {
-                    batch,
-                    input: [height, width],
-                    channels,
-                    multiplier,
-                    window: kernel::window(window),
-                };
-                (LinearShape::Depthwise(depthwise), kernel, bias)
-            }
-            Op::Dense { kernel, bias } => {
-                let dense = Dense {
-                    batch,
-                    inputs: height * width * channels,
-                    outputs: operation.output.channels(),
-                };
-                (LinearShape::Dense(dense), kernel, bias)
-            }
-            Op::BatchNormalization { .. }
-            | Op::LayerNormalization { .. }
-            | Op::Scale { .. }
-            | Op::Normalization { .. }
-            | Op::Activation(_)
-            | Op::MaxPooling(_)
-            | Op::AveragePooling(_)
-            | Op::BlurPooling
-            | Op::GlobalAveragePooling
-            | Op::Flatten
-            | Op::Dropout { .. }
-            | Op::StochasticDepth { .. }
-            | Op::Add
-            | Op::Multiply
-            | Op::Concatenate => unreachable!("an operation with weights"),
-        };
-        Linear {
-            shape,
-            kernel,
-            bias,
-            activation,
-        }
+        self.push(
+            kind,
+            inputs,
+            None,
+            count,
+            self.shape.form.precision,
+            operation.layer,
+        )
     }
 
     /// The step of an operation with weights; with the statistics of its output where a batch norm of training reads them.
-    fn weighted(&mut self, index: usize, linear: Linear, input: ValueId, precision: Precision) -> ValueId {
+    fn weighted(&mut self, index: usize, linear: Linear) -> ValueId {
         let graph = self.shape.graph;
         let operation = &graph.operations[index];
-        let channels = linear.shape.channels();
+        let precision = self.shape.form.precision_of(graph, index);
+        let input = self.at_precision(operation.inputs[0], precision);
         let layer = operation.layer;
         let wants_statistics = self.shape.purpose.uses_batch_statistics() && is_normalized(graph, index);
-        let statistics = wants_statistics.then(|| self.new_statistics(channels, layer));
+        let statistics = wants_statistics.then(|| self.new_statistics(linear.shape.channels(), layer));
         let count = self.shape.photos * count(operation.output);
-        let output = self.push(
-            Kind::Linear(linear),
-            vec![input],
-            statistics,
-            count,
-            precision,
-            layer,
-        );
+        if wants_statistics && matches!(linear.shape, LinearShape::Dense(_)) {
+            // A dense layer leaves none by itself.
+            self.note_statistics(count, linear.shape.channels(), layer);
+        }
+        let kind = Kind::Linear(linear);
+        let output = self.push(kind, vec![input], statistics, count, precision, layer);
         self.statistics[output.0] = statistics;
         output
     }
@@ -243,6 +213,12 @@ impl Builder<'_> {
     /// Places for the mean and variance of each channel.
     fn new_statistics(&mut self, channels: usize, layer: usize) -> [ValueId; 2] {
         [0, 1].map(|_| self.value(channels, Precision::F32, layer))
+    }
+
+    /// Notes what a pass over so many values takes for their mean and variance.
+    fn note_statistics(&mut self, count: usize, channels: usize, layer: usize) {
+        let workspace = channel_statistics_workspace(count / channels, channels);
+        self.note_workspace(layer, workspace.forward_bytes());
     }
 
     fn epilogue(&mut self, index: usize, fused: &FusedEpilogue) -> ValueId {
@@ -253,7 +229,7 @@ impl Builder<'_> {
         let precision = if is_of_photos {
             Precision::F32
         } else {
-            self.shape.precision
+            self.shape.form.precision
         };
         let mut inputs = vec![self.at_precision(fused.input, precision)];
         inputs.extend(fused.skip.map(|skip| self.at_precision(skip, precision)));
@@ -279,59 +255,38 @@ impl Builder<'_> {
         self.push(kind, inputs, statistics, count, precision, operation.layer)
     }
 
+    /// The normalization of an epilogue.
     fn norm(&self, index: usize, channels: usize) -> Norm {
-        match &self.shape.graph.operations[index].op {
-            &Op::BatchNormalization {
+        let op = &self.shape.graph.operations[index].op;
+        if let Op::Normalization { mean, variance } = op {
+            return constant_norm(mean, variance, channels);
+        }
+        let &Op::BatchNormalization {
+            gamma,
+            beta,
+            moving_mean,
+            moving_variance,
+            momentum,
+            epsilon,
+        } = op
+        else {
+            unreachable!("fusion takes only normalizations for one")
+        };
+        let moving = [moving_mean, moving_variance];
+        match self.shape.purpose.uses_batch_statistics() {
+            true => Norm::Batch {
                 gamma,
                 beta,
-                moving_mean,
-                moving_variance,
-                momentum,
+                moving,
                 epsilon,
-            } => {
-                let moving = [moving_mean, moving_variance];
-                match self.shape.purpose.uses_batch_statistics() {
-                    true => Norm::Batch {
-                        gamma,
-                        beta,
-                        moving,
-                        epsilon,
-                        momentum,
-                    },
-                    false => Norm::Moving {
-                        gamma,
-                        beta,
-                        moving,
-                        epsilon,
-                    },
-                }
-            }
-            Op::Normalization { mean, variance } => {
-                let of = |values: &[f32], channel: usize| values[channel % values.len()];
-                let deviation = |channel| of(variance, channel).sqrt().max(SMALLEST_DEVIATION);
-                let scale: Vec<f32> = (0..channels).map(|channel| 1.0 / deviation(channel)).collect();
-                let shift = (0..channels).map(|channel| -of(mean, channel) * scale[channel]);
-                Norm::Constant {
-                    shift: shift.collect(),
-                    scale,
-                }
-            }
-            Op::Convolution { .. }
-            | Op::DepthwiseConvolution { .. }
-            | Op::Dense { .. }
-            | Op::LayerNormalization { .. }
-            | Op::Scale { .. }
-            | Op::Activation(_)
-            | Op::MaxPooling(_)
-            | Op::AveragePooling(_)
-            | Op::BlurPooling
-            | Op::GlobalAveragePooling
-            | Op::Flatten
-            | Op::Dropout { .. }
-            | Op::StochasticDepth { .. }
-            | Op::Add
-            | Op::Multiply
-            | Op::Concatenate => unreachable!("a normalization of an epilogue"),
+                momentum,
+            },
+            false => Norm::Moving {
+                gamma,
+                beta,
+                moving,
+                epsilon,
+            },
         }
     }
 
@@ -341,6 +296,7 @@ impl Builder<'_> {
             return statistics;
         }
         let statistics = self.new_statistics(channels, layer);
+        self.note_statistics(self.values[value.0].count, channels, layer);
         self.read(value);
         self.forward.push(ForwardStep {
             kind: Kind::Statistics { channels },
@@ -388,7 +344,7 @@ impl Builder<'_> {
         let output = self.value(count, precision, layer);
         self.needs_gradient[output.0] = self.has_gradient(&kind, &inputs);
         let workspace = self.workspace_of(&kind, &inputs);
-        let bytes = match self.shape.packed {
+        let bytes = match self.shape.form.packed {
             true => workspace.inference_bytes(),
             false => workspace.forward_bytes(),
         };
@@ -405,47 +361,36 @@ impl Builder<'_> {
     }
 }
 
-/// The steps that the target's value needs.
-fn needed(graph: &Graph, steps: Vec<Step>, target: Source) -> Vec<Step> {
-    let mut wanted = vec![false; graph.operations.len()];
-    let want = |wanted: &mut Vec<bool>, source: &Source| {
-        if let Source::Operation(index) = *source {
-            wanted[index] = true;
-        }
-    };
-    want(&mut wanted, &target);
-    let mut kept = Vec::with_capacity(steps.len());
-    for step in steps.into_iter().rev() {
-        if !wanted[step.output] {
-            continue;
-        }
-        match &step.kind {
-            StepKind::Operation => graph.operations[step.output]
-                .inputs
-                .iter()
-                .for_each(|source| want(&mut wanted, source)),
-            StepKind::Activated { operation, .. } => {
-                graph.operations[*operation]
-                    .inputs
-                    .iter()
-                    .for_each(|source| want(&mut wanted, source));
-            }
-            StepKind::Epilogue(epilogue) => {
-                [Some(epilogue.input), epilogue.skip]
-                    .iter()
-                    .flatten()
-                    .for_each(|source| want(&mut wanted, source));
-            }
-        }
-        kept.push(step);
+/// (x - mean) / deviation of each channel, as Keras' `Normalization` has it.
+fn constant_norm(mean: &[f32], variance: &[f32], channels: usize) -> Norm {
+    let of = |values: &[f32], channel: usize| values[channel % values.len()];
+    let deviation = |channel| of(variance, channel).sqrt().max(SMALLEST_DEVIATION);
+    let scale: Vec<f32> = (0..channels).map(|channel| 1.0 / deviation(channel)).collect();
+    let shift = (0..channels).map(|channel| -of(mean, channel) * scale[channel]);
+    Norm::Constant {
+        shift: shift.collect(),
+        scale,
     }
-    kept.reverse();
-    kept
+}
+
+/// The steps that the target's value needs.
+fn needed(graph: &Graph, mut steps: Vec<Step>, target: Source) -> Vec<Step> {
+    let mut wanted = vec![target];
+    steps.reverse();
+    steps.retain(|step| {
+        let is_wanted = wanted.contains(&Source::Operation(step.output));
+        if is_wanted {
+            wanted.extend(step.inputs(graph));
+        }
+        is_wanted
+    });
+    steps.reverse();
+    steps
 }
 
 /// What the dense layer that makes the scores reads, seen through what only rescales or bends them; the scores themselves where
 /// no dense layer makes them.
-pub(crate) fn features(graph: &Graph) -> Source {
+fn features(graph: &Graph) -> Source {
     let mut source = graph.logits();
     while let Source::Operation(index) = source {
         let operation = &graph.operations[index];

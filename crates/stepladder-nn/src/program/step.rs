@@ -142,6 +142,30 @@ pub(crate) enum Route {
     Same,
 }
 
+impl Kind {
+    /// Whether the backward pass reads the inputs of the forward pass.
+    pub fn keeps_inputs(&self) -> bool {
+        match self {
+            Kind::Linear(_)
+            | Kind::Epilogue(_)
+            | Kind::Activation(_)
+            | Kind::Softmax { .. }
+            | Kind::Pool(_)
+            | Kind::LayerNorm { .. }
+            | Kind::Scale { .. }
+            | Kind::Multiply(_) => true,
+            Kind::Convert
+            | Kind::Statistics { .. }
+            | Kind::BlurPool(_)
+            | Kind::GlobalAveragePool(_)
+            | Kind::Dropout { .. }
+            | Kind::StochasticDepth { .. }
+            | Kind::Concatenate { .. }
+            | Kind::Add => false,
+        }
+    }
+}
+
 impl LinearShape {
     /// Channels of the output.
     pub fn channels(&self) -> usize {
