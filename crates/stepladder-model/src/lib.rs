@@ -65,9 +65,10 @@ pub use layer::{
     StochasticDepth, Units,
 };
 pub use lint::{Finding, Lint, lint, lints};
-pub use optimizer::{Clipping, OptimizerConfig};
+pub use optimizer::{Clipping, OptimizerConfig, ParameterGroups};
 pub use place::Place;
 pub use rung::{DeckFigures, Defaults, Input, LayerSpec, Rung};
 pub use training::{
-    ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
+    AnnealStrategy, ClassWeights, EarlyStopping, EvaluationConfig, Monitor, Phase, ReduceLrOnPlateau,
+    Schedule, SplitFractions, Training,
 };
