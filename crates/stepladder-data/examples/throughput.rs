@@ -118,6 +118,7 @@ fn layers() -> Vec<RandomTransform> {
         }),
         RandomTransform::Flip(RandomFlip {
             mode: FlipMode::Horizontal,
+            alternating: false,
         }),
         RandomTransform::Brightness(RandomBrightness {
             factor: [-0.2, 0.2],

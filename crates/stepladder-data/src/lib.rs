@@ -26,6 +26,7 @@ mod photo;
 mod positional;
 mod progress;
 mod random;
+mod rendition;
 mod scaling;
 mod scan;
 mod source;

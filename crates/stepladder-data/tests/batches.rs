@@ -37,6 +37,7 @@ fn everything() -> Augmentation {
         }),
         RandomTransform::Flip(RandomFlip {
             mode: FlipMode::Horizontal,
+            alternating: false,
         }),
         RandomTransform::Brightness(RandomBrightness {
             factor: [-0.3, 0.3],

@@ -48,8 +48,8 @@ mod training;
 
 pub use activation::{Activation, LEAKY_RELU_FUNCTION_SLOPE, LEAKY_RELU_LAYER_SLOPE};
 pub use augmentation::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
-    RandomTranslation, RandomZoom,
+    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomResizedCrop, RandomRotation,
+    RandomTransform, RandomTranslation, RandomZoom,
 };
 pub use catalog::{RungCatalog, ShippedRung, shipped, variants};
 pub use diff::{Difference, diff};

@@ -1,6 +1,6 @@
 //! A rung: one network and its training, as data, with everything that its ancestors say already filled in.
 
-use crate::augmentation::ImageDataGenerator;
+use crate::augmentation::{ImageDataGenerator, RandomTransform};
 use crate::file;
 use crate::graph::{self, Graph, GraphError};
 use crate::initializer::{DepthwiseFanIn, Initializer};
@@ -125,12 +125,25 @@ impl Rung {
 
     /// Whether there is a number of classes for which the network can be, at the rung's own size.
     pub(crate) fn check(&self) -> Result<(), GraphError> {
+        self.check_crop()?;
         // A network without `units = "classes"` fits one number only, which the error tells.
         match self.graph(self.input.size, 2) {
             Err(GraphError::WrongOutputs { outputs, .. }) if outputs >= 2 => {
                 self.graph(self.input.size, outputs).map(drop)
             }
             result => result.map(drop),
+        }
+    }
+
+    /// Refuses the two augmentations that want different parts of the photo.
+    fn check_crop(&self) -> Result<(), GraphError> {
+        let is_crop =
+            |spec: &&LayerSpec| matches!(spec.layer.augmentation(), Some(RandomTransform::ResizedCrop(_)));
+        match (self.layers.iter().find(is_crop), &self.augmentation) {
+            (Some(crop), Some(_)) => Err(GraphError::CropAndGenerator {
+                place: crop.place.clone(),
+            }),
+            _ => Ok(()),
         }
     }
 }

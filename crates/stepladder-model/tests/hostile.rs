@@ -118,6 +118,7 @@ const WORDS: &[&str] = &[
     "BatchNormalization",
     "GlobalAveragePooling2D",
     "RandomZoom",
+    "RandomResizedCrop",
     "Dropout",
     "softmax",
     "relu",

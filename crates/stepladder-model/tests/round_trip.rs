@@ -5,9 +5,10 @@ use stepladder_model::{
     Activation, BatchNormalization, ClassWeights, Clipping, Conv2D, DeckFigures, Defaults, Dense,
     DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, FillMode, FlipMode, GlobalAveragePooling2D,
     ImageDataGenerator, Initializer, Input, Layer, LayerNormalization, LayerSpec, LeakyReLU, Monitor,
-    Normalization, OptimizerConfig, Padding, Place, Pooling2D, RandomBrightness, RandomFlip, RandomRotation,
-    RandomTransform, RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung, RungCatalog, Scale, Schedule,
-    SeparableConv2D, SplitFractions, StochasticDepth, Training, Units, diff, lints,
+    Normalization, OptimizerConfig, Padding, Place, Pooling2D, RandomBrightness, RandomFlip,
+    RandomResizedCrop, RandomRotation, RandomTransform, RandomTranslation, RandomZoom, ReduceLrOnPlateau,
+    Rung, RungCatalog, Scale, Schedule, SeparableConv2D, SplitFractions, StochasticDepth, Training, Units,
+    diff, lints,
 };
 
 fn positive() -> impl Strategy<Value = f32> {
@@ -250,12 +251,25 @@ fn augmentation() -> impl Strategy<Value = Layer> {
             FlipMode::Vertical,
             FlipMode::HorizontalAndVertical
         ])
-        .prop_map(|mode| RandomTransform::Flip(RandomFlip { mode })),
+        .prop_flat_map(|mode| any::<bool>()
+            .prop_map(move |alternating| RandomTransform::Flip(RandomFlip { mode, alternating }))),
         (interval(), interval()).prop_map(|(factor, value_range)| {
             RandomTransform::Brightness(RandomBrightness { factor, value_range })
         }),
     ];
     transform.prop_map(Layer::Augmentation)
+}
+
+/// It may stand before the other layers of augmentation.
+fn crop() -> impl Strategy<Value = Layer> {
+    let ratio = prop_oneof![
+        Just(RandomResizedCrop::RATIO),
+        (0.1f32..1.0, 1.0f32..9.0).prop_map(<[f32; 2]>::from)
+    ];
+    (0.01f32..0.5, 0.5f32..=1.0, ratio).prop_map(|(low, high, ratio)| {
+        let scale = [low, high];
+        Layer::Augmentation(RandomTransform::ResizedCrop(RandomResizedCrop { scale, ratio }))
+    })
 }
 
 fn dense(initializers: [Initializer; 2]) -> Layer {
@@ -270,6 +284,7 @@ fn dense(initializers: [Initializer; 2]) -> Layer {
 
 prop_compose! {
     fn layers()(
+        crop in prop::option::of(crop()),
         head in prop::collection::vec(augmentation(), 0..3),
         opening in opening().boxed(),
         middle in prop::collection::vec(middle().boxed(), 0..6),
@@ -277,7 +292,7 @@ prop_compose! {
         initializers in [initializer(), initializer()],
     ) -> Vec<LayerSpec> {
         let end = [Layer::Flatten, dense(initializers)];
-        let layers = head.into_iter().chain(opening).chain(middle).chain(end);
+        let layers = crop.into_iter().chain(head).chain(opening).chain(middle).chain(end);
         let spec = |layer| LayerSpec { name: None, inputs: Vec::new(), layer, place: Place::default() };
         let mut specs: Vec<LayerSpec> = layers.map(spec).collect();
         if let Some(merge) = named {
@@ -468,6 +483,8 @@ prop_compose! {
         allow in prop::sample::subsequence(lints().iter().map(|lint| lint.name.to_owned()).collect::<Vec<_>>(), 0..3),
     ) -> Rung {
         let (optimizer, schedule, early_stopping, reduce_lr_on_plateau) = parts;
+        let is_crop = |spec: &LayerSpec| matches!(spec.layer.augmentation(), Some(RandomTransform::ResizedCrop(_)));
+        let augmentation = augmentation.filter(|_| !layers.iter().any(is_crop));
         Rung {
             name,
             parent,

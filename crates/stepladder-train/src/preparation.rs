@@ -123,8 +123,10 @@ impl TrainingRequest {
                 .map_or(rung_size, |side| rung_size.min(side)),
         };
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
-        self.rung.graph(size, dataset.classes.len())?;
-        let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
+        let graph = self.rung.graph(size, dataset.classes.len())?;
+        let whole_photos = self.augmentation(&graph).cuts_whole_photos();
+        let cache = self.cache.clone().with_whole_photos(whole_photos);
+        let store = PhotoStore::open_or_build(&dataset, size, &cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
         let split = self.split(&dataset, &store)?;
         let weighed = self.rung.training.class_weights != ClassWeights::None;
@@ -205,12 +207,16 @@ impl TrainingRequest {
         at_once.map_or(batch_size, |at_once| at_once.min(batch_size))
     }
 
+    fn augmentation(&self, graph: &Graph) -> Augmentation {
+        Augmentation::new(self.rung.augmentation.as_ref(), &graph.augmentation)
+    }
+
     /// The loader of the training part: shuffled and augmented.
     pub(crate) fn training_loader(&self, prepared: &Prepared) -> Result<Loader, TrainError> {
         let config = LoaderConfig {
             shuffle: true,
             seed: self.seed,
-            augmentation: Augmentation::new(self.rung.augmentation.as_ref(), &prepared.graph.augmentation),
+            augmentation: self.augmentation(&prepared.graph),
             mixing: Mixing {
                 mixup_alpha: self.rung.training.mixup_alpha,
                 cutmix_alpha: self.rung.training.cutmix_alpha,

@@ -6,6 +6,8 @@ use stepladder_model::{FillMode, ImageDataGenerator};
 use super::resample::{Edge, Pixel, pixels};
 use super::{generator, layers};
 
+mod torchvision;
+
 const SIZE: usize = 8;
 
 fn golden() -> Value {

@@ -5,16 +5,17 @@ use serde::ser::{Serialize, Serializer};
 use super::reader::{Range, Reader, Spread};
 use super::value::{Table, Value};
 use crate::augmentation::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
-    RandomTranslation, RandomZoom,
+    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomResizedCrop, RandomRotation,
+    RandomTransform, RandomTranslation, RandomZoom,
 };
 use crate::error::RungError;
 
 pub(super) const ROTATION_KEYS: &[&str] = &["factor", "fill_mode", "fill_value"];
 pub(super) const TRANSLATION_KEYS: &[&str] = &["height_factor", "width_factor", "fill_mode", "fill_value"];
 pub(super) const ZOOM_KEYS: &[&str] = TRANSLATION_KEYS;
-pub(super) const FLIP_KEYS: &[&str] = &["mode"];
+pub(super) const FLIP_KEYS: &[&str] = &["mode", "alternating"];
 pub(super) const BRIGHTNESS_KEYS: &[&str] = &["factor", "value_range"];
+pub(super) const RESIZED_CROP_KEYS: &[&str] = &["scale", "ratio"];
 const GENERATOR_KEYS: &[&str] = &[
     "rotation_range",
     "width_shift_range",
@@ -43,6 +44,7 @@ pub(super) fn write_transform(transform: &RandomTransform, table: &mut Table) {
         RandomTransform::Zoom(layer) => write_zoom(layer, table),
         RandomTransform::Flip(layer) => write_flip(layer, table),
         RandomTransform::Brightness(layer) => write_brightness(layer, table),
+        RandomTransform::ResizedCrop(layer) => write_resized_crop(layer, table),
     }
 }
 
@@ -122,12 +124,14 @@ pub(super) fn flip(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
     let mode = reader.or("mode", FlipMode::HorizontalAndVertical, |field| {
         field.choice("flip mode", FlipMode::NAMES)
     })?;
-    Ok(RandomTransform::Flip(RandomFlip { mode }))
+    let alternating = reader.or("alternating", false, |field| field.flag())?;
+    Ok(RandomTransform::Flip(RandomFlip { mode, alternating }))
 }
 
 fn write_flip(layer: &RandomFlip, table: &mut Table) {
     // Said even where it is the default, because few expect that default.
     table.put("mode", layer.mode.name());
+    table.put_unless("alternating", layer.alternating, false);
 }
 
 pub(super) fn brightness(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
@@ -142,6 +146,21 @@ pub(super) fn brightness(reader: &Reader<'_>) -> Result<RandomTransform, RungErr
 fn write_brightness(layer: &RandomBrightness, table: &mut Table) {
     table.put("factor", layer.factor);
     table.put_unless("value_range", layer.value_range, [0.0, 1.0]);
+}
+
+pub(super) fn resized_crop(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
+    let example = "scale = [0.35, 1.0], shares of the photo's area";
+    Ok(RandomTransform::ResizedCrop(RandomResizedCrop {
+        scale: reader.required("scale", example, |field| field.bounds(Range::PART))?,
+        ratio: reader.or("ratio", RandomResizedCrop::RATIO, |field| {
+            field.bounds(Range::POSITIVE)
+        })?,
+    }))
+}
+
+fn write_resized_crop(layer: &RandomResizedCrop, table: &mut Table) {
+    table.put("scale", layer.scale);
+    table.put_unless("ratio", layer.ratio, RandomResizedCrop::RATIO);
 }
 
 /// A table under the keys of a rung file.

@@ -87,6 +87,12 @@ const KINDS: &[(&str, Kind)] = &[
             augmented(augmentation::brightness(reader))
         }),
     ),
+    (
+        "RandomResizedCrop",
+        kind(augmentation::RESIZED_CROP_KEYS, |reader, _| {
+            augmented(augmentation::resized_crop(reader))
+        }),
+    ),
 ];
 
 fn augmented(transform: Result<RandomTransform, RungError>) -> Result<Layer, RungError> {
