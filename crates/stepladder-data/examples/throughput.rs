@@ -8,8 +8,8 @@ use stepladder_data::{
     Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, NoProgress, PhotoStore,
 };
 use stepladder_model::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
-    RandomTranslation, RandomZoom,
+    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomResizedCrop, RandomRotation,
+    RandomTransform, RandomTranslation, RandomZoom,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
 
-    let store = PhotoStore::open_or_build(&dataset, size, &config, &NoProgress)?;
+    let store = PhotoStore::open_or_build(&dataset, size, &config.with_whole_photos(true), &NoProgress)?;
     let readable: Vec<u32> = (0..store.len() as u32)
         .filter(|&photo| store.is_readable(photo))
         .collect();
@@ -58,8 +58,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("plain", Augmentation::none()),
         ("generator", Augmentation::new(Some(&generator()), &[])),
         ("layers", Augmentation::new(None, &layers())),
+        ("crop", Augmentation::new(None, &crop(None))),
+        ("turned", Augmentation::new(None, &crop(Some(0.05)))),
     ];
-    for (name, augmentation) in augmentations {
+    let half = augmentations[3..].to_vec();
+    let of = |size| move |(name, augmentation)| (name, size, augmentation);
+    let runs = augmentations.into_iter().map(of(size));
+    for (name, size, augmentation) in runs.chain(half.into_iter().map(of(size / 2))) {
         let config = LoaderConfig {
             shuffle: true,
             augmentation,
@@ -73,12 +78,32 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let seconds = start.elapsed().as_secs_f64();
         println!(
-            "{name:9} {:8.1} ms, {:.0} photos/s",
+            "{name:9} {:8.1} ms, {:.0} photos/s at {size} pixels",
             seconds * 1e3,
             readable.len() as f64 / seconds
         );
     }
     Ok(())
+}
+
+/// A crop that is mirrored, and turned by up to this share of a full turn.
+fn crop(factor: Option<f32>) -> Vec<RandomTransform> {
+    let crop = RandomTransform::ResizedCrop(RandomResizedCrop {
+        scale: [0.35, 1.0],
+        ratio: RandomResizedCrop::RATIO,
+    });
+    let flip = RandomTransform::Flip(RandomFlip {
+        mode: FlipMode::Horizontal,
+        alternating: true,
+    });
+    let rotation = factor.map(|factor| {
+        RandomTransform::Rotation(RandomRotation {
+            factor: [-factor, factor],
+            fill_mode: FillMode::Reflect,
+            fill_value: 0.0,
+        })
+    });
+    [crop, flip].into_iter().chain(rotation).collect()
 }
 
 /// The deck's earlier augmentation.

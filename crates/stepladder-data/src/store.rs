@@ -128,7 +128,7 @@ impl PhotoStore {
 
     /// Whether there are no photos; a store has at least one.
     pub fn is_empty(&self) -> bool {
-        self.inner.photos.is_empty()
+        self.inner.names.is_empty()
     }
 
     /// Whether whole photos are kept beside.
@@ -165,6 +165,12 @@ impl PhotoStore {
     /// Width and height as cached. `None` for unreadable photos.
     pub fn dimensions(&self, photo: u32) -> Option<(u32, u32)> {
         self.pixels(photo).map(|pixels| (pixels.width, pixels.height))
+    }
+
+    /// Width and height of the whole photo as cached. `None` for unreadable photos, and where no whole photos are kept.
+    pub fn whole_dimensions(&self, photo: u32) -> Option<(u32, u32)> {
+        let pixels = self.inner.whole.as_ref()?.pixels(photo)?;
+        Some((pixels.width, pixels.height))
     }
 
     /// Reads a photo from the cache. An unreadable photo, or a cache file that was damaged since it was opened, is an error.

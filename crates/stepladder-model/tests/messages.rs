@@ -116,6 +116,10 @@ fn values() {
         with_layer("{ layer = \"Flatten\", inputs = [3] },"),
         with_layer("{ layer = \"RandomRotation\", factor = [0.2, 0.1] },"),
         with_layer("{ layer = \"RandomZoom\", height_factor = 3 },"),
+        with_layer("{ layer = \"RandomResizedCrop\" },"),
+        with_layer("{ layer = \"RandomResizedCrop\", scale = [0, 1] },"),
+        with_layer("{ layer = \"RandomResizedCrop\", scale = [0.4, 1], ratio = [2, 1] },"),
+        with_layer("{ layer = \"RandomFlip\", alternating = 2 },"),
         with("allow = \"all\""),
         with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = 3, groups = 0 },"),
         with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = 3, padding = -1 },"),
@@ -198,6 +202,11 @@ fn networks() {
             "{ layer = \"MaxPooling2D\", name = \"a\" },\n{ layer = \"GlobalAveragePooling2D\", name = \"b\" },\n{ layer = \"Add\", inputs = [\"a\", \"b\"] },",
         ),
         with_layer("{ layer = \"MaxPooling2D\" },\n{ layer = \"MaxPooling2D\", input = \"image\" },"),
+        with_layer(
+            "{ layer = \"RandomBrightness\", factor = 0.1 },\n{ layer = \"RandomResizedCrop\", scale = [0.4, 1] },",
+        ),
+        with_layer("{ layer = \"RandomResizedCrop\", scale = [0.4, 1] },")
+            + "[augmentation]\nhorizontal_flip = true",
         with_layer("{ layer = \"MaxPooling2D\" },\n{ layer = \"RandomFlip\", mode = \"horizontal\" },"),
         with_layer("{ layer = \"Conv2D\", filters = 1048576, kernel_size = 3 },"),
         with_layer("{ layer = \"Flatten\" },\n{ layer = \"Dense\", units = 1048576 },"),
