@@ -8,8 +8,8 @@ use stepladder_data::{
     Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, NoProgress, PhotoStore,
 };
 use stepladder_model::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomResizedCrop, RandomRotation,
-    RandomTransform, RandomTranslation, RandomZoom,
+    ColorJitter, FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomResizedCrop,
+    RandomRotation, RandomTransform, RandomTranslation, RandomZoom, TrivialAugmentWide,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -60,8 +60,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("layers", Augmentation::new(None, &layers())),
         ("crop", Augmentation::new(None, &crop(None))),
         ("turned", Augmentation::new(None, &crop(Some(0.05)))),
+        ("colors", with(&crop(None), jitter(0.1))),
+        ("no hue", with(&crop(None), jitter(0.0))),
+        ("trivial", with(&crop(None), trivial())),
     ];
-    let half = augmentations[3..].to_vec();
+    let half = augmentations[3..5].to_vec();
     let of = |size| move |(name, augmentation)| (name, size, augmentation);
     let runs = augmentations.into_iter().map(of(size));
     for (name, size, augmentation) in runs.chain(half.into_iter().map(of(size / 2))) {
@@ -84,6 +87,26 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     Ok(())
+}
+
+fn with(crop: &[RandomTransform], layer: RandomTransform) -> Augmentation {
+    Augmentation::new(None, &[crop, &[layer]].concat())
+}
+
+fn jitter(hue: f32) -> RandomTransform {
+    RandomTransform::ColorJitter(ColorJitter {
+        brightness: [0.7, 1.3],
+        contrast: [0.7, 1.3],
+        saturation: [0.7, 1.3],
+        hue: [-hue, hue],
+    })
+}
+
+fn trivial() -> RandomTransform {
+    RandomTransform::TrivialAugmentWide(TrivialAugmentWide {
+        num_magnitude_bins: 31,
+        fill_value: 0.0,
+    })
 }
 
 /// A crop that is mirrored, and turned by up to this share of a full turn.

@@ -7,7 +7,10 @@
 //! In here pictures are squares of `size` rows of `size` pixels of 3 `f32` values in 0..=255, and become 0..=1 at the very end.
 
 mod affine;
+mod automatic;
+mod color;
 mod crop;
+mod erasing;
 mod generator;
 #[cfg(test)]
 mod golden;

@@ -11,8 +11,9 @@ use stepladder_data::{
     Split, prepare,
 };
 use stepladder_model::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomResizedCrop, RandomRotation,
-    RandomTransform, SplitFractions,
+    ColorJitter, Erased, FillMode, FlipMode, ImageDataGenerator, RandAugment, RandomBrightness,
+    RandomContrast, RandomErasing, RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform,
+    SplitFractions, TrivialAugmentWide,
 };
 
 fn ten_each() -> (Place, Dataset, PhotoStore) {
@@ -120,7 +121,7 @@ fn threads_and_prefetch_change_nothing_and_seeds_do() {
     );
 }
 
-/// A crop between layers that move it, and one that changes colors.
+/// A crop between layers that move it, and all that changes colors.
 fn crops() -> Augmentation {
     Augmentation::new(
         None,
@@ -138,9 +139,31 @@ fn crops() -> Augmentation {
                 fill_mode: FillMode::Reflect,
                 fill_value: 0.0,
             }),
-            RandomTransform::Brightness(RandomBrightness {
-                factor: [-0.1, 0.1],
+            RandomTransform::Contrast(RandomContrast {
+                factor: [0.5, 0.5],
                 value_range: [0.0, 1.0],
+            }),
+            RandomTransform::ColorJitter(ColorJitter {
+                brightness: [0.5, 1.5],
+                contrast: [0.5, 1.5],
+                saturation: [0.5, 1.5],
+                hue: [-0.2, 0.2],
+            }),
+            RandomTransform::TrivialAugmentWide(TrivialAugmentWide {
+                num_magnitude_bins: 31,
+                fill_value: 0.5,
+            }),
+            RandomTransform::RandAugment(RandAugment {
+                num_ops: 3,
+                magnitude: 20,
+                num_magnitude_bins: 31,
+                fill_value: 0.0,
+            }),
+            RandomTransform::Erasing(RandomErasing {
+                probability: 0.5,
+                scale: RandomErasing::SCALE,
+                ratio: RandomErasing::RATIO,
+                value: Erased::Random,
             }),
         ],
     )
@@ -164,7 +187,7 @@ fn crops_depend_on_seed_epoch_and_photo_alone() {
         all(&loader, epoch)
     };
     // Smaller and larger than what the cache is for.
-    for size in [3, 8, 16] {
+    for size in [1, 3, 8, 16] {
         let expected = batches(size, 1, 0, 1);
         assert_eq!(expected, batches(size, 1, 0, 5));
         assert_ne!(expected, batches(size, 1, 1, 1));

@@ -15,6 +15,10 @@ from pathlib import Path
 import numpy as np
 
 
+# How the names of layers begin that change photos in training alone.
+AUGMENTATION = ("Rand", "ColorJitter", "TrivialAugment")
+
+
 @dataclass
 class Exported:
     """What the folder holds."""
@@ -77,7 +81,7 @@ def entries(rung: dict) -> list[dict]:
     A layer without a name has the one that Keras gives: its kind, numbered from the second on; a number that the rung has
     given away is passed over. A layer without inputs takes the output of the one before it.
     """
-    layers = [layer for layer in rung["layers"] if not layer["layer"].startswith("Random")]
+    layers = [layer for layer in rung["layers"] if not layer["layer"].startswith(AUGMENTATION)]
     given = {layer["name"] for layer in layers if "name" in layer}
     count, before, made = {}, "image", []
     for layer in layers:

@@ -2,6 +2,12 @@
 //! stands before it. They look alike and are not: rotation is in turns here and in degrees there, brightness adds here
 //! and multiplies there. Both are executed by the loader.
 
+mod torchvision;
+
+pub use torchvision::{
+    ColorJitter, Erased, RandAugment, RandomErasing, RandomResizedCrop, TrivialAugmentWide,
+};
+
 /// What is seen beyond the edge of a photo that was moved, turned, or shrunk; `abcd` is a row of the photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FillMode {
@@ -47,6 +53,11 @@ pub enum RandomTransform {
     Flip(RandomFlip),
     Brightness(RandomBrightness),
     ResizedCrop(RandomResizedCrop),
+    Contrast(RandomContrast),
+    ColorJitter(ColorJitter),
+    Erasing(RandomErasing),
+    TrivialAugmentWide(TrivialAugmentWide),
+    RandAugment(RandAugment),
 }
 
 impl RandomTransform {
@@ -59,6 +70,11 @@ impl RandomTransform {
             RandomTransform::Flip(_) => "RandomFlip",
             RandomTransform::Brightness(_) => "RandomBrightness",
             RandomTransform::ResizedCrop(_) => "RandomResizedCrop",
+            RandomTransform::Contrast(_) => "RandomContrast",
+            RandomTransform::ColorJitter(_) => "ColorJitter",
+            RandomTransform::Erasing(_) => "RandomErasing",
+            RandomTransform::TrivialAugmentWide(_) => "TrivialAugmentWide",
+            RandomTransform::RandAugment(_) => "RandAugment",
         }
     }
 
@@ -71,6 +87,11 @@ impl RandomTransform {
             RandomTransform::Flip(_) => "random_flip",
             RandomTransform::Brightness(_) => "random_brightness",
             RandomTransform::ResizedCrop(_) => "random_resized_crop",
+            RandomTransform::Contrast(_) => "random_contrast",
+            RandomTransform::ColorJitter(_) => "color_jitter",
+            RandomTransform::Erasing(_) => "random_erasing",
+            RandomTransform::TrivialAugmentWide(_) => "trivial_augment_wide",
+            RandomTransform::RandAugment(_) => "rand_augment",
         }
     }
 
@@ -81,7 +102,13 @@ impl RandomTransform {
             | RandomTransform::Translation(_)
             | RandomTransform::Zoom(_)
             | RandomTransform::Flip(_) => true,
-            RandomTransform::Brightness(_) | RandomTransform::ResizedCrop(_) => false,
+            RandomTransform::Brightness(_)
+            | RandomTransform::ResizedCrop(_)
+            | RandomTransform::Contrast(_)
+            | RandomTransform::ColorJitter(_)
+            | RandomTransform::Erasing(_)
+            | RandomTransform::TrivialAugmentWide(_)
+            | RandomTransform::RandAugment(_) => false,
         }
     }
 }
@@ -133,21 +160,6 @@ pub struct RandomFlip {
     pub alternating: bool,
 }
 
-/// Cuts a random rectangle out of the whole photo and resizes it to the network's input, as torchvision's layer of this name:
-/// ten attempts at an area and a shape that fit, then the largest central rectangle of a permitted shape.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RandomResizedCrop {
-    /// Lower and upper share of the photo's area, in (0, 1].
-    pub scale: [f32; 2],
-    /// Lower and upper width over height, drawn evenly on a logarithmic scale; [`RandomResizedCrop::RATIO`] by default.
-    pub ratio: [f32; 2],
-}
-
-impl RandomResizedCrop {
-    /// torchvision's default.
-    pub const RATIO: [f32; 2] = [3.0 / 4.0, 4.0 / 3.0];
-}
-
 /// Axes that [`RandomFlip`] mirrors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlipMode {
@@ -180,6 +192,17 @@ impl FlipMode {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RandomBrightness {
     /// Lower and upper bound; a single number `f` in a rung is `[-f, f]`.
+    pub factor: [f32; 2],
+    /// [0, 1] by default, which is what photos here are in; Keras' default is [0, 255].
+    pub value_range: [f32; 2],
+}
+
+/// Moves the values of each channel away from its mean, or towards it, by a factor uniform between 1 - lower and 1 + upper, and
+/// clips.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RandomContrast {
+    /// Lower and upper, in [0, 1]; a single number `f` in a rung is `[f, f]`, as Keras documents it (its code of version 3.15 takes
+    /// `[0, f]`).
     pub factor: [f32; 2],
     /// [0, 1] by default, which is what photos here are in; Keras' default is [0, 255].
     pub value_range: [f32; 2],

@@ -48,8 +48,9 @@ mod training;
 
 pub use activation::{Activation, LEAKY_RELU_FUNCTION_SLOPE, LEAKY_RELU_LAYER_SLOPE};
 pub use augmentation::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomResizedCrop, RandomRotation,
-    RandomTransform, RandomTranslation, RandomZoom,
+    ColorJitter, Erased, FillMode, FlipMode, ImageDataGenerator, RandAugment, RandomBrightness,
+    RandomContrast, RandomErasing, RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform,
+    RandomTranslation, RandomZoom, TrivialAugmentWide,
 };
 pub use catalog::{RungCatalog, ShippedRung, shipped, variants};
 pub use diff::{Difference, diff};

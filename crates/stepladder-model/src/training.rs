@@ -15,6 +15,10 @@ pub struct Training {
     pub mixup_alpha: f32,
     /// A rectangle of a photo is another's, its area from Beta(alpha, alpha); 0, the default, is never.
     pub cutmix_alpha: f32,
+    /// Share of the batches that are mixed at all, timm's `mixup_prob`; 1 by default.
+    pub mixing_probability: f32,
+    /// Share of the epochs after which photos are no longer mixed, as timm's `mixup_off_epoch`; 1, the default, is never.
+    pub mixing_until: f32,
 }
 
 /// Factors of the photos' losses by their class, with the meaning of Keras' `class_weight`: the weighted losses of a batch are

@@ -2,13 +2,13 @@
 
 use proptest::prelude::*;
 use stepladder_model::{
-    Activation, BatchNormalization, ClassWeights, Clipping, Conv2D, DeckFigures, Defaults, Dense,
-    DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, FillMode, FlipMode, GlobalAveragePooling2D,
-    ImageDataGenerator, Initializer, Input, Layer, LayerNormalization, LayerSpec, LeakyReLU, Monitor,
-    Normalization, OptimizerConfig, Padding, Place, Pooling2D, RandomBrightness, RandomFlip,
-    RandomResizedCrop, RandomRotation, RandomTransform, RandomTranslation, RandomZoom, ReduceLrOnPlateau,
-    Rung, RungCatalog, Scale, Schedule, SeparableConv2D, SplitFractions, StochasticDepth, Training, Units,
-    diff, lints,
+    Activation, BatchNormalization, ClassWeights, Clipping, ColorJitter, Conv2D, DeckFigures, Defaults,
+    Dense, DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, Erased, FillMode, FlipMode,
+    GlobalAveragePooling2D, ImageDataGenerator, Initializer, Input, Layer, LayerNormalization, LayerSpec,
+    LeakyReLU, Monitor, Normalization, OptimizerConfig, Padding, Place, Pooling2D, RandAugment,
+    RandomBrightness, RandomContrast, RandomErasing, RandomFlip, RandomResizedCrop, RandomRotation,
+    RandomTransform, RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung, RungCatalog, Scale, Schedule,
+    SeparableConv2D, SplitFractions, StochasticDepth, Training, TrivialAugmentWide, Units, diff, lints,
 };
 
 fn positive() -> impl Strategy<Value = f32> {
@@ -256,6 +256,43 @@ fn augmentation() -> impl Strategy<Value = Layer> {
         (interval(), interval()).prop_map(|(factor, value_range)| {
             RandomTransform::Brightness(RandomBrightness { factor, value_range })
         }),
+        ([0.0f32..0.5, 0.5f32..1.0], interval()).prop_map(|(factor, value_range)| {
+            RandomTransform::Contrast(RandomContrast { factor, value_range })
+        }),
+        ([share(), share(), share()], 0.0f32..0.5).prop_map(|(factors, hue)| {
+            let [brightness, contrast, saturation] = factors.map(|f| [f, 1.0 + f]);
+            let hue = [-hue, hue];
+            RandomTransform::ColorJitter(ColorJitter {
+                brightness,
+                contrast,
+                saturation,
+                hue,
+            })
+        }),
+        (share(), 0.01f32..0.5, 0.5f32..1.0, prop::option::of(share())).prop_map(
+            |(probability, low, high, value)| {
+                RandomTransform::Erasing(RandomErasing {
+                    probability,
+                    scale: [low, high],
+                    ratio: [low, high],
+                    value: value.map_or(Erased::Random, Erased::Value),
+                })
+            }
+        ),
+        (2usize..50, share()).prop_map(|(num_magnitude_bins, fill_value)| {
+            RandomTransform::TrivialAugmentWide(TrivialAugmentWide {
+                num_magnitude_bins,
+                fill_value,
+            })
+        }),
+        (1usize..5, 2usize..50, share()).prop_map(|(num_ops, num_magnitude_bins, fill_value)| {
+            RandomTransform::RandAugment(RandAugment {
+                num_ops,
+                magnitude: num_magnitude_bins / 2,
+                num_magnitude_bins,
+                fill_value,
+            })
+        }),
     ];
     transform.prop_map(Layer::Augmentation)
 }
@@ -477,6 +514,7 @@ prop_compose! {
         parts in (optimizer(), schedule(), prop::option::of(early_stopping()), prop::option::of(plateau())).boxed(),
         (epochs, batch_size, label_smoothing) in (1usize..1000, 1usize..1000, share()),
         (class_weights, [mixup_alpha, cutmix_alpha]) in (class_weights(), [share(), share()]),
+        [mixing_probability, mixing_until] in [share(), share()],
         ema_momentum in prop::option::of(share()),
         augmentation in prop::option::of(generator()).boxed(),
         [validation, test] in [0.0f32..0.5, 0.0f32..0.5],
@@ -506,6 +544,8 @@ prop_compose! {
                 class_weights,
                 mixup_alpha,
                 cutmix_alpha,
+                mixing_probability,
+                mixing_until,
             },
             augmentation,
             split: SplitFractions { validation, test },

@@ -11,7 +11,7 @@ use stepladder_data::{
     Progress, Skipped, Split,
 };
 use stepladder_inspection::{concerns, near_groups};
-use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog};
+use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog, Training};
 use stepladder_nn::{Device, Model, Precision, Targets, Trainer};
 use stepladder_run::{Config, Decided, RunDirectory, RunPlace};
 
@@ -220,6 +220,8 @@ impl TrainingRequest {
             mixing: Mixing {
                 mixup_alpha: self.rung.training.mixup_alpha,
                 cutmix_alpha: self.rung.training.cutmix_alpha,
+                probability: self.rung.training.mixing_probability,
+                epochs: mixed_epochs(&self.rung.training),
             },
             threads: self.threads,
             prefetch_bytes: prefetch_bytes(self),
@@ -231,6 +233,15 @@ impl TrainingRequest {
             &prepared.split.train,
             config,
         )?)
+    }
+}
+
+/// Epochs from the first on in which photos are mixed.
+fn mixed_epochs(training: &Training) -> u64 {
+    match training.mixing_until {
+        // Early stopping and budgets change nothing about a mixing without an end.
+        1.0 => u64::MAX,
+        share => (f64::from(share) * training.epochs as f64).round() as u64,
     }
 }
 

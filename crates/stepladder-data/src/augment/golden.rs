@@ -117,3 +117,19 @@ fn the_layers_agree_with_keras() {
         compare(case, &out, 0.05);
     }
 }
+
+#[test]
+fn contrast_agrees_with_keras() {
+    let golden: Value = serde_json::from_str(include_str!("../../tests/golden/contrast.json"))
+        .expect("the golden file is JSON");
+    for case in golden["cases"].as_array().expect("a list") {
+        let drawn = layers::Draw::Contrast {
+            factor: number(case, "factor", 1.0),
+            low: 0.0,
+            high: 255.0,
+        };
+        let mut out = vec![0.0; SIZE * SIZE * 3];
+        layers::apply(&[drawn], &picture(), SIZE, &mut out);
+        compare(case, &out, 0.01);
+    }
+}

@@ -1,5 +1,6 @@
 //! The augmentation layers at the head of a model: Keras' `RandomRotation`, `RandomTranslation`, `RandomZoom`, `RandomFlip` and
-//! `RandomBrightness` (keras/src/layers/preprocessing/image_preprocessing), and torchvision's `RandomResizedCrop`.
+//! `RandomBrightness` and `RandomContrast` (keras/src/layers/preprocessing/image_preprocessing), and torchvision's
+//! `RandomResizedCrop`, `ColorJitter`, `RandomErasing`, `TrivialAugmentWide` and `RandAugment`.
 //!
 //! In Keras each layer draws the picture anew. Here neighbouring layers with the same fill become one map and one drawing, which
 //! keeps more of the detail and differs from Keras only where a later layer shows what an earlier one has filled in. A crop is
@@ -9,7 +10,10 @@ use stepladder_model::{FillMode, FlipMode, RandomFlip, RandomTransform};
 
 use super::Showing;
 use super::affine::{Affine, Frame};
+use super::automatic::{self, Op};
+use super::color::{self, Adjustment};
 use super::crop;
+use super::erasing::Erasing;
 use super::resample::{Edge, Picture, Pixel, pixels, resample};
 use super::whole;
 use crate::photo::RgbPhoto;
@@ -28,6 +32,14 @@ pub(crate) enum Draw {
     Flip { horizontal: bool, vertical: bool },
     /// Added, then clipped; on the 0..=255 scale.
     Brightness { delta: f64, low: f32, high: f32 },
+    /// Each channel away from its mean by a factor, then clipped; on the 0..=255 scale.
+    Contrast { factor: f64, low: f32, high: f32 },
+    /// Changes of color, one after the other.
+    Jitter(Vec<Adjustment>),
+    /// A rectangle that is lost; `None` where none is.
+    Erasing(Option<Erasing>),
+    /// Operations one after the other, with what lies beyond the edge in 0..=255.
+    Automatic { ops: Vec<Op>, fill: f32 },
     /// Left, top, width and height in pixels of the photo, which become the square of `size` pixels.
     ResizedCrop { rectangle: [f64; 4], size: usize },
 }
@@ -124,6 +136,25 @@ impl Drawing<'_> {
                     size: self.size,
                 }
             }
+            RandomTransform::Contrast(layer) => {
+                let [low, high] = layer.value_range.map(|v| v * 255.0);
+                let [lower, upper] = layer.factor;
+                Draw::Contrast {
+                    factor: 1.0 + between([-lower, upper]),
+                    low,
+                    high,
+                }
+            }
+            RandomTransform::ColorJitter(layer) => Draw::Jitter(Adjustment::draw(layer, self.random)),
+            RandomTransform::Erasing(layer) => Draw::Erasing(Erasing::draw(layer, self.size, self.random)),
+            RandomTransform::TrivialAugmentWide(layer) => Draw::Automatic {
+                ops: vec![automatic::trivial(layer, self.random)],
+                fill: layer.fill_value * 255.0,
+            },
+            RandomTransform::RandAugment(layer) => Draw::Automatic {
+                ops: automatic::rand_augment(layer, self.size, self.random),
+                fill: layer.fill_value * 255.0,
+            },
             RandomTransform::Brightness(layer) => {
                 let [low, high] = layer.value_range.map(|v| v * 255.0);
                 Draw::Brightness {
@@ -153,7 +184,11 @@ impl Draw {
             }
             Self::Flip { horizontal, vertical } => Some((Affine::flip(horizontal, vertical, frame), None)),
             Self::ResizedCrop { rectangle, size } => Some((Affine::crop(rectangle, size), None)),
-            Self::Brightness { .. } => None,
+            Self::Brightness { .. }
+            | Self::Contrast { .. }
+            | Self::Jitter(_)
+            | Self::Erasing(_)
+            | Self::Automatic { .. } => None,
         }
     }
 
@@ -165,8 +200,33 @@ impl Draw {
             | Self::Translation { .. }
             | Self::Zoom { .. }
             | Self::Flip { .. }
-            | Self::Brightness { .. } => before,
+            | Self::Brightness { .. }
+            | Self::Contrast { .. }
+            | Self::Jitter(_)
+            | Self::Erasing(_)
+            | Self::Automatic { .. } => before,
         }
+    }
+
+    /// Changes the colors of a square of `size` pixels; `false` where that is not what it does.
+    fn recolor(&self, size: usize, out: &mut [f32]) -> bool {
+        match self {
+            &Self::Brightness { delta, low, high } => out
+                .iter_mut()
+                .for_each(|v| *v = (*v + delta as f32).max(low).min(high)),
+            &Self::Contrast { factor, low, high } => {
+                color::channel_contrast(out, factor as f32, low, high);
+            }
+            Self::Jitter(adjustments) => adjustments.iter().for_each(|change| change.apply(out)),
+            Self::Erasing(erasing) => erasing.iter().for_each(|erasing| erasing.apply(size, out)),
+            Self::Automatic { ops, fill } => ops.iter().for_each(|op| op.apply(size, *fill, out)),
+            Self::Rotation { .. }
+            | Self::Translation { .. }
+            | Self::Zoom { .. }
+            | Self::Flip { .. }
+            | Self::ResizedCrop { .. } => return false,
+        }
+        true
     }
 
     fn is_crop(&self) -> bool {
@@ -215,9 +275,10 @@ pub(super) fn apply_to_whole(
 
 /// Applies what comes after the first drawing, to the square in `out`.
 fn apply_rest(mut rest: &[Draw], size: usize, out: &mut [f32]) {
-    while let Some((&Draw::Brightness { delta, low, high }, after)) = rest.split_first() {
-        out.iter_mut()
-            .for_each(|v| *v = (*v + delta as f32).max(low).min(high));
+    while let Some((draw, after)) = rest.split_first() {
+        if !draw.recolor(size, out) {
+            break;
+        }
         rest = after;
     }
     if !rest.is_empty() {

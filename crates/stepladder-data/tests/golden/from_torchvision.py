@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 import torchvision
-from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms import InterpolationMode, RandAugment, RandomErasing, RandomResizedCrop, TrivialAugmentWide
+from torchvision.transforms import autoaugment
 from torchvision.transforms import functional as F
 
 OUT = Path(__file__).resolve().parent / "torchvision.json"
@@ -72,6 +73,56 @@ def crop(left: int, top: int, width: int, height: int, mirrored: bool) -> dict:
     return {"rectangle": [left, top, width, height], "mirrored": mirrored, "out": flat(out)}
 
 
+def small() -> torch.Tensor:
+    """A square of bytes, [3, SIZE, SIZE]."""
+    return photo(SIZE, SIZE)
+
+
+def jitter(name: str, factor: float) -> dict:
+    out = getattr(F, f"adjust_{name}")(small() / 255, factor) * 255
+    return {"name": name, "factor": factor, "out": flat(out)}
+
+
+def op(name: str, magnitude: float) -> dict:
+    out = autoaugment._apply_op(small(), name, magnitude, InterpolationMode.BILINEAR, [51.0] * 3)
+    return {"name": name, "magnitude": magnitude, "out": flat(out)}
+
+
+def equalized(size: int, step: int) -> dict:
+    """Of a photo that has every `step`th level alone."""
+    out = F.equalize(photo(size, size) // step * step)
+    return {"size": size, "step": step, "out": [int(v) for v in flat(out)]}
+
+
+def drawn_ops(layer) -> dict:
+    """What a layer draws, and which operations that makes."""
+    ops, apply = [], autoaugment._apply_op
+
+    def recorded(image, name, magnitude, **options):
+        ops.append([name, magnitude])
+        return image
+
+    autoaugment._apply_op = recorded
+    with Recorded() as drawn:
+        layer(small())
+    autoaugment._apply_op = apply
+    return {"below": drawn.below, "ops": ops}
+
+
+def erasing(size: int, scale: list, ratio: list) -> dict:
+    with Recorded() as drawn:
+        top, left, h, w, _ = RandomErasing.get_params(torch.zeros(3, size, size), scale, ratio, [0.0])
+    fits = (h, w) != (size, size)
+    return {
+        "size": size,
+        "scale": scale,
+        "ratio": ratio,
+        "units": drawn.units,
+        "below": drawn.below,
+        "rectangle": [left, top, w, h] if fits else None,
+    }
+
+
 torch.manual_seed(1)
 usual = [3 / 4, 4 / 3]
 frames = [(160, 120), (97, 160), (160, 160), (600, 150), (40, 150)]
@@ -87,6 +138,40 @@ cases = {
         crop(20, 13, 3, 4, True),
         crop(7, 7, 1, 1, False),
     ],
+    "jitter": [
+        jitter("brightness", 0.4),
+        jitter("brightness", 1.7),
+        jitter("contrast", 0.3),
+        jitter("contrast", 1.8),
+        jitter("saturation", 0.0),
+        jitter("saturation", 1.9),
+        jitter("hue", 0.13),
+        jitter("hue", -0.45),
+    ],
+    "ops": [
+        op("Identity", 0.0),
+        op("ShearX", 0.3),
+        op("ShearY", -0.7),
+        op("TranslateX", 2.0),
+        op("TranslateY", -3.0),
+        op("Rotate", 33.0),
+        op("Rotate", -120.0),
+        op("Brightness", -0.6),
+        op("Color", 0.8),
+        op("Contrast", -0.5),
+        op("Sharpness", 0.9),
+        op("Sharpness", -0.9),
+        op("Posterize", 2.0),
+        op("Posterize", 6.0),
+        op("Solarize", 100.0),
+        op("AutoContrast", 0.0),
+        op("Equalize", 0.0),
+    ],
+    "equalize": [equalized(20, 32), equalized(18, 100)],
+    "trivial": [drawn_ops(TrivialAugmentWide()) for _ in range(60)],
+    "rand_augment": [drawn_ops(RandAugment()) for _ in range(40)],
+    "erasing": [erasing(32, [0.02, 0.33], [0.3, 3.3]) for _ in range(6)]
+    + [erasing(20, [0.8, 1.0], [0.5, 2.0]) for _ in range(3)],
 }
 
 

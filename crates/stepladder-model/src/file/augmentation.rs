@@ -1,11 +1,13 @@
-//! `Random*` layers and the `[augmentation]` table in the file.
+//! The layers of augmentation and the `[augmentation]` table in the file.
+
+pub(super) mod torchvision;
 
 use serde::ser::{Serialize, Serializer};
 
 use super::reader::{Range, Reader, Spread};
 use super::value::{Table, Value};
 use crate::augmentation::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomResizedCrop, RandomRotation,
+    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomContrast, RandomFlip, RandomRotation,
     RandomTransform, RandomTranslation, RandomZoom,
 };
 use crate::error::RungError;
@@ -15,7 +17,7 @@ pub(super) const TRANSLATION_KEYS: &[&str] = &["height_factor", "width_factor", 
 pub(super) const ZOOM_KEYS: &[&str] = TRANSLATION_KEYS;
 pub(super) const FLIP_KEYS: &[&str] = &["mode", "alternating"];
 pub(super) const BRIGHTNESS_KEYS: &[&str] = &["factor", "value_range"];
-pub(super) const RESIZED_CROP_KEYS: &[&str] = &["scale", "ratio"];
+pub(super) const CONTRAST_KEYS: &[&str] = BRIGHTNESS_KEYS;
 const GENERATOR_KEYS: &[&str] = &[
     "rotation_range",
     "width_shift_range",
@@ -44,7 +46,12 @@ pub(super) fn write_transform(transform: &RandomTransform, table: &mut Table) {
         RandomTransform::Zoom(layer) => write_zoom(layer, table),
         RandomTransform::Flip(layer) => write_flip(layer, table),
         RandomTransform::Brightness(layer) => write_brightness(layer, table),
-        RandomTransform::ResizedCrop(layer) => write_resized_crop(layer, table),
+        RandomTransform::Contrast(layer) => write_contrast(layer, table),
+        RandomTransform::ResizedCrop(layer) => torchvision::write_resized_crop(layer, table),
+        RandomTransform::ColorJitter(layer) => torchvision::write_color_jitter(layer, table),
+        RandomTransform::Erasing(layer) => torchvision::write_erasing(layer, table),
+        RandomTransform::TrivialAugmentWide(layer) => torchvision::write_trivial(layer, table),
+        RandomTransform::RandAugment(layer) => torchvision::write_rand_augment(layer, table),
     }
 }
 
@@ -148,19 +155,18 @@ fn write_brightness(layer: &RandomBrightness, table: &mut Table) {
     table.put_unless("value_range", layer.value_range, [0.0, 1.0]);
 }
 
-pub(super) fn resized_crop(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
-    let example = "scale = [0.35, 1.0], shares of the photo's area";
-    Ok(RandomTransform::ResizedCrop(RandomResizedCrop {
-        scale: reader.required("scale", example, |field| field.bounds(Range::PART))?,
-        ratio: reader.or("ratio", RandomResizedCrop::RATIO, |field| {
-            field.bounds(Range::POSITIVE)
+pub(super) fn contrast(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
+    Ok(RandomTransform::Contrast(RandomContrast {
+        factor: reader.required("factor", "factor = 0.2", |field| {
+            field.interval(Range::SHARE, Spread::BOTH_ENDS)
         })?,
+        value_range: reader.or("value_range", [0.0, 1.0], |field| field.bounds(Range::ANY))?,
     }))
 }
 
-fn write_resized_crop(layer: &RandomResizedCrop, table: &mut Table) {
-    table.put("scale", layer.scale);
-    table.put_unless("ratio", layer.ratio, RandomResizedCrop::RATIO);
+fn write_contrast(layer: &RandomContrast, table: &mut Table) {
+    table.put("factor", layer.factor);
+    table.put_unless("value_range", layer.value_range, [0.0, 1.0]);
 }
 
 /// A table under the keys of a rung file.
