@@ -53,3 +53,4 @@ pub use scaling::{Scaling, prepare};
 pub use scan::Scanned;
 pub use split::Split;
 pub use store::PhotoStore;
+pub use survey::TypicalPhoto;

@@ -251,7 +251,10 @@ impl Shared {
         };
         match augmentation.cuts_whole_photos() {
             true => augmentation.cut(&cached, *size, showing, out),
-            false => augmentation.apply(&cached.square(*size as u32), showing, out),
+            false => {
+                let square = self.store.scaling().square(&cached, *size as u32);
+                augmentation.apply(&square, showing, out);
+            }
         }
         CACHED.set(cached.into_pixels());
         Ok(())

@@ -57,6 +57,11 @@ impl RgbPhoto {
         self.width.min(self.height)
     }
 
+    /// The longer of width and height.
+    pub fn long_side(&self) -> u32 {
+        self.width.max(self.height)
+    }
+
     /// The pixels, row by row, as R, G, B bytes.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
@@ -111,6 +116,45 @@ impl RgbPhoto {
         } else {
             let crop = [(self.width - short) / 2, (self.height - short) / 2, short, short];
             Cow::Owned(self.resample(crop, [size, size], FilterType::Bilinear))
+        }
+    }
+
+    /// Width and height in these proportions with a long side of `size`, at least a pixel.
+    pub(crate) fn sides_within(&self, size: u32) -> [u32; 2] {
+        let long = u64::from(self.long_side());
+        [self.width, self.height].map(|side| {
+            let scaled = (u64::from(side) * u64::from(size) + long / 2) / long;
+            (scaled as u32).max(1)
+        })
+    }
+
+    /// The whole photo in the middle of a square of `size` pixels that is gray beside it, scaled so that its long side is
+    /// the square's. Where the rest is odd, the spare pixel is at the right and bottom.
+    pub(crate) fn letterbox(&self, size: u32, gray: u8) -> Cow<'_, Self> {
+        let size = size.max(1);
+        let [width, height] = self.sides_within(size);
+        if (width, height) == (size, size) {
+            return self.stretch(size, size);
+        }
+        let photo = self.stretch(width, height);
+        let (left, top) = ((size - width) as usize / 2, (size - height) as usize / 2);
+        let mut pixels = vec![gray; size as usize * size as usize * 3];
+        let rows = pixels.chunks_exact_mut(size as usize * 3).skip(top);
+        for (row, from) in rows.zip(photo.pixels.chunks_exact(width as usize * 3)) {
+            row[left * 3..][..from.len()].copy_from_slice(from);
+        }
+        Cow::Owned(Self {
+            width: size,
+            height: size,
+            pixels,
+        })
+    }
+
+    /// The whole photo as `width` by `height` pixels, whatever its shape, antialiased.
+    pub(crate) fn stretch(&self, width: u32, height: u32) -> Cow<'_, Self> {
+        match (self.width, self.height) == (width, height) {
+            true => Cow::Borrowed(self),
+            false => Cow::Owned(self.squeeze(width, height)),
         }
     }
 

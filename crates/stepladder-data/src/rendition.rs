@@ -45,6 +45,8 @@ impl Rendition {
         match self.kept {
             Kept::Input(Scaling::Bilinear) => b"bilinear",
             Kept::Input(Scaling::Lanczos) => b"lanczos\0",
+            Kept::Input(Scaling::Pad) => b"pad\0\0\0\0\0",
+            Kept::Input(Scaling::Stretch) => b"stretch\0",
             Kept::Whole => b"whole\0\0\0",
         }
     }

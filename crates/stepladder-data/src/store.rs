@@ -15,6 +15,7 @@ use crate::parallel::in_parallel;
 use crate::photo::RgbPhoto;
 use crate::progress::Progress;
 use crate::rendition::Rendition;
+use crate::scaling::Scaling;
 
 /// The decoded photos of a [`Dataset`], by photo number. Cheap to clone; clones share one open file.
 #[derive(Debug, Clone)]
@@ -29,6 +30,7 @@ struct Inner {
     names: Vec<Box<str>>,
     skipped: Vec<Skipped>,
     size: usize,
+    scaling: Scaling,
 }
 
 /// All photos in one rendition.
@@ -75,11 +77,16 @@ impl PhotoStore {
         let files = open_or_build(dataset, &renditions, cache, progress)?;
         let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
         cache::make_room(&cache.dir, cache.limit_bytes, &paths);
-        Self::new(dataset, size, files)
+        Self::new(dataset, size, cache.scaling, files)
     }
 
     /// `files` hold the photos as input and, if there are two, whole.
-    fn new(dataset: &Dataset, size: usize, files: Vec<CacheFile>) -> Result<Self, DataError> {
+    fn new(
+        dataset: &Dataset,
+        size: usize,
+        scaling: Scaling,
+        files: Vec<CacheFile>,
+    ) -> Result<Self, DataError> {
         let mut skipped = Vec::new();
         let readable: Vec<bool> = (0..dataset.photos.len())
             .map(
@@ -117,6 +124,7 @@ impl PhotoStore {
                 names,
                 skipped,
                 size,
+                scaling,
             }),
         })
     }
@@ -129,6 +137,11 @@ impl PhotoStore {
     /// Whether there are no photos; a store has at least one.
     pub fn is_empty(&self) -> bool {
         self.inner.names.is_empty()
+    }
+
+    /// The rule by which photos are scaled.
+    pub fn scaling(&self) -> Scaling {
+        self.inner.scaling
     }
 
     /// Whether whole photos are kept beside.

@@ -61,12 +61,22 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
 def prepare(image, size: int, resize: str = "") -> np.ndarray:
     """A photo, opened with Pillow, as the network's input: [size, size, 3], RGB from 0 to 1.
 
-    Upright by EXIF, central square, bilinearly to `size`, antialiased where it shrinks; with Lanczos' filter for an older model, of which
-    `resize`, from `preprocessing` in `model.json`, says so. Pillow rounds some pixels to the neighboring byte of what Stepladder has.
+    Upright by EXIF, bilinearly to `size`, antialiased where it shrinks: the central square, or what `resize` says, from `preprocessing` in
+    `model.json`: the whole photo on gray, the whole photo stretched, or Lanczos' filter in an older model. Pillow rounds some pixels to the
+    neighboring byte of what Stepladder has.
     """
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image).convert("RGB")
+    if "both sides" in resize:
+        return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), np.float32) / 255
+    if "long side" in resize:
+        long = max(image.size)
+        width, height = [max(1, (side * size + long // 2) // long) for side in image.size]
+        square = Image.new("RGB", (size, size), (128, 128, 128))
+        whole = image.resize((width, height), Image.Resampling.BILINEAR)
+        square.paste(whole, ((size - width) // 2, (size - height) // 2))
+        return np.asarray(square, np.float32) / 255
     short = min(image.size)
     left, top = [(side - short) // 2 for side in image.size]
     square = (left, top, left + short, top + short)

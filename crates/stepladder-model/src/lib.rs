@@ -68,7 +68,7 @@ pub use layer::{
 pub use lint::{Finding, Lint, lint, lints};
 pub use optimizer::{Clipping, OptimizerConfig};
 pub use place::Place;
-pub use rung::{DeckFigures, Defaults, Input, LayerSpec, Rung};
+pub use rung::{DeckFigures, Defaults, Fit, Input, LayerSpec, Rung};
 pub use training::{
     ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
 };

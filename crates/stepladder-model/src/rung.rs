@@ -70,6 +70,34 @@ pub struct DeckFigures {
 pub struct Input {
     /// Height and width in pixels.
     pub size: usize,
+    /// How a photo becomes a square; its central square by default.
+    pub fit: Fit,
+}
+
+/// How a photo that is not square becomes one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fit {
+    /// The largest central square; the rest is not seen.
+    #[default]
+    Crop,
+    /// The whole photo, with gray beside it.
+    Pad,
+    /// The whole photo, its width and height scaled each by its own factor.
+    Stretch,
+}
+
+impl Fit {
+    pub(crate) const NAMES: &[(&str, Fit)] =
+        &[("crop", Fit::Crop), ("pad", Fit::Pad), ("stretch", Fit::Stretch)];
+
+    /// What a rung calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fit::Crop => "crop",
+            Fit::Pad => "pad",
+            Fit::Stretch => "stretch",
+        }
+    }
 }
 
 /// What the layers have that do not say otherwise.

@@ -126,6 +126,7 @@ fn values() {
         with_layer("{ layer = \"RandAugment\", magnitude = 31 },"),
         with_layer("{ layer = \"TrivialAugmentWide\", interpolation = \"nearest\" },"),
         with("[training]\nepochs = 3\nmixing_until = 2"),
+        with("[input]\nfit = \"letterbox\""),
         with("allow = \"all\""),
         with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = 3, groups = 0 },"),
         with_layer("{ layer = \"Conv2D\", filters = 3, kernel_size = 3, padding = -1 },"),

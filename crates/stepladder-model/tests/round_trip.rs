@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use stepladder_model::{
     Activation, BatchNormalization, ClassWeights, Clipping, ColorJitter, Conv2D, DeckFigures, Defaults,
-    Dense, DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, Erased, FillMode, FlipMode,
+    Dense, DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, Erased, FillMode, Fit, FlipMode,
     GlobalAveragePooling2D, ImageDataGenerator, Initializer, Input, Layer, LayerNormalization, LayerSpec,
     LeakyReLU, Monitor, Normalization, OptimizerConfig, Padding, Place, Pooling2D, RandAugment,
     RandomBrightness, RandomContrast, RandomErasing, RandomFlip, RandomResizedCrop, RandomRotation,
@@ -506,7 +506,7 @@ prop_compose! {
         parent in prop::option::of("[a-z0-9]{1,9}"),
         [change, about] in ["[ -~ä-ü\n\t]{0,40}", "[ -~ä-ü\n\t]{0,40}"],
         deck in prop::option::of(deck()),
-        size in 1usize..100,
+        (size, fit) in (1usize..100, prop::sample::select(vec![Fit::Crop, Fit::Pad, Fit::Stretch])),
         kernel_initializer in initializer(),
         depthwise_fan_in in fan_in(),
         // Boxed, since without optimization so many strategies fill a test's stack.
@@ -529,7 +529,7 @@ prop_compose! {
             change,
             about: Some(about),
             deck,
-            input: Input { size },
+            input: Input { size, fit },
             defaults: Defaults { kernel_initializer, depthwise_fan_in },
             layers,
             optimizer,

@@ -8,9 +8,9 @@ use crate::memory::prefetch_bytes;
 use std::time::Duration;
 use stepladder_data::{
     Augmentation, Batch, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, Mixing, PhotoStore,
-    Progress, Skipped, Split,
+    Progress, Scaling, Skipped, Split,
 };
-use stepladder_inspection::{concerns, near_groups};
+use stepladder_inspection::{concerns, cropped, near_groups};
 use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog, Training};
 use stepladder_nn::{Device, Model, Precision, Targets, Trainer};
 use stepladder_run::{Config, Decided, RunDirectory, RunPlace};
@@ -116,21 +116,25 @@ impl TrainingRequest {
     pub fn prepare(&self, progress: &dyn Progress) -> Result<Prepared, TrainError> {
         let mut dataset = Dataset::open(&self.data)?;
         let rung_size = self.rung.input.size;
+        let scaling = Scaling::from(self.rung.input.fit);
+        let typical = dataset.typical_photo();
         let size = match self.size {
             Some(size) => size,
-            None => dataset
-                .typical_short_side()
-                .map_or(rung_size, |side| rung_size.min(side)),
+            None => typical.map_or(rung_size, |photo| rung_size.min(photo.side(scaling))),
         };
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
         let graph = self.rung.graph(size, dataset.classes.len())?;
         let whole_photos = self.augmentation(&graph).cuts_whole_photos();
-        let cache = self.cache.clone().with_whole_photos(whole_photos);
+        let cache = self.cache.clone();
+        let cache = cache.with_scaling(scaling).with_whole_photos(whole_photos);
         let store = PhotoStore::open_or_build(&dataset, size, &cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
         let split = self.split(&dataset, &store)?;
         let weighed = self.rung.training.class_weights != ClassWeights::None;
         let mut concerns = concerns(&dataset, &store, &split, weighed);
+        if scaling == Scaling::Bilinear {
+            concerns.extend(typical.and_then(|photo| cropped(photo.beyond_square)));
+        }
         if self.group_duplicates && dataset.declares_parts() {
             concerns.push(String::from(
                 "--group-duplicates changes nothing here, as the data declares its parts; `stepladder inspect` finds copies in several of them",
