@@ -84,7 +84,8 @@ def jitter(name: str, factor: float) -> dict:
 
 
 def op(name: str, magnitude: float) -> dict:
-    out = autoaugment._apply_op(small(), name, magnitude, InterpolationMode.BILINEAR, [51.0] * 3)
+    # Without `fill`, which torchvision weighs twice at the edge.
+    out = autoaugment._apply_op(small(), name, magnitude, InterpolationMode.BILINEAR, None)
     return {"name": name, "magnitude": magnitude, "out": flat(out)}
 
 
