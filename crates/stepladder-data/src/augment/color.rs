@@ -111,31 +111,33 @@ fn shift_hue(values: &mut [f32], turn: f32) {
         || {
             for pixels in values.as_chunks_mut::<3>().0.chunks_mut(TOGETHER) {
                 // Those beyond the last pixel are worked out too, and not looked at.
-                let mut channels = [[0.0_f32; TOGETHER]; 3];
+                let [mut red, mut green, mut blue] = [[0.0_f32; TOGETHER]; 3];
                 for (lane, pixel) in pixels.iter().enumerate() {
-                    for (channel, &value) in channels.iter_mut().zip(pixel) {
-                        channel[lane] = value;
-                    }
+                    [red[lane], green[lane], blue[lane]] = *pixel;
                 }
                 for lane in 0..TOGETHER {
-                    let turned = turned(channels.map(|channel| channel[lane]), turn);
-                    for (channel, value) in channels.iter_mut().zip(turned) {
-                        channel[lane] = value;
-                    }
+                    [red[lane], green[lane], blue[lane]] = turned([red[lane], green[lane], blue[lane]], turn);
                 }
                 for (lane, pixel) in pixels.iter_mut().enumerate() {
-                    *pixel = channels.map(|channel| channel[lane]);
+                    *pixel = [red[lane], green[lane], blue[lane]];
                 }
             }
         },
     );
 }
 
+/// One instruction, which `f32::max` is not.
+#[inline(always)]
+fn greater(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
 /// By way of hue and chroma, without a branch: a channel is the greatest value less the chroma, as far as the hue is from the
 /// channel's sixth of the circle (en.wikipedia.org/wiki/HSL_and_HSV, "HSV to RGB alternative").
 #[inline(always)]
 fn turned([r, g, b]: [f32; 3], turn: f32) -> [f32; 3] {
-    let (most, least) = (r.max(g).max(b), r.min(g).min(b));
+    let most = greater(greater(r, g), b);
+    let least = -greater(greater(-r, -g), -b);
     let chroma = most - least;
     let over = 1.0 / if chroma > 0.0 { chroma } else { 1.0 };
     let sixths = if most == r {
@@ -147,10 +149,14 @@ fn turned([r, g, b]: [f32; 3], turn: f32) -> [f32; 3] {
     };
     let sixths = sixths + turn * 6.0;
     [5.0_f32, 3.0, 1.0].map(|offset| {
+        // Within 0..6: a turn is no more than a whole one either way.
         let at = offset + sixths;
-        let at = at - 6.0 * (at / 6.0).floor();
-        let share = at.min(4.0 - at).min(1.0);
-        most - chroma * if share > 0.0 { share } else { 0.0 }
+        let at = if at < 0.0 { at + 6.0 } else { at };
+        let at = if at >= 12.0 { at - 6.0 } else { at };
+        let at = if at >= 6.0 { at - 6.0 } else { at };
+        let share = if at < 4.0 - at { at } else { 4.0 - at };
+        let share = if share < 1.0 { share } else { 1.0 };
+        most - chroma * greater(share, 0.0)
     })
 }
 
