@@ -66,9 +66,10 @@ pub use layer::{
     StochasticDepth, Units,
 };
 pub use lint::{Finding, Lint, lint, lints};
-pub use optimizer::{Clipping, OptimizerConfig};
+pub use optimizer::{Clipping, OptimizerConfig, ParameterGroups};
 pub use place::Place;
 pub use rung::{DeckFigures, Defaults, Fit, Input, LayerSpec, Rung};
 pub use training::{
-    ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
+    AnnealStrategy, ClassWeights, EarlyStopping, EvaluationConfig, Monitor, Phase, ReduceLrOnPlateau,
+    Schedule, SplitFractions, Training,
 };
