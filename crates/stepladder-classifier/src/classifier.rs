@@ -81,10 +81,10 @@ impl Classifier {
         assert_eq!(model.graph().classes, classes.len(), "one name for each output");
         Classifier {
             model,
+            scaling: rung.input.fit.into(),
             rung,
             classes,
             temperature: None,
-            scaling: Scaling::default(),
             training: None,
         }
     }

@@ -120,7 +120,6 @@ impl Predictor {
         let rows = features.chunks_exact((features.len() / photos).max(1));
         rows.map(<[f32]>::to_vec).collect()
     }
-
 }
 
 /// Each image mirrored left to right, where a row has `width` pixels.

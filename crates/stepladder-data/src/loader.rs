@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use rayon::prelude::*;
 
-use crate::augment::Augmentation;
+use crate::augment::{Augmentation, Showing};
 use crate::error::DataError;
 use crate::images::{Images, ImagesPool};
 use crate::mixing::Mixing;
@@ -135,6 +135,11 @@ impl Loader {
                 "photo {photo} is not readable or has no label"
             )));
         }
+        if config.augmentation.cuts_whole_photos() && !store.has_whole_photos() {
+            return Err(DataError::Setting(String::from(
+                "this augmentation cuts its squares out of whole photos, and the cache holds none",
+            )));
+        }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(config.threads.max(1))
             .thread_name(|n| format!("loader-{n}"))
@@ -256,11 +261,25 @@ impl Shared {
     }
 
     fn load(&self, epoch: u64, photo: u32, size: usize, out: &mut [f32]) -> Result<(), DataError> {
-        let mut random = Stream::new(Purpose::Augmentation, self.config.seed, epoch, u64::from(photo));
-        let cached = self.store.photo_in(photo, CACHED.take())?;
-        let square = cached.square(size as u32);
-        self.config.augmentation.apply(&square, &mut random, out);
-        drop(square);
+        let LoaderConfig {
+            augmentation, seed, ..
+        } = &self.config;
+        let showing = Showing {
+            seed: *seed,
+            epoch,
+            photo,
+        };
+        let cached = match augmentation.cuts_whole_photos() {
+            true => self.store.whole_photo_in(photo, CACHED.take())?,
+            false => self.store.photo_in(photo, CACHED.take())?,
+        };
+        match augmentation.cuts_whole_photos() {
+            true => augmentation.cut(&cached, size, showing, out),
+            false => {
+                let square = self.store.scaling().square(&cached, size as u32);
+                augmentation.apply(&square, showing, out);
+            }
+        }
         CACHED.set(cached.into_pixels());
         Ok(())
     }

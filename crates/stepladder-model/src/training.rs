@@ -15,6 +15,10 @@ pub struct Training {
     pub mixup_alpha: f32,
     /// A rectangle of a photo is another's, its area from Beta(alpha, alpha); 0, the default, is never.
     pub cutmix_alpha: f32,
+    /// Share of the batches that are mixed at all, timm's `mixup_prob`; 1 by default.
+    pub mixing_probability: f32,
+    /// Share of the epochs after which photos are no longer mixed, as timm's `mixup_off_epoch`; 1, the default, is never.
+    pub mixing_until: f32,
     /// Training photos that the moving statistics of batch normalizations are computed anew from when training ends; 0, the default,
     /// keeps the moving ones.
     pub precise_batch_norm: usize,

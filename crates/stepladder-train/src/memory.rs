@@ -80,8 +80,12 @@ impl MemoryPlan {
         photos: usize,
         at_once: usize,
     ) -> MemoryPlan {
-        let plans = phases.iter().map(|phase| of_phase(request, phase, photos, at_once));
-        plans.max_by_key(|plan| plan.total).expect("a training has a phase")
+        let plans = phases
+            .iter()
+            .map(|phase| of_phase(request, phase, photos, at_once));
+        plans
+            .max_by_key(|plan| plan.total)
+            .expect("a training has a phase")
     }
 
     /// The plan with as many photos at once as fit into `free` bytes beside what is held now; with one, if not even that fits.

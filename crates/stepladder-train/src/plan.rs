@@ -82,7 +82,9 @@ pub fn plan(
         steps_per_epoch,
         epoch_seconds: speeds.as_ref().map(epoch),
         epochs,
-        seconds: speeds.as_ref().map(|speeds| epoch(speeds) * epochs as f64 + all * speeds.answer),
+        seconds: speeds
+            .as_ref()
+            .map(|speeds| epoch(speeds) * epochs as f64 + all * speeds.answer),
         disk_bytes,
     })
 }

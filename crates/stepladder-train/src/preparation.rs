@@ -9,10 +9,10 @@ use crate::memory::prefetch_bytes;
 use std::time::Duration;
 use stepladder_data::{
     Augmentation, Batch, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, Mixing, PhotoStore,
-    Progress, Skipped, Split,
+    Progress, Scaling, Skipped, Split,
 };
-use stepladder_inspection::{concerns, near_groups};
-use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog};
+use stepladder_inspection::{concerns, cropped, near_groups};
+use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog, Training};
 use stepladder_nn::{Device, Model, ParameterSettings, Precision, Targets, Trainer};
 use stepladder_run::{Config, Decided, RunDirectory, RunPlace};
 
@@ -119,22 +119,28 @@ impl TrainingRequest {
     pub fn prepare(&self, progress: &dyn Progress) -> Result<Prepared, TrainError> {
         let mut dataset = Dataset::open(&self.data)?;
         let rung_size = self.rung.input.size;
+        let scaling = Scaling::from(self.rung.input.fit);
+        let typical = dataset.typical_photo();
         let size = match self.size {
             Some(size) => size,
-            None => dataset
-                .typical_short_side()
-                .map_or(rung_size, |side| rung_size.min(side)),
+            None => typical.map_or(rung_size, |photo| rung_size.min(photo.side(scaling))),
         };
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
-        self.rung.graph(size, dataset.classes.len())?;
+        let graph = self.rung.graph(size, dataset.classes.len())?;
         let phases = training_phases(&self.rung, size, dataset.classes.len())?;
         let sizes = phases.iter().map(|phase| phase.shape().size);
         let largest = sizes.fold(size, usize::max);
-        let store = PhotoStore::open_or_build(&dataset, largest, &self.cache, progress)?;
+        let whole_photos = self.augmentation(&graph).cuts_whole_photos();
+        let cache = self.cache.clone();
+        let cache = cache.with_scaling(scaling).with_whole_photos(whole_photos);
+        let store = PhotoStore::open_or_build(&dataset, largest, &cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
         let split = self.split(&dataset, &store)?;
         let weighed = self.rung.training.class_weights != ClassWeights::None;
         let mut concerns = concerns(&dataset, &store, &split, weighed);
+        if scaling == Scaling::Bilinear {
+            concerns.extend(typical.and_then(|photo| cropped(photo.beyond_square)));
+        }
         if self.group_duplicates && dataset.declares_parts() {
             concerns.push(String::from(
                 "--group-duplicates changes nothing here, as the data declares its parts; `stepladder inspect` finds copies in several of them",
@@ -221,15 +227,21 @@ impl TrainingRequest {
         at_once.map_or(batch_size, |at_once| at_once.min(batch_size))
     }
 
+    fn augmentation(&self, graph: &Graph) -> Augmentation {
+        Augmentation::new(self.rung.augmentation.as_ref(), &graph.augmentation)
+    }
+
     /// The loader of the training part: shuffled and augmented.
     pub(crate) fn training_loader(&self, prepared: &Prepared) -> Result<Loader, TrainError> {
         let config = LoaderConfig {
             shuffle: true,
             seed: self.seed,
-            augmentation: Augmentation::new(self.rung.augmentation.as_ref(), &prepared.graph.augmentation),
+            augmentation: self.augmentation(&prepared.graph),
             mixing: Mixing {
                 mixup_alpha: self.rung.training.mixup_alpha,
                 cutmix_alpha: self.rung.training.cutmix_alpha,
+                probability: self.rung.training.mixing_probability,
+                epochs: mixed_epochs(&self.rung.training),
             },
             threads: self.threads,
             prefetch_bytes: prefetch_bytes(self),
@@ -241,6 +253,15 @@ impl TrainingRequest {
             &prepared.split.train,
             config,
         )?)
+    }
+}
+
+/// Epochs from the first on in which photos are mixed.
+fn mixed_epochs(training: &Training) -> u64 {
+    match training.mixing_until {
+        // Early stopping and budgets change nothing about a mixing without an end.
+        1.0 => u64::MAX,
+        share => (f64::from(share) * training.epochs as f64).round() as u64,
     }
 }
 

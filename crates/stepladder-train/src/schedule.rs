@@ -118,7 +118,11 @@ mod tests {
         };
         let rate = |step| learning_rate(&schedule, 2.0, step, 101, 10);
         for (step, expected) in [(0, 0.4), (10, 1.2), (20, 2.0), (60, 1.0), (100, 0.0)] {
-            assert!((rate(step) - expected).abs() < 1e-6, "step {step}: {}", rate(step));
+            assert!(
+                (rate(step) - expected).abs() < 1e-6,
+                "step {step}: {}",
+                rate(step)
+            );
         }
     }
 
@@ -130,7 +134,11 @@ mod tests {
         };
         let rate = |step| learning_rate(&schedule, 1.0, step, 101, 10);
         for (step, expected) in [(0, 1.0), (49, 1.0), (50, 1.0), (75, 0.5), (100, 0.0)] {
-            assert!((rate(step) - expected).abs() < 1e-6, "step {step}: {}", rate(step));
+            assert!(
+                (rate(step) - expected).abs() < 1e-6,
+                "step {step}: {}",
+                rate(step)
+            );
         }
     }
 

@@ -14,7 +14,10 @@ const EXPECTED: &str =
     "up to 1000 tables, [[phase]] with until = 0.3 and size = 64, whose `until` rises to 1 in the last one";
 
 pub(super) fn read(field: &Field<'_>) -> Result<Vec<Phase>, RungError> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "all other values are refused alike")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all other values are refused alike"
+    )]
     let items = match &field.item.value {
         Value::List(items) if items.len() <= PHASE_LIMIT => items,
         _ => return Err(field.wrong(EXPECTED)),

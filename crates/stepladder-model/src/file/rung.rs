@@ -10,7 +10,7 @@ use crate::error::RungError;
 use crate::graph::SIZE_LIMIT;
 use crate::initializer::DepthwiseFanIn;
 use crate::lint::lint_names;
-use crate::rung::{DeckFigures, Defaults, Input, Rung};
+use crate::rung::{DeckFigures, Defaults, Fit, Input, Rung};
 use crate::training::EvaluationConfig;
 
 /// Every key of the file, in the order in which it is written.
@@ -197,9 +197,10 @@ fn read_allow(field: &Field<'_>) -> Result<Vec<String>, RungError> {
 }
 
 fn read_input(table: &Table) -> Result<Input, RungError> {
-    let reader = Reader::new(table, "[input]", &["size"])?;
+    let reader = Reader::new(table, "[input]", &["size", "fit"])?;
     Ok(Input {
         size: reader.required("size", "size = 512", |field| field.count(1, SIZE_LIMIT))?,
+        fit: reader.or("fit", Fit::Crop, |field| field.choice("fit", Fit::NAMES))?,
     })
 }
 
@@ -256,6 +257,7 @@ pub(crate) fn table(rung: &Rung) -> Table {
     }
     let mut input = Table::default();
     input.put("size", rung.input.size);
+    input.put_unless("fit", rung.input.fit.name(), Fit::Crop.name());
     table.put("input", input);
     let mut defaults = Table::default();
     defaults.put("kernel_initializer", rung.defaults.kernel_initializer);

@@ -27,10 +27,13 @@ pub(super) fn read_training(table: &Table) -> Result<Training, RungError> {
         "class_weights",
         "mixup_alpha",
         "cutmix_alpha",
+        "mixing_probability",
+        "mixing_until",
         "precise_batch_norm",
     ];
     let reader = Reader::new(table, "[training]", keys)?;
     let alpha = |key: &'static str| reader.or(key, 0.0, |field| field.number(Range::NOT_NEGATIVE));
+    let share = |key: &'static str| reader.or(key, 1.0, |field| field.number(Range::SHARE));
     Ok(Training {
         epochs: reader.required("epochs", "epochs = 30", |field| field.count(1, EPOCH_LIMIT))?,
         batch_size: reader.or("batch_size", 32, |field| field.count(1, BATCH_LIMIT))?,
@@ -38,6 +41,8 @@ pub(super) fn read_training(table: &Table) -> Result<Training, RungError> {
         class_weights: reader.or("class_weights", ClassWeights::None, class_weights::read)?,
         mixup_alpha: alpha("mixup_alpha")?,
         cutmix_alpha: alpha("cutmix_alpha")?,
+        mixing_probability: share("mixing_probability")?,
+        mixing_until: share("mixing_until")?,
         precise_batch_norm: reader.or("precise_batch_norm", 0, |field| field.count(0, PHOTO_LIMIT))?,
     })
 }
@@ -53,6 +58,8 @@ pub(super) fn write_training(training: &Training) -> Table {
     }
     table.put_unless("mixup_alpha", training.mixup_alpha, 0.0);
     table.put_unless("cutmix_alpha", training.cutmix_alpha, 0.0);
+    table.put_unless("mixing_probability", training.mixing_probability, 1.0);
+    table.put_unless("mixing_until", training.mixing_until, 1.0);
     table.put_unless("precise_batch_norm", training.precise_batch_norm, 0);
     table
 }

@@ -46,7 +46,10 @@ impl Fit<'_, '_> {
         self.flush()?;
         self.writer.wait()?;
         let seconds = self.seconds();
-        let last = self.trainer.evaluated().with_graph(Arc::new(self.prepared.graph.clone()));
+        let last = self
+            .trainer
+            .evaluated()
+            .with_graph(Arc::new(self.prepared.graph.clone()));
         let profile = last.profile();
         let steps = self.course.steps();
         let write = |path: &Path, epoch: usize, step: u64, arrays: &[Array]| {
