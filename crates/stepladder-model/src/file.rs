@@ -7,6 +7,7 @@ mod optimizer;
 mod parse;
 mod reader;
 mod rung;
+mod start;
 mod training;
 mod value;
 mod write;

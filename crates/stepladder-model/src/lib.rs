@@ -42,6 +42,7 @@ mod overrides;
 mod place;
 mod rung;
 mod shown;
+mod start;
 mod starter;
 mod suggest;
 mod training;
@@ -68,6 +69,7 @@ pub use lint::{Finding, Lint, lint, lints};
 pub use optimizer::{Clipping, OptimizerConfig};
 pub use place::Place;
 pub use rung::{DeckFigures, Defaults, Input, LayerSpec, Rung};
+pub use start::{Frozen, Head, Start};
 pub use training::{
     ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
 };

@@ -7,6 +7,7 @@ use crate::initializer::{DepthwiseFanIn, Initializer};
 use crate::layer::Layer;
 use crate::optimizer::OptimizerConfig;
 use crate::place::Place;
+use crate::start::Start;
 use crate::training::{EarlyStopping, ReduceLrOnPlateau, Schedule, SplitFractions, Training};
 
 /// One step of the ladder.
@@ -42,6 +43,8 @@ pub struct Rung {
     pub training: Training,
     /// Augmentation before the network; the `Random*` layers are the other kind.
     pub augmentation: Option<ImageDataGenerator>,
+    /// The pretrained weights that training starts from; `None` is from initial values.
+    pub start: Option<Start>,
     /// How the photos are divided.
     pub split: SplitFractions,
     /// Lints that the rung silences, by name; never inherited.

@@ -189,6 +189,11 @@ impl Range {
         contains: |n| (0.0..=1.0).contains(&n),
         words: "from 0 to 1",
     };
+    /// (0, 1]
+    pub(super) const POSITIVE_SHARE: Range = Range {
+        contains: |n| n > 0.0 && n <= 1.0,
+        words: "greater than 0, up to 1",
+    };
     /// [0, 1)
     pub(super) const BELOW_ONE: Range = Range {
         contains: |n| (0.0..1.0).contains(&n),
