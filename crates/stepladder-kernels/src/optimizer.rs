@@ -121,11 +121,6 @@ impl Step {
     /// The next step of `progress`, which is moved on. `weight_decay` is decoupled, 0 for none.
     pub fn next(rule: Rule, progress: &mut Progress, learning_rate: f32, weight_decay: f32) -> Step {
         progress.advance(rule);
-        Step::at(rule, progress, learning_rate, weight_decay)
-    }
-
-    /// The step that led to `progress`, at any learning rate: parameters of one step may have several.
-    pub fn at(rule: Rule, progress: &Progress, learning_rate: f32, weight_decay: f32) -> Step {
         let t = progress.steps as f64;
         let rate = f64::from(learning_rate);
         let (by_moment, by_gradient, by_square) = match rule {

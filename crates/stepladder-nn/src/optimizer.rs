@@ -28,9 +28,6 @@ pub(crate) struct Optimizer {
     progress: Progress,
     /// The constants of the step under way.
     step: Option<Step>,
-    /// The learning rate of the step under way, and what it is multiplied by for each parameter: 1 where there are no factors.
-    learning_rate: f32,
-    factors: Vec<f32>,
     /// One entry for each parameter of the graph; none before the first step, and for what is not trained.
     moments: Vec<Option<Moments>>,
 }
@@ -41,15 +38,8 @@ impl Optimizer {
             config,
             progress: Progress::default(),
             step: None,
-            learning_rate: 0.0,
-            factors: Vec::new(),
             moments: Vec::new(),
         }
-    }
-
-    /// The same with a factor of the learning rate for each parameter.
-    pub fn with_factors(self, factors: Vec<f32>) -> Optimizer {
-        Optimizer { factors, ..self }
     }
 
     /// Steps taken.
@@ -101,23 +91,6 @@ impl Optimizer {
             learning_rate,
             decay,
         ));
-        self.learning_rate = learning_rate;
-    }
-
-    /// The constants of the step under way for the parameter of this index.
-    ///
-    /// # Panics
-    ///
-    /// No step was begun.
-    fn step_of(&self, parameter: usize) -> Step {
-        let step = self.step.expect("a step was begun");
-        match self.factors.get(parameter) {
-            None | Some(1.0) => step,
-            Some(factor) => {
-                let decay = self.config.weight_decay().unwrap_or(0.0);
-                Step::at(rule(&self.config), &self.progress, self.learning_rate * factor, decay)
-            }
-        }
     }
 
     /// Moves the parameter of this index against its gradient, times `scale`.
@@ -134,7 +107,7 @@ impl Optimizer {
         scale: f32,
     ) {
         let (index, value) = parameter;
-        let step = self.step_of(index);
+        let step = self.step.expect("a step was begun");
         let scale = match self.config.clipping() {
             Some(Clipping::Norm(limit)) => scale_to(backend.squared_norm(program, gradient), limit),
             Some(Clipping::GlobalNorm(_)) | None => scale,

@@ -62,20 +62,6 @@ impl Trainer {
         }
     }
 
-    /// Multiplies the learning rate by a factor for each parameter, in the graph's order: discriminative rates.
-    ///
-    /// # Panics
-    ///
-    /// There are factors, but not one for each parameter.
-    pub fn with_rate_factors(self, factors: Vec<f32>) -> Trainer {
-        let parameters = self.model.graph().parameters.len();
-        assert!(factors.is_empty() || factors.len() == parameters, "a factor for each parameter");
-        Trainer {
-            optimizer: self.optimizer.with_factors(factors),
-            ..self
-        }
-    }
-
     /// Lets batches go through in micro-batches of at most this many photos, to save memory. The sum of the micro-batches' gradients is the
     /// batch's but for rounding; only batch normalizations see the difference: they normalize each micro-batch by itself, and
     /// their moving statistics move once a micro-batch.

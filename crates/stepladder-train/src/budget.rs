@@ -5,7 +5,6 @@ use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use stepladder_nn::Model;
 
 /// The trial takes no more than this part of the budget, unless a single step does.
 const TRIAL: f64 = 0.05;
@@ -66,7 +65,7 @@ pub(crate) fn measure(
     interrupt: &AtomicBool,
 ) -> Result<Speeds, TrainError> {
     let loader = request.training_loader(prepared)?;
-    let model = Model::new(prepared.graph.clone(), request.seed, request.device);
+    let model = request.initial_model(prepared, request.seed)?;
     let mut trainer = request.trainer(model, at_once);
     let began = Instant::now();
     let (mut taken, mut counted, mut spent) = (0, 0_usize, 0.0);

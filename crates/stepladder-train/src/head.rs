@@ -157,13 +157,13 @@ impl ExactHead {
         -rows.map(|(row, label)| logarithm(row[*label as usize])).sum::<f64>() / samples.rows() as f64
     }
 
-    /// The head as the parameters of a dense layer.
-    pub fn arrays(&self, layer: &str) -> [Array; 2] {
+    /// The head as kernel and bias of a dense layer, by these names.
+    pub fn arrays(&self, [kernel, bias]: [&str; 2]) -> [Array; 2] {
         let classes = self.bias.len();
         let shape = vec![self.kernel.len() / classes.max(1), classes];
         [
-            Array::new(format!("{layer}/kernel"), shape, self.kernel.clone()),
-            Array::new(format!("{layer}/bias"), vec![classes], self.bias.clone()),
+            Array::new(kernel, shape, self.kernel.clone()),
+            Array::new(bias, vec![classes], self.bias.clone()),
         ]
     }
 }

@@ -29,6 +29,7 @@ mod rate_curve;
 mod rate_test;
 mod room;
 mod schedule;
+mod start;
 mod tables;
 mod training;
 mod watch;

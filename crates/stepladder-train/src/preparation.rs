@@ -5,6 +5,7 @@ use crate::controls::Controls;
 use crate::data_record::{data_record, data_request};
 use crate::error::TrainError;
 use crate::memory::prefetch_bytes;
+use crate::start::{Pretrained, frozen};
 use std::time::Duration;
 use stepladder_data::{
     Augmentation, Batch, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, Mixing, PhotoStore,
@@ -58,8 +59,10 @@ pub struct Prepared {
     pub split: Split,
     /// The class of each photo.
     pub labels: Vec<u32>,
-    /// What will be trained.
+    /// What will be trained; what stays frozen is marked.
     pub graph: Graph,
+    /// The weights that training starts from, where it starts from some.
+    pub(crate) pretrained: Option<Pretrained>,
     /// A factor for the loss of each class's photos; none where all count the same.
     pub class_weights: Vec<f32>,
     /// Side of the network's input in pixels.
@@ -123,7 +126,8 @@ impl TrainingRequest {
                 .map_or(rung_size, |side| rung_size.min(side)),
         };
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
-        self.rung.graph(size, dataset.classes.len())?;
+        let graph = self.rung.graph(size, dataset.classes.len())?;
+        let mut pretrained = Pretrained::load(&self.rung, &graph, &dataset.classes)?;
         let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
         let split = self.split(&dataset, &store)?;
@@ -135,6 +139,9 @@ impl TrainingRequest {
             ));
         }
         let graph = self.rung.graph(size, dataset.classes.len())?;
+        if !dropped_classes.is_empty() {
+            pretrained = Pretrained::load(&self.rung, &graph, &dataset.classes)?;
+        }
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
         let mut of_class = vec![0; dataset.classes.len()];
@@ -147,7 +154,8 @@ impl TrainingRequest {
             store,
             split,
             labels,
-            graph,
+            graph: frozen(&self.rung, graph),
+            pretrained,
             class_weights,
             size,
             skipped,
