@@ -2,7 +2,7 @@
 
 use crate::evaluation::Predictions;
 use crate::header::{Calibration, FIRST_SEALED, FORMAT, Header, Preprocessing, TrainingRecord, Version};
-use crate::predictor::Predictor;
+use crate::predictor::{Predictor, mirrored};
 use crate::seal::{self, UNSEALED};
 use crate::temperature::Temperature;
 use crate::weights::{ArraysFile, OpenedWeights, WeightsError, arrays};
@@ -244,7 +244,7 @@ impl Classifier {
             .iter()
             .flat_map(|photo| prepare(photo, self.size(), self.scaling))
             .collect();
-        let probabilities = self.model.predict(images, photos.len());
+        let probabilities = self.probabilities(&images, photos.len());
         probabilities
             .chunks_exact(self.classes.len())
             .map(<[f32]>::to_vec)
@@ -261,13 +261,38 @@ impl Classifier {
         photos: &[u32],
         batch_size: usize,
     ) -> Result<Predictions, DataError> {
-        classify(&self.model, store, labels, photos, batch_size)
+        let ask = |images: &[f32], photos| self.probabilities(images, photos);
+        answers(&self.model, ask, store, labels, photos, batch_size)
+    }
+
+    /// Probabilities of each class for `photos` images, in the mean with their mirror images where the rung says so.
+    fn probabilities(&self, images: &[f32], photos: usize) -> Vec<f32> {
+        let mut probabilities = self.model.predict(images, photos);
+        if self.rung.evaluation.flips {
+            let mirrored = self.model.predict(mirrored(images, self.size()), photos);
+            for (probability, other) in probabilities.iter_mut().zip(mirrored) {
+                *probability = (*probability + other) / 2.0;
+            }
+        }
+        probabilities
     }
 }
 
-/// [`Classifier::classify`] for a model that is still being trained.
+/// [`Classifier::classify`] for a model that is still being trained, whatever its rung says of mirror images.
 pub fn classify(
     model: &Model,
+    store: &PhotoStore,
+    labels: &[u32],
+    photos: &[u32],
+    batch_size: usize,
+) -> Result<Predictions, DataError> {
+    let ask = |images: &[f32], photos| model.predict(images, photos);
+    answers(model, ask, store, labels, photos, batch_size)
+}
+
+fn answers(
+    model: &Model,
+    ask: impl Fn(&[f32], usize) -> Vec<f32>,
     store: &PhotoStore,
     labels: &[u32],
     photos: &[u32],
@@ -281,7 +306,7 @@ pub fn classify(
     let mut predictions = Predictions::new(model.graph().classes);
     for batch in Loader::new(store, labels, photos, config)?.epoch(0) {
         let batch = batch?;
-        let probabilities = model.predict(batch.images, batch.labels.len());
+        let probabilities = ask(&batch.images, batch.labels.len());
         predictions.extend(&batch.photos, &batch.labels, &probabilities);
     }
     Ok(predictions)

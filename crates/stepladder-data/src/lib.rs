@@ -41,7 +41,7 @@ pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode, dimensions};
 pub use error::{DataError, PhotoError, Skipped};
 pub use files::{PhotoFile, find_photos};
 pub use images::Images;
-pub use loader::{Batch, Epoch, Loader, LoaderConfig};
+pub use loader::{Batch, BatchShape, Epoch, Loader, LoaderConfig};
 pub use mixing::Mixing;
 pub use names::printable;
 pub use open::DataRequest;

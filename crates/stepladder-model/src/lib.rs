@@ -66,10 +66,11 @@ pub use layer::{
     StochasticDepth, Units,
 };
 pub use lint::{Finding, Lint, lint, lints};
-pub use optimizer::{Clipping, OptimizerConfig};
+pub use optimizer::{Clipping, OptimizerConfig, ParameterGroups};
 pub use place::Place;
 pub use rung::{DeckFigures, Defaults, Input, LayerSpec, Rung};
 pub use start::{Frozen, Head, Start};
 pub use training::{
-    ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
+    AnnealStrategy, ClassWeights, EarlyStopping, EvaluationConfig, Monitor, Phase, ReduceLrOnPlateau,
+    Schedule, SplitFractions, Training,
 };

@@ -5,10 +5,12 @@ use crate::file;
 use crate::graph::{self, Graph, GraphError};
 use crate::initializer::{DepthwiseFanIn, Initializer};
 use crate::layer::Layer;
-use crate::optimizer::OptimizerConfig;
+use crate::optimizer::{OptimizerConfig, ParameterGroups};
 use crate::place::Place;
 use crate::start::Start;
-use crate::training::{EarlyStopping, ReduceLrOnPlateau, Schedule, SplitFractions, Training};
+use crate::training::{
+    EarlyStopping, EvaluationConfig, Phase, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
+};
 
 /// One step of the ladder.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +35,8 @@ pub struct Rung {
     pub optimizer: OptimizerConfig,
     /// The momentum of a moving average of the weights, Keras' `use_ema` and `ema_momentum`; `None` is without.
     pub ema_momentum: Option<f32>,
+    /// What the optimizer does differently for some parameters.
+    pub parameter_groups: ParameterGroups,
     /// Course of the learning rate.
     pub schedule: Schedule,
     /// Whether and when training ends before its last epoch.
@@ -41,6 +45,10 @@ pub struct Rung {
     pub reduce_lr_on_plateau: Option<ReduceLrOnPlateau>,
     /// Epochs and batches.
     pub training: Training,
+    /// Parts of the training with input of their own size, in order; none where it is the same throughout.
+    pub phases: Vec<Phase>,
+    /// How the trained model is asked.
+    pub evaluation: EvaluationConfig,
     /// Augmentation before the network; the `Random*` layers are the other kind.
     pub augmentation: Option<ImageDataGenerator>,
     /// The pretrained weights that training starts from; `None` is from initial values.

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use stepladder_model::{
-    Activation, BatchNormalization, ClassWeights, Clipping, Conv2D, DeckFigures, Defaults, Dense,
-    DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, FillMode, FlipMode, GlobalAveragePooling2D,
+    Activation, AnnealStrategy, BatchNormalization, ClassWeights, Clipping, Conv2D, DeckFigures, Defaults, Dense,
+    DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, EvaluationConfig, FillMode, FlipMode, GlobalAveragePooling2D,
     ImageDataGenerator, Initializer, Input, Layer, LayerNormalization, LayerSpec, LeakyReLU, Monitor,
-    Normalization, OptimizerConfig, Padding, Place, Pooling2D, RandomBrightness, RandomFlip, RandomRotation,
+    Normalization, OptimizerConfig, Padding, ParameterGroups, Phase, Place, Pooling2D, RandomBrightness, RandomFlip, RandomRotation,
     RandomTransform, RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung, RungCatalog, Scale, Schedule,
     SeparableConv2D, SplitFractions, StochasticDepth, Training, Units, diff, lints,
 };
@@ -143,14 +143,17 @@ fn middle() -> impl Strategy<Value = Layer> {
                 bias_initializer: conv.bias_initializer,
             })
         }),
-        (share(), positive(), any::<[bool; 2]>()).prop_map(|(momentum, epsilon, [center, scale])| {
-            Layer::BatchNormalization(BatchNormalization {
-                momentum,
-                epsilon,
-                center,
-                scale,
-            })
-        }),
+        (share(), positive(), any::<[bool; 2]>(), initializer()).prop_map(
+            |(momentum, epsilon, [center, scale], gamma_initializer)| {
+                Layer::BatchNormalization(BatchNormalization {
+                    momentum,
+                    epsilon,
+                    center,
+                    scale,
+                    gamma_initializer,
+                })
+            }
+        ),
         activation().prop_map(Layer::Activation),
         share().prop_map(|negative_slope| Layer::LeakyReLU(LeakyReLU { negative_slope })),
         (window(), sides(), any::<bool>()).prop_map(|((pool_size, padding), strides, average)| {
@@ -368,12 +371,17 @@ fn schedule() -> impl Strategy<Value = Schedule> {
             warmup_epochs,
             final_fraction
         }),
-        (share(), share(), share()).prop_map(|(warmup_fraction, initial_fraction, final_fraction)| {
-            Schedule::OneCycle {
+        (share(), share(), share(), any::<bool>()).prop_map(
+            |(warmup_fraction, initial_fraction, final_fraction, linear)| Schedule::OneCycle {
                 warmup_fraction,
                 initial_fraction,
                 final_fraction,
+                anneal_strategy: if linear { AnnealStrategy::Linear } else { AnnealStrategy::Cos },
             }
+        ),
+        (share(), share()).prop_map(|(flat_fraction, final_fraction)| Schedule::FlatCosine {
+            flat_fraction,
+            final_fraction
         }),
     ]
 }
@@ -438,6 +446,30 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn parameter_groups()(
+        exclude_from_weight_decay in prop::collection::vec("[a-z/_]{1,9}", 0..3),
+        multipliers in prop::collection::btree_map("[a-z/_ ]{1,9}", share(), 0..3),
+    ) -> ParameterGroups {
+        ParameterGroups { exclude_from_weight_decay, learning_rate_multipliers: multipliers.into_iter().collect() }
+    }
+}
+
+/// Phases that end one after the other, the last at the end.
+fn phases() -> impl Strategy<Value = Vec<Phase>> {
+    let sizes = prop::collection::vec((1usize..300, prop::option::of(1usize..300)), 0..4);
+    sizes.prop_map(|sizes| {
+        let count = sizes.len();
+        let phases = sizes.into_iter().enumerate();
+        let phase = |(index, (size, batch_size))| Phase {
+            until: (index + 1) as f32 / count as f32,
+            size,
+            batch_size,
+        };
+        phases.map(phase).collect()
+    })
+}
+
+prop_compose! {
     fn deck()(
         [test_accuracy, val_accuracy, train_accuracy] in
             [prop::option::of(share()), prop::option::of(share()), prop::option::of(share())],
@@ -463,6 +495,8 @@ prop_compose! {
         (epochs, batch_size, label_smoothing) in (1usize..1000, 1usize..1000, share()),
         (class_weights, [mixup_alpha, cutmix_alpha]) in (class_weights(), [share(), share()]),
         ema_momentum in prop::option::of(share()),
+        parameter_groups in parameter_groups(),
+        (phases, flips, precise_batch_norm) in (phases(), any::<bool>(), 0usize..1000),
         augmentation in prop::option::of(generator()).boxed(),
         [validation, test] in [0.0f32..0.5, 0.0f32..0.5],
         allow in prop::sample::subsequence(lints().iter().map(|lint| lint.name.to_owned()).collect::<Vec<_>>(), 0..3),
@@ -479,6 +513,7 @@ prop_compose! {
             layers,
             optimizer,
             ema_momentum,
+            parameter_groups,
             schedule,
             early_stopping,
             reduce_lr_on_plateau,
@@ -489,7 +524,10 @@ prop_compose! {
                 class_weights,
                 mixup_alpha,
                 cutmix_alpha,
+                precise_batch_norm,
             },
+            phases,
+            evaluation: EvaluationConfig { flips },
             augmentation,
             split: SplitFractions { validation, test },
             allow,

@@ -2,7 +2,7 @@
 //! trained takes no memory.
 
 use stepladder_model::{Graph, OptimizerConfig, Rung, RungCatalog};
-use stepladder_nn::{Array, Device, Model, Precision, StepMemory, StepShape, Trainer};
+use stepladder_nn::{Array, Device, Model, ParameterSettings, Precision, StepMemory, StepShape, Trainer};
 
 const SIZE: usize = 32;
 const BATCH: usize = 6;
@@ -156,7 +156,12 @@ fn rates_differ_by_parameter() {
     assert_eq!([of("head/kernel"), of("two/kernel"), of("norm_one/gamma")], [1.0, 0.5, 0.25]);
     let full = stepped(trainer(graph.clone()), 1).model().to_arrays();
     let before = Model::new(graph.clone(), 5, Device::Cpu).to_arrays();
-    let slowed = stepped(trainer(graph.clone()).with_rate_factors(factors.clone()), 1).model().to_arrays();
+    let settings = factors.iter().map(|factor| ParameterSettings {
+        learning_rate_multiplier: *factor,
+        weight_decay: true,
+    });
+    let slowed = trainer(graph.clone()).with_settings(settings.collect());
+    let slowed = stepped(slowed, 1).model().to_arrays();
     for ((spec, factor), before) in graph.parameters.iter().zip(factors).zip(&before) {
         let way = |arrays: &[Array]| named(arrays, &spec.name).values[0] - before.values[0];
         let expected = if spec.trainable { factor } else { 1.0 };

@@ -2,6 +2,7 @@
 
 use crate::class_weights::factors;
 use crate::controls::Controls;
+use crate::course::{Course, TrainingPhase, training_phases};
 use crate::data_record::{data_record, data_request};
 use crate::error::TrainError;
 use crate::memory::prefetch_bytes;
@@ -13,7 +14,7 @@ use stepladder_data::{
 };
 use stepladder_inspection::{concerns, near_groups};
 use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog};
-use stepladder_nn::{Device, Model, Precision, Targets, Trainer};
+use stepladder_nn::{Device, Model, ParameterSettings, Precision, Targets, Trainer};
 use stepladder_run::{Config, Decided, RunDirectory, RunPlace};
 
 /// What to train, on what, and where to put it.
@@ -63,6 +64,8 @@ pub struct Prepared {
     pub graph: Graph,
     /// The weights that training starts from, where it starts from some.
     pub(crate) pretrained: Option<Pretrained>,
+    /// The parts of the training, each with the network for its input.
+    pub phases: Vec<TrainingPhase>,
     /// A factor for the loss of each class's photos; none where all count the same.
     pub class_weights: Vec<f32>,
     /// Side of the network's input in pixels.
@@ -128,7 +131,10 @@ impl TrainingRequest {
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
         let graph = self.rung.graph(size, dataset.classes.len())?;
         let mut pretrained = Pretrained::load(&self.rung, &graph, &dataset.classes)?;
-        let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
+        let phases = training_phases(&self.rung, size, dataset.classes.len())?;
+        let sizes = phases.iter().map(|phase| phase.shape().size);
+        let largest = sizes.fold(size, usize::max);
+        let store = PhotoStore::open_or_build(&dataset, largest, &self.cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
         let split = self.split(&dataset, &store)?;
         let weighed = self.rung.training.class_weights != ClassWeights::None;
@@ -142,6 +148,7 @@ impl TrainingRequest {
         if !dropped_classes.is_empty() {
             pretrained = Pretrained::load(&self.rung, &graph, &dataset.classes)?;
         }
+        let phases = training_phases(&self.rung, size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
         let mut of_class = vec![0; dataset.classes.len()];
@@ -156,6 +163,7 @@ impl TrainingRequest {
             labels,
             graph: frozen(&self.rung, graph),
             pretrained,
+            phases,
             class_weights,
             size,
             skipped,
@@ -202,7 +210,15 @@ impl TrainingRequest {
     pub(crate) fn trainer(&self, model: Model, at_once: Option<usize>) -> Trainer {
         let model = model.with_precision(self.precision);
         let (optimizer, smoothing) = (self.rung.optimizer.clone(), self.rung.training.label_smoothing);
+        let groups = &self.rung.parameter_groups;
+        let parameters = model.graph().parameters.iter().zip(self.stage_rates(model.graph()));
+        let settings = parameters.map(|(parameter, factor)| ParameterSettings {
+            learning_rate_multiplier: factor * groups.learning_rate_multiplier(&parameter.name),
+            weight_decay: groups.decays(&parameter.name),
+        });
+        let settings = settings.collect();
         Trainer::new(model, optimizer, smoothing, self.seed)
+            .with_settings(settings)
             .with_average(self.rung.ema_momentum)
             .with_micro_batches(at_once.unwrap_or(usize::MAX))
     }
@@ -237,6 +253,15 @@ impl TrainingRequest {
 }
 
 impl Prepared {
+    /// The course of a training of so many steps, or else of so many epochs.
+    pub(crate) fn course(&self, steps: Option<u64>, epochs: usize) -> Course {
+        let photos = self.split.train.len();
+        match steps {
+            Some(steps) => Course::of_steps(&self.phases, photos, steps),
+            None => Course::of_epochs(&self.phases, photos, epochs),
+        }
+    }
+
     /// What the photos of a batch of the training loader are to be taken for.
     pub(crate) fn targets(&self, batch: &Batch) -> Targets {
         let targets = Targets {

@@ -14,7 +14,7 @@ use head::KeptHead;
 use source::Source;
 use std::sync::OnceLock;
 use stepladder_model::{Graph, Op, Rung, Start};
-use stepladder_nn::{Array, Model, Trainer};
+use stepladder_nn::{Array, Model};
 use stepladder_run::StartRecord;
 use stepladder_weights::{Fitted, fit};
 
@@ -154,15 +154,10 @@ impl TrainingRequest {
         self.rung.start.as_ref().is_some_and(Start::is_exact)
     }
 
-    /// The trainer with the rates that the rung gives to the stages of the network.
-    pub(crate) fn with_stage_rates(&self, trainer: Trainer) -> Trainer {
-        match &self.rung.start {
-            Some(start) if start.learning_rate_decay < 1.0 => {
-                let factors = trainer.model().graph().learning_rate_factors(start.learning_rate_decay);
-                trainer.with_rate_factors(factors)
-            }
-            _ => trainer,
-        }
+    /// What the learning rate of each parameter is multiplied by, for the stage of the network that it is of.
+    pub(crate) fn stage_rates(&self, graph: &Graph) -> Vec<f32> {
+        let decay = self.rung.start.as_ref().map_or(1.0, |start| start.learning_rate_decay);
+        graph.learning_rate_factors(decay)
     }
 }
 
