@@ -20,6 +20,7 @@ mod report;
 mod serve;
 #[cfg(any(feature = "serve", feature = "watch"))]
 mod server;
+mod start;
 mod train;
 #[cfg(feature = "watch")]
 mod watch;
