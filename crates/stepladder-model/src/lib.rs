@@ -52,7 +52,7 @@ pub use augmentation::{
     FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
     RandomTranslation, RandomZoom,
 };
-pub use catalog::{RungCatalog, ShippedRung, shipped, variants};
+pub use catalog::{RungCatalog, ShippedRung, networks, shipped, variants};
 pub use diff::{Difference, diff};
 pub use error::RungError;
 pub use graph::{
