@@ -129,6 +129,15 @@ impl Rung {
         file::document_text(&file::table(self))
     }
 
+    /// The same rung for a model that is passed on: folders of this machine are left out of what it started from.
+    pub fn without_paths(&self) -> Rung {
+        let mut rung = self.clone();
+        if let Some(start) = &mut rung.start {
+            start.weights = start.origin();
+        }
+        rung
+    }
+
     /// Each layer's name, given or as Keras numbers them, `Random*` layers included.
     pub fn layer_names(&self) -> Vec<String> {
         graph::names(&self.layers)

@@ -78,6 +78,19 @@ impl Start {
         }
     }
 
+    /// Where the weights come from, without the folders of this machine.
+    pub fn origin(&self) -> String {
+        let (prefix, path) = match self.weights.strip_prefix("run:") {
+            Some(run) => ("run:", run),
+            None => ("", self.weights.as_str()),
+        };
+        if path.starts_with("hf:") {
+            return path.to_string();
+        }
+        let name = path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next();
+        format!("{prefix}{}", name.unwrap_or_default())
+    }
+
     /// Whether there are no gradient steps: the head alone is trained, and that exactly.
     pub fn is_exact(&self) -> bool {
         self.exact_head && self.frozen == Frozen::Backbone

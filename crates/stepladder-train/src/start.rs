@@ -13,8 +13,9 @@ use crate::preparation::{Prepared, TrainingRequest};
 use head::KeptHead;
 use source::Source;
 use std::sync::OnceLock;
+use stepladder_classifier::Classifier;
 use stepladder_model::{Graph, Op, Rung, Start};
-use stepladder_nn::{Array, Model};
+use stepladder_nn::{Array, Device, Model};
 use stepladder_run::StartRecord;
 use stepladder_weights::{Fitted, fit};
 
@@ -159,6 +160,27 @@ impl TrainingRequest {
         let decay = self.rung.start.as_ref().map_or(1.0, |start| start.learning_rate_decay);
         graph.learning_rate_factors(decay)
     }
+}
+
+/// The network of a rung with pretrained weights and a head of no meaning, for what it makes of photos before its head.
+///
+/// # Errors
+///
+/// The weights cannot be read, or are not of that network.
+pub fn backbone(weights: &str, rung: &Rung, size: usize, device: Device) -> Result<Classifier, TrainError> {
+    let rung = Rung {
+        start: Some(Start::new(weights)),
+        ..rung.clone()
+    };
+    let classes = ["0", "1"].map(str::to_string).to_vec();
+    let graph = rung.graph(size, classes.len())?;
+    let model = Model::new(graph.clone(), 0, device);
+    let model = match Pretrained::load(&rung, &graph, &classes)? {
+        Some(pretrained) => Model::from_arrays(graph, pretrained.applied(&model), device)?,
+        None => model,
+    };
+    let model = model.with_precision(device.default_precision());
+    Ok(Classifier::new(model, rung, classes))
 }
 
 /// The network of a rung that may start from pretrained weights, for training: what is frozen is marked.

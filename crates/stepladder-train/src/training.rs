@@ -130,6 +130,9 @@ fn begin(
     let run = RunDirectory::create(&request.place, &prepared.dataset.name, &request.rung.name)?;
     let _lock = run.lock()?;
     observer.prepared(prepared, &run);
+    if let Some(pretrained) = &prepared.pretrained {
+        observer.note(&format!("starting from {}", pretrained.told()));
+    }
     let decided = decide(request, prepared, observer, interrupt)?;
     when_there_is_room(observer, interrupt, || {
         run.write(&run.rung(), request.rung.to_toml())?;
@@ -222,6 +225,9 @@ fn go_on(
     }
     let _lock = run.lock()?;
     observer.prepared(prepared, &run);
+    if let Some(pretrained) = &prepared.pretrained {
+        observer.note(&format!("starting from {}", pretrained.told()));
+    }
     note_another_machine(request, &run, observer)?;
     let config: Config = run.read_json(&run.config())?;
     complete(request, prepared, &run, config.decided, observer, interrupt)
@@ -359,7 +365,7 @@ fn complete(
     let measuring = Instant::now();
     let classifier = Classifier::new(
         fitted.model.clone(),
-        request.rung.clone(),
+        request.rung.without_paths(),
         prepared.dataset.classes.clone(),
     );
     // Someone who stops a run does not want to wait for its figures; `evaluate` gives them at any time.

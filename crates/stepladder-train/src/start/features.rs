@@ -3,10 +3,7 @@
 use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::training::Observer;
-use std::time::{Duration, Instant};
-use stepladder_classifier::WeightsError;
 use stepladder_data::{DataError, FeatureCache, Loader, LoaderConfig};
-use stepladder_model::Source;
 use stepladder_nn::Model;
 
 /// Changes when features of the same photos and weights would be others.
@@ -33,9 +30,6 @@ pub(super) struct Features {
     cache: FeatureCache,
     /// Features of a photo.
     pub width: usize,
-    /// Photos that were computed just now, and in what time.
-    pub photos: usize,
-    pub time: Duration,
 }
 
 impl Features {
@@ -45,7 +39,6 @@ impl Features {
         prepared: &Prepared,
         observer: &dyn Observer,
     ) -> Result<Features, TrainError> {
-        let began = Instant::now();
         let model = request.initial_model(prepared, request.seed)?;
         let key = key(request, prepared, &model);
         let model = model.with_precision(request.precision).folded();
@@ -70,8 +63,6 @@ impl Features {
         Ok(Features {
             cache,
             width,
-            photos: work.len(),
-            time: began.elapsed(),
         })
     }
 
