@@ -21,4 +21,4 @@ pub use nearest::Neighbor;
 pub use overlay::{heat_color, overlay};
 pub use predictor::{Predictor, ranked};
 pub use temperature::Temperature;
-pub use weights::{WeightsError, WeightsFile, read_arrays, write_arrays};
+pub use weights::{WeightsError, WeightsFile, read_arrays, read_arrays_in, write_arrays, write_arrays_in};

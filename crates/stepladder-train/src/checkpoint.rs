@@ -7,10 +7,9 @@ use crate::meter::{Clock, Mean};
 use crate::plateau::{PlateauState, StoppingState};
 use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
-use stepladder_classifier::{read_arrays, write_arrays};
+use stepladder_classifier::{read_arrays_in, write_arrays_in};
 use stepladder_nn::{Array, OptimizerState, Trainer};
-use stepladder_run::Outcome;
+use stepladder_run::{Folder, Outcome};
 
 /// A prefix of the names of weights in the file.
 const MODEL: &str = "model/";
@@ -88,13 +87,13 @@ impl Snapshot {
     }
 
     /// Writes it, atomically.
-    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
-        write_sealed(path, &self.place, &self.arrays)
+    pub fn write(&self, folder: &Folder, name: &str) -> Result<(), TrainError> {
+        write_sealed(folder, name, &self.place, &self.arrays)
     }
 
     /// Reads it. A file that is not exactly what was written is an error.
-    pub fn read(path: &Path) -> Result<Snapshot, TrainError> {
-        let (place, arrays) = read_sealed(path)?;
+    pub fn read(folder: &Folder, name: &str) -> Result<Snapshot, TrainError> {
+        let (place, arrays) = read_sealed(folder, name)?;
         Ok(Snapshot { place, arrays })
     }
 
@@ -116,7 +115,7 @@ impl Snapshot {
 }
 
 /// A document with the blake3 sum of itself and the arrays beside it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Sealed<D> {
     content: D,
     blake3: String,
@@ -124,35 +123,47 @@ struct Sealed<D> {
 
 /// Writes a document and arrays, atomically, with their sum.
 pub(crate) fn write_sealed<D: Serialize>(
-    path: &Path,
+    folder: &Folder,
+    name: &str,
     content: &D,
     arrays: &[Array],
 ) -> Result<(), TrainError> {
-    let blake3 = sum(path, content, arrays)?;
-    Ok(write_arrays(path, &Sealed { content, blake3 }, arrays)?)
+    let text = serde_json::to_vec(content);
+    let text = text.map_err(|error| TrainError::write(&folder.path().join(name), error.into()))?;
+    let blake3 = sum(&text, arrays);
+    Ok(write_arrays_in(folder, name, &Sealed { content, blake3 }, arrays)?)
 }
 
-/// Reads what [`write_sealed`] wrote, arrays sorted by name. A changed bit anywhere in it is an error.
-pub(crate) fn read_sealed<D: Serialize + for<'de> Deserialize<'de>>(
-    path: &Path,
+/// Reads what [`write_sealed`] wrote, arrays sorted by name. A changed bit anywhere in it is [`TrainError::DamagedCheckpoint`]; a whole
+/// file that this version does not understand is [`TrainError::OtherVersion`].
+pub(crate) fn read_sealed<D: for<'de> Deserialize<'de>>(
+    folder: &Folder,
+    name: &str,
 ) -> Result<(D, Vec<Array>), TrainError> {
-    let file = read_arrays::<Sealed<D>>(path)?;
-    if sum(path, &file.document.content, &file.arrays)? != file.document.blake3 {
-        return Err(TrainError::DamagedCheckpoint {
-            path: path.to_path_buf(),
-        });
-    }
-    Ok((file.document.content, file.arrays))
+    let file = read_arrays_in(folder, name)?;
+    let path = || folder.path().join(name);
+    let content = unsealed(&file.document).filter(|(content, blake3)| sum(content.as_bytes(), &file.arrays) == *blake3);
+    let (content, _) = content.ok_or_else(|| TrainError::DamagedCheckpoint { path: path() })?;
+    let content = serde_json::from_str(content).map_err(|error| TrainError::OtherVersion {
+        path: path(),
+        reason: error.to_string(),
+    })?;
+    Ok((content, file.arrays))
+}
+
+/// The content and the sum of a [`Sealed`], as they were written.
+fn unsealed(document: &str) -> Option<(&str, &str)> {
+    let document = document.strip_prefix("{\"content\":")?.strip_suffix("\"}")?;
+    document.rsplit_once(",\"blake3\":\"")
 }
 
 /// The sum over a document and arrays in the order of their names: names, shapes and bytes, each with its length in front.
-fn sum<D: Serialize>(path: &Path, content: &D, arrays: &[Array]) -> Result<String, TrainError> {
-    let document = serde_json::to_vec(content).map_err(|error| TrainError::write(path, error.into()))?;
+fn sum(document: &[u8], arrays: &[Array]) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
     };
-    part(&document);
+    part(document);
     let mut sorted: Vec<&Array> = arrays.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     for array in sorted {
@@ -160,5 +171,31 @@ fn sum<D: Serialize>(path: &Path, content: &D, arrays: &[Array]) -> Result<Strin
         part(format!("{:?}", array.shape).as_bytes());
         part(bytemuck::cast_slice(&array.values));
     }
-    Ok(hasher.finalize().to_hex().to_string())
+    hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sealed_is_read_back_and_damage_is_told_from_another_version() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let arrays = [Array::new("a", vec![2], vec![1.0, -0.0])];
+        write_sealed(&folder, "file", &7_usize, &arrays).unwrap();
+        assert_eq!(read_sealed::<usize>(&folder, "file").unwrap(), (7, arrays.to_vec()));
+        // Whole, and of a form that another version might write.
+        let other = read_sealed::<String>(&folder, "file");
+        assert!(matches!(other, Err(TrainError::OtherVersion { .. })));
+        let path = place.path().join("file");
+        let bytes = std::fs::read(&path).unwrap();
+        for at in 8..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            std::fs::write(&path, &damaged).unwrap();
+            let read = read_sealed::<usize>(&folder, "file");
+            assert!(read.is_err_and(|error| error.is_damage()), "byte {at}");
+        }
+    }
 }

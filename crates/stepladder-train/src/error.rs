@@ -44,6 +44,28 @@ pub enum TrainError {
         /// The file.
         path: PathBuf,
     },
+    /// A checkpoint is whole, and this version does not understand it.
+    #[error(
+        "{} was written by another version of Stepladder ({reason}); go on with that version, or train again in another directory",
+        path.display()
+    )]
+    OtherVersion {
+        /// The file.
+        path: PathBuf,
+        /// What is not understood.
+        reason: String,
+    },
+    /// A checkpoint cannot be read at the moment, which says nothing of what it holds.
+    #[error(
+        "cannot read {}: {source}; nothing was changed. Try again, or move that file away to go on from the checkpoint before it",
+        path.display()
+    )]
+    UnreadCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// The refusal.
+        source: std::io::Error,
+    },
     /// The directory holds no run that had begun.
     #[error("{} holds no run that could go on: it has no config.json; name the directory of a run, or train again", path.display())]
     NoRun {
@@ -100,6 +122,16 @@ impl TrainError {
 
     pub(crate) fn read(path: &Path, source: std::io::Error) -> TrainError {
         RunError::read(path, source).into()
+    }
+
+    /// Whether it says that a file is not what was written, or is not there: whatever was to be done with it will not go better next time.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            TrainError::DamagedCheckpoint { .. } => true,
+            TrainError::Weights(WeightsError::Io { source, .. }) => !stepladder_files::is_passing(source),
+            TrainError::Weights(error) => error.is_damage(),
+            _ => false,
+        }
     }
 
     /// Whether it would have gone well with more room on the disk, or a larger quota.

@@ -7,7 +7,7 @@ mod recovery;
 mod watching;
 
 use crate::checkpoint::{Checkpoint, Snapshot};
-use crate::checkpoints::{Job, Restored, Writer};
+use crate::checkpoints::{Job, Restored, Writer, has_best};
 use crate::error::TrainError;
 use crate::log::Log;
 use crate::meter::Clock;
@@ -105,16 +105,16 @@ impl<'scope, 'env> Fit<'scope, 'env> {
                     place,
                     trainer,
                     restored.best.map(Arc::from),
-                    restored.steps,
-                    restored.epochs,
+                    restored.steps.go_on()?,
+                    restored.epochs.go_on()?,
                 )
             }
             None => (
                 Checkpoint::default(),
                 request.trainer(Model::new(graph, request.seed, request.device), at_once),
                 None,
-                Log::open(&run.steps(), 0)?,
-                Log::open(&run.epochs(), 0)?,
+                Log::begin(run, &run.steps())?,
+                Log::begin(run, &run.epochs())?,
             ),
         };
         Ok(Fit {
@@ -262,7 +262,9 @@ impl<'scope, 'env> Fit<'scope, 'env> {
         }
         // One copy in memory at a time: the one before is on the disk before the next is made.
         self.writer.wait()?;
-        let best = self.best.as_ref().filter(|_| self.best_is_new);
+        // Where they were taken away, they are written once more.
+        let there = self.place.best_epoch.is_some_and(|epoch| has_best(self.run, epoch));
+        let best = self.best.as_ref().filter(|_| self.best_is_new || !there);
         let job = Job {
             snapshot: Snapshot::take(&self.place, &self.trainer),
             best: self.place.best_epoch.zip(best.map(Arc::clone)),

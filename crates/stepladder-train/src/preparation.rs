@@ -83,14 +83,14 @@ impl TrainingRequest {
         threads: usize,
         cache: CacheConfig,
     ) -> Result<TrainingRequest, TrainError> {
-        if !run.config().exists() {
+        if !run.has_begun()? {
             return Err(TrainError::NoRun {
                 path: run.path().to_path_buf(),
             });
         }
         let config: Config = run.read_json(&run.config())?;
         let path = run.rung();
-        let rung = std::fs::read_to_string(&path).map_err(|source| TrainError::read(&path, source))?;
+        let rung = run.read_text(&path)?;
         Ok(TrainingRequest {
             rung: Rung::from_toml(&rung, &path.display().to_string(), &RungCatalog::shipped())?,
             data: data_request(&config.data, shipped),

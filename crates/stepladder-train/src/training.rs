@@ -82,7 +82,7 @@ pub fn train_or_resume(
         match &request.place {
             RunPlace::Exactly(path) => {
                 let run = RunDirectory::open(path);
-                if run.config().exists() {
+                if run.has_begun()? {
                     return go_on(request, &prepared, run, observer, interrupt);
                 }
             }
@@ -127,6 +127,8 @@ fn begin(
 ) -> Result<Summary, TrainError> {
     let run = RunDirectory::create(&request.place, &prepared.dataset.name, &request.rung.name)?;
     let _lock = run.lock()?;
+    // Another process may have made a run of it, between finding it empty and locking it.
+    run.expect_unbegun()?;
     observer.prepared(prepared, &run);
     let decided = decide(request, prepared, observer, interrupt)?;
     when_there_is_room(observer, interrupt, || {
@@ -215,6 +217,10 @@ fn go_on(
         return Ok(summary);
     }
     let _lock = run.lock()?;
+    // Another process may have come to its end meanwhile.
+    if let Some(summary) = finished(&run)? {
+        return Ok(summary);
+    }
     observer.prepared(prepared, &run);
     note_another_machine(request, &run, observer)?;
     let config: Config = run.read_json(&run.config())?;
@@ -237,7 +243,7 @@ fn finished(run: &RunDirectory) -> Result<Option<Summary>, TrainError> {
 
 /// An error unless `run` is of this request and these photos.
 fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> Result<(), TrainError> {
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(|source| TrainError::read(path, source));
+    let read = |path: &Path| run.read_text(path);
     let then: Config = run.read_json(&run.config())?;
     let now = request.config(prepared, then.decided);
     let mut differences = Vec::new();
