@@ -278,7 +278,7 @@ impl RunDirectory {
     ///
     /// As [`RunDirectory::write`].
     pub fn write_json<T: Serialize>(&self, path: &Path, document: &T) -> Result<(), RunError> {
-        let text = serde_json::to_string_pretty(document).map_err(std::io::Error::from);
+        let text = serde_json::to_string_pretty(document).map_err(io::Error::from);
         self.write(path, text.map_err(|source| RunError::write(path, source))? + "\n")
     }
 
@@ -400,7 +400,7 @@ fn numbered(parent: &Path, name: &str) -> Result<PathBuf, RunError> {
         let path = parent.join(format!("{name}-{n}"));
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(RunError::write(&path, source)),
         }
     }
