@@ -68,7 +68,9 @@ impl WeightsError {
     /// Whether the file's content is at fault, and not the system that was to read it.
     pub fn is_damage(&self) -> bool {
         match self {
-            WeightsError::Damaged { .. } | WeightsError::Foreign { .. } | WeightsError::TooLarge { .. } => true,
+            WeightsError::Damaged { .. } | WeightsError::Foreign { .. } | WeightsError::TooLarge { .. } => {
+                true
+            }
             WeightsError::Io { .. } => false,
         }
     }

@@ -1,7 +1,8 @@
 //! All photos of a data set, decoded once: one parallel pass reads every file, hashes its content, decodes, shrinks and
 //! writes the pixels to a cache file; from then on photos are read from there, in this run and the next.
 //!
-//! Pixels go to disk as they come, so memory holds the photos in work and never the set.
+//! Pixels go to disk as they come, so memory holds the photos in work and never the set. A photo that does not read back as it was written
+//! is made again from its file.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::parallel::in_parallel;
 use crate::photo::RgbPhoto;
 use crate::progress::Progress;
 use crate::scaling::Scaling;
+use crate::source::Source;
 
 /// The decoded photos of a [`Dataset`], by photo number. Cheap to clone; clones share one open file.
 #[derive(Debug, Clone)]
@@ -30,6 +32,17 @@ struct Inner {
     photos: Vec<Option<Pixels>>,
     skipped: Vec<Skipped>,
     size: usize,
+    origins: Origins,
+}
+
+/// Where the photos come from, for those that have to be made again.
+#[derive(Debug)]
+struct Origins {
+    sources: Vec<Arc<dyn Source>>,
+    /// Of each photo, its source and its entry there.
+    entries: Vec<(u32, u32)>,
+    scaling: Scaling,
+    side: u32,
 }
 
 impl PhotoStore {
@@ -73,7 +86,17 @@ impl PhotoStore {
             }
         };
         cache::make_room(&cache.dir, cache.limit_bytes, &path);
-        Self::new(dataset, size, file, path, records)
+        let origins = Origins {
+            sources: dataset.sources.clone(),
+            entries: dataset
+                .photos
+                .iter()
+                .map(|photo| (photo.source, photo.entry))
+                .collect(),
+            scaling: cache.scaling,
+            side,
+        };
+        Self::new(dataset, size, file, path, records, origins)
     }
 
     fn new(
@@ -82,6 +105,7 @@ impl PhotoStore {
         file: File,
         path: PathBuf,
         records: Vec<Record>,
+        origins: Origins,
     ) -> Result<Self, DataError> {
         let mut skipped = Vec::new();
         let mut photos = Vec::with_capacity(records.len());
@@ -118,6 +142,7 @@ impl PhotoStore {
                 photos,
                 skipped,
                 size,
+                origins,
             }),
         })
     }
@@ -163,7 +188,8 @@ impl PhotoStore {
         self.pixels(photo).map(|pixels| (pixels.width, pixels.height))
     }
 
-    /// Reads a photo from the cache. An unreadable photo, or a cache file that was damaged since it was opened, is an error.
+    /// Reads a photo from the cache, or makes it again from its file where the cache is damaged. An unreadable photo is an error, and so is
+    /// one whose file has changed meanwhile.
     pub fn photo(&self, photo: u32) -> Result<RgbPhoto, DataError> {
         self.photo_in(photo, Vec::new())
     }
@@ -178,9 +204,35 @@ impl PhotoStore {
         let pixels = self
             .pixels(photo)
             .ok_or_else(|| failed(String::from("it was never readable")))?;
-        pixels
-            .read(&self.inner.file, memory)
-            .map_err(|e| failed(e.to_string()))
+        pixels.read(&self.inner.file, memory).or_else(|damage| {
+            self.made_again(photo, pixels)
+                .map_err(|reason| failed(format!("{damage}, and {reason}")))
+        })
+    }
+
+    /// The photo from its file, as it was when the cache was made; and the cache mended, if that can be.
+    fn made_again(&self, photo: u32, pixels: &Pixels) -> Result<RgbPhoto, String> {
+        let Origins {
+            sources,
+            entries,
+            scaling,
+            side,
+        } = &self.inner.origins;
+        let &(source, entry) = entries.get(photo as usize).ok_or("it has no file")?;
+        let source = sources.get(source as usize).ok_or("it has no source")?;
+        let reader = source.reader().map_err(|error| error.to_string())?;
+        let unreadable = |error: PhotoError| format!("its file cannot be used: {error}");
+        let content = reader.read(entry).map_err(unreadable)?;
+        let made = scaling
+            .shrink(&content.decode().map_err(unreadable)?, *side)
+            .into_owned();
+        if !pixels.are_of(&content.hash(), &made) {
+            return Err(String::from("its file is another than when the cache was made"));
+        }
+        // Whatever refuses this, the next reader makes the photo again.
+        let _ = cache::open_to_mend(&self.inner.path, &self.inner.file)
+            .and_then(|file| pixels.write(&file, &made));
+        Ok(made)
     }
 
     fn pixels(&self, photo: u32) -> Option<&Pixels> {

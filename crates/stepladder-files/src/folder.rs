@@ -111,7 +111,11 @@ impl Folder {
     /// # Errors
     ///
     /// Those of `write` and of the system, with the old file untouched and the unfinished one removed.
-    pub fn replace(&self, name: impl AsRef<OsStr>, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    pub fn replace(
+        &self,
+        name: impl AsRef<OsStr>,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<()> {
         let (unfinished, mut file) = self.unfinished()?;
         let written = write(&mut file)
             .and_then(|()| handle::make_readable(&file))

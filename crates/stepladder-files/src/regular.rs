@@ -41,10 +41,7 @@ pub fn read_to_string(path: impl AsRef<Path>, limit: u64) -> io::Result<String> 
 pub fn is_passing(error: &io::Error) -> bool {
     !matches!(
         error.kind(),
-        ErrorKind::NotFound
-            | ErrorKind::UnexpectedEof
-            | ErrorKind::InvalidData
-            | ErrorKind::FileTooLarge
+        ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::FileTooLarge
     )
 }
 
@@ -126,10 +123,7 @@ mod tests {
             read_to_string(&path, 4).unwrap_err().kind(),
             ErrorKind::InvalidData
         );
-        assert_eq!(
-            open(folder.path()).unwrap_err().kind(),
-            ErrorKind::IsADirectory
-        );
+        assert_eq!(open(folder.path()).unwrap_err().kind(), ErrorKind::IsADirectory);
         let absent = open(folder.path().join("absent")).unwrap_err();
         assert!(absent.kind() == ErrorKind::NotFound && !is_passing(&absent));
     }

@@ -238,7 +238,7 @@ fn read_text(path: &Path, shown: &str) -> Result<String, RungError> {
         source,
     };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
+    let file = stepladder_files::open(path).map_err(failed)?;
     file.take(file::TEXT_LIMIT as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;

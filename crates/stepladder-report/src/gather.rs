@@ -59,7 +59,7 @@ pub fn gather(
     steps: Result<MeasuredSteps, String>,
 ) -> Result<RunReport, ReportError> {
     let graph = run.rung.graph(run.summary.size, run.summary.classes.len())?;
-    let document = |name: &str| std::fs::read(run.directory.path().join(name)).ok();
+    let document = |name: &str| run.directory.read(&run.directory.path().join(name)).ok();
     let environment: Option<Environment> =
         document("environment.json").and_then(|text| serde_json::from_slice(&text).ok());
     // What a newer version added is passed over, one finding at a time.

@@ -269,7 +269,12 @@ impl RunDirectory {
     /// As [`RunDirectory::read`], and bytes that are no UTF-8.
     pub fn read_text(&self, path: &Path) -> Result<String, RunError> {
         let text = String::from_utf8(self.read(path)?);
-        text.map_err(|error| RunError::read(path, io::Error::new(io::ErrorKind::InvalidData, error.utf8_error())))
+        text.map_err(|error| {
+            RunError::read(
+                path,
+                io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()),
+            )
+        })
     }
 
     /// Writes a JSON document of the run, atomically.
@@ -369,7 +374,9 @@ fn holds_no_checkpoint(path: &Path) -> Result<bool, RunError> {
         Err(source) => return Err(RunError::read(&checkpoints, source)),
     };
     for entry in entries {
-        let name = entry.map_err(|source| RunError::read(&checkpoints, source))?.file_name();
+        let name = entry
+            .map_err(|source| RunError::read(&checkpoints, source))?
+            .file_name();
         if !name.to_string_lossy().starts_with(".stepladder-") {
             return Ok(false);
         }
@@ -457,7 +464,11 @@ mod tests {
         std::fs::create_dir(folder.path().join("checkpoints")).unwrap();
         let run = RunDirectory::open(folder.path());
         run.expect_unbegun().unwrap();
-        std::fs::write(folder.path().join("checkpoints/step-000000001.safetensors"), "hours").unwrap();
+        std::fs::write(
+            folder.path().join("checkpoints/step-000000001.safetensors"),
+            "hours",
+        )
+        .unwrap();
         assert!(matches!(run.expect_unbegun(), Err(RunError::Occupied { .. })));
     }
 

@@ -125,7 +125,10 @@ impl RecordedRun {
 fn text(run: &Path, name: &'static str) -> Result<String, RecordError> {
     let path = run.join(name);
     let read = Folder::open(run).and_then(|run| run.read_all(name, LONGEST));
-    let text = read.and_then(|text| String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error())));
+    let text = read.and_then(|text| {
+        String::from_utf8(text)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+    });
     match text {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(RecordError::Missing {

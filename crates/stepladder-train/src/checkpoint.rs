@@ -131,7 +131,12 @@ pub(crate) fn write_sealed<D: Serialize>(
     let text = serde_json::to_vec(content);
     let text = text.map_err(|error| TrainError::write(&folder.path().join(name), error.into()))?;
     let blake3 = sum(&text, arrays);
-    Ok(write_arrays_in(folder, name, &Sealed { content, blake3 }, arrays)?)
+    Ok(write_arrays_in(
+        folder,
+        name,
+        &Sealed { content, blake3 },
+        arrays,
+    )?)
 }
 
 /// Reads what [`write_sealed`] wrote, arrays sorted by name. A changed bit anywhere in it is [`TrainError::DamagedCheckpoint`]; a whole
@@ -142,7 +147,8 @@ pub(crate) fn read_sealed<D: for<'de> Deserialize<'de>>(
 ) -> Result<(D, Vec<Array>), TrainError> {
     let file = read_arrays_in(folder, name)?;
     let path = || folder.path().join(name);
-    let content = unsealed(&file.document).filter(|(content, blake3)| sum(content.as_bytes(), &file.arrays) == *blake3);
+    let content =
+        unsealed(&file.document).filter(|(content, blake3)| sum(content.as_bytes(), &file.arrays) == *blake3);
     let (content, _) = content.ok_or_else(|| TrainError::DamagedCheckpoint { path: path() })?;
     let content = serde_json::from_str(content).map_err(|error| TrainError::OtherVersion {
         path: path(),
@@ -184,7 +190,10 @@ mod tests {
         let folder = Folder::open(place.path()).unwrap();
         let arrays = [Array::new("a", vec![2], vec![1.0, -0.0])];
         write_sealed(&folder, "file", &7_usize, &arrays).unwrap();
-        assert_eq!(read_sealed::<usize>(&folder, "file").unwrap(), (7, arrays.to_vec()));
+        assert_eq!(
+            read_sealed::<usize>(&folder, "file").unwrap(),
+            (7, arrays.to_vec())
+        );
         // Whole, and of a form that another version might write.
         let other = read_sealed::<String>(&folder, "file");
         assert!(matches!(other, Err(TrainError::OtherVersion { .. })));

@@ -94,7 +94,11 @@ fn without_its_best(
 }
 
 /// The checkpoint after `step` steps.
-pub(crate) fn restore(run: &RunDirectory, step: u64, observer: &dyn Observer) -> Result<Restored, TrainError> {
+pub(crate) fn restore(
+    run: &RunDirectory,
+    step: u64,
+    observer: &dyn Observer,
+) -> Result<Restored, TrainError> {
     let folder = run.checkpoint_folder()?;
     let snapshot = Snapshot::read(&folder, &checkpoint_name(step))?;
     let best = best_of(&folder, &snapshot.place)?;
@@ -141,14 +145,18 @@ fn with_logs(
 /// An error of reading that leaves open what the file holds.
 fn unread(error: TrainError) -> TrainError {
     match error {
-        TrainError::Weights(WeightsError::Io { path, source }) => TrainError::UnreadCheckpoint { path, source },
+        TrainError::Weights(WeightsError::Io { path, source }) => {
+            TrainError::UnreadCheckpoint { path, source }
+        }
         error => error,
     }
 }
 
 /// The files whose names begin so, oldest first.
 fn listed(folder: &Folder, prefix: &str) -> Result<Vec<String>, TrainError> {
-    let names = folder.names().map_err(|source| TrainError::read(folder.path(), source))?;
+    let names = folder
+        .names()
+        .map_err(|source| TrainError::read(folder.path(), source))?;
     let names = names.into_iter().filter_map(|name| name.into_string().ok());
     Ok(names.filter(|name| name.starts_with(prefix)).collect())
 }

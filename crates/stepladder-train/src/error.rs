@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use stepladder_classifier::{ClassifierError, WeightsError};
+use stepladder_classifier::{ClassifierError, ClassifyError, WeightsError};
 use stepladder_data::DataError;
 use stepladder_model::{GraphError, RungError};
 use stepladder_nn::{DeviceError, ModelError, UnknownPrecision};
@@ -29,6 +29,9 @@ pub enum TrainError {
     /// The precision that a run names is none of this program's.
     #[error(transparent)]
     Precision(#[from] UnknownPrecision),
+    /// Photos could not be classified.
+    #[error(transparent)]
+    Classify(#[from] ClassifyError),
     /// A checkpoint is not of this network.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -72,6 +75,14 @@ pub enum TrainError {
         /// The directory.
         path: PathBuf,
     },
+    /// What a run was asked for is not what any run is asked for.
+    #[error("{}: damaged: {reason}; put back what the run began with, or train again in another directory", path.display())]
+    DamagedConfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The run in the directory asked for has other settings.
     #[error("{} holds a run with other settings ({difference}); name another directory with --out", path.display())]
     OtherRun {
@@ -90,7 +101,7 @@ pub enum TrainError {
     },
     /// The loss left the numbers.
     #[error(
-        "the loss became {loss} at step {step} (epoch {epoch}); try a lower learning rate, e.g. --lr {suggestion}"
+        "the loss became {loss} at step {step} (epoch {epoch}); try a lower learning rate, e.g. --lr {suggestion:.0e}"
     )]
     Diverged {
         /// Steps before.

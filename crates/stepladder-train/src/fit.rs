@@ -263,7 +263,10 @@ impl<'scope, 'env> Fit<'scope, 'env> {
         // One copy in memory at a time: the one before is on the disk before the next is made.
         self.writer.wait()?;
         // Where they were taken away, they are written once more.
-        let there = self.place.best_epoch.is_some_and(|epoch| has_best(self.run, epoch));
+        let there = self
+            .place
+            .best_epoch
+            .is_some_and(|epoch| has_best(self.run, epoch));
         let best = self.best.as_ref().filter(|_| self.best_is_new || !there);
         let job = Job {
             snapshot: Snapshot::take(&self.place, &self.trainer),

@@ -17,7 +17,7 @@ use crate::watch::Diagnosis;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use stepladder_classifier::{Classifier, Predictions, Temperature};
+use stepladder_classifier::{Classifier, ClassifyError, Predictions, Temperature};
 use stepladder_data::Progress;
 use stepladder_model::{Op, Operation};
 use stepladder_nn::profile::ProfileRow;
@@ -348,7 +348,14 @@ fn complete(
     let at_once = request.answers_at_once(decided.photos_at_once);
     let ask = |photos: &[u32]| -> Result<Predictions, TrainError> {
         let Prepared { store, labels, .. } = prepared;
-        Ok(classifier.classify(store, labels, photos, at_once)?)
+        match classifier.classify(store, labels, photos, at_once) {
+            // Hours of training are not thrown away for it, but such an answer is no figure either.
+            Err(error @ ClassifyError::NotFinite { .. }) => {
+                observer.note(&format!("{error}. There are no figures of these photos"));
+                Ok(Predictions::new(prepared.dataset.classes.len()))
+            }
+            predictions => Ok(predictions?),
+        }
     };
     let validation = match measured {
         true => ask(&prepared.split.validation)?,

@@ -45,7 +45,11 @@ impl Handle {
 
     pub fn create(&self, name: &OsStr) -> io::Result<File> {
         let path = self.0.join(name);
-        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path)
     }
 
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {

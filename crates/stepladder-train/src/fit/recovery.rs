@@ -87,6 +87,15 @@ impl Fit<'_, '_> {
         Ok(true)
     }
 
+    /// Validation got answers that are not finite, though weights and losses were. Goes back, or gives up.
+    pub(super) fn answers_left_the_numbers(&mut self, photos: usize, asked: usize) -> Result<(), TrainError> {
+        let seen = format!(
+            "after step {}, the answers about {photos} of {asked} validation photos are not finite, though the weights are",
+            self.place.step
+        );
+        self.back_to_the_numbers(seen, None, self.place.rate, f32::NAN)
+    }
+
     fn back_to_the_numbers(
         &mut self,
         seen: String,

@@ -118,7 +118,7 @@ impl<'a> TrainingView<'a> {
             (started.elapsed().as_secs_f64(), before)
         });
         let pace = so_far / (done - before).max(1e-9);
-        Duration::from_secs_f64((pace * (epochs - done).max(0.0)).min(1e9))
+        Duration::from_secs_f64((pace * (epochs - done).max(0.0)).clamp(0.0, 1e9))
     }
 
     /// Takes the bar off the screen.
@@ -172,7 +172,7 @@ impl<'a> TrainingView<'a> {
         line(format!(
             "{:<10}  {} for {} epochs at {:.0} photos/s{memory}",
             "time",
-            duration(Duration::from_secs_f64(summary.seconds)),
+            duration(Duration::from_secs_f64(summary.seconds.clamp(0.0, 1e9))),
             summary.epochs,
             summary.images_per_second
         ));
