@@ -8,7 +8,7 @@ use crate::diagram::blocks;
 use crate::doubtful::doubtful;
 use crate::facts::{Answer, AugmentedPhoto, LayerRow, PartAnswers, RunReport};
 use crate::picture;
-use stepladder_classifier::{Classifier, Predictions, Temperature};
+use stepladder_classifier::{ClassifyError, Classifier, Predictions, Temperature};
 use stepladder_data::{Augmentation, DataError, Dataset, Loader, LoaderConfig, Part, PhotoStore, Split};
 use stepladder_inspection::Inspection;
 use stepladder_model::{Graph, GraphError};
@@ -33,6 +33,9 @@ pub enum ReportError {
     /// A photo cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The network has no answers.
+    #[error(transparent)]
+    Classify(#[from] ClassifyError),
 }
 
 /// A run's photos, ready to be asked about.
