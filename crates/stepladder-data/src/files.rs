@@ -1,6 +1,5 @@
 //! Single photos, without classes: what a user names for prediction, as files, in folders and in zips.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

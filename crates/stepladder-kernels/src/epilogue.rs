@@ -99,13 +99,13 @@ impl Epilogue {
 
     /// Values in the input.
     pub fn input_len(&self) -> usize {
-        self.batch * self.input[0] * self.input[1] * self.channels
+        values([self.batch, self.input[0], self.input[1], self.channels])
     }
 
     /// Values in the output.
     pub fn output_len(&self) -> usize {
         let [height, width] = self.output();
-        self.batch * height * width * self.channels
+        values([self.batch, height, width, self.channels])
     }
 
     /// What the passes take for maps of `E`: the forward pass nothing, the backward pass, with a batch norm or without, as

@@ -1,7 +1,6 @@
 //! Reading a rung with its parents. A parent is a rung of the catalog or a file; only a file may name a file, so that
 //! text from elsewhere (a model's metadata, say) cannot make this program read files.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

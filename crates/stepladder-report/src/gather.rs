@@ -8,7 +8,7 @@ use crate::diagram::blocks;
 use crate::doubtful::doubtful;
 use crate::facts::{Answer, AugmentedPhoto, LayerRow, PartAnswers, RunReport};
 use crate::picture;
-use stepladder_classifier::{ClassifyError, Classifier, Predictions, Temperature};
+use stepladder_classifier::{Classifier, ClassifyError, Predictions, Temperature};
 use stepladder_data::{Augmentation, DataError, Dataset, Loader, LoaderConfig, Part, PhotoStore, Split};
 use stepladder_inspection::Inspection;
 use stepladder_model::{Graph, GraphError};

@@ -5,11 +5,12 @@ use crate::error::TrainError;
 use crate::fit::Rescue;
 use crate::meter::{Clock, Mean};
 use crate::plateau::{PlateauState, StoppingState};
+use crate::preparation::TrainingRequest;
 use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
 use stepladder_classifier::{read_arrays_in, write_arrays_in};
 use stepladder_nn::{Array, OptimizerState, Trainer};
-use stepladder_run::{Folder, Outcome};
+use stepladder_run::{Decided, Folder, Outcome};
 
 /// A prefix of the names of weights in the file.
 const MODEL: &str = "model/";
@@ -20,6 +21,9 @@ const OPTIMIZER: &str = "optimizer/";
 /// Everything but the arrays: the header of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Checkpoint {
+    /// What the run began with; unknown in checkpoints of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_with: Option<BeganWith>,
     /// Epochs that ended.
     pub epoch: usize,
     /// Batches of the next epoch that are done.
@@ -59,6 +63,52 @@ pub struct Checkpoint {
     /// Seconds from the first step, over all sittings.
     #[serde(with = "crate::bits")]
     pub seconds: f64,
+}
+
+/// What decides a run's bytes and stands in its `config.json` alone, so that an edit of that is noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeganWith {
+    /// The seed of initial weights, order, augmentation and dropout.
+    pub seed: u64,
+    /// Number format of activations.
+    pub precision: String,
+    /// Steps in all, under a budget.
+    pub steps: Option<u64>,
+    /// The most photos that go through the network together.
+    pub photos_at_once: Option<usize>,
+}
+
+impl BeganWith {
+    /// What a request and the decisions on it come to.
+    pub(crate) fn new(request: &TrainingRequest, decided: Decided) -> BeganWith {
+        BeganWith {
+            seed: request.seed,
+            precision: request.precision.to_string(),
+            steps: decided.steps,
+            photos_at_once: decided.photos_at_once,
+        }
+    }
+
+    /// In what it differs from what is asked for now, in words.
+    pub(crate) fn difference(&self, now: &BeganWith) -> Option<String> {
+        let number = |number: Option<u64>| number.map_or("none".to_string(), |number| number.to_string());
+        let photos = |photos: Option<usize>| number(photos.map(|photos| photos as u64));
+        let differences: Vec<String> = [
+            ("seed", self.seed.to_string(), now.seed.to_string()),
+            ("precision", self.precision.clone(), now.precision.clone()),
+            ("steps", number(self.steps), number(now.steps)),
+            (
+                "photos_at_once",
+                photos(self.photos_at_once),
+                photos(now.photos_at_once),
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, then, now)| then != now)
+        .map(|(what, then, now)| format!("{what} was {then} and is {now}"))
+        .collect();
+        (!differences.is_empty()).then(|| differences.join(", "))
+    }
 }
 
 /// A checkpoint with its arrays, in host memory.

@@ -6,7 +6,7 @@ mod finish;
 mod recovery;
 mod watching;
 
-use crate::checkpoint::{Checkpoint, Snapshot};
+use crate::checkpoint::{BeganWith, Checkpoint, Snapshot};
 use crate::checkpoints::{Job, Restored, Writer, has_best};
 use crate::error::TrainError;
 use crate::log::Log;
@@ -257,6 +257,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
         self.place.steps_bytes = self.steps.length();
         self.place.epochs_bytes = self.epochs.length();
         self.place.seconds = self.seconds();
+        self.place.began_with = Some(BeganWith::new(self.request, self.decided));
         if self.place.batch == 0 {
             self.place.anchor = Some(self.place.step);
         }

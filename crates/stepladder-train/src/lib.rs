@@ -35,7 +35,7 @@ mod watch;
 pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
 };
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{BeganWith, Checkpoint};
 pub use controls::Controls;
 pub use data_record::{data_record, data_request};
 pub use error::TrainError;

@@ -1,7 +1,7 @@
 //! The whole job: prepare, fit, measure, write down; in a new run, or in one that was begun before.
 
-use crate::Checkpoint;
 use crate::budget::steps_within;
+use crate::checkpoint::{BeganWith, Checkpoint};
 use crate::checkpoints::{newest, remove_checkpoints};
 use crate::content::{changes, content_table};
 use crate::environment::describe;
@@ -333,6 +333,16 @@ fn complete(
     interrupt: &AtomicBool,
 ) -> Result<Summary, TrainError> {
     let restored = newest(run, observer)?;
+    if let Some(began_with) = restored
+        .as_ref()
+        .and_then(|restored| restored.snapshot.place.began_with.as_ref())
+        && let Some(difference) = began_with.difference(&BeganWith::new(request, decided))
+    {
+        return Err(TrainError::DamagedConfig {
+            path: run.config(),
+            reason: difference,
+        });
+    }
     let fitted = fit(request, prepared, run, decided, restored, observer, interrupt)?;
     if let Some(rows) = &fitted.profile {
         observer.profiled(rows);

@@ -387,12 +387,15 @@ fn shortened(names: &[String]) -> String {
     text
 }
 
-/// A path as a shell takes it.
+/// A path as a shell takes it, and as no program takes it for an option.
 pub(crate) fn quoted(path: &str) -> String {
-    let plain = path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
-    if plain {
-        path.to_string()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
+    let plain = !path.is_empty() && path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    let path = match path.starts_with('-') {
+        true => format!("./{path}"),
+        false => path.to_string(),
+    };
+    match plain {
+        true => path,
+        false => format!("'{}'", path.replace('\'', r"'\''")),
     }
 }
