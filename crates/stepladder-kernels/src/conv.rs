@@ -18,7 +18,9 @@ mod weight_gradient;
 mod winograd;
 mod workspace;
 
-use crate::{activation::Activation, context::Context, isa::Isa, simd::Element, window::Window};
+use crate::{
+    activation::Activation, context::Context, isa::Isa, shape::values, simd::Element, window::Window,
+};
 pub(crate) use grid::Multiply;
 pub(crate) use grid::finish_statistics;
 use grid::{Extras, Grid, Tap, Weights};

@@ -14,7 +14,7 @@ pub(crate) use tile::only;
 
 use half::bf16;
 
-use crate::{activation::Activation, context::Context, simd::Element, workspace::Workspace};
+use crate::{activation::Activation, context::Context, shape::values, simd::Element, workspace::Workspace};
 
 /// Shapes and choices of an epilogue. Input `(batch, height, width, channels)`; output the same, or with max pooling
 /// `(batch, height / pool, width / pool, channels)`, rounded down: rows and columns left over are not seen.
