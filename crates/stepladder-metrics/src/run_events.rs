@@ -179,7 +179,7 @@ pub fn write_events(
 
 /// The last record of a log; `None` where there is none.
 fn last_line<T: DeserializeOwned>(log: &Path) -> Option<T> {
-    let mut file = File::open(log).ok()?;
+    let mut file = stepladder_files::open(log).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(LAST))).ok()?;
     let mut end = Vec::new();

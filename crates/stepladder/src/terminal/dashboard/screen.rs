@@ -85,7 +85,7 @@ impl Drop for Screen {
         give_back();
         let _ = std::panic::take_hook();
         for panic in PANICS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            let _ = writeln!(anstream::stderr(), "{panic}");
+            crate::terminal::note(&panic.to_string());
         }
     }
 }
