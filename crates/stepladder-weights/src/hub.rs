@@ -41,8 +41,16 @@ impl Hub {
 
     /// The user's cache: `$HF_HUB_CACHE`, or `hub` in `$HF_HOME`, or `huggingface/hub` in `$XDG_CACHE_HOME` or `~/.cache`.
     pub fn of_user() -> Hub {
-        let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let home = || variable("HOME").or_else(|| variable("USERPROFILE")).unwrap_or_default();
+        let variable = |name| {
+            env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let home = || {
+            variable("HOME")
+                .or_else(|| variable("USERPROFILE"))
+                .unwrap_or_default()
+        };
         let cache = || variable("XDG_CACHE_HOME").unwrap_or_else(|| home().join(".cache"));
         let of_home = || variable("HF_HOME").unwrap_or_else(|| cache().join("huggingface"));
         Hub::new(variable("HF_HUB_CACHE").unwrap_or_else(|| of_home().join("hub")))
@@ -83,7 +91,10 @@ impl Hub {
 
 /// The file of weights in a folder.
 pub(crate) fn weights_in(folder: &Path) -> Option<PathBuf> {
-    FILES.iter().map(|file| folder.join(file)).find(|file| file.is_file())
+    FILES
+        .iter()
+        .map(|file| folder.join(file))
+        .find(|file| file.is_file())
 }
 
 /// The SHA-256 that a file of the cache says that it has: it is a link to a file that is called so.
@@ -101,13 +112,15 @@ fn commit(reference: &Path) -> Option<String> {
 }
 
 fn is_hexadecimal(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// Refuses what is not OWNER/NAME: the name becomes a part of a path.
 fn check(name: &str) -> Result<(), WeightsError> {
     let plain = |part: &str| {
-        let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');
+        let is_plain =
+            |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');
         part.starts_with(|first: char| first.is_ascii_alphanumeric())
             && part.len() <= 96
             && part.chars().all(is_plain)
@@ -117,7 +130,11 @@ fn check(name: &str) -> Result<(), WeightsError> {
     match name.split_once('/') {
         Some((owner, model)) if plain(owner) && plain(model) => Ok(()),
         _ => Err(WeightsError::HubName {
-            name: name.chars().take(100).filter(|character| !character.is_control()).collect(),
+            name: name
+                .chars()
+                .take(100)
+                .filter(|character| !character.is_control())
+                .collect(),
         }),
     }
 }
@@ -128,10 +145,23 @@ mod tests {
 
     #[test]
     fn a_name_is_an_owner_and_a_model() {
-        for name in ["timm/resnet18.a1_in1k", "timm/mobilenetv4_conv_small.e2400_r224_in1k"] {
+        for name in [
+            "timm/resnet18.a1_in1k",
+            "timm/mobilenetv4_conv_small.e2400_r224_in1k",
+        ] {
             assert!(check(name).is_ok(), "{name}");
         }
-        for name in ["resnet18", "timm/../../etc", "timm/a/b", "/etc", "timm/", "../x", "timm/.x", "timm/a..b", "a b/c"] {
+        for name in [
+            "resnet18",
+            "timm/../../etc",
+            "timm/a/b",
+            "/etc",
+            "timm/",
+            "../x",
+            "timm/.x",
+            "timm/a..b",
+            "a b/c",
+        ] {
             let message = check(name).unwrap_err().to_string();
             assert!(message.contains("write OWNER/NAME"), "{message}");
         }

@@ -59,7 +59,8 @@ pub(crate) fn open_in(named: &str, hub: &Hub) -> Result<Opened, WeightsError> {
 /// `timm/resnet18.a1_in1k` of a folder that is called `models--timm--resnet18.a1_in1k`.
 fn cached_name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?.strip_prefix("models--")?;
-    name.split_once("--").map(|(owner, model)| format!("{owner}/{model}"))
+    name.split_once("--")
+        .map(|(owner, model)| format!("{owner}/{model}"))
 }
 
 /// The weights of a file, and what the folder says of them.
@@ -84,7 +85,10 @@ fn opened(file: &Path, folder: Option<&Path>, name: &str) -> Result<Opened, Weig
 
 /// The SHA-256 of a file's content, in hexadecimal digits.
 pub fn sha256(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(content)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -93,7 +97,8 @@ mod tests {
     use std::path::PathBuf;
 
     const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-    const CONFIG: &str = r#"{"architecture": "resnet18", "pretrained_cfg": {"tag": "a1_in1k", "mean": [0.5, 0.5, 0.5]}}"#;
+    const CONFIG: &str =
+        r#"{"architecture": "resnet18", "pretrained_cfg": {"tag": "a1_in1k", "mean": [0.5, 0.5, 0.5]}}"#;
 
     fn weights() -> Vec<u8> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/files");
@@ -113,8 +118,11 @@ mod tests {
         let blob = model.join("blobs").join(sha256(&weights()));
         fs::write(&blob, content).unwrap();
         #[cfg(unix)]
-        std::os::unix::fs::symlink(format!("../../blobs/{}", sha256(&weights())), snapshot.join("model.safetensors"))
-            .unwrap();
+        std::os::unix::fs::symlink(
+            format!("../../blobs/{}", sha256(&weights())),
+            snapshot.join("model.safetensors"),
+        )
+        .unwrap();
         #[cfg(not(unix))]
         fs::write(snapshot.join("model.safetensors"), content).unwrap();
         fs::write(snapshot.join("config.json"), CONFIG).unwrap();
@@ -141,14 +149,23 @@ mod tests {
     #[test]
     fn what_is_not_there_is_told_with_the_command_that_fetches_it() {
         let (cache, _) = cache(&weights());
-        let message = open_in("hf:timm/resnet34.a1_in1k", &Hub::new(cache.path())).unwrap_err().to_string();
+        let message = open_in("hf:timm/resnet34.a1_in1k", &Hub::new(cache.path()))
+            .unwrap_err()
+            .to_string();
         let expected = format!(
             "hf:timm/resnet34.a1_in1k: not in the cache of Hugging Face, {}; download it first: hf download timm/resnet34.a1_in1k",
             cache.path().display()
         );
         assert_eq!(message, expected);
-        let message = open_in(cache.path().to_str().unwrap(), &Hub::new("elsewhere")).unwrap_err().to_string();
-        assert!(message.ends_with("a folder without model.safetensors or pytorch_model.bin; name the file of weights"), "{message}");
+        let message = open_in(cache.path().to_str().unwrap(), &Hub::new("elsewhere"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.ends_with(
+                "a folder without model.safetensors or pytorch_model.bin; name the file of weights"
+            ),
+            "{message}"
+        );
     }
 
     #[cfg(unix)]
@@ -157,9 +174,17 @@ mod tests {
         let mut changed = weights();
         *changed.last_mut().unwrap() ^= 1;
         let (cache, _) = cache(&changed);
-        let message = open_in("hf:timm/resnet18.a1_in1k", &Hub::new(cache.path())).unwrap_err().to_string();
-        assert!(message.contains("its SHA-256 is not the one in its name"), "{message}");
-        assert!(message.ends_with("hf download timm/resnet18.a1_in1k"), "{message}");
+        let message = open_in("hf:timm/resnet18.a1_in1k", &Hub::new(cache.path()))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("its SHA-256 is not the one in its name"),
+            "{message}"
+        );
+        assert!(
+            message.ends_with("hf download timm/resnet18.a1_in1k"),
+            "{message}"
+        );
     }
 
     #[test]

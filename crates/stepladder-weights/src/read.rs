@@ -39,7 +39,9 @@ pub(crate) fn content(path: &Path) -> Result<Vec<u8>, WeightsError> {
         });
     }
     let mut content = Vec::new();
-    file.take(LARGEST_FILE).read_to_end(&mut content).map_err(failed)?;
+    file.take(LARGEST_FILE)
+        .read_to_end(&mut content)
+        .map_err(failed)?;
     Ok(content)
 }
 

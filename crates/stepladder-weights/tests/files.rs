@@ -172,7 +172,11 @@ fn views_that_reach_beyond_their_numbers_are_refused() {
         turned.tensors["w"],
         Tensor::new(vec![2, 2], vec![1.0, 3.0, 2.0, 4.0])
     );
-    let nothing = from_bytes(Path::new("made.pth"), &legacy(b"J\xff\xff\xff\x7fK\x00", b"K\x00K\x00")).unwrap();
+    let nothing = from_bytes(
+        Path::new("made.pth"),
+        &legacy(b"J\xff\xff\xff\x7fK\x00", b"K\x00K\x00"),
+    )
+    .unwrap();
     assert!(nothing.tensors["w"].values.is_empty());
     for (shape, strides, expected) in [
         (&b"K\x05"[..], &b"K\x01"[..], "it reaches beyond its storage"),
