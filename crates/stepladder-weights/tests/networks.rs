@@ -23,12 +23,8 @@ struct Golden {
     size: usize,
     batch: usize,
     classes: usize,
-    /// What made-up factors of normalizations are multiplied by.
-    factor: f32,
-    /// What is added to some offsets of normalizations.
-    shift: f32,
-    /// The names and shapes of timm's file, and whether the shift is added.
-    tensors: Vec<(String, Vec<usize>, bool)>,
+    /// The names and shapes of timm's file; what its made-up values are multiplied by, and what is added.
+    tensors: Vec<(String, Vec<usize>, f32, f32)>,
     /// In inference, [batch, classes].
     logits: Vec<f32>,
     /// Of a step of training.
@@ -53,31 +49,24 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/networks")
 }
 
-impl Golden {
-    /// A tensor as `tensor` of the script makes it up.
-    fn tensor(&self, name: &str, shape: &[usize], is_shifted: bool) -> Tensor {
-        let (_, kind) = name.rsplit_once('.').unwrap();
-        let (part, factor) = match kind {
-            _ if shape.len() > 1 => ("kernel", 1.0),
-            "weight" | "gamma" => ("gamma", self.factor),
-            "running_var" => ("moving_variance", 1.0),
-            _ => ("bias", 1.0),
-        };
-        // The last axis counts as outputs there, where PyTorch has the first.
-        let turned = [&shape[1..], &shape[..1]].concat();
-        let shift = if is_shifted { self.shift } else { 0.0 };
-        let values = fill::parameter(&format!("{name}/{part}"), &turned).into_iter();
-        Tensor::new(
-            shape.to_vec(),
-            values.map(|value| value * factor + shift).collect(),
-        )
-    }
+/// A tensor as `tensor` of the script makes it up.
+fn made_up(name: &str, shape: &[usize], factor: f32, shift: f32) -> Tensor {
+    let part = match name.rsplit_once('.').unwrap().1 {
+        _ if shape.len() > 1 => "kernel",
+        "weight" | "gamma" => "gamma",
+        "running_var" => "moving_variance",
+        _ => "bias",
+    };
+    // The last axis counts as outputs there, where PyTorch has the first.
+    let turned = [&shape[1..], &shape[..1]].concat();
+    let values = fill::parameter(&format!("{name}/{part}"), &turned).into_iter();
+    Tensor::new(shape.to_vec(), values.map(|value| value * factor + shift).collect())
 }
 
 fn file(golden: &Golden) -> Weights {
     let mut weights = Weights::default();
-    for (name, shape, is_shifted) in &golden.tensors {
-        weights.insert(name, golden.tensor(name, shape, *is_shifted));
+    for (name, shape, factor, shift) in &golden.tensors {
+        weights.insert(name, made_up(name, shape, *factor, *shift));
     }
     weights
 }
@@ -215,7 +204,7 @@ fn check(rung: &str) {
             .sqrt();
         note(
             &format!("norm of the gradient of {name}"),
-            (length - norm).abs() / norm,
+            (length - norm).abs() / norm.max(floor),
         );
         let samples: Vec<f32> = (0..values.len())
             .map(|i| found[i * found.len() / values.len()])
