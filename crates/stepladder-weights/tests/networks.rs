@@ -60,7 +60,10 @@ fn made_up(name: &str, shape: &[usize], factor: f32, shift: f32) -> Tensor {
     // The last axis counts as outputs there, where PyTorch has the first.
     let turned = [&shape[1..], &shape[..1]].concat();
     let values = fill::parameter(&format!("{name}/{part}"), &turned).into_iter();
-    Tensor::new(shape.to_vec(), values.map(|value| value * factor + shift).collect())
+    Tensor::new(
+        shape.to_vec(),
+        values.map(|value| value * factor + shift).collect(),
+    )
 }
 
 fn file(golden: &Golden) -> Weights {

@@ -30,7 +30,7 @@ type Answer = Result<Vec<f32>, NoAnswer>;
 
 /// Why it says nothing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoAnswer {
+pub(in crate::commands) enum NoAnswer {
     #[error(transparent)]
     Photo(#[from] PhotoError),
     #[error(transparent)]
@@ -97,7 +97,12 @@ impl<'a> Pass<'a> {
         }
         let batches = images.chunks(self.batch);
         let mut answers = batches.flat_map(|batch| match self.features {
-            true => self.predictor.features(batch.concat()).into_iter().map(Ok).collect(),
+            true => self
+                .predictor
+                .features(batch.concat())
+                .into_iter()
+                .map(Ok)
+                .collect(),
             false => self.predictor.predict(batch.concat()),
         });
         let answer = |place: Result<(), PhotoError>| {
