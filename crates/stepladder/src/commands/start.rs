@@ -29,10 +29,33 @@ pub(super) struct Wanted<'a> {
 /// Whether a rung is to be chosen, and if so, whether it may start from the weights inside the program.
 pub(super) fn pretrained_or_scratch(arguments: &TrainArguments) -> Option<bool> {
     match (arguments.model.as_deref(), arguments.start.start.as_deref()) {
-        (None | Some(AUTO), None) => Some(cfg!(feature = "shipped")),
+        // Whoever steers gradient steps wants some: a head that is fitted exactly takes none.
+        (None | Some(AUTO), None) => Some(cfg!(feature = "shipped") && !steers_steps(arguments)),
         (None | Some(AUTO), Some(SCRATCH)) => Some(false),
         _ => None,
     }
+}
+
+/// Whether an option was given that says something about gradient steps.
+fn steers_steps(arguments: &TrainArguments) -> bool {
+    let controls = &arguments.controls;
+    let numbers = [
+        controls.warmup,
+        controls.weight_decay,
+        controls.clip_norm,
+        controls.label_smoothing,
+        controls.ema,
+        controls.mixup,
+        controls.cutmix,
+        arguments.lr,
+    ];
+    arguments.epochs.is_some()
+        || arguments.batch.is_some()
+        || controls.steps.is_some()
+        || controls.patience.is_some()
+        || controls.schedule.is_some()
+        || numbers.iter().any(Option::is_some)
+        || !arguments.overrides.is_empty()
 }
 
 /// The rung that was chosen or named, or that of the weights, and the values of it that are set.
