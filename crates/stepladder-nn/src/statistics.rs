@@ -4,7 +4,6 @@
 
 use crate::array::Array;
 use crate::backend::{Noise, Operands};
-use crate::executor::forward;
 use crate::model::{Model, ModelError};
 use crate::program::Purpose;
 use stepladder_model::{Graph, Op, ParameterId};
@@ -37,7 +36,11 @@ impl PreciseStatistics {
     pub fn new(model: &Model) -> Result<PreciseStatistics, ModelError> {
         let mut graph = Graph::clone(model.graph());
         let mut layers = Vec::new();
+        let is_frozen: Vec<bool> = graph.layers.iter().map(|layer| layer.frozen_statistics).collect();
         for operation in &mut graph.operations {
+            if is_frozen[operation.layer] {
+                continue;
+            }
             if let Op::BatchNormalization {
                 moving_mean,
                 moving_variance,
@@ -80,14 +83,16 @@ impl PreciseStatistics {
         let executor = model.executor().clone();
         let program = executor.program(model.graph(), Purpose::BatchStatistics, photos, model.form());
         executor.run(|backend| {
-            let operands = Operands {
-                images,
-                parameters: model.parameters(),
-                packed: &[],
-                noise: Noise::default(),
-            };
-            forward(backend, &program, &operands, &mut |_, _| {});
+            backend.begin(&program, images);
             for step in 0..program.forward.len() {
+                let operands = Operands {
+                    images,
+                    parameters: model.parameters(),
+                    packed: &[],
+                    noise: Noise::default(),
+                };
+                backend.forward(&program, step, &operands);
+                // At once: without a backward pass, a step's statistics make room for what follows.
                 backend.move_statistics(&program, step, model.parameters_mut());
             }
         });

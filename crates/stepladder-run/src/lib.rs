@@ -15,6 +15,7 @@ mod error;
 mod recorded;
 mod records;
 mod requests;
+mod start;
 
 pub use atomic::{write_atomically, write_atomically_by};
 pub use config::{Config, DataRecord, Decided, OnStuck};
@@ -24,3 +25,4 @@ pub use error::RunError;
 pub use recorded::{RecordError, RecordedRun, TestAnswers};
 pub use records::{Environment, EpochRecord, Outcome, StepRecord, Summary};
 pub use requests::{Requests, RunRequest};
+pub use start::{HeadRecord, StartRecord};

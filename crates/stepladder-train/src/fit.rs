@@ -113,7 +113,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             }
             None => (
                 Checkpoint::default(),
-                request.trainer(Model::new(graph, request.seed, request.device), at_once),
+                request.trainer(request.initial_model(prepared, request.seed)?, at_once),
                 None,
                 Log::open(&run.steps(), 0)?,
                 Log::open(&run.epochs(), 0)?,

@@ -11,16 +11,18 @@ const SHARE_BYTES: usize = 64 << 20;
 const MOST_BATCHES: usize = 8;
 
 /// A way through photos, share by share.
-pub(super) struct Pass<'a> {
+pub(in crate::commands) struct Pass<'a> {
     predictor: &'a Predictor,
     batch: usize,
     share: usize,
+    /// Whether features are asked for, and not probabilities.
+    features: bool,
 }
 
 /// A photo ready for the network, or the reason why not.
 type Prepared = Result<Vec<f32>, PhotoError>;
 
-/// What the model says of a photo.
+/// What the model says of a photo: probabilities, or features.
 type Answer = Result<Vec<f32>, PhotoError>;
 
 impl<'a> Pass<'a> {
@@ -33,6 +35,15 @@ impl<'a> Pass<'a> {
             predictor,
             batch,
             share: batch * batches,
+            features: false,
+        }
+    }
+
+    /// The same, but the answers are what the network's last layer reads of each photo.
+    pub fn with_features(self) -> Pass<'a> {
+        Pass {
+            features: true,
+            ..self
         }
     }
 
@@ -73,7 +84,10 @@ impl<'a> Pass<'a> {
             places.push(photo.map(|image| images.push(image)));
         }
         let batches = images.chunks(self.batch);
-        let mut answers = batches.flat_map(|batch| self.predictor.predict(batch.concat()));
+        let mut answers = batches.flat_map(|batch| match self.features {
+            true => self.predictor.features(batch.concat()),
+            false => self.predictor.predict(batch.concat()),
+        });
         let answer = |place: Result<(), PhotoError>| place.map(|()| answers.next().unwrap_or_default());
         places.into_iter().map(answer).collect()
     }
