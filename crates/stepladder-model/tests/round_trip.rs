@@ -4,12 +4,12 @@ use proptest::prelude::*;
 use stepladder_model::{
     Activation, AnnealStrategy, BatchNormalization, ClassWeights, Clipping, ColorJitter, Conv2D, DeckFigures,
     Defaults, Dense, DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, Erased, EvaluationConfig,
-    FillMode, Fit, FlipMode, Frozen, GlobalAveragePooling2D, Head, ImageDataGenerator, Initializer, Input, Layer,
-    LayerNormalization, LayerSpec, LeakyReLU, Monitor, Normalization, OptimizerConfig, Padding,
+    FillMode, Fit, FlipMode, Frozen, GlobalAveragePooling2D, Head, ImageDataGenerator, Initializer, Input,
+    Layer, LayerNormalization, LayerSpec, LeakyReLU, Monitor, Normalization, OptimizerConfig, Padding,
     ParameterGroups, Phase, Place, Pooling2D, RandAugment, RandomBrightness, RandomContrast, RandomErasing,
     RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform, RandomTranslation, RandomZoom,
-    ReduceLrOnPlateau, Rung, RungCatalog, Scale, Schedule, SeparableConv2D, SplitFractions, Start, StochasticDepth,
-    Training, TrivialAugmentWide, Units, diff, lints,
+    ReduceLrOnPlateau, Rung, RungCatalog, Scale, Schedule, SeparableConv2D, SplitFractions, Start,
+    StochasticDepth, Training, TrivialAugmentWide, Units, diff, lints,
 };
 
 fn positive() -> impl Strategy<Value = f32> {

@@ -79,7 +79,11 @@ fn what_is_frozen_keeps_its_bits_and_has_no_moments() {
         for array in &before {
             let is_kept = array.name.contains("one") || (statistics && array.name.contains("moving"));
             let is_same = named(&after, &array.name) == array;
-            assert_eq!(is_same, is_kept, "{} with frozen statistics {statistics}", array.name);
+            assert_eq!(
+                is_same, is_kept,
+                "{} with frozen statistics {statistics}",
+                array.name
+            );
         }
         let state = trainer.state();
         assert!(!state.slots.is_empty());
@@ -91,7 +95,9 @@ fn what_is_frozen_keeps_its_bits_and_has_no_moments() {
 fn the_others_move_as_in_the_full_program() {
     let full = stepped(trainer(graph(PLAIN)), 1).model().to_arrays();
     for frozen in 1..4 {
-        let found = stepped(trainer(graph(PLAIN).freeze(frozen, false)), 1).model().to_arrays();
+        let found = stepped(trainer(graph(PLAIN).freeze(frozen, false)), 1)
+            .model()
+            .to_arrays();
         let before = Model::new(graph(PLAIN), 5, Device::Cpu).to_arrays();
         for array in &found {
             let layer = ["one", "two", "three", "head"]
@@ -121,12 +127,21 @@ fn gradients_with_constant_statistics_are_those_of_differences() {
         let model = Model::from_arrays(graph.clone(), arrays, Device::Cpu).unwrap();
         let rows = model.log_probabilities(images(), BATCH);
         let photos = rows.chunks_exact(CLASSES).zip(labels());
-        -photos.map(|(row, label)| f64::from(row[label as usize])).sum::<f64>() / BATCH as f64
+        -photos
+            .map(|(row, label)| f64::from(row[label as usize]))
+            .sum::<f64>()
+            / BATCH as f64
     };
     let mut trainer = Trainer::new(model, descent, 0.0, 0);
     trainer.step(images(), &labels(), 1.0);
     let after = trainer.model().to_arrays();
-    for name in ["norm_one/gamma", "norm_one/beta", "norm_two/gamma", "norm_two/beta", "one/kernel"] {
+    for name in [
+        "norm_one/gamma",
+        "norm_one/beta",
+        "norm_two/gamma",
+        "norm_two/beta",
+        "one/kernel",
+    ] {
         const STEP: f32 = 1e-2;
         for at in [0, 3] {
             let gradient = f64::from(named(&before, name).values[at] - named(&after, name).values[at]);
@@ -150,10 +165,17 @@ fn rates_differ_by_parameter() {
     let graph = graph(NORMALIZED);
     let factors = graph.learning_rate_factors(0.5);
     let of = |name: &str| {
-        let at = graph.parameters.iter().position(|spec| spec.name == name).unwrap();
+        let at = graph
+            .parameters
+            .iter()
+            .position(|spec| spec.name == name)
+            .unwrap();
         factors[at]
     };
-    assert_eq!([of("head/kernel"), of("two/kernel"), of("norm_one/gamma")], [1.0, 0.5, 0.25]);
+    assert_eq!(
+        [of("head/kernel"), of("two/kernel"), of("norm_one/gamma")],
+        [1.0, 0.5, 0.25]
+    );
     let full = stepped(trainer(graph.clone()), 1).model().to_arrays();
     let before = Model::new(graph.clone(), 5, Device::Cpu).to_arrays();
     let settings = factors.iter().map(|factor| ParameterSettings {
@@ -166,7 +188,11 @@ fn rates_differ_by_parameter() {
         let way = |arrays: &[Array]| named(arrays, &spec.name).values[0] - before.values[0];
         let expected = if spec.trainable { factor } else { 1.0 };
         let found = way(&slowed) / way(&full);
-        assert!((found - expected).abs() < 1e-2, "{}: {found} instead of {expected}", spec.name);
+        assert!(
+            (found - expected).abs() < 1e-2,
+            "{}: {found} instead of {expected}",
+            spec.name
+        );
     }
 }
 
@@ -182,7 +208,10 @@ fn planned_and_held(graph: &Graph, threads: usize) -> (StepMemory, u64) {
         answered: 0,
         threads,
     });
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap();
     let held = pool.install(|| stepped(trainer(graph.clone()), 2).model().held_bytes() as u64);
     (plan, held)
 }
@@ -195,7 +224,11 @@ fn the_plan_is_smaller_and_exact() {
     for frozen in [3, 6, 7] {
         let (plan, held) = planned_and_held(&graph.clone().freeze(frozen, true), 1);
         assert_eq!(held, plan.kernels(), "{frozen} layers frozen");
-        assert!(plan.total() < last, "{frozen} layers frozen: {} of {last}", plan.total());
+        assert!(
+            plan.total() < last,
+            "{frozen} layers frozen: {} of {last}",
+            plan.total()
+        );
         assert!(plan.moments < full.moments);
         last = plan.total();
     }

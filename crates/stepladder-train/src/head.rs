@@ -154,7 +154,10 @@ impl ExactHead {
         let probabilities = self.probabilities(&samples.features);
         let rows = probabilities.chunks_exact(self.bias.len()).zip(&samples.labels);
         let logarithm = |p: f32| libm::log(f64::from(p.max(f32::MIN_POSITIVE)));
-        -rows.map(|(row, label)| logarithm(row[*label as usize])).sum::<f64>() / samples.rows() as f64
+        -rows
+            .map(|(row, label)| logarithm(row[*label as usize]))
+            .sum::<f64>()
+            / samples.rows() as f64
     }
 
     /// The head as kernel and bias of a dense layer, by these names.

@@ -49,7 +49,11 @@ pub(crate) fn model_card(figures: &CardFigures<'_>) -> String {
         limits(figures),
         again(figures),
     ];
-    sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
+    sections
+        .into_iter()
+        .filter(|section| !section.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Where pretrained weights come from, and what that may mean; nothing for a model that was trained from scratch.
@@ -102,7 +106,11 @@ fn heading(figures: &CardFigures<'_>) -> String {
         escaped(&request.rung.name),
         escaped(&prepared.dataset.name),
         prepared.dataset.classes.len(),
-        if prepared.pretrained.is_some() { "from pretrained weights" } else { "from scratch" },
+        if prepared.pretrained.is_some() {
+            "from pretrained weights"
+        } else {
+            "from scratch"
+        },
         env!("CARGO_PKG_VERSION"),
         request.rung.name,
         graph.trainable_parameter_count(),

@@ -217,7 +217,11 @@ impl TrainingRequest {
         let model = model.with_precision(self.precision);
         let (optimizer, smoothing) = (self.rung.optimizer.clone(), self.rung.training.label_smoothing);
         let groups = &self.rung.parameter_groups;
-        let parameters = model.graph().parameters.iter().zip(self.stage_rates(model.graph()));
+        let parameters = model
+            .graph()
+            .parameters
+            .iter()
+            .zip(self.stage_rates(model.graph()));
         let settings = parameters.map(|(parameter, factor)| ParameterSettings {
             learning_rate_multiplier: factor * groups.learning_rate_multiplier(&parameter.name),
             weight_decay: groups.decays(&parameter.name),

@@ -45,7 +45,11 @@ impl Pretrained {
             reason,
         };
         let source = Source::read(&start.weights)?;
-        if let Some(expected) = start.sha256.as_ref().filter(|expected| **expected != source.sha256) {
+        if let Some(expected) = start
+            .sha256
+            .as_ref()
+            .filter(|expected| **expected != source.sha256)
+        {
             return Err(wrong(format!(
                 "its sha256 is {} where the rung expects {expected}; take the file that the rung was made for, or mend `sha256` in [start]",
                 source.sha256
@@ -157,7 +161,11 @@ impl TrainingRequest {
 
     /// What the learning rate of each parameter is multiplied by, for the stage of the network that it is of.
     pub(crate) fn stage_rates(&self, graph: &Graph) -> Vec<f32> {
-        let decay = self.rung.start.as_ref().map_or(1.0, |start| start.learning_rate_decay);
+        let decay = self
+            .rung
+            .start
+            .as_ref()
+            .map_or(1.0, |start| start.learning_rate_decay);
         graph.learning_rate_factors(decay)
     }
 }
@@ -225,7 +233,10 @@ fn check(start: &Start, rung: &Rung, graph: &Graph, fitted: &Fitted) -> Result<(
             ),
             (true, true) => "it is empty".to_string(),
         };
-        return Err(format!("nothing in it fits rung `{}`: {what}; {remedy}", rung.name));
+        return Err(format!(
+            "nothing in it fits rung `{}`: {what}; {remedy}",
+            rung.name
+        ));
     }
     let frozen = graph.frozen_layers(&start.frozen);
     let mut without: Vec<String> = Vec::new();

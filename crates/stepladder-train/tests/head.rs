@@ -44,14 +44,23 @@ fn heads_are_those_of_scikit_learn() {
         let head = ExactHead::fit(&case.samples(), case.strength, case.config());
         let scale = case.kernel.iter().fold(0.0_f64, |most, w| most.max(w.abs()));
         for (found, expected) in head.kernel.iter().zip(&case.kernel) {
-            assert!((f64::from(*found) - expected).abs() < 1e-4 * scale, "{found} instead of {expected}");
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-4 * scale,
+                "{found} instead of {expected}"
+            );
         }
         let mean = head.bias.iter().sum::<f32>() / head.bias.len() as f32;
         for (found, expected) in head.bias.iter().zip(&case.bias) {
-            assert!((f64::from(found - mean) - expected).abs() < 1e-3, "{found} instead of {expected}");
+            assert!(
+                (f64::from(found - mean) - expected).abs() < 1e-3,
+                "{found} instead of {expected}"
+            );
         }
         for (found, expected) in head.probabilities(&case.features).iter().zip(&case.probabilities) {
-            assert!((f64::from(*found) - expected).abs() < 1e-4, "{found} instead of {expected}");
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-4,
+                "{found} instead of {expected}"
+            );
         }
     }
 }
@@ -61,7 +70,10 @@ fn heads_do_not_depend_on_the_number_of_threads() {
     for case in Case::all() {
         let samples = case.samples();
         let found = [1, 2, 3].map(|threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             pool.install(|| ExactHead::choose(&samples, &samples, case.config()))
         });
         assert_eq!(found[0], found[1]);
@@ -94,7 +106,12 @@ fn the_strength_is_chosen_by_what_is_left_out() {
     };
     let of = |signal: f32| ExactHead::choose(&samples(0, signal), &samples(1000, signal), config);
     let (noise, signal) = (of(0.0), of(3.0));
-    assert!(noise.strength > 100.0 * signal.strength, "{} and {}", noise.strength, signal.strength);
+    assert!(
+        noise.strength > 100.0 * signal.strength,
+        "{} and {}",
+        noise.strength,
+        signal.strength
+    );
     assert!(signal.loss(&samples(5000, 3.0)) < 0.05);
 }
 

@@ -42,7 +42,9 @@ fn start(place: &Place, keys: &str) -> String {
 /// A place with a run that others start from.
 fn place() -> Place {
     let place = Place::new();
-    let summary = place.sit(&place.request("first", &rung("")), None, false).unwrap();
+    let summary = place
+        .sit(&place.request("first", &rung("")), None, false)
+        .unwrap();
     assert_eq!(summary.outcome, Outcome::Finished);
     place
 }
@@ -62,7 +64,13 @@ fn document(place: &Place, run: &str, name: &str) -> Value {
 }
 
 fn assert_same(place: &Place, a: &str, b: &str) {
-    for name in ["model.safetensors", "test_predictions.tsv", "steps.jsonl", "start.json", "config.json"] {
+    for name in [
+        "model.safetensors",
+        "test_predictions.tsv",
+        "steps.jsonl",
+        "start.json",
+        "config.json",
+    ] {
         let bytes = |run: &str| std::fs::read(place.path(run).join(name)).unwrap();
         assert!(bytes(a) == bytes(b), "{name} of {b} differs");
     }
@@ -139,14 +147,18 @@ fn features_that_were_stopped_or_damaged_end_in_the_same_bytes() {
     let rung = rung(&start(&place, ""));
     place.sit(&place.request("whole", &rung), None, false).unwrap();
     let features = || {
-        let files = std::fs::read_dir(place.path("cache")).unwrap().map(|entry| entry.unwrap().path());
+        let files = std::fs::read_dir(place.path("cache"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
         files
             .filter(|path| path.extension().is_some_and(|extension| extension == "features"))
             .collect::<Vec<_>>()
     };
     assert_eq!(features().len(), 1);
     for photos in [0, 33] {
-        features().iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        features()
+            .iter()
+            .for_each(|path| std::fs::remove_file(path).unwrap());
         let name = format!("stopped {photos}");
         let request = place.request(&name, &rung);
         let stopper = StopsAt {
@@ -156,7 +168,10 @@ fn features_that_were_stopped_or_damaged_end_in_the_same_bytes() {
         };
         let stopped = train_or_resume(&request, &stopper, &stopper.flag);
         if photos == 0 {
-            assert!(matches!(stopped, Err(TrainError::Data(DataError::Cancelled))), "{stopped:?}");
+            assert!(
+                matches!(stopped, Err(TrainError::Data(DataError::Cancelled))),
+                "{stopped:?}"
+            );
             assert!(!place.path(&name).join("summary.json").exists());
         }
         place.sit(&request, None, false).unwrap();
@@ -183,7 +198,9 @@ fn fine_tuning_that_is_stopped_anywhere_goes_on_exactly() {
     ] {
         let rung = rung(&start(&place, keys));
         let name = |run: &str| format!("{run} {}", keys.len());
-        place.sit(&place.request(&name("whole"), &rung), None, false).unwrap();
+        place
+            .sit(&place.request(&name("whole"), &rung), None, false)
+            .unwrap();
         let steps = std::fs::read_to_string(place.path(&name("whole")).join("steps.jsonl")).unwrap();
         let steps = steps.lines().count() as u64;
         assert!(steps >= 6, "{steps} steps");
@@ -222,14 +239,22 @@ fn heads_keep_the_classes_that_they_know() {
     }
     let tables = start(&place, "head = \"by_class_name\"\nfrozen = \"none\"");
     // So slow that no weight moves.
-    let rung = rung(&format!("{tables}[optimizer]\ntype = \"sgd\"\nlearning_rate = 1e-30\n"));
+    let rung = rung(&format!(
+        "{tables}[optimizer]\ntype = \"sgd\"\nlearning_rate = 1e-30\n"
+    ));
     place.sit(&place.request("more", &rung), None, false).unwrap();
     let (before, after) = (arrays(&place, "first"), arrays(&place, "more"));
     assert_eq!(named(&before, "top/kernel"), named(&after, "top/kernel"));
     let (old, new) = (named(&before, "head/kernel"), named(&after, "head/kernel"));
     assert_eq!((&old.shape[..], &new.shape[..]), (&[9, 3][..], &[9, 5][..]));
     let column = |array: &Array, classes: usize, class: usize| -> Vec<f32> {
-        array.values.iter().skip(class).step_by(classes).copied().collect()
+        array
+            .values
+            .iter()
+            .skip(class)
+            .step_by(classes)
+            .copied()
+            .collect()
     };
     // ash, beech, birch, cedar, date palm
     for (class, known) in [(0, 0), (2, 1), (3, 2)] {
@@ -237,7 +262,10 @@ fn heads_keep_the_classes_that_they_know() {
     }
     assert_ne!(column(new, 5, 1), column(new, 5, 4));
     let record = document(&place, "more", "start.json");
-    assert_eq!(record["kept_classes"], serde_json::json!(["ash", "birch", "cedar"]));
+    assert_eq!(
+        record["kept_classes"],
+        serde_json::json!(["ash", "birch", "cedar"])
+    );
 }
 
 #[test]
@@ -249,16 +277,29 @@ fn weights_of_something_else_are_refused_with_the_remedy() {
     };
     let wider = rung(&start(&place, "")).replace("filters = 6", "filters = 7");
     let message = refused(&wider);
-    assert!(message.contains("stem/kernel") && message.contains("freeze less"), "{message}");
-    let renamed = rung(&start(&place, "")).replace("\"stem\"", "\"a\"").replace("\"norm\"", "\"b\"").replace("\"top\"", "\"c\"");
+    assert!(
+        message.contains("stem/kernel") && message.contains("freeze less"),
+        "{message}"
+    );
+    let renamed = rung(&start(&place, ""))
+        .replace("\"stem\"", "\"a\"")
+        .replace("\"norm\"", "\"b\"")
+        .replace("\"top\"", "\"c\"");
     let message = refused(&renamed);
-    assert!(message.contains("nothing in it fits") && message.contains("--model"), "{message}");
-    let message = refused(&rung(&start(&place, &format!("sha256 = \"{}\"", "ab".repeat(32)))));
+    assert!(
+        message.contains("nothing in it fits") && message.contains("--model"),
+        "{message}"
+    );
+    let message = refused(&rung(&start(
+        &place,
+        &format!("sha256 = \"{}\"", "ab".repeat(32)),
+    )));
     assert!(message.contains("sha256"), "{message}");
     let message = refused(&rung("[start]\nweights = \"run:nowhere\"\n"));
     assert!(message.contains("nowhere"), "{message}");
     assert!(!place.path("refused").exists());
-    let headless = rung(&start(&place, "")).replace("units = \"classes\"", "units = \"classes\", use_bias = false");
+    let headless =
+        rung(&start(&place, "")).replace("units = \"classes\"", "units = \"classes\", use_bias = false");
     assert!(refused(&headless).contains("bias"));
 }
 
@@ -288,7 +329,10 @@ fn a_run_does_not_go_on_from_other_weights() {
     let place = place();
     let rung = rung(&start(&place, "frozen = \"none\""));
     let request = place.request("run", &rung);
-    assert_eq!(place.sit(&request, Some(2), false).unwrap().outcome, Outcome::Interrupted);
+    assert_eq!(
+        place.sit(&request, Some(2), false).unwrap().outcome,
+        Outcome::Interrupted
+    );
     let mut other = place.request("other", &self::rung(""));
     other.seed = 6;
     place.sit(&other, None, false).unwrap();

@@ -107,8 +107,7 @@ impl FeatureCache {
     }
 
     fn keep(&mut self, photo: u32, view: u32, row: &[f32]) {
-        self.rows
-            .insert((photo, view), self.values.len() / self.width);
+        self.rows.insert((photo, view), self.values.len() / self.width);
         self.values.extend_from_slice(row);
     }
 
@@ -191,8 +190,14 @@ fn whole(record: &[u8]) -> Option<(u32, u32, Vec<f32>)> {
         return None;
     }
     let word = |at: usize| -> [u8; 4] { record[at..at + 4].try_into().unwrap_or_default() };
-    let values = (HEAD..record.len()).step_by(4).map(|at| f32::from_le_bytes(word(at)));
-    Some((u32::from_le_bytes(word(0)), u32::from_le_bytes(word(4)), values.collect()))
+    let values = (HEAD..record.len())
+        .step_by(4)
+        .map(|at| f32::from_le_bytes(word(at)));
+    Some((
+        u32::from_le_bytes(word(0)),
+        u32::from_le_bytes(word(4)),
+        values.collect(),
+    ))
 }
 
 #[cfg(test)]
@@ -269,7 +274,10 @@ mod tests {
         first.append(&[1], 0, &[0.5]);
         let mut second = FeatureCache::open(&cache, &KEY, 1).unwrap();
         second.append(&[2], 0, &[0.25]);
-        assert_eq!([second.row(1, 0), second.row(2, 0)], [Some(&[0.5][..]), Some(&[0.25][..])]);
+        assert_eq!(
+            [second.row(1, 0), second.row(2, 0)],
+            [Some(&[0.5][..]), Some(&[0.25][..])]
+        );
         drop((first, second));
         let third = FeatureCache::open(&cache, &KEY, 1).unwrap();
         assert_eq!([third.row(1, 0), third.row(2, 0)], [Some(&[0.5][..]), None]);

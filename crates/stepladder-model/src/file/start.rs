@@ -29,9 +29,7 @@ pub(super) fn read(table: &Table, layers: &[String]) -> Result<Start, RungError>
         sha256: reader.optional("sha256", read_sha256)?,
         frozen: reader.or("frozen", Frozen::Backbone, |field| read_frozen(field, layers))?,
         exact_head: reader.or("exact_head", head == Head::New, |field| field.flag())?,
-        learning_rate_decay: reader.or("learning_rate_decay", 1.0, |field| {
-            field.number(Range::PART)
-        })?,
+        learning_rate_decay: reader.or("learning_rate_decay", 1.0, |field| field.number(Range::PART))?,
         frozen_statistics: reader.or("frozen_statistics", true, |field| field.flag())?,
         weights,
         head,

@@ -123,7 +123,9 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 fn greatest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |greatest, value| value.abs().max(greatest))
+    values
+        .iter()
+        .fold(0.0, |greatest, value| value.abs().max(greatest))
 }
 
 #[cfg(test)]

@@ -116,7 +116,10 @@ impl<'a> Problem<'a> {
     }
 
     fn weight(&self, row: usize) -> f64 {
-        self.samples.weights.get(row).map_or(1.0, |weight| f64::from(*weight))
+        self.samples
+            .weights
+            .get(row)
+            .map_or(1.0, |weight| f64::from(*weight))
     }
 
     /// The loss of some rows, summed, with its gradient.
@@ -209,7 +212,10 @@ fn product(features: &[f32], weights: &[f64]) -> f64 {
         }
     }
     let rest = rest.iter().zip(others);
-    lanes.iter().sum::<f64>() + rest.map(|(feature, weight)| f64::from(*feature) * weight).sum::<f64>()
+    lanes.iter().sum::<f64>()
+        + rest
+            .map(|(feature, weight)| f64::from(*feature) * weight)
+            .sum::<f64>()
 }
 
 /// The logarithm of the sum of the exponentials.

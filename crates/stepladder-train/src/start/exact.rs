@@ -32,7 +32,10 @@ pub(crate) fn solve(
     observer: &dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Exact, TrainError> {
-    let pretrained = prepared.pretrained.as_ref().expect("an exact head is part of a start");
+    let pretrained = prepared
+        .pretrained
+        .as_ref()
+        .expect("an exact head is part of a start");
     let place = Place::of(&prepared.graph).expect("a head that was looked for in reading the weights");
     let began = Instant::now();
     let features = Features::compute(request, prepared, observer)?;
@@ -55,9 +58,7 @@ pub(crate) fn solve(
         head: Some(record),
         ..pretrained.record.clone()
     };
-    when_there_is_room(observer, interrupt, || {
-        Ok(run.write_json(&run.start(), &record)?)
-    })?;
+    when_there_is_room(observer, interrupt, || Ok(run.write_json(&run.start(), &record)?))?;
     Ok(exact)
 }
 
@@ -65,7 +66,10 @@ pub(crate) fn solve(
 fn samples(prepared: &Prepared, features: &Features) -> (Samples, Samples) {
     let split = &prepared.split;
     let labels = |photos: &[u32]| -> Vec<u32> {
-        photos.iter().map(|&photo| prepared.labels[photo as usize]).collect()
+        photos
+            .iter()
+            .map(|&photo| prepared.labels[photo as usize])
+            .collect()
     };
     let mut training = Samples {
         features: features.rows(&split.train, View::Plain),
@@ -73,7 +77,9 @@ fn samples(prepared: &Prepared, features: &Features) -> (Samples, Samples) {
         labels: labels(&split.train),
         weights: Vec::new(),
     };
-    training.features.extend(features.rows(&split.train, View::Mirrored));
+    training
+        .features
+        .extend(features.rows(&split.train, View::Mirrored));
     training.labels.extend_from_within(..);
     let factor = |label: &u32| prepared.class_weights.get(*label as usize).copied();
     training.weights = training.labels.iter().filter_map(factor).collect();
@@ -89,9 +95,9 @@ fn samples(prepared: &Prepared, features: &Features) -> (Samples, Samples) {
 /// What a user is told of the head.
 fn told(record: &HeadRecord, exact: &Exact) -> String {
     let percent = |share: f64| format!("{:.1}%", 100.0 * share);
-    let on_validation = record
-        .val_accuracy
-        .map_or(String::new(), |share| format!(", {} on validation", percent(share)));
+    let on_validation = record.val_accuracy.map_or(String::new(), |share| {
+        format!(", {} on validation", percent(share))
+    });
     format!(
         "head on {} features of {} photos, strength {}: {} on training{on_validation}, after {:.1} s",
         record.features,
@@ -108,14 +114,18 @@ impl Exact {
         let samples = Samples {
             features: self.features.rows(photos, View::Plain),
             width: self.features.width,
-            labels: photos.iter().map(|&photo| prepared.labels[photo as usize]).collect(),
+            labels: photos
+                .iter()
+                .map(|&photo| prepared.labels[photo as usize])
+                .collect(),
             weights: Vec::new(),
         };
         self.head.predictions(photos, &samples)
     }
 
     fn evaluate(&self, prepared: &Prepared, photos: &[u32]) -> Option<Evaluation> {
-        self.predictions(prepared, photos).evaluate(&prepared.dataset.classes)
+        self.predictions(prepared, photos)
+            .evaluate(&prepared.dataset.classes)
     }
 
     fn record(&self, prepared: &Prepared, rows: usize) -> HeadRecord {

@@ -60,10 +60,7 @@ impl Features {
         }
         work.retain(|(_, views)| !views.is_empty());
         compute(request, prepared, &model, &work, &mut cache, observer)?;
-        Ok(Features {
-            cache,
-            width,
-        })
+        Ok(Features { cache, width })
     }
 
     /// The rows of some photos in a view, one after the other.
@@ -72,7 +69,11 @@ impl Features {
     ///
     /// One was not computed.
     pub fn rows(&self, photos: &[u32], view: View) -> Vec<f32> {
-        let row = |photo: &u32| self.cache.row(*photo, view as u32).expect("a view that was computed");
+        let row = |photo: &u32| {
+            self.cache
+                .row(*photo, view as u32)
+                .expect("a view that was computed")
+        };
         photos.iter().flat_map(row).copied().collect()
     }
 }
@@ -129,7 +130,8 @@ fn seen(image: &[f32], size: usize, view: View) -> Vec<f32> {
         View::Mirrored => {
             let mut mirrored = Vec::with_capacity(image.len());
             for row in image.chunks_exact(size * 3) {
-                row.rchunks_exact(3).for_each(|pixel| mirrored.extend_from_slice(pixel));
+                row.rchunks_exact(3)
+                    .for_each(|pixel| mirrored.extend_from_slice(pixel));
             }
             mirrored
         }
@@ -153,7 +155,14 @@ fn key(request: &TrainingRequest, prepared: &Prepared, model: &Model) -> [u8; 32
     };
     part(VERSION.as_bytes());
     part(env!("CARGO_PKG_VERSION").as_bytes());
-    part(prepared.store.path().file_name().unwrap_or_default().as_encoded_bytes());
+    part(
+        prepared
+            .store
+            .path()
+            .file_name()
+            .unwrap_or_default()
+            .as_encoded_bytes(),
+    );
     part(&(prepared.size as u64).to_le_bytes());
     part(request.precision.to_string().as_bytes());
     part(request.device.to_string().as_bytes());
@@ -161,7 +170,9 @@ fn key(request: &TrainingRequest, prepared: &Prepared, model: &Model) -> [u8; 32
     let graph = model.graph();
     let operations = graph.head().unwrap_or(graph.operations.len());
     part(format!("{:?}", &graph.operations[..operations]).as_bytes());
-    let used = graph.operations[..operations].iter().flat_map(|operation| operation.op.parameters());
+    let used = graph.operations[..operations]
+        .iter()
+        .flat_map(|operation| operation.op.parameters());
     let arrays = model.to_arrays();
     for id in used {
         let array = &arrays[id.0];

@@ -43,7 +43,11 @@ impl Source {
             });
         }
         let path = PathBuf::from(name);
-        let path = if path.is_dir() { RunDirectory::open(path).model() } else { path };
+        let path = if path.is_dir() {
+            RunDirectory::open(path).model()
+        } else {
+            path
+        };
         match Classifier::load(&path, Device::Cpu) {
             Ok(classifier) => own(&path, &classifier),
             // Of another program, which its own reader judges.

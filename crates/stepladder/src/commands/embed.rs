@@ -47,7 +47,10 @@ pub(crate) fn embed(arguments: EmbedArguments, output: &Output) -> anyhow::Resul
             Ok(())
         })?;
         bar.clear();
-        anyhow::ensure!(table.rows() > 0, "no photo could be read, so that nothing was written");
+        anyhow::ensure!(
+            table.rows() > 0,
+            "no photo could be read, so that nothing was written"
+        );
         table.write(&arguments.out, form)?;
         output.line(&format!(
             "{} photos, {} features each: {}",
@@ -61,7 +64,11 @@ pub(crate) fn embed(arguments: EmbedArguments, output: &Output) -> anyhow::Resul
             "features": table.width(),
             "failed": failed,
         }))?;
-        Ok(if failed == 0 { Ending::Done } else { Ending::Incomplete })
+        Ok(if failed == 0 {
+            Ending::Done
+        } else {
+            Ending::Incomplete
+        })
     })
 }
 

@@ -78,7 +78,11 @@ fn own_model(weights: &str) -> anyhow::Result<Option<PathBuf>> {
         return Ok(Some(file));
     }
     let path = Path::new(weights);
-    let file = if path.is_dir() { RunDirectory::open(path).model() } else { path.to_path_buf() };
+    let file = if path.is_dir() {
+        RunDirectory::open(path).model()
+    } else {
+        path.to_path_buf()
+    };
     Ok((file.is_file() && Classifier::load(&file, Device::Cpu).is_ok()).then_some(file))
 }
 

@@ -103,7 +103,11 @@ impl Table {
         let mut table = csv::Writer::from_writer(out);
         let columns = (0..self.width()).map(|column| format!("f{column}"));
         table.write_record(std::iter::once("file".to_string()).chain(columns))?;
-        for (name, row) in self.names.iter().zip(self.values.chunks_exact(self.width().max(1))) {
+        for (name, row) in self
+            .names
+            .iter()
+            .zip(self.values.chunks_exact(self.width().max(1)))
+        {
             let values = row.iter().map(f32::to_string);
             table.write_record(std::iter::once(name.clone()).chain(values))?;
         }
@@ -129,7 +133,10 @@ mod tests {
         let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
         assert_eq!((10 + length) % 64, 0);
         let header = std::str::from_utf8(&bytes[10..10 + length]).unwrap();
-        assert!(header.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }") && header.ends_with('\n'));
+        assert!(
+            header.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }")
+                && header.ends_with('\n')
+        );
         let values = &bytes[10 + length..];
         assert_eq!(values.len(), 24);
         assert_eq!(values[4..8], (-0.5_f32).to_le_bytes());
