@@ -162,15 +162,22 @@ fn it_is_said_what_the_crop_leaves_out() {
         assert!(output.status.success(), "{said}");
         said
     };
-    let hint = "the central square leaves out 67% of a typical photo; write fit = \"pad\" in [input]";
+    let lost = "the central square leaves out 67% of a typical photo";
     let inspected = said(&["inspect", "fruit"]);
-    assert!(inspected.contains(hint), "{inspected}");
+    assert!(inspected.contains(lost), "{inspected}");
+    assert!(
+        inspected.contains("fit = \"pad\" in a rung's [input]"),
+        "{inspected}"
+    );
     let plan = |fit: &str| {
         let rung = rung(&place, fit);
         said(&["train", "fruit", "--model", &rung, "--epochs", "1", "--out", fit])
     };
     let cropped = plan("crop");
-    assert!(cropped.contains(hint), "{cropped}");
+    assert!(
+        cropped.contains(lost) && cropped.contains("likely better here"),
+        "{cropped}"
+    );
     let padded = plan("pad");
     assert!(!padded.contains("central square leaves out"), "{padded}");
     let statistics = place.json(&["inspect", "fruit"])["statistics"]["beyond_square"]["median"].clone();
