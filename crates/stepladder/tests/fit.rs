@@ -123,7 +123,7 @@ fn what_differs_at_the_edges_is_learned_from_whole_photos_alone() {
             "{fit}"
         );
         let asked = place.json(&["predict", fit, "fruit/lime/3.png"]);
-        let asked = &asked["photos"][0]["classes"];
+        let asked = &asked["photos"][0]["top"];
         let answered = served(&place, fit, &place.bytes("fruit/lime/3.png"));
         assert_eq!(asked.as_array().map(Vec::len), Some(2));
         for (asked, answered) in asked.as_array().unwrap().iter().zip(answered.as_array().unwrap()) {
@@ -180,6 +180,6 @@ fn it_is_said_what_the_crop_leaves_out() {
     );
     let padded = plan("pad");
     assert!(!padded.contains("central square leaves out"), "{padded}");
-    let statistics = place.json(&["inspect", "fruit"])["statistics"]["beyond_square"]["median"].clone();
+    let statistics = place.json(&["inspect", "fruit"])["beyond_square"]["median"].clone();
     assert_eq!(statistics, json!(1.0 - 32.0 / 96.0));
 }
