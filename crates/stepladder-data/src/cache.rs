@@ -129,11 +129,21 @@ pub(crate) fn publish(file: tempfile::NamedTempFile, path: &Path) -> io::Result<
 
 /// Opens a cache and marks it as in use, now.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let file = File::open(path)?;
+    let file = stepladder_files::open(path)?;
     // Neither is needed to read: a file system without locks or a read-only one serves as well.
     let _ = file.lock_shared();
     let _ = file.set_modified(SystemTime::now());
     Ok(file)
+}
+
+/// Opens a cache to mend it, if it is still the file at `path` that is in use as `file`.
+pub(crate) fn open_to_mend(path: &Path, file: &File) -> io::Result<File> {
+    let folder = stepladder_files::Folder::open(path.parent().unwrap_or(Path::new("")))?;
+    let name = path.file_name().unwrap_or_default();
+    match folder.holds(name, file) {
+        true => File::options().write(true).open(path),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
 }
 
 /// Deletes the caches used longest ago until all together take no more than `limit` bytes, and what crashed processes have
@@ -174,7 +184,7 @@ pub(crate) fn make_room(dir: &Path, limit: u64, keep: &[&Path]) {
 /// Whether some process holds the lock that [`open`] takes. Where there are no locks, the answer is no, and a file that is
 /// deleted nevertheless stays readable for those who have it open.
 fn in_use(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    stepladder_files::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! All photos of a data set, decoded once: one parallel pass reads every file, hashes its content, decodes, shrinks and
 //! writes the pixels to a cache file; from then on photos are read from there, in this run and the next.
 //!
-//! Pixels go to disk as they come, so memory holds the photos in work and never the set.
+//! Pixels go to disk as they come, so memory holds the photos in work and never the set. A photo that does not read back as it was written
+//! is made again from its file.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::photo::RgbPhoto;
 use crate::progress::Progress;
 use crate::rendition::Rendition;
 use crate::scaling::Scaling;
+use crate::source::Source;
 
 /// The decoded photos of a [`Dataset`], by photo number. Cheap to clone; clones share one open file.
 #[derive(Debug, Clone)]
@@ -31,19 +33,30 @@ struct Inner {
     skipped: Vec<Skipped>,
     size: usize,
     scaling: Scaling,
+    origins: Origins,
 }
 
 /// All photos in one rendition.
 #[derive(Debug)]
 struct Kept {
+    rendition: Rendition,
     file: File,
     path: PathBuf,
     /// `None` for photos that cannot be read.
     photos: Vec<Option<Pixels>>,
 }
 
+/// Where the photos come from, for those that have to be made again.
+#[derive(Debug)]
+struct Origins {
+    sources: Vec<Arc<dyn Source>>,
+    /// Of each photo, its source and its entry there.
+    entries: Vec<(u32, u32)>,
+}
+
 /// A cache file with what its index says of each photo.
 struct CacheFile {
+    rendition: Rendition,
     file: File,
     path: PathBuf,
     records: Vec<Record>,
@@ -125,6 +138,7 @@ impl PhotoStore {
                 skipped,
                 size,
                 scaling,
+                origins: Origins::of(dataset),
             }),
         })
     }
@@ -186,7 +200,8 @@ impl PhotoStore {
         Some((pixels.width, pixels.height))
     }
 
-    /// Reads a photo from the cache. An unreadable photo, or a cache file that was damaged since it was opened, is an error.
+    /// Reads a photo from the cache, or makes it again from its file where the cache is damaged. An unreadable photo is an error, and so is
+    /// one whose file has changed meanwhile.
     pub fn photo(&self, photo: u32) -> Result<RgbPhoto, DataError> {
         self.photo_in(photo, Vec::new())
     }
@@ -214,7 +229,28 @@ impl PhotoStore {
         let pixels = kept
             .pixels(photo)
             .ok_or_else(|| failed(String::from("it was never readable")))?;
-        pixels.read(&kept.file, memory).map_err(|e| failed(e.to_string()))
+        pixels.read(&kept.file, memory).or_else(|damage| {
+            self.made_again(kept, photo, pixels)
+                .map_err(|reason| failed(format!("{damage}, and {reason}")))
+        })
+    }
+
+    /// The photo from its file, as it was when the cache was made; and the cache mended, if that can be.
+    fn made_again(&self, kept: &Kept, photo: u32, pixels: &Pixels) -> Result<RgbPhoto, String> {
+        let Origins { sources, entries } = &self.inner.origins;
+        let &(source, entry) = entries.get(photo as usize).ok_or("it has no file")?;
+        let source = sources.get(source as usize).ok_or("it has no source")?;
+        let reader = source.reader().map_err(|error| error.to_string())?;
+        let unreadable = |error: PhotoError| format!("its file cannot be used: {error}");
+        let content = reader.read(entry).map_err(unreadable)?;
+        let decoded = content.decode().map_err(unreadable)?;
+        let made = kept.rendition.shrink(&decoded).into_owned();
+        if !pixels.are_of(&content.hash(), &made) {
+            return Err(String::from("its file is another than when the cache was made"));
+        }
+        // Whatever refuses this, the next reader makes the photo again.
+        let _ = cache::open_to_mend(&kept.path, &kept.file).and_then(|file| pixels.write(&file, &made));
+        Ok(made)
     }
 
     fn pixels(&self, photo: u32) -> Option<&Pixels> {
@@ -229,6 +265,16 @@ impl PhotoStore {
     }
 }
 
+impl Origins {
+    fn of(dataset: &Dataset) -> Self {
+        let photos = dataset.photos.iter();
+        Self {
+            sources: dataset.sources.clone(),
+            entries: photos.map(|photo| (photo.source, photo.entry)).collect(),
+        }
+    }
+}
+
 impl Kept {
     fn new(file: CacheFile, readable: &[bool]) -> Self {
         let pixels = |(record, readable): (Record, &bool)| match record {
@@ -237,6 +283,7 @@ impl Kept {
         };
         Self {
             photos: file.records.into_iter().zip(readable).map(pixels).collect(),
+            rendition: file.rendition,
             file: file.file,
             path: file.path,
         }
@@ -275,7 +322,12 @@ fn open(dataset: &Dataset, rendition: &Rendition, cache: &CacheConfig) -> Option
     let file = cache::open(&path).ok()?;
     let records = format::read(&file, &key, rendition.side, dataset.photos.len())?;
     let complete = !records.iter().any(|record| matches!(record, Record::NotRead(_)));
-    complete.then_some(CacheFile { file, path, records })
+    complete.then_some(CacheFile {
+        rendition: *rendition,
+        file,
+        path,
+        records,
+    })
 }
 
 fn key_and_path(dataset: &Dataset, rendition: &Rendition, cache: &CacheConfig) -> ([u8; 32], PathBuf) {
@@ -324,7 +376,12 @@ fn build(
     let publish = |((file, records), rendition): ((tempfile::NamedTempFile, Vec<Record>), &Rendition)| {
         let (_, path) = key_and_path(dataset, rendition, cache);
         let file = cache::publish(file, &path).map_err(failed)?;
-        Ok(CacheFile { file, path, records })
+        Ok(CacheFile {
+            rendition: *rendition,
+            file,
+            path,
+            records,
+        })
     };
     unfinished
         .into_iter()

@@ -14,7 +14,7 @@ pub(crate) use tile::only;
 
 use half::bf16;
 
-use crate::{activation::Activation, context::Context, simd::Element, workspace::Workspace};
+use crate::{activation::Activation, context::Context, shape::values, simd::Element, workspace::Workspace};
 
 /// Shapes and choices of an epilogue. Input `(batch, height, width, channels)`; output the same, or with max pooling
 /// `(batch, height / pool, width / pool, channels)`, rounded down: rows and columns left over are not seen.
@@ -101,13 +101,13 @@ impl Epilogue {
 
     /// Values in the input.
     pub fn input_len(&self) -> usize {
-        self.batch * self.input[0] * self.input[1] * self.channels
+        values([self.batch, self.input[0], self.input[1], self.channels])
     }
 
     /// Values in the output.
     pub fn output_len(&self) -> usize {
         let [height, width] = self.output();
-        self.batch * height * width * self.channels
+        values([self.batch, height, width, self.channels])
     }
 
     /// What the passes take for maps of `E`: the forward pass nothing, the backward pass, with a batch norm or without, as

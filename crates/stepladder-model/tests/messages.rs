@@ -150,7 +150,7 @@ fn values() {
 fn names() {
     let text = messages(&[
         "name = \"mine\"\nparent = \"m55\"\nchange = \"..\"".to_owned(),
-        "name = \"mine\"\nparent = \"resnet\"\nchange = \"..\"".to_owned(),
+        "name = \"mine\"\nparent = \"inception\"\nchange = \"..\"".to_owned(),
         "name = \"mine\"\nparent = \"../mine.toml\"\nchange = \"..\"".to_owned(),
         "name = \"mine\"\nparent = 5\nchange = \"..\"".to_owned(),
         "name = \"mine\"\nparent = \"m5\"".to_owned(),

@@ -38,7 +38,7 @@ pub use array::Array;
 pub use device::{Device, DeviceError};
 pub use heat_map::{HeatMap, MapGradient};
 pub use inspection::{Inspection, LayerScale};
-pub use memory::{LayerMemory, StepMemory, StepShape};
+pub use memory::{LayerMemory, StepMemory, StepShape, inference_bytes};
 pub use model::{Model, ModelError};
 pub use optimizer::{OptimizerState, ParameterSettings};
 pub use precision::{Precision, UnknownPrecision};

@@ -8,7 +8,7 @@ use crate::diagram::blocks;
 use crate::doubtful::doubtful;
 use crate::facts::{Answer, AugmentedPhoto, LayerRow, PartAnswers, RunReport};
 use crate::picture;
-use stepladder_classifier::{Classifier, Predictions, Temperature};
+use stepladder_classifier::{Classifier, ClassifyError, Predictions, Temperature};
 use stepladder_data::{Augmentation, DataError, Dataset, Loader, LoaderConfig, Part, PhotoStore, Split};
 use stepladder_inspection::Inspection;
 use stepladder_model::{Graph, GraphError};
@@ -33,6 +33,9 @@ pub enum ReportError {
     /// A photo cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The network has no answers.
+    #[error(transparent)]
+    Classify(#[from] ClassifyError),
 }
 
 /// A run's photos, ready to be asked about.
@@ -59,7 +62,7 @@ pub fn gather(
     steps: Result<MeasuredSteps, String>,
 ) -> Result<RunReport, ReportError> {
     let graph = run.rung.graph(run.summary.size, run.summary.classes.len())?;
-    let document = |name: &str| std::fs::read(run.directory.path().join(name)).ok();
+    let document = |name: &str| run.directory.read(&run.directory.path().join(name)).ok();
     let environment: Option<Environment> =
         document("environment.json").and_then(|text| serde_json::from_slice(&text).ok());
     // What a newer version added is passed over, one finding at a time.

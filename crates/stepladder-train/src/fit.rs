@@ -6,8 +6,8 @@ mod finish;
 mod recovery;
 mod watching;
 
-use crate::checkpoint::{Checkpoint, Snapshot};
-use crate::checkpoints::{Job, Restored, Writer};
+use crate::checkpoint::{BeganWith, Checkpoint, Snapshot};
+use crate::checkpoints::{Job, Restored, Writer, has_best};
 use crate::course::Course;
 use crate::error::TrainError;
 use crate::log::Log;
@@ -107,16 +107,16 @@ impl<'scope, 'env> Fit<'scope, 'env> {
                     place,
                     trainer,
                     restored.best.map(Arc::from),
-                    restored.steps,
-                    restored.epochs,
+                    restored.steps.go_on()?,
+                    restored.epochs.go_on()?,
                 )
             }
             None => (
                 Checkpoint::default(),
                 request.trainer(request.initial_model(prepared, request.seed)?, at_once),
                 None,
-                Log::open(&run.steps(), 0)?,
-                Log::open(&run.epochs(), 0)?,
+                Log::begin(run, &run.steps())?,
+                Log::begin(run, &run.epochs())?,
             ),
         };
         Ok(Fit {
@@ -256,12 +256,18 @@ impl<'scope, 'env> Fit<'scope, 'env> {
         self.place.steps_bytes = self.steps.length();
         self.place.epochs_bytes = self.epochs.length();
         self.place.seconds = self.seconds();
+        self.place.began_with = Some(BeganWith::new(self.request, self.decided));
         if self.place.batch == 0 {
             self.place.anchor = Some(self.place.step);
         }
         // One copy in memory at a time: the one before is on the disk before the next is made.
         self.writer.wait()?;
-        let best = self.best.as_ref().filter(|_| self.best_is_new);
+        // Where they were taken away, they are written once more.
+        let there = self
+            .place
+            .best_epoch
+            .is_some_and(|epoch| has_best(self.run, epoch));
+        let best = self.best.as_ref().filter(|_| self.best_is_new || !there);
         let job = Job {
             snapshot: Snapshot::take(&self.place, &self.trainer),
             best: self.place.best_epoch.zip(best.map(Arc::clone)),

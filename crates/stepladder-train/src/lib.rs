@@ -39,7 +39,7 @@ mod watch;
 pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
 };
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{BeganWith, Checkpoint};
 pub use controls::Controls;
 pub use course::{TrainingPhase, training_phases};
 pub use data_record::{data_record, data_request};

@@ -1,14 +1,12 @@
 //! What a whole training takes in memory, how much of it there is, and what to do where that is less.
 
-mod machine;
-
 use crate::course::TrainingPhase;
 use crate::environment::held_memory_bytes;
 use crate::preparation::TrainingRequest;
 use serde::Serialize;
 use stepladder_nn::{StepMemory, StepShape};
 
-pub use machine::free_bytes;
+pub use stepladder_classifier::free_bytes;
 
 /// Batches made ahead take this much, unless memory is short.
 const PREFETCH: usize = 256 << 20;

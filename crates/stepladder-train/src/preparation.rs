@@ -89,14 +89,29 @@ impl TrainingRequest {
         threads: usize,
         cache: CacheConfig,
     ) -> Result<TrainingRequest, TrainError> {
-        if !run.config().exists() {
+        if !run.has_begun()? {
             return Err(TrainError::NoRun {
                 path: run.path().to_path_buf(),
             });
         }
         let config: Config = run.read_json(&run.config())?;
+        let damaged = |reason: String| TrainError::DamagedConfig {
+            path: run.config(),
+            reason,
+        };
+        let budget = match config.budget_seconds {
+            None => None,
+            Some(seconds) => Some(span(seconds).ok_or_else(|| {
+                damaged(format!(
+                    "budget_seconds is {seconds:?}, which is no span of time up to a year"
+                ))
+            })?),
+        };
+        if config.decided.photos_at_once == Some(0) || config.decided.steps == Some(0) {
+            return Err(damaged("steps and photos_at_once are 1 or more".to_string()));
+        }
         let path = run.rung();
-        let rung = std::fs::read_to_string(&path).map_err(|source| TrainError::read(&path, source))?;
+        let rung = run.read_text(&path)?;
         Ok(TrainingRequest {
             rung: Rung::from_toml(&rung, &path.display().to_string(), &RungCatalog::shipped())?,
             data: data_request(&config.data, shipped),
@@ -111,7 +126,7 @@ impl TrainingRequest {
             cache,
             checkpoint_every: TrainingRequest::CHECKPOINT_EVERY,
             controls: Controls {
-                budget: config.budget_seconds.map(Duration::from_secs_f64),
+                budget,
                 on_stuck: config.on_stuck,
                 memory: None,
             },
@@ -275,6 +290,14 @@ fn mixed_epochs(training: &Training) -> u64 {
         1.0 => u64::MAX,
         share => (f64::from(share) * training.epochs as f64).round() as u64,
     }
+}
+
+/// A span of time that a user can have asked for: up to a year.
+fn span(seconds: f64) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|span| (Duration::from_nanos(1)..=LONGEST).contains(span))
 }
 
 impl Prepared {

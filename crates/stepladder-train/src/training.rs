@@ -1,7 +1,7 @@
 //! The whole job: prepare, fit, measure, write down; in a new run, or in one that was begun before.
 
-use crate::Checkpoint;
 use crate::budget::steps_within;
+use crate::checkpoint::{BeganWith, Checkpoint};
 use crate::checkpoints::{newest, remove_checkpoints};
 use crate::content::{changes, content_table};
 use crate::environment::describe;
@@ -18,7 +18,7 @@ use crate::watch::Diagnosis;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use stepladder_classifier::{Classifier, Predictions, Temperature};
+use stepladder_classifier::{Classifier, ClassifyError, Predictions, Temperature};
 use stepladder_data::Progress;
 use stepladder_model::{Op, Operation};
 use stepladder_nn::profile::ProfileRow;
@@ -84,7 +84,7 @@ pub fn train_or_resume(
         match &request.place {
             RunPlace::Exactly(path) => {
                 let run = RunDirectory::open(path);
-                if run.config().exists() {
+                if run.has_begun()? {
                     return go_on(request, &prepared, run, observer, interrupt);
                 }
             }
@@ -129,6 +129,8 @@ fn begin(
 ) -> Result<Summary, TrainError> {
     let run = RunDirectory::create(&request.place, &prepared.dataset.name, &request.rung.name)?;
     let _lock = run.lock()?;
+    // Another process may have made a run of it, between finding it empty and locking it.
+    run.expect_unbegun()?;
     observer.prepared(prepared, &run);
     if let Some(pretrained) = &prepared.pretrained {
         observer.note(&format!("starting from {}", pretrained.told()));
@@ -224,6 +226,10 @@ fn go_on(
         return Ok(summary);
     }
     let _lock = run.lock()?;
+    // Another process may have come to its end meanwhile.
+    if let Some(summary) = finished(&run)? {
+        return Ok(summary);
+    }
     observer.prepared(prepared, &run);
     if let Some(pretrained) = &prepared.pretrained {
         observer.note(&format!("starting from {}", pretrained.told()));
@@ -249,7 +255,7 @@ fn finished(run: &RunDirectory) -> Result<Option<Summary>, TrainError> {
 
 /// An error unless `run` is of this request and these photos.
 fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> Result<(), TrainError> {
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(|source| TrainError::read(path, source));
+    let read = |path: &Path| run.read_text(path);
     let then: Config = run.read_json(&run.config())?;
     let now = request.config(prepared, then.decided);
     let mut differences = Vec::new();
@@ -349,6 +355,16 @@ fn complete(
     interrupt: &AtomicBool,
 ) -> Result<Summary, TrainError> {
     let restored = newest(run, observer)?;
+    if let Some(began_with) = restored
+        .as_ref()
+        .and_then(|restored| restored.snapshot.place.began_with.as_ref())
+        && let Some(difference) = began_with.difference(&BeganWith::new(request, decided))
+    {
+        return Err(TrainError::DamagedConfig {
+            path: run.config(),
+            reason: difference,
+        });
+    }
     // A training that has taken steps has the head in its checkpoint.
     let exact = match restored.is_none() && request.has_exact_head() {
         true => Some(solve(request, prepared, run, observer, interrupt)?),
@@ -376,7 +392,14 @@ fn complete(
             return Ok(exact.predictions(prepared, photos));
         }
         let Prepared { store, labels, .. } = prepared;
-        Ok(classifier.classify(store, labels, photos, at_once)?)
+        match classifier.classify(store, labels, photos, at_once) {
+            // Hours of training are not thrown away for it, but such an answer is no figure either.
+            Err(error @ ClassifyError::NotFinite { .. }) => {
+                observer.note(&format!("{error}. There are no figures of these photos"));
+                Ok(Predictions::new(prepared.dataset.classes.len()))
+            }
+            predictions => Ok(predictions?),
+        }
     };
     let validation = match measured {
         true => ask(&prepared.split.validation)?,

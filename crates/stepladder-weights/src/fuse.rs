@@ -67,6 +67,9 @@ fn fused(candidates: &BTreeMap<String, Candidate<'_>>, path: &str) -> Option<Fus
     let &[to, from, height, width] = large.shape.as_slice() else {
         return None;
     };
+    if large.values.is_empty() {
+        return None;
+    }
     let mut kernel = vec![0.0; large.values.len()];
     let mut bias = vec![0.0; to];
     let (pixels, center) = (height * width, height / 2 * width + width / 2);

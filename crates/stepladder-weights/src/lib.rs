@@ -1,6 +1,7 @@
 //! Weights of other programs, in the layout of a rung.
 //!
-//! [`read`] takes a file apart into named tensors, as they are in it. [`fit`] finds the values of a rung's parameters among
+//! [`open`] takes what a user names: a file, a folder, or `hf:timm/NAME` of Hugging Face's cache, with what is said beside the
+//! weights about photos. [`read`] takes a file apart into named tensors, as they are in it. [`fit`] finds the values of a rung's parameters among
 //! them, turns them into the rung's layout, and says what was missing, what was left over and what had another shape. It knows
 //! nothing of single networks but a rule for names:
 //!
@@ -35,9 +36,13 @@
 mod error;
 mod fit;
 mod fuse;
+mod hub;
 mod layout;
 mod names;
+mod open;
+mod pickle;
 mod preprocessing;
+mod pth;
 mod read;
 mod safetensors_file;
 #[cfg(feature = "shipped")]
@@ -46,6 +51,8 @@ mod tensor;
 
 pub use error::WeightsError;
 pub use fit::{Fitted, Misfit, fit};
+pub use hub::{Hub, HubModel};
+pub use open::{Opened, open, sha256};
 pub use preprocessing::{Config, Interpolation, Preprocessing};
 pub use read::{from_bytes, read};
 #[cfg(feature = "shipped")]

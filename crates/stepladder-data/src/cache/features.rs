@@ -72,7 +72,7 @@ impl FeatureCache {
             // What was used longest ago goes first.
             let _ = file.set_modified(SystemTime::now());
         }
-        make_room(&cache.dir, cache.limit_bytes, &found.path);
+        make_room(&cache.dir, cache.limit_bytes, &[&found.path]);
         Ok(found)
     }
 

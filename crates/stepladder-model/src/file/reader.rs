@@ -323,7 +323,20 @@ impl<'a> Field<'a> {
 
     pub(super) fn number(&self, range: Range) -> Result<f32, RungError> {
         let number = as_number(&self.item.value).filter(|&number| (range.contains)(number));
-        number.ok_or_else(|| self.wrong(format!("a number {}", range.words)))
+        number.ok_or_else(|| self.wrong(format!("a number {}{}", range.words, self.limit())))
+    }
+
+    /// What is to be said of a number whose size is the trouble.
+    fn limit(&self) -> &'static str {
+        let size = match self.item.value {
+            Value::Integer(number) => (number as f64).abs(),
+            Value::Float(number) => number.abs(),
+            _ => 0.0,
+        };
+        match size > f64::from(LARGEST) {
+            true => ", no further from 0 than 1e18",
+            false => "",
+        }
     }
 
     /// One number, or a list of them.
@@ -432,12 +445,15 @@ pub(super) fn as_count(value: &Value) -> Option<usize> {
     }
 }
 
-/// Finite also after rounding to 32 bits.
+/// The largest number that is read: the square of any beyond it is infinite in 32 bits, and nothing is trained by such a one.
+const LARGEST: f32 = 1e18;
+
+/// Not too large, also after rounding to 32 bits.
 fn as_number(value: &Value) -> Option<f32> {
     let number = match value {
         Value::Integer(number) => *number as f32,
         Value::Float(number) => *number as f32,
         _ => return None,
     };
-    number.is_finite().then_some(number)
+    (number.abs() <= LARGEST).then_some(number)
 }

@@ -172,8 +172,8 @@ impl Exact {
             best: true,
         };
         when_there_is_room(observer, interrupt, || {
-            Log::open(&run.steps(), 0)?.flush()?;
-            let mut log = Log::open(&run.epochs(), 0)?;
+            Log::begin(run, &run.steps())?.flush()?;
+            let mut log = Log::begin(run, &run.epochs())?;
             log.push(&epoch)?;
             log.flush()
         })?;

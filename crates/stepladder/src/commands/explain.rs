@@ -30,7 +30,8 @@ pub(crate) fn explain(arguments: ExplainArguments, output: &Output) -> anyhow::R
         let decoded = photo.read().with_context(|| photo.name().to_string())?;
         let predictor = classifier.predictor();
         let image = predictor.prepare(&decoded);
-        let probabilities = predictor.predict(image.clone()).concat();
+        let answers: Result<Vec<_>, _> = predictor.predict(image.clone()).into_iter().collect();
+        let probabilities = answers?.concat();
         let ranked = ranked(&probabilities);
         let class = asked.unwrap_or(ranked[0]);
         let named = |class: usize| ClassProbability {

@@ -7,7 +7,6 @@ use crate::arguments::ReportArguments;
 use crate::terminal::{Output, ProgressBar, warn};
 use anyhow::Context;
 use serde_json::json;
-use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use stepladder_classifier::Classifier;
 use stepladder_climb::{ClimbRecord, RungRecord};
@@ -136,8 +135,8 @@ impl Opened {
         }
         let dataset = Dataset::open(&request)?;
         let table: PathBuf = run.directory.split();
-        let file = File::open(&table).with_context(|| format!("{} cannot be read", table.display()))?;
-        let split = Split::read_tsv(&dataset, &table.display().to_string(), file)?;
+        let rows = run.directory.read(&table)?;
+        let split = Split::read_tsv(&dataset, &table.display().to_string(), rows.as_slice())?;
         let classifier = Classifier::load(&model_file(run.directory.path())?, Device::Cpu)?;
         let layers = &classifier.model().graph().augmentation;
         let augmentation = Augmentation::new(classifier.rung().augmentation.as_ref(), layers);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use stepladder_data::DataError;
-use stepladder_model::{Finding, Rung};
+use stepladder_model::{Finding, Rung, RungError};
 use stepladder_train::{Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
 
 pub(crate) fn train(arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -142,9 +142,9 @@ fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
     pairs.splice(..0, of_start);
     let by_key = with(&rung, &pairs)?;
     pairs.extend(controls::values(arguments, &by_key)?);
-    with(&rung, &pairs)
+    with(&rung, &pairs).map_err(|error| anyhow::anyhow!(controls::named_as_typed(&error.to_string())))
 }
 
-fn with(rung: &Rung, pairs: &[(String, String)]) -> anyhow::Result<Rung> {
-    Ok(rung.with_overrides(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))?)
+fn with(rung: &Rung, pairs: &[(String, String)]) -> Result<Rung, RungError> {
+    rung.with_overrides(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }
