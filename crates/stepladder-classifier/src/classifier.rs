@@ -3,7 +3,7 @@
 use crate::evaluation::Predictions;
 use crate::header::{Calibration, FIRST_SEALED, FORMAT, Header, Preprocessing, TrainingRecord, Version};
 use crate::machine::free_bytes;
-use crate::predictor::Predictor;
+use crate::predictor::{Predictor, mirrored};
 use crate::seal::{self, UNSEALED};
 use crate::temperature::Temperature;
 use crate::weights::{ArraysFile, OpenedWeights, WeightsError, arrays};
@@ -146,10 +146,10 @@ impl Classifier {
         assert_eq!(model.graph().classes, classes.len(), "one name for each output");
         Classifier {
             model,
+            scaling: rung.input.fit.into(),
             rung,
             classes,
             temperature: None,
-            scaling: Scaling::default(),
             training: None,
         }
     }
@@ -326,7 +326,7 @@ impl Classifier {
             .iter()
             .flat_map(|photo| prepare(photo, self.size(), self.scaling))
             .collect();
-        let probabilities = self.model.predict(images, photos.len());
+        let probabilities = self.probabilities(&images, photos.len());
         probabilities
             .chunks_exact(self.classes.len())
             .map(<[f32]>::to_vec)
@@ -343,17 +343,42 @@ impl Classifier {
         photos: &[u32],
         batch_size: usize,
     ) -> Result<Predictions, ClassifyError> {
-        classify(&self.model, store, labels, photos, batch_size)
+        let ask = |images: &[f32], photos| self.probabilities(images, photos);
+        answers(&self.model, ask, store, labels, photos, batch_size)
+    }
+
+    /// Probabilities of each class for `photos` images, in the mean with their mirror images where the rung says so.
+    fn probabilities(&self, images: &[f32], photos: usize) -> Vec<f32> {
+        let mut probabilities = self.model.predict(images, photos);
+        if self.rung.evaluation.flips {
+            let mirrored = self.model.predict(mirrored(images, self.size()), photos);
+            for (probability, other) in probabilities.iter_mut().zip(mirrored) {
+                *probability = (*probability + other) / 2.0;
+            }
+        }
+        probabilities
     }
 }
 
-/// [`Classifier::classify`] for a model that is still being trained.
+/// [`Classifier::classify`] for a model that is still being trained, whatever its rung says of mirror images.
 ///
 /// # Errors
 ///
 /// A photo cannot be read, or an answer is not finite: such an answer is no figure.
 pub fn classify(
     model: &Model,
+    store: &PhotoStore,
+    labels: &[u32],
+    photos: &[u32],
+    batch_size: usize,
+) -> Result<Predictions, ClassifyError> {
+    let ask = |images: &[f32], photos| model.predict(images, photos);
+    answers(model, ask, store, labels, photos, batch_size)
+}
+
+fn answers(
+    model: &Model,
+    ask: impl Fn(&[f32], usize) -> Vec<f32>,
     store: &PhotoStore,
     labels: &[u32],
     photos: &[u32],
@@ -369,7 +394,7 @@ pub fn classify(
     let mut not_finite = 0;
     for batch in Loader::new(store, labels, photos, config)?.epoch(0) {
         let batch = batch?;
-        let probabilities = model.predict(batch.images, batch.labels.len());
+        let probabilities = ask(&batch.images, batch.labels.len());
         let rows = probabilities.chunks_exact(classes.max(1));
         not_finite += rows.filter(|row| row.iter().any(|p| !p.is_finite())).count();
         predictions.extend(&batch.photos, &batch.labels, &probabilities);

@@ -30,11 +30,12 @@ impl Predictor {
             classes: classifier.classes().to_vec(),
             temperature: classifier.temperature(),
             scaling: classifier.scaling(),
-            flips: false,
+            flips: classifier.rung().evaluation.flips,
         }
     }
 
-    /// The same, but each answer is the mean over the photo and its mirror image, left to right; it takes twice as long.
+    /// The same, but each answer is the mean over the photo and its mirror image, left to right, or is not; it takes twice as long. Unless
+    /// this is said, it is as the rung has it.
     pub fn with_flips(self, flips: bool) -> Predictor {
         Predictor { flips, ..self }
     }
@@ -77,7 +78,7 @@ impl Predictor {
             return Vec::new();
         }
         if self.flips {
-            let mirrored = self.mirrored(&images);
+            let mirrored = mirrored(&images, self.size());
             images.extend(mirrored);
         }
         let asked = images.len() / self.image_len();
@@ -126,14 +127,13 @@ impl Predictor {
         let rows = features.chunks_exact((features.len() / photos).max(1));
         rows.map(<[f32]>::to_vec).collect()
     }
+}
 
-    /// Each photo mirrored left to right.
-    fn mirrored(&self, images: &[f32]) -> Vec<f32> {
-        let row = self.size() * 3;
-        let rows = images.chunks_exact(row);
-        rows.flat_map(|row| row.rchunks_exact(3).flatten().copied())
-            .collect()
-    }
+/// Each image mirrored left to right, where a row has `width` pixels.
+pub(crate) fn mirrored(images: &[f32], width: usize) -> Vec<f32> {
+    let rows = images.chunks_exact(width * 3);
+    rows.flat_map(|row| row.rchunks_exact(3).flatten().copied())
+        .collect()
 }
 
 fn finite(probabilities: Vec<f32>) -> Result<Vec<f32>, NotFinite> {

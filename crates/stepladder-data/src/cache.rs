@@ -28,6 +28,8 @@ pub struct CacheConfig {
     pub threads: usize,
     /// How photos are scaled.
     pub scaling: Scaling,
+    /// Whether whole photos are kept beside, for [`Augmentation::cuts_whole_photos`](crate::Augmentation::cuts_whole_photos).
+    pub whole_photos: bool,
 }
 
 impl CacheConfig {
@@ -42,6 +44,7 @@ impl CacheConfig {
             limit_bytes: Self::DEFAULT_LIMIT,
             threads,
             scaling: Scaling::default(),
+            whole_photos: false,
         }
     }
 
@@ -72,6 +75,12 @@ impl CacheConfig {
     /// The same with photos scaled by another rule.
     pub fn with_scaling(mut self, scaling: Scaling) -> Self {
         self.scaling = scaling;
+        self
+    }
+
+    /// The same with or without whole photos.
+    pub fn with_whole_photos(mut self, whole_photos: bool) -> Self {
+        self.whole_photos = whole_photos;
         self
     }
 }
@@ -134,7 +143,7 @@ pub(crate) fn open_to_mend(path: &Path, file: &File) -> io::Result<File> {
 
 /// Deletes the caches used longest ago until all together take no more than `limit` bytes, and what crashed processes have
 /// left. Files in use stay, `keep` in any case. What cannot be deleted is left for the next time.
-pub(crate) fn make_room(dir: &Path, limit: u64, keep: &Path) {
+pub(crate) fn make_room(dir: &Path, limit: u64, keep: &[&Path]) {
     let Ok(listing) = fs::read_dir(dir) else { return };
     let mut total = 0_u64;
     let mut candidates = Vec::new();
@@ -151,7 +160,7 @@ pub(crate) fn make_room(dir: &Path, limit: u64, keep: &Path) {
             }
         } else if path.extension().is_some_and(|e| e == EXTENSION) && metadata.is_file() {
             total += metadata.len();
-            if path != keep {
+            if !keep.contains(&path.as_path()) {
                 candidates.push((used, path, metadata.len()));
             }
         }
@@ -220,13 +229,13 @@ mod tests {
         let other = make("notes.txt", 90_000);
         let lock = File::open(&used).expect("exists");
         lock.lock_shared().expect("locks");
-        make_room(dir.path(), 2500, &recent);
+        make_room(dir.path(), 2500, &[&recent]);
         assert!(used.exists() && recent.exists() && other.exists());
         assert!(!oldest.exists() && !stale.exists());
-        make_room(dir.path(), 0, &recent);
+        make_room(dir.path(), 0, &[&recent]);
         assert!(used.exists() && recent.exists());
         drop(lock);
-        make_room(dir.path(), 0, &recent);
+        make_room(dir.path(), 0, &[&recent]);
         assert!(!used.exists() && recent.exists());
     }
 }

@@ -72,6 +72,40 @@ fn photos_are_decoded_once_and_never_enlarged() {
 }
 
 #[test]
+fn whole_photos_are_kept_in_a_file_of_their_own() {
+    let place = Place::new();
+    let photos = [("a/wide.png", png(90, 60, 2)), ("b/strip.png", png(300, 3, 3))];
+    let path = place.write("x.zip", zip_of(photos.iter().map(|(name, bytes)| (*name, bytes))));
+    let dataset = open(&path);
+    let counter = Counter::default();
+    let both = place.cache().with_whole_photos(true);
+    let files = || fs::read_dir(place.path("cache")).expect("exists").count();
+
+    let store = PhotoStore::open_or_build(&dataset, 16, &both, &counter).expect("good photos");
+    assert_eq!(
+        *counter.0.lock().expect("one thread"),
+        (2, 2, 1),
+        "one pass for both"
+    );
+    assert_eq!(files(), 2);
+    // A quarter longer than asked for; of a strip, four times its width.
+    assert_eq!(store.whole_dimensions(0), Some((30, 20)));
+    assert_eq!(store.whole_dimensions(1), Some((12, 3)));
+    let plain = PhotoStore::open_or_build(&dataset, 16, &place.cache(), &counter).expect("cached");
+    assert_eq!(plain.whole_dimensions(0), None);
+    assert_eq!(plain.photo(0).expect("cached"), store.photo(0).expect("cached"));
+    assert_eq!(
+        counter.0.lock().expect("one thread").2,
+        1,
+        "nothing is read again"
+    );
+
+    fs::remove_file(store.path()).expect("it is there");
+    PhotoStore::open_or_build(&dataset, 16, &both, &counter).expect("good photos");
+    assert_eq!((counter.0.lock().expect("one thread").2, files()), (2, 2));
+}
+
+#[test]
 fn the_number_of_threads_changes_nothing() {
     let place = Place::new();
     let dataset = open(two_classes(&place, "x.zip", 30));

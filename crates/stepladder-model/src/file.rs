@@ -5,6 +5,7 @@ mod augmentation;
 mod layers;
 mod optimizer;
 mod parse;
+mod phases;
 mod reader;
 mod rung;
 mod training;

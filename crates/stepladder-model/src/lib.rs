@@ -48,8 +48,9 @@ mod training;
 
 pub use activation::{Activation, LEAKY_RELU_FUNCTION_SLOPE, LEAKY_RELU_LAYER_SLOPE};
 pub use augmentation::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
-    RandomTranslation, RandomZoom,
+    ColorJitter, Erased, FillMode, FlipMode, ImageDataGenerator, RandAugment, RandomBrightness,
+    RandomContrast, RandomErasing, RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform,
+    RandomTranslation, RandomZoom, TrivialAugmentWide,
 };
 pub use catalog::{RungCatalog, ShippedRung, shipped, variants};
 pub use diff::{Difference, diff};
@@ -65,9 +66,10 @@ pub use layer::{
     StochasticDepth, Units,
 };
 pub use lint::{Finding, Lint, lint, lints};
-pub use optimizer::{Clipping, OptimizerConfig};
+pub use optimizer::{Clipping, OptimizerConfig, ParameterGroups};
 pub use place::Place;
-pub use rung::{DeckFigures, Defaults, Input, LayerSpec, Rung};
+pub use rung::{DeckFigures, Defaults, Fit, Input, LayerSpec, Rung};
 pub use training::{
-    ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
+    AnnealStrategy, ClassWeights, EarlyStopping, EvaluationConfig, Monitor, Phase, ReduceLrOnPlateau,
+    Schedule, SplitFractions, Training,
 };

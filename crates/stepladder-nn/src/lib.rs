@@ -30,6 +30,7 @@ mod precision;
 pub mod profile;
 mod program;
 mod random;
+mod statistics;
 mod targets;
 mod trainer;
 
@@ -39,7 +40,8 @@ pub use heat_map::{HeatMap, MapGradient};
 pub use inspection::{Inspection, LayerScale};
 pub use memory::{LayerMemory, StepMemory, StepShape, inference_bytes};
 pub use model::{Model, ModelError};
-pub use optimizer::OptimizerState;
+pub use optimizer::{OptimizerState, ParameterSettings};
 pub use precision::{Precision, UnknownPrecision};
+pub use statistics::PreciseStatistics;
 pub use targets::Targets;
 pub use trainer::{StepOutcome, Trainer, argmax};

@@ -196,7 +196,7 @@ fn with_photos(
             .iter()
             .position(|class| *class == answer.predicted);
         let map = class.and_then(|class| predictor.heat_map(predictor.prepare(&photo), class));
-        let look = map.and_then(|map| picture::look(&photo, &map));
+        let look = map.and_then(|map| picture::look(&photo, predictor.scaling(), &map));
         report.looks.push(Answer {
             picture: picture::small(&photo),
             look,

@@ -36,6 +36,8 @@ pub struct ModelInfo {
     pub classes: Vec<String>,
     /// Side of the square that the network sees, in pixels.
     pub size: usize,
+    /// How a photo becomes that square: `crop`, `pad` or `stretch`.
+    pub fit: String,
     /// Trainable parameters.
     pub parameters: u64,
     /// How activations are stored: `f32` or `bf16`.
@@ -176,6 +178,7 @@ impl Loaded {
                 rung: classifier.rung().name.clone(),
                 classes: classifier.classes().to_vec(),
                 size: classifier.size(),
+                fit: classifier.scaling().fit().name().to_owned(),
                 parameters: classifier.model().graph().trainable_parameter_count(),
                 precision: classifier.model().precision().to_string(),
                 temperature: classifier.temperature().map(|temperature| temperature.value()),

@@ -2,17 +2,18 @@
 
 use crate::class_weights::factors;
 use crate::controls::Controls;
+use crate::course::{Course, TrainingPhase, training_phases};
 use crate::data_record::{data_record, data_request};
 use crate::error::TrainError;
 use crate::memory::prefetch_bytes;
 use std::time::Duration;
 use stepladder_data::{
     Augmentation, Batch, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, Mixing, PhotoStore,
-    Progress, Skipped, Split,
+    Progress, Scaling, Skipped, Split,
 };
-use stepladder_inspection::{concerns, near_groups};
-use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog};
-use stepladder_nn::{Device, Model, Precision, Targets, Trainer};
+use stepladder_inspection::{concerns, cropped, near_groups};
+use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog, Training};
+use stepladder_nn::{Device, Model, ParameterSettings, Precision, Targets, Trainer};
 use stepladder_run::{Config, Decided, RunDirectory, RunPlace};
 
 /// What to train, on what, and where to put it.
@@ -60,6 +61,8 @@ pub struct Prepared {
     pub labels: Vec<u32>,
     /// What will be trained.
     pub graph: Graph,
+    /// The parts of the training, each with the network for its input.
+    pub phases: Vec<TrainingPhase>,
     /// A factor for the loss of each class's photos; none where all count the same.
     pub class_weights: Vec<f32>,
     /// Side of the network's input in pixels.
@@ -131,25 +134,35 @@ impl TrainingRequest {
     pub fn prepare(&self, progress: &dyn Progress) -> Result<Prepared, TrainError> {
         let mut dataset = Dataset::open(&self.data)?;
         let rung_size = self.rung.input.size;
+        let scaling = Scaling::from(self.rung.input.fit);
+        let typical = dataset.typical_photo();
         let size = match self.size {
             Some(size) => size,
-            None => dataset
-                .typical_short_side()
-                .map_or(rung_size, |side| rung_size.min(side)),
+            None => typical.map_or(rung_size, |photo| rung_size.min(photo.side(scaling))),
         };
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
-        self.rung.graph(size, dataset.classes.len())?;
-        let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
+        let graph = self.rung.graph(size, dataset.classes.len())?;
+        let phases = training_phases(&self.rung, size, dataset.classes.len())?;
+        let sizes = phases.iter().map(|phase| phase.shape().size);
+        let largest = sizes.fold(size, usize::max);
+        let whole_photos = self.augmentation(&graph).cuts_whole_photos();
+        let cache = self.cache.clone();
+        let cache = cache.with_scaling(scaling).with_whole_photos(whole_photos);
+        let store = PhotoStore::open_or_build(&dataset, largest, &cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
         let split = self.split(&dataset, &store)?;
         let weighed = self.rung.training.class_weights != ClassWeights::None;
         let mut concerns = concerns(&dataset, &store, &split, weighed);
+        if scaling == Scaling::Bilinear {
+            concerns.extend(typical.and_then(|photo| cropped(photo.beyond_square)));
+        }
         if self.group_duplicates && dataset.declares_parts() {
             concerns.push(String::from(
                 "--group-duplicates changes nothing here, as the data declares its parts; `stepladder inspect` finds copies in several of them",
             ));
         }
         let graph = self.rung.graph(size, dataset.classes.len())?;
+        let phases = training_phases(&self.rung, size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
         let mut of_class = vec![0; dataset.classes.len()];
@@ -163,6 +176,7 @@ impl TrainingRequest {
             split,
             labels,
             graph,
+            phases,
             class_weights,
             size,
             skipped,
@@ -209,7 +223,15 @@ impl TrainingRequest {
     pub(crate) fn trainer(&self, model: Model, at_once: Option<usize>) -> Trainer {
         let model = model.with_precision(self.precision);
         let (optimizer, smoothing) = (self.rung.optimizer.clone(), self.rung.training.label_smoothing);
+        let groups = &self.rung.parameter_groups;
+        let parameters = model.graph().parameters.iter();
+        let settings = parameters.map(|parameter| ParameterSettings {
+            learning_rate_multiplier: groups.learning_rate_multiplier(&parameter.name),
+            weight_decay: groups.decays(&parameter.name),
+        });
+        let settings = settings.collect();
         Trainer::new(model, optimizer, smoothing, self.seed)
+            .with_settings(settings)
             .with_average(self.rung.ema_momentum)
             .with_micro_batches(at_once.unwrap_or(usize::MAX))
     }
@@ -220,15 +242,21 @@ impl TrainingRequest {
         at_once.map_or(batch_size, |at_once| at_once.min(batch_size))
     }
 
+    fn augmentation(&self, graph: &Graph) -> Augmentation {
+        Augmentation::new(self.rung.augmentation.as_ref(), &graph.augmentation)
+    }
+
     /// The loader of the training part: shuffled and augmented.
     pub(crate) fn training_loader(&self, prepared: &Prepared) -> Result<Loader, TrainError> {
         let config = LoaderConfig {
             shuffle: true,
             seed: self.seed,
-            augmentation: Augmentation::new(self.rung.augmentation.as_ref(), &prepared.graph.augmentation),
+            augmentation: self.augmentation(&prepared.graph),
             mixing: Mixing {
                 mixup_alpha: self.rung.training.mixup_alpha,
                 cutmix_alpha: self.rung.training.cutmix_alpha,
+                probability: self.rung.training.mixing_probability,
+                epochs: mixed_epochs(&self.rung.training),
             },
             threads: self.threads,
             prefetch_bytes: prefetch_bytes(self),
@@ -251,7 +279,25 @@ fn span(seconds: f64) -> Option<Duration> {
         .filter(|span| (Duration::from_nanos(1)..=LONGEST).contains(span))
 }
 
+/// Epochs from the first on in which photos are mixed.
+fn mixed_epochs(training: &Training) -> u64 {
+    match training.mixing_until {
+        // Early stopping and budgets change nothing about a mixing without an end.
+        1.0 => u64::MAX,
+        share => (f64::from(share) * training.epochs as f64).round() as u64,
+    }
+}
+
 impl Prepared {
+    /// The course of a training of so many steps, or else of so many epochs.
+    pub(crate) fn course(&self, steps: Option<u64>, epochs: usize) -> Course {
+        let photos = self.split.train.len();
+        match steps {
+            Some(steps) => Course::of_steps(&self.phases, photos, steps),
+            None => Course::of_epochs(&self.phases, photos, epochs),
+        }
+    }
+
     /// What the photos of a batch of the training loader are to be taken for.
     pub(crate) fn targets(&self, batch: &Batch) -> Targets {
         let targets = Targets {

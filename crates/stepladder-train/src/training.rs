@@ -179,12 +179,13 @@ fn photos_at_once(request: &TrainingRequest, prepared: &Prepared, observer: &dyn
     request.device.instruction_set()?;
     let free = request.controls.memory.or_else(free_bytes)?;
     let photos = prepared.split.train.len();
-    let batch = request.rung.training.batch_size.min(photos);
-    let whole = MemoryPlan::new(request, &prepared.graph, photos, batch);
+    let batches = prepared.phases.iter().map(|phase| phase.batch_size);
+    let batch = batches.max().unwrap_or(1).min(photos);
+    let whole = MemoryPlan::new(request, &prepared.phases, photos, batch);
     if whole.takes() <= free {
         return None;
     }
-    let plan = MemoryPlan::fitting(request, &prepared.graph, photos, free);
+    let plan = MemoryPlan::fitting(request, &prepared.phases, photos, free);
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     let normalizes = |operation: &Operation| matches!(operation.op, Op::BatchNormalization { .. });
     let meaning = match prepared.graph.operations.iter().any(normalizes) {

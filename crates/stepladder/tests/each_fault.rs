@@ -54,7 +54,9 @@ impl Place {
                 let photo = image::RgbImage::from_fn(8, 8, |x, y| {
                     image::Rgb(color.map(|value: u8| value + (x as u8 * 3 + y as u8 + number) % 19))
                 });
-                photo.save(work.path(format!("data/{class}/{number}.png"))).unwrap();
+                photo
+                    .save(work.path(format!("data/{class}/{number}.png")))
+                    .unwrap();
             }
         }
         std::fs::write(work.path("tiny.toml"), RUNG).unwrap();
@@ -62,7 +64,13 @@ impl Place {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fault/shim.rs");
         let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let built = Command::new(compiler)
-            .args(["--edition=2024", "--crate-type=cdylib", "-Copt-level=1", "-Cpanic=abort", "-o"])
+            .args([
+                "--edition=2024",
+                "--crate-type=cdylib",
+                "-Copt-level=1",
+                "-Cpanic=abort",
+                "-o",
+            ])
             .args([&shim, &source])
             .status();
         if built.is_ok_and(|status| status.success()) {
@@ -100,13 +108,7 @@ impl Place {
     }
 
     /// Lets operations of a command go wrong, one each time. `before` makes the place ready, and `after` looks at what it has come to.
-    fn each(
-        &self,
-        arguments: &[&str],
-        under: &str,
-        before: impl Fn(),
-        after: impl Fn(&Output, &str),
-    ) {
+    fn each(&self, arguments: &[&str], under: &str, before: impl Fn(), after: impl Fn(&Output, &str)) {
         before();
         let (output, operations) = self.run(arguments, under, 0, "error");
         assert!(output.status.success(), "{}", said(&output));
@@ -121,7 +123,11 @@ impl Place {
                 let what = format!("{way} of operation {} ({which})", at + 1);
                 let said = said(&output);
                 let is_error = output.status.code() == Some(1) && said.contains("error:");
-                assert!(output.status.success() || is_error, "{what}: {:?}: {said}", output.status);
+                assert!(
+                    output.status.success() || is_error,
+                    "{what}: {:?}: {said}",
+                    output.status
+                );
                 assert!(!said.contains("panicked"), "{what}: {said}");
                 after(&output, &what);
             }
@@ -153,7 +159,12 @@ fn train(out: &str) -> Vec<&str> {
 
 /// The files of a run that must not depend on what went wrong.
 fn result(place: &Place, run: &str) -> Vec<Option<Vec<u8>>> {
-    let files = ["model.safetensors", "last.safetensors", "steps.jsonl", "test_predictions.tsv"];
+    let files = [
+        "model.safetensors",
+        "last.safetensors",
+        "steps.jsonl",
+        "test_predictions.tsv",
+    ];
     files
         .iter()
         .map(|file| std::fs::read(place.work.path(run).join(file)).ok())
@@ -175,7 +186,10 @@ fn assert_goes_on(place: &Place, expected: &[Option<Vec<u8>>], what: &str) {
     let output = place.work.run(&train("run"));
     let said = said(&output);
     assert!(output.status.success(), "after {what}: {said}");
-    assert!(!said.contains("starts from its first step"), "after {what}: {said}");
+    assert!(
+        !said.contains("starts from its first step"),
+        "after {what}: {said}"
+    );
     assert!(result(place, "run") == expected, "after {what}: other bytes");
 }
 
@@ -225,14 +239,22 @@ fn a_resume() {
         place.forget("run");
         copy(&place.work.path("killed"), &place.work.path("run"));
     };
-    place.each(&["resume", "run", "--threads", "1"], "run", before, |output, what| {
-        if output.status.success() {
-            assert!(result(&place, "run") == expected, "{what}: other bytes");
-        } else if !place.work.path("run/summary.json").exists() {
-            assert!(!checkpoints(&place, "run").is_empty(), "{what}: no checkpoint is left");
-        }
-        assert_goes_on(&place, &expected, what);
-    });
+    place.each(
+        &["resume", "run", "--threads", "1"],
+        "run",
+        before,
+        |output, what| {
+            if output.status.success() {
+                assert!(result(&place, "run") == expected, "{what}: other bytes");
+            } else if !place.work.path("run/summary.json").exists() {
+                assert!(
+                    !checkpoints(&place, "run").is_empty(),
+                    "{what}: no checkpoint is left"
+                );
+            }
+            assert_goes_on(&place, &expected, what);
+        },
+    );
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -250,7 +272,15 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn a_climb() {
     let Some(place) = Place::new() else { return };
-    let options = ["--rungs", "tiny.toml", "--epochs", "1", "--threads", "1", "--into"];
+    let options = [
+        "--rungs",
+        "tiny.toml",
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--into",
+    ];
     let climb = |into| [&["climb", "data"][..], &options, &[into]].concat();
     place.work.json(&climb("whole"));
     let run = "tiny-seed0/model.safetensors";
@@ -262,7 +292,8 @@ fn a_climb() {
         |_, what| {
             let output = place.work.run(&climb("climb"));
             assert!(output.status.success(), "after {what}: {}", said(&output));
-            let record: serde_json::Value = serde_json::from_str(&place.work.read("climb/climb.json")).unwrap();
+            let record: serde_json::Value =
+                serde_json::from_str(&place.work.read("climb/climb.json")).unwrap();
             assert_eq!(record["complete"], true, "after {what}");
             let run = record["rungs"][0]["runs"][0]["run"].as_str().unwrap().to_string();
             let model = Path::new("climb").join(run).join("model.safetensors");
@@ -275,7 +306,14 @@ fn a_climb() {
 fn an_export() {
     let Some(place) = Place::new() else { return };
     place.work.json(&train("whole"));
-    let export = ["export", "whole", "--format", "safetensors", "--out", "out/weights.safetensors"];
+    let export = [
+        "export",
+        "whole",
+        "--format",
+        "safetensors",
+        "--out",
+        "out/weights.safetensors",
+    ];
     std::fs::create_dir(place.work.path("out")).unwrap();
     place.work.json(&export);
     let expected = place.work.bytes("out/weights.safetensors");
@@ -285,7 +323,10 @@ fn an_export() {
         match output.status.success() {
             true => assert!(written.unwrap() == expected, "{what}: other bytes"),
             // None, or all of it: the folder's own entry may be what could not be put on the disk.
-            false => assert!(written.is_err() || written.unwrap() == expected, "{what}: a part of a file"),
+            false => assert!(
+                written.is_err() || written.unwrap() == expected,
+                "{what}: a part of a file"
+            ),
         }
         let left = std::fs::read_dir(place.work.path("out")).unwrap().flatten();
         assert!(

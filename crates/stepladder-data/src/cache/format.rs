@@ -39,6 +39,16 @@ pub(crate) enum Record {
     NotRead(String),
 }
 
+impl Record {
+    /// Why the photo cannot be used; `None` where it can.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Record::Readable(_) => None,
+            Record::Unusable(reason) | Record::NotRead(reason) => Some(reason),
+        }
+    }
+}
+
 /// Where the pixels of a photo are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pixels {

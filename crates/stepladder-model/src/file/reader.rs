@@ -189,6 +189,11 @@ impl Range {
         contains: |n| (0.0..=1.0).contains(&n),
         words: "from 0 to 1",
     };
+    /// (0, 1]
+    pub(super) const PART: Range = Range {
+        contains: |n| n > 0.0 && n <= 1.0,
+        words: "greater than 0, and at most 1",
+    };
     /// [0, 1)
     pub(super) const BELOW_ONE: Range = Range {
         contains: |n| (0.0..1.0).contains(&n),
@@ -208,6 +213,11 @@ impl Range {
     pub(super) const ZOOM: Range = Range {
         contains: |n| n > -1.0 && n <= 1.0,
         words: "greater than -1, and at most 1",
+    };
+    /// [-0.5, 0.5]
+    pub(super) const HUE: Range = Range {
+        contains: |n| (-0.5..=0.5).contains(&n),
+        words: "from -0.5 to 0.5",
     };
     /// Finite, which every number is that is read.
     pub(super) const ANY: Range = Range {
@@ -232,9 +242,17 @@ impl Spread {
         apply: |number| [-number, number],
         words: "one number f for [-f, f]",
     };
+    pub(super) const BOTH_ENDS: Spread = Spread {
+        apply: |number| [number, number],
+        words: "one number f for [f, f]",
+    };
     pub(super) const AROUND_ONE: Spread = Spread {
         apply: |number| [1.0 - number, 1.0 + number],
         words: "one number f for [1 - f, 1 + f]",
+    };
+    pub(super) const AROUND_ONE_FROM_ZERO: Spread = Spread {
+        apply: |number| [(1.0 - number).max(0.0), 1.0 + number],
+        words: "one number f for [1 - f, 1 + f], but not below 0",
     };
 }
 

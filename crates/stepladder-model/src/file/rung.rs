@@ -5,12 +5,13 @@ use serde::ser::{Serialize, Serializer};
 use super::layers::{layer_tables, read_fan_in, read_initializer, read_layers};
 use super::reader::{Field, Range, Reader};
 use super::value::{Item, Table, Value};
-use super::{augmentation, optimizer, training};
+use super::{augmentation, optimizer, phases, training};
 use crate::error::RungError;
 use crate::graph::SIZE_LIMIT;
 use crate::initializer::DepthwiseFanIn;
 use crate::lint::lint_names;
-use crate::rung::{DeckFigures, Defaults, Input, Rung};
+use crate::rung::{DeckFigures, Defaults, Fit, Input, Rung};
+use crate::training::EvaluationConfig;
 
 /// Every key of the file, in the order in which it is written.
 const KEYS: &[&str] = &[
@@ -21,12 +22,14 @@ const KEYS: &[&str] = &[
     "about",
     "allow",
     "layers",
+    "phase",
     "deck",
     "input",
     "defaults",
     "optimizer",
     "schedule",
     "training",
+    "evaluation",
     "early_stopping",
     "reduce_lr_on_plateau",
     "augmentation",
@@ -107,6 +110,7 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
         defaults,
         optimizer: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read)?,
         ema_momentum: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read_ema)?,
+        parameter_groups: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read_groups)?,
         schedule: schedule.unwrap_or_default(),
         early_stopping: table_or_false(&reader, "early_stopping", training::read_early_stopping)?,
         reduce_lr_on_plateau: table_or_false(&reader, "reduce_lr_on_plateau", training::read_plateau)?,
@@ -116,6 +120,8 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
             "[training] with epochs = 30",
             training::read_training,
         )?,
+        phases: reader.or("phase", Vec::new(), phases::read)?,
+        evaluation: optional_table(&reader, "evaluation", training::read_evaluation)?.unwrap_or_default(),
         augmentation: table_or_false(&reader, "augmentation", augmentation::read_generator)?,
         split: split.unwrap_or_default(),
         allow: reader.or("allow", Vec::new(), read_allow)?,
@@ -191,9 +197,10 @@ fn read_allow(field: &Field<'_>) -> Result<Vec<String>, RungError> {
 }
 
 fn read_input(table: &Table) -> Result<Input, RungError> {
-    let reader = Reader::new(table, "[input]", &["size"])?;
+    let reader = Reader::new(table, "[input]", &["size", "fit"])?;
     Ok(Input {
         size: reader.required("size", "size = 512", |field| field.count(1, SIZE_LIMIT))?,
+        fit: reader.or("fit", Fit::Crop, |field| field.choice("fit", Fit::NAMES))?,
     })
 }
 
@@ -242,20 +249,30 @@ pub(crate) fn table(rung: &Rung) -> Table {
     }
     table.put("allow", rung.allow.clone());
     table.put("layers", Value::List(layer_tables(&rung.layers, &rung.defaults)));
+    if !rung.phases.is_empty() {
+        table.put("phase", phases::write(&rung.phases));
+    }
     if let Some(deck) = &rung.deck {
         table.put("deck", deck_table(deck));
     }
     let mut input = Table::default();
     input.put("size", rung.input.size);
+    input.put_unless("fit", rung.input.fit.name(), Fit::Crop.name());
     table.put("input", input);
     let mut defaults = Table::default();
     defaults.put("kernel_initializer", rung.defaults.kernel_initializer);
     let usual = DepthwiseFanIn::default();
     defaults.put_unless("depthwise_fan_in", rung.defaults.depthwise_fan_in, usual);
     table.put("defaults", defaults);
-    table.put("optimizer", optimizer::write(&rung.optimizer, rung.ema_momentum));
+    table.put(
+        "optimizer",
+        optimizer::write(&rung.optimizer, rung.ema_momentum, &rung.parameter_groups),
+    );
     table.put("schedule", training::write_schedule(&rung.schedule));
     table.put("training", training::write_training(&rung.training));
+    if rung.evaluation != EvaluationConfig::default() {
+        table.put("evaluation", training::write_evaluation(&rung.evaluation));
+    }
     if let Some(stopping) = &rung.early_stopping {
         table.put("early_stopping", training::write_early_stopping(stopping));
     }

@@ -83,6 +83,12 @@ fn split_augmentation(specs: &[LayerSpec]) -> Result<(Vec<RandomTransform>, &[La
                 layer: spec.layer.kind(),
             });
         }
+        let is_crop = matches!(transform, RandomTransform::ResizedCrop(_));
+        if is_crop && !transforms.iter().all(RandomTransform::is_geometric) {
+            return Err(GraphError::CropTooLate {
+                place: spec.place.clone(),
+            });
+        }
         transforms.push(transform.clone());
     }
     match specs.split_at(transforms.len()) {

@@ -84,7 +84,7 @@ impl Fit<'_, '_> {
             best: best.is_some(),
         };
         self.epochs.push(&record)?;
-        self.observer.epoch(&record, self.epochs_in_all());
+        self.observer.epoch(&record, self.course.epochs());
         if self.look_at_epoch(mean, validation.as_ref())? {
             return Ok(EpochOutcome::SetBack);
         }

@@ -40,7 +40,16 @@ pub(crate) fn explain(arguments: ExplainArguments, output: &Output) -> anyhow::R
         };
         let features = predictor.features(image.clone()).concat();
         let picture = match predictor.heat_map(image, class) {
-            Some(heat) => Some(Picture::write(&decoded, heat, &named(class).class, &file)?),
+            Some(heat) => {
+                let class = &named(class).class;
+                Some(Picture::write(
+                    &decoded,
+                    classifier.scaling(),
+                    heat,
+                    class,
+                    &file,
+                )?)
+            }
             None => None,
         };
         let neighbors = match arguments.neighbors {

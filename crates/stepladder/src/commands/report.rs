@@ -10,7 +10,7 @@ use serde_json::json;
 use std::path::{Component, Path, PathBuf};
 use stepladder_classifier::Classifier;
 use stepladder_climb::{ClimbRecord, RungRecord};
-use stepladder_data::{DataRequest, Dataset, PhotoStore, Split};
+use stepladder_data::{Augmentation, DataRequest, Dataset, PhotoStore, Split};
 use stepladder_inspection::Inspection;
 use stepladder_model::{Rung, RungCatalog, diff};
 use stepladder_nn::Device;
@@ -138,7 +138,11 @@ impl Opened {
         let rows = run.directory.read(&table)?;
         let split = Split::read_tsv(&dataset, &table.display().to_string(), rows.as_slice())?;
         let classifier = Classifier::load(&model_file(run.directory.path())?, Device::Cpu)?;
-        let cache = cache(&arguments.cache, threads)?.with_scaling(classifier.scaling());
+        let layers = &classifier.model().graph().augmentation;
+        let augmentation = Augmentation::new(classifier.rung().augmentation.as_ref(), layers);
+        let cache = cache(&arguments.cache, threads)?
+            .with_scaling(classifier.scaling())
+            .with_whole_photos(augmentation.cuts_whole_photos());
         let bar = ProgressBar::new(output);
         let store = PhotoStore::open_or_build(&dataset, classifier.size(), &cache, &bar)?;
         let inspection = Inspection::new(&dataset, threads, &bar)?;
