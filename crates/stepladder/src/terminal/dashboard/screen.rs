@@ -8,7 +8,7 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::{Frame, Terminal};
-use std::io::{Stdout, Write, stdout};
+use std::io::{Stdout, stdout};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
