@@ -3,6 +3,7 @@
 //! Files are only ever added whole (written under another name, then renamed) and may be deleted at any time: a process that
 //! uses one holds it open. What lies in a file is `format`'s business.
 
+mod features;
 pub(crate) mod format;
 
 use std::fs::{self, File, TryLockError};
@@ -13,7 +14,11 @@ use std::time::{Duration, SystemTime};
 use crate::error::DataError;
 use crate::scaling::Scaling;
 
+pub use features::FeatureCache;
+
 const EXTENSION: &str = "photos";
+/// Of the caches of features.
+const FEATURES: &str = "features";
 const UNFINISHED: &str = ".unfinished-";
 
 /// Where decoded photos are kept, and how much of them.
@@ -158,7 +163,7 @@ pub(crate) fn make_room(dir: &Path, limit: u64, keep: &[&Path]) {
             if age > Duration::from_secs(3600) && !in_use(&path) {
                 let _ = fs::remove_file(&path);
             }
-        } else if path.extension().is_some_and(|e| e == EXTENSION) && metadata.is_file() {
+        } else if path.extension().is_some_and(|e| e == EXTENSION || e == FEATURES) && metadata.is_file() {
             total += metadata.len();
             if !keep.contains(&path.as_path()) {
                 candidates.push((used, path, metadata.len()));

@@ -35,7 +35,7 @@ mod store;
 mod survey;
 
 pub use augment::Augmentation;
-pub use cache::CacheConfig;
+pub use cache::{CacheConfig, FeatureCache};
 pub use color::ColorMode;
 pub use dataset::{Dataset, Photo};
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode, dimensions};

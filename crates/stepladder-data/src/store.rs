@@ -17,7 +17,7 @@ use crate::photo::RgbPhoto;
 use crate::progress::Progress;
 use crate::rendition::Rendition;
 use crate::scaling::Scaling;
-use crate::source::{Content, Source};
+use crate::source::Source;
 
 /// The decoded photos of a [`Dataset`], by photo number. Cheap to clone; clones share one open file.
 #[derive(Debug, Clone)]
@@ -36,32 +36,6 @@ struct Inner {
     origins: Origins,
 }
 
-/// Where the photos come from, for those that have to be made again.
-#[derive(Debug)]
-struct Origins {
-    sources: Vec<Arc<dyn Source>>,
-    /// Of each photo, its source and its entry there.
-    entries: Vec<(u32, u32)>,
-}
-
-impl Origins {
-    fn new(dataset: &Dataset) -> Self {
-        let photos = dataset.photos.iter();
-        Self {
-            sources: dataset.sources.clone(),
-            entries: photos.map(|photo| (photo.source, photo.entry)).collect(),
-        }
-    }
-
-    /// What the file of a photo holds, or why it cannot be had.
-    fn content(&self, photo: u32) -> Result<Content, String> {
-        let &(source, entry) = self.entries.get(photo as usize).ok_or("it has no file")?;
-        let source = self.sources.get(source as usize).ok_or("it has no source")?;
-        let reader = source.reader().map_err(|error| error.to_string())?;
-        reader.read(entry).map_err(|error| error.to_string())
-    }
-}
-
 /// All photos in one rendition.
 #[derive(Debug)]
 struct Kept {
@@ -70,6 +44,14 @@ struct Kept {
     path: PathBuf,
     /// `None` for photos that cannot be read.
     photos: Vec<Option<Pixels>>,
+}
+
+/// Where the photos come from, for those that have to be made again.
+#[derive(Debug)]
+struct Origins {
+    sources: Vec<Arc<dyn Source>>,
+    /// Of each photo, its source and its entry there.
+    entries: Vec<(u32, u32)>,
 }
 
 /// A cache file with what its index says of each photo.
@@ -156,7 +138,7 @@ impl PhotoStore {
                 skipped,
                 size,
                 scaling,
-                origins: Origins::new(dataset),
+                origins: Origins::of(dataset),
             }),
         })
     }
@@ -255,9 +237,13 @@ impl PhotoStore {
 
     /// The photo from its file, as it was when the cache was made; and the cache mended, if that can be.
     fn made_again(&self, kept: &Kept, photo: u32, pixels: &Pixels) -> Result<RgbPhoto, String> {
-        let unusable = |reason: String| format!("its file cannot be used: {reason}");
-        let content = self.inner.origins.content(photo).map_err(unusable)?;
-        let decoded = content.decode().map_err(|error| unusable(error.to_string()))?;
+        let Origins { sources, entries } = &self.inner.origins;
+        let &(source, entry) = entries.get(photo as usize).ok_or("it has no file")?;
+        let source = sources.get(source as usize).ok_or("it has no source")?;
+        let reader = source.reader().map_err(|error| error.to_string())?;
+        let unreadable = |error: PhotoError| format!("its file cannot be used: {error}");
+        let content = reader.read(entry).map_err(unreadable)?;
+        let decoded = content.decode().map_err(unreadable)?;
         let made = kept.rendition.shrink(&decoded).into_owned();
         if !pixels.are_of(&content.hash(), &made) {
             return Err(String::from("its file is another than when the cache was made"));
@@ -276,6 +262,16 @@ impl PhotoStore {
             .names
             .get(photo as usize)
             .map_or_else(|| format!("photo {photo}"), |name| String::from(&**name))
+    }
+}
+
+impl Origins {
+    fn of(dataset: &Dataset) -> Self {
+        let photos = dataset.photos.iter();
+        Self {
+            sources: dataset.sources.clone(),
+            entries: photos.map(|photo| (photo.source, photo.entry)).collect(),
+        }
     }
 }
 

@@ -63,15 +63,17 @@ impl Affine {
     }
 }
 
-/// What a training batch norm's backward pass needs and gives, per channel.
+/// What the backward pass of a batch norm that is trained needs and gives, per channel.
 #[derive(Debug)]
 pub struct NormGradient<'a> {
-    /// The batch's means.
+    /// The means that it subtracted.
     pub mean: &'a [f32],
-    /// The batch's population variances.
+    /// The population variances that it divided by.
     pub variance: &'a [f32],
     /// Added to the variances, as in the forward pass.
     pub epsilon: f32,
+    /// Whether means and variances are those of the input, so that the input's gradient runs through them; else they are constants.
+    pub of_batch: bool,
     /// Gradient of the loss by gamma: written.
     pub gamma: &'a mut [f32],
     /// Gradient of the loss by beta: written.
@@ -150,8 +152,8 @@ impl Epilogue {
     }
 
     /// `input_gradient` (and `skip_gradient`) from `output_gradient`, with the forward pass's `input`, `affine` and `skip`.
-    /// With `norm`, the batch norm's statistics were those of `input` itself, and its gradient runs through them too;
-    /// without, `affine` is constant.
+    /// With `norm`, gamma and beta have gradients, and where the statistics were those of `input` itself, its gradient runs
+    /// through them too; without, `affine` is constant.
     ///
     /// # Panics
     ///

@@ -1,5 +1,5 @@
-//! The rungs that can be named without a path: the fourteen of the ladder, in its order, and variants of them, which
-//! take apart what a rung changed at once or mend what was a mistake.
+//! The rungs that can be named without a path: the fourteen of the ladder, in its order; variants of them, which
+//! take apart what a rung changed at once or mend what was a mistake; and known networks, which pretrained weights fit.
 
 use std::path::Path;
 
@@ -53,6 +53,24 @@ const VARIANTS: &[ShippedRung] = shipped![
     "m20-45-degrees",
 ];
 
+/// Known networks, from few multiplications to many. `oracle/network_rungs.py` writes their files.
+const NETWORKS: &[ShippedRung] = shipped![
+    "mobilenetv3-small",
+    "mobilenetv4-small",
+    "regnetx-002",
+    "mobilenetv3-large",
+    "mobilenetv2",
+    "efficientnet-lite0",
+    "regnetx-004",
+    "convnext-atto",
+    "mobilenetv1",
+    "repvgg-a0",
+    "resnet18",
+    "resnet18d",
+    "resnet34",
+    "resnet50",
+];
+
 /// The rungs of the ladder, in its order.
 pub fn shipped() -> &'static [ShippedRung] {
     SHIPPED
@@ -64,6 +82,11 @@ pub fn variants() -> &'static [ShippedRung] {
     VARIANTS
 }
 
+/// Known networks as rungs, which are no steps of the ladder: their layers are named so that pretrained weights fit them.
+pub fn networks() -> &'static [ShippedRung] {
+    NETWORKS
+}
+
 /// Rungs that can be named without a path.
 #[derive(Clone, Debug)]
 pub struct RungCatalog {
@@ -71,12 +94,13 @@ pub struct RungCatalog {
 }
 
 impl RungCatalog {
-    /// The rungs that are part of this program: the ladder, then the variants.
+    /// The rungs that are part of this program: the ladder, then the variants, then the networks.
     pub fn shipped() -> RungCatalog {
         RungCatalog {
             rungs: SHIPPED
                 .iter()
                 .chain(VARIANTS)
+                .chain(NETWORKS)
                 .map(|rung| (rung.name.to_owned(), rung.toml.to_owned()))
                 .collect(),
         }
@@ -92,7 +116,7 @@ impl RungCatalog {
         self
     }
 
-    /// The names: the ladder in its order, then the variants, then what was added.
+    /// The names: the ladder in its order, then the variants, then the networks, then what was added.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.rungs.iter().map(|(name, _)| name.as_str())
     }
@@ -142,12 +166,13 @@ impl RungCatalog {
         match suggest::nearest(name, self.names()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
+                let beside = VARIANTS.iter().chain(NETWORKS);
                 let ladder = self
                     .names()
-                    .filter(|name| VARIANTS.iter().all(|variant| variant.name != *name));
+                    .filter(|name| beside.clone().all(|rung| rung.name != *name));
                 let names = ladder.collect::<Vec<_>>().join(", ");
                 format!(
-                    "there are {names}, variants that `stepladder models` lists, and a rung of your own is named by its file, my.toml"
+                    "there are {names}, variants and networks that `stepladder models` lists, and a rung of your own is named by its file, my.toml"
                 )
             }
         }

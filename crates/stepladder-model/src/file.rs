@@ -8,6 +8,7 @@ mod parse;
 mod phases;
 mod reader;
 mod rung;
+mod start;
 mod training;
 mod value;
 mod write;

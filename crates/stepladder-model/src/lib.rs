@@ -42,6 +42,7 @@ mod overrides;
 mod place;
 mod rung;
 mod shown;
+mod start;
 mod starter;
 mod suggest;
 mod training;
@@ -52,7 +53,7 @@ pub use augmentation::{
     RandomContrast, RandomErasing, RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform,
     RandomTranslation, RandomZoom, TrivialAugmentWide,
 };
-pub use catalog::{RungCatalog, ShippedRung, shipped, variants};
+pub use catalog::{RungCatalog, ShippedRung, networks, shipped, variants};
 pub use diff::{Difference, diff};
 pub use error::RungError;
 pub use graph::{
@@ -69,6 +70,7 @@ pub use lint::{Finding, Lint, lint, lints};
 pub use optimizer::{Clipping, OptimizerConfig, ParameterGroups};
 pub use place::Place;
 pub use rung::{DeckFigures, Defaults, Fit, Input, LayerSpec, Rung};
+pub use start::{Frozen, Head, Start};
 pub use training::{
     AnnealStrategy, ClassWeights, EarlyStopping, EvaluationConfig, Monitor, Phase, ReduceLrOnPlateau,
     Schedule, SplitFractions, Training,

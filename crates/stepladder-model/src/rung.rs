@@ -7,6 +7,7 @@ use crate::initializer::{DepthwiseFanIn, Initializer};
 use crate::layer::Layer;
 use crate::optimizer::{OptimizerConfig, ParameterGroups};
 use crate::place::Place;
+use crate::start::Start;
 use crate::training::{
     EarlyStopping, EvaluationConfig, Phase, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
 };
@@ -50,6 +51,8 @@ pub struct Rung {
     pub evaluation: EvaluationConfig,
     /// Augmentation before the network; the `Random*` layers are the other kind.
     pub augmentation: Option<ImageDataGenerator>,
+    /// The pretrained weights that training starts from; `None` is from initial values.
+    pub start: Option<Start>,
     /// How the photos are divided.
     pub split: SplitFractions,
     /// Lints that the rung silences, by name; never inherited.
@@ -152,6 +155,15 @@ impl Rung {
     /// The whole rung as a file that reads back equal and needs no parent: it is marked `complete`.
     pub fn to_toml(&self) -> String {
         file::document_text(&file::table(self))
+    }
+
+    /// The same rung for a model that is passed on: folders of this machine are left out of what it started from.
+    pub fn without_paths(&self) -> Rung {
+        let mut rung = self.clone();
+        if let Some(start) = &mut rung.start {
+            start.weights = start.origin();
+        }
+        rung
     }
 
     /// Each layer's name, given or as Keras numbers them, `Random*` layers included.

@@ -148,6 +148,7 @@ const TABLES: &[&str] = &[
     "reduce_lr_on_plateau",
     "augmentation",
     "split",
+    "start",
     "input",
     "defaults",
     "deck",

@@ -150,7 +150,7 @@ fn values() {
 fn names() {
     let text = messages(&[
         "name = \"mine\"\nparent = \"m55\"\nchange = \"..\"".to_owned(),
-        "name = \"mine\"\nparent = \"resnet\"\nchange = \"..\"".to_owned(),
+        "name = \"mine\"\nparent = \"inception\"\nchange = \"..\"".to_owned(),
         "name = \"mine\"\nparent = \"../mine.toml\"\nchange = \"..\"".to_owned(),
         "name = \"mine\"\nparent = 5\nchange = \"..\"".to_owned(),
         "name = \"mine\"\nparent = \"m5\"".to_owned(),
@@ -306,7 +306,7 @@ fn what_only_the_data_can_tell() {
 fn catalog() {
     let catalog = RungCatalog::shipped();
     let message = |name: &str| catalog.open(name).unwrap_err().to_string();
-    let text = [message("henormal"), message("resnet50")].join("\n");
+    let text = [message("henormal"), message("vgg16")].join("\n");
     insta::assert_snapshot!(text);
     assert!(message("no/such.toml").starts_with("no/such.toml: cannot be read: "));
 }

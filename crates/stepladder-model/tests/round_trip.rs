@@ -4,12 +4,12 @@ use proptest::prelude::*;
 use stepladder_model::{
     Activation, AnnealStrategy, BatchNormalization, ClassWeights, Clipping, ColorJitter, Conv2D, DeckFigures,
     Defaults, Dense, DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, Erased, EvaluationConfig,
-    FillMode, Fit, FlipMode, GlobalAveragePooling2D, ImageDataGenerator, Initializer, Input, Layer,
-    LayerNormalization, LayerSpec, LeakyReLU, Monitor, Normalization, OptimizerConfig, Padding,
+    FillMode, Fit, FlipMode, Frozen, GlobalAveragePooling2D, Head, ImageDataGenerator, Initializer, Input,
+    Layer, LayerNormalization, LayerSpec, LeakyReLU, Monitor, Normalization, OptimizerConfig, Padding,
     ParameterGroups, Phase, Place, Pooling2D, RandAugment, RandomBrightness, RandomContrast, RandomErasing,
     RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform, RandomTranslation, RandomZoom,
-    ReduceLrOnPlateau, Rung, RungCatalog, Scale, Schedule, SeparableConv2D, SplitFractions, StochasticDepth,
-    Training, TrivialAugmentWide, Units, diff, lints,
+    ReduceLrOnPlateau, Rung, RungCatalog, Scale, Schedule, SeparableConv2D, SplitFractions, Start,
+    StochasticDepth, Training, TrivialAugmentWide, Units, diff, lints,
 };
 
 fn positive() -> impl Strategy<Value = f32> {
@@ -538,6 +538,19 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn start()(
+        weights in "[!-~]{1,20}",
+        sha256 in prop::option::of("[0-9a-f]{64}"),
+        head in prop::sample::select(vec![Head::New, Head::ByClassName]),
+        frozen in prop::sample::select(vec![Frozen::None, Frozen::Backbone]),
+        [exact_head, frozen_statistics] in [any::<bool>(), any::<bool>()],
+        learning_rate_decay in 0.01f32..=1.0,
+    ) -> Start {
+        Start { weights, sha256, head, frozen, exact_head, learning_rate_decay, frozen_statistics }
+    }
+}
+
+prop_compose! {
     fn rung()(
         name in "[a-z0-9][a-z0-9._-]{0,20}",
         parent in prop::option::of("[a-z0-9]{1,9}"),
@@ -555,7 +568,7 @@ prop_compose! {
         ema_momentum in prop::option::of(share()),
         parameter_groups in parameter_groups(),
         (phases, flips, precise_batch_norm) in (phases(), any::<bool>(), 0usize..1000),
-        augmentation in prop::option::of(generator()).boxed(),
+        (augmentation, start) in (prop::option::of(generator()), prop::option::of(start())).boxed(),
         [validation, test] in [0.0f32..0.5, 0.0f32..0.5],
         allow in prop::sample::subsequence(lints().iter().map(|lint| lint.name.to_owned()).collect::<Vec<_>>(), 0..3),
     ) -> Rung {
@@ -591,6 +604,7 @@ prop_compose! {
             phases,
             evaluation: EvaluationConfig { flips },
             augmentation,
+            start,
             split: SplitFractions { validation, test },
             allow,
             place: Place::default(),

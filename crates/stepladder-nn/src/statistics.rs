@@ -36,7 +36,11 @@ impl PreciseStatistics {
     pub fn new(model: &Model) -> Result<PreciseStatistics, ModelError> {
         let mut graph = Graph::clone(model.graph());
         let mut layers = Vec::new();
+        let is_frozen: Vec<bool> = graph.layers.iter().map(|layer| layer.frozen_statistics).collect();
         for operation in &mut graph.operations {
+            if is_frozen[operation.layer] {
+                continue;
+            }
             if let Op::BatchNormalization {
                 moving_mean,
                 moving_variance,

@@ -230,6 +230,11 @@ impl RunDirectory {
         self.path.join("MODEL_CARD.md")
     }
 
+    /// The pretrained weights that it began with; absent without.
+    pub fn start(&self) -> PathBuf {
+        self.path.join("start.json")
+    }
+
     /// The files that could not be used, with the reason.
     pub fn skipped(&self) -> PathBuf {
         self.path.join("skipped.tsv")
@@ -343,8 +348,9 @@ const LOCK_TRIES: usize = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a run has before `config.json`, beside unfinished files, whose names begin with a dot.
-const SET_UP: [&str; 6] = [
+const SET_UP: [&str; 7] = [
     "checkpoints",
+    "start.json",
     "rung.toml",
     "environment.json",
     "split.tsv",

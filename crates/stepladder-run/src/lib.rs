@@ -14,6 +14,7 @@ mod error;
 mod recorded;
 mod records;
 mod requests;
+mod start;
 
 pub use config::{Config, DataRecord, Decided, OnStuck};
 pub use curve::{StepCurve, StepFigures};
@@ -22,4 +23,5 @@ pub use error::RunError;
 pub use recorded::{RecordError, RecordedRun, TestAnswers};
 pub use records::{Environment, EpochRecord, Outcome, StepRecord, Summary};
 pub use requests::{Requests, RunRequest};
+pub use start::{HeadRecord, StartRecord};
 pub use stepladder_files::{Folder, write_atomically, write_atomically_by};

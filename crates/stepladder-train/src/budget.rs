@@ -102,7 +102,7 @@ pub(crate) fn measure(
     interrupt: &AtomicBool,
 ) -> Result<Speeds, TrainError> {
     let loader = request.training_loader(prepared)?;
-    let model = Model::new(prepared.graph.clone(), request.seed, request.device);
+    let model = request.initial_model(prepared, request.seed)?;
     let mut trainer = request.trainer(model, at_once);
     let longest = longest / prepared.phases.len() as u32;
     let answers = |model: &Model| answer_seconds(model, request, prepared, at_once);

@@ -1,6 +1,7 @@
 //! The course of a training: how many steps there are, and the input size and batch size of each epoch. It follows from the rung's
 //! phases, the number of photos, and either the epochs or the steps in all.
 
+use crate::start::frozen;
 use std::sync::Arc;
 use stepladder_data::BatchShape;
 use stepladder_model::{Graph, GraphError, Rung};
@@ -38,7 +39,7 @@ pub fn training_phases(rung: &Rung, size: usize, classes: usize) -> Result<Vec<T
     let phase = |until: f32, size: usize, batch_size: Option<usize>| {
         Ok(TrainingPhase {
             until: f64::from(until),
-            graph: Arc::new(rung.graph(size, classes)?),
+            graph: Arc::new(frozen(rung, rung.graph(size, classes)?)),
             batch_size: batch_size.unwrap_or(usual),
         })
     };

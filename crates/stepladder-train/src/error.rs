@@ -113,6 +113,17 @@ pub enum TrainError {
         /// A tenth of the rate in force.
         suggestion: f32,
     },
+    /// Pretrained weights could not be read.
+    #[error(transparent)]
+    Pretrained(#[from] stepladder_weights::WeightsError),
+    /// Pretrained weights are not of this network.
+    #[error("cannot start from {weights}: {reason}")]
+    Start {
+        /// Where they come from.
+        weights: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// The rung's class weights are none for these classes.
     #[error("class weights: {0}")]
     ClassWeights(String),

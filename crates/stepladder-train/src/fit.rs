@@ -113,7 +113,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             }
             None => (
                 Checkpoint::default(),
-                request.trainer(Model::new(graph, request.seed, request.device), at_once),
+                request.trainer(request.initial_model(prepared, request.seed)?, at_once),
                 None,
                 Log::begin(run, &run.steps())?,
                 Log::begin(run, &run.epochs())?,

@@ -18,6 +18,7 @@ mod environment;
 mod error;
 mod figures;
 mod fit;
+mod head;
 mod log;
 mod memory;
 mod meter;
@@ -30,6 +31,7 @@ mod rate_curve;
 mod rate_test;
 mod room;
 mod schedule;
+mod start;
 mod tables;
 mod training;
 mod watch;
@@ -43,6 +45,7 @@ pub use course::{TrainingPhase, training_phases};
 pub use data_record::{data_record, data_request};
 pub use error::TrainError;
 pub use fit::Rescue;
+pub use head::{ExactHead, HeadConfig, Samples};
 pub use memory::{LayerPlan, MemoryPlan, free_bytes};
 pub use meter::{Clock, Mean};
 pub use plan::{TrainingPlan, plan};
@@ -51,6 +54,7 @@ pub use preparation::{Prepared, TrainingRequest};
 pub use rate_curve::{RateCurve, RatePoint, Suggestions};
 pub use rate_test::{RateRange, test_rates};
 pub use schedule::learning_rate;
+pub use start::backbone;
 pub use stepladder_run::{
     Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, RecordError, RecordedRun,
     RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers,

@@ -6,6 +6,7 @@ use crate::course::{Course, TrainingPhase, training_phases};
 use crate::data_record::{data_record, data_request};
 use crate::error::TrainError;
 use crate::memory::prefetch_bytes;
+use crate::start::{Pretrained, frozen};
 use std::time::Duration;
 use stepladder_data::{
     Augmentation, Batch, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, Mixing, PhotoStore,
@@ -59,8 +60,10 @@ pub struct Prepared {
     pub split: Split,
     /// The class of each photo.
     pub labels: Vec<u32>,
-    /// What will be trained.
+    /// What will be trained; what stays frozen is marked.
     pub graph: Graph,
+    /// The weights that training starts from, where it starts from some.
+    pub(crate) pretrained: Option<Pretrained>,
     /// The parts of the training, each with the network for its input.
     pub phases: Vec<TrainingPhase>,
     /// A factor for the loss of each class's photos; none where all count the same.
@@ -142,6 +145,7 @@ impl TrainingRequest {
         };
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
         let graph = self.rung.graph(size, dataset.classes.len())?;
+        let mut pretrained = Pretrained::load(&self.rung, &graph, &dataset.classes)?;
         let phases = training_phases(&self.rung, size, dataset.classes.len())?;
         let sizes = phases.iter().map(|phase| phase.shape().size);
         let largest = sizes.fold(size, usize::max);
@@ -162,6 +166,9 @@ impl TrainingRequest {
             ));
         }
         let graph = self.rung.graph(size, dataset.classes.len())?;
+        if !dropped_classes.is_empty() {
+            pretrained = Pretrained::load(&self.rung, &graph, &dataset.classes)?;
+        }
         let phases = training_phases(&self.rung, size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
@@ -175,7 +182,8 @@ impl TrainingRequest {
             store,
             split,
             labels,
-            graph,
+            graph: frozen(&self.rung, graph),
+            pretrained,
             phases,
             class_weights,
             size,
@@ -224,9 +232,13 @@ impl TrainingRequest {
         let model = model.with_precision(self.precision);
         let (optimizer, smoothing) = (self.rung.optimizer.clone(), self.rung.training.label_smoothing);
         let groups = &self.rung.parameter_groups;
-        let parameters = model.graph().parameters.iter();
-        let settings = parameters.map(|parameter| ParameterSettings {
-            learning_rate_multiplier: groups.learning_rate_multiplier(&parameter.name),
+        let parameters = model
+            .graph()
+            .parameters
+            .iter()
+            .zip(self.stage_rates(model.graph()));
+        let settings = parameters.map(|(parameter, factor)| ParameterSettings {
+            learning_rate_multiplier: factor * groups.learning_rate_multiplier(&parameter.name),
             weight_decay: groups.decays(&parameter.name),
         });
         let settings = settings.collect();
@@ -271,14 +283,6 @@ impl TrainingRequest {
     }
 }
 
-/// A span of time that a user can have asked for: up to a year.
-fn span(seconds: f64) -> Option<Duration> {
-    const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|span| (Duration::from_nanos(1)..=LONGEST).contains(span))
-}
-
 /// Epochs from the first on in which photos are mixed.
 fn mixed_epochs(training: &Training) -> u64 {
     match training.mixing_until {
@@ -286,6 +290,14 @@ fn mixed_epochs(training: &Training) -> u64 {
         1.0 => u64::MAX,
         share => (f64::from(share) * training.epochs as f64).round() as u64,
     }
+}
+
+/// A span of time that a user can have asked for: up to a year.
+fn span(seconds: f64) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|span| (Duration::from_nanos(1)..=LONGEST).contains(span))
 }
 
 impl Prepared {

@@ -12,6 +12,7 @@ use crate::memory::{MemoryPlan, free_bytes};
 use crate::model_card::{CardFigures, model_card};
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::room::when_there_is_room;
+use crate::start::solve;
 use crate::tables::{write_skipped, write_split};
 use crate::watch::Diagnosis;
 use std::path::Path;
@@ -22,7 +23,8 @@ use stepladder_data::Progress;
 use stepladder_model::{Op, Operation};
 use stepladder_nn::profile::ProfileRow;
 use stepladder_run::{
-    Config, Decided, Environment, EpochRecord, OnStuck, Outcome, RunDirectory, RunPlace, StepRecord, Summary,
+    Config, Decided, Environment, EpochRecord, OnStuck, Outcome, RunDirectory, RunPlace, StartRecord,
+    StepRecord, Summary,
 };
 
 /// Told what happens while it happens; the command line draws it.
@@ -130,6 +132,9 @@ fn begin(
     // Another process may have made a run of it, between finding it empty and locking it.
     run.expect_unbegun()?;
     observer.prepared(prepared, &run);
+    if let Some(pretrained) = &prepared.pretrained {
+        observer.note(&format!("starting from {}", pretrained.told()));
+    }
     let decided = decide(request, prepared, observer, interrupt)?;
     when_there_is_room(observer, interrupt, || {
         run.write(&run.rung(), request.rung.to_toml())?;
@@ -138,6 +143,9 @@ fn begin(
         write_split(&run, &prepared.split, &prepared.dataset)?;
         run.write(&run.content(), content_table(prepared))?;
         write_skipped(&run, &prepared.skipped)?;
+        if let Some(pretrained) = &prepared.pretrained {
+            run.write_json(&run.start(), pretrained.record())?;
+        }
         // The last: a run that has it has all of the above.
         Ok(run.write_json(&run.config(), &request.config(prepared, decided))?)
     })?;
@@ -156,7 +164,7 @@ fn decide(
         steps: None,
         photos_at_once: photos_at_once(request, prepared, observer),
     };
-    if let Some(budget) = request.controls.budget {
+    if let Some(budget) = request.controls.budget.filter(|_| !request.is_exact()) {
         let at_once = decided.photos_at_once;
         let steps = steps_within(budget, began, request, prepared, at_once, interrupt)?;
         let batches = prepared
@@ -223,6 +231,9 @@ fn go_on(
         return Ok(summary);
     }
     observer.prepared(prepared, &run);
+    if let Some(pretrained) = &prepared.pretrained {
+        observer.note(&format!("starting from {}", pretrained.told()));
+    }
     note_another_machine(request, &run, observer)?;
     let config: Config = run.read_json(&run.config())?;
     complete(request, prepared, &run, config.decided, observer, interrupt)
@@ -279,6 +290,16 @@ fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> R
     compare("budget", budget(then.budget_seconds), budget(now.budget_seconds));
     let on_stuck = |on_stuck: OnStuck| format!("{on_stuck:?}").to_lowercase();
     compare("on-stuck", on_stuck(then.on_stuck), on_stuck(now.on_stuck));
+    if let Some(pretrained) = &prepared.pretrained {
+        let then: StartRecord = run.read_json(&run.start())?;
+        let now = pretrained.record();
+        if then.sha256 != now.sha256 {
+            differences.push(format!(
+                "weights with sha256 {} instead of {}",
+                then.sha256, now.sha256
+            ));
+        }
+    }
     if differences.is_empty() && read(&run.rung())? != request.rung.to_toml() {
         differences.push("another rung.toml".to_string());
     }
@@ -344,20 +365,32 @@ fn complete(
             reason: difference,
         });
     }
-    let fitted = fit(request, prepared, run, decided, restored, observer, interrupt)?;
+    // A training that has taken steps has the head in its checkpoint.
+    let exact = match restored.is_none() && request.has_exact_head() {
+        true => Some(solve(request, prepared, run, observer, interrupt)?),
+        false => None,
+    };
+    let features = exact.as_ref().filter(|_| request.is_exact());
+    let fitted = match features {
+        Some(exact) => exact.finish(request, prepared, run, observer, interrupt)?,
+        None => fit(request, prepared, run, decided, restored, observer, interrupt)?,
+    };
     if let Some(rows) = &fitted.profile {
         observer.profiled(rows);
     }
     let measuring = Instant::now();
     let classifier = Classifier::new(
         fitted.model.clone(),
-        request.rung.clone(),
+        request.rung.without_paths(),
         prepared.dataset.classes.clone(),
     );
     // Someone who stops a run does not want to wait for its figures; `evaluate` gives them at any time.
     let measured = fitted.outcome != Outcome::Interrupted;
     let at_once = request.answers_at_once(decided.photos_at_once);
     let ask = |photos: &[u32]| -> Result<Predictions, TrainError> {
+        if let Some(exact) = features {
+            return Ok(exact.predictions(prepared, photos));
+        }
         let Prepared { store, labels, .. } = prepared;
         match classifier.classify(store, labels, photos, at_once) {
             // Hours of training are not thrown away for it, but such an answer is no figure either.

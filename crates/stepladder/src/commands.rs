@@ -4,6 +4,7 @@ mod bench;
 mod climb;
 mod compare;
 mod controls;
+mod embed;
 mod evaluate;
 mod explain;
 mod export;
@@ -20,6 +21,7 @@ mod report;
 mod serve;
 #[cfg(any(feature = "serve", feature = "watch"))]
 mod server;
+mod start;
 mod train;
 #[cfg(feature = "watch")]
 mod watch;
@@ -27,6 +29,7 @@ mod watch;
 pub(crate) use bench::bench;
 pub(crate) use climb::climb;
 pub(crate) use compare::{AgainstFirst, RunComparison, RunFigures, compare};
+pub(crate) use embed::embed;
 pub(crate) use evaluate::evaluate;
 pub(crate) use explain::explain;
 pub(crate) use export::export;

@@ -54,6 +54,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
         Command::FindLr(arguments) => commands::find_lr(arguments, output),
         Command::Evaluate(arguments) => commands::evaluate(arguments, output),
         Command::Predict(arguments) => commands::predict(arguments, output),
+        Command::Embed(arguments) => commands::embed(arguments, output),
         Command::Explain(arguments) => commands::explain(arguments, output),
         Command::Export(arguments) => commands::export(arguments, output),
         Command::Serve(arguments) => commands::serve(arguments, output),

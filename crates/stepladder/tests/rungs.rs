@@ -54,7 +54,7 @@ fn a_rung_printed_in_full_is_a_rung() {
 }
 
 #[test]
-fn the_list_has_the_ladder_and_below_it_the_variants() {
+fn the_list_has_the_ladder_and_below_it_variants_and_networks() {
     let place = Workplace::new();
     let list = place.json(&["models", "--size", "64"]);
     let names = |key: &str| -> Vec<String> {
@@ -69,6 +69,9 @@ fn the_list_has_the_ladder_and_below_it_the_variants() {
     let text = String::from_utf8(place.run(&["models"]).stdout).unwrap();
     assert!(text.find("\nm20 ").unwrap() < text.find("\nVariants").unwrap());
     assert!(text.find("\nVariants").unwrap() < text.find("\nm17-fan-in ").unwrap());
+    assert_eq!(names("networks").len(), 14);
+    assert!(text.find("\nm17-fan-in ").unwrap() < text.find("\nNetworks").unwrap());
+    assert!(text.find("\nNetworks").unwrap() < text.find("\nresnet18 ").unwrap());
 }
 
 #[test]

@@ -5,9 +5,9 @@ use serde::ser::{Serialize, Serializer};
 use super::layers::{layer_tables, read_fan_in, read_initializer, read_layers};
 use super::reader::{Field, Range, Reader};
 use super::value::{Item, Table, Value};
-use super::{augmentation, optimizer, phases, training};
+use super::{augmentation, optimizer, phases, start, training};
 use crate::error::RungError;
-use crate::graph::SIZE_LIMIT;
+use crate::graph::{SIZE_LIMIT, names};
 use crate::initializer::DepthwiseFanIn;
 use crate::lint::lint_names;
 use crate::rung::{DeckFigures, Defaults, Fit, Input, Rung};
@@ -33,6 +33,7 @@ const KEYS: &[&str] = &[
     "early_stopping",
     "reduce_lr_on_plateau",
     "augmentation",
+    "start",
     "split",
 ];
 
@@ -99,13 +100,15 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
     let layers_example = "layers = [ { layer = \"Conv2D\", .. }, .. ], or name a `parent` that has some";
     let schedule = optional_table(&reader, "schedule", training::read_schedule)?;
     let split = optional_table(&reader, "split", training::read_split)?;
+    let layers = reader.required("layers", layers_example, |field| read_layers(field, &defaults))?;
+    let names = names(&layers);
     let rung = Rung {
         name: reader.required("name", name_example, read_name)?,
         parent,
         change,
         about: reader.optional("about", |field| field.text().map(str::to_owned))?,
         deck: optional_table(&reader, "deck", read_deck)?,
-        layers: reader.required("layers", layers_example, |field| read_layers(field, &defaults))?,
+        layers,
         input: required_table(&reader, "input", "[input] with size = 512", read_input)?,
         defaults,
         optimizer: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read)?,
@@ -123,6 +126,7 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
         phases: reader.or("phase", Vec::new(), phases::read)?,
         evaluation: optional_table(&reader, "evaluation", training::read_evaluation)?.unwrap_or_default(),
         augmentation: table_or_false(&reader, "augmentation", augmentation::read_generator)?,
+        start: table_or_false(&reader, "start", |table| start::read(table, &names))?,
         split: split.unwrap_or_default(),
         allow: reader.or("allow", Vec::new(), read_allow)?,
         place: reader
@@ -159,7 +163,7 @@ fn optional_table<T>(
 fn table_or_false<T>(
     reader: &Reader<'_>,
     key: &'static str,
-    read: fn(&Table) -> Result<T, RungError>,
+    read: impl Fn(&Table) -> Result<T, RungError>,
 ) -> Result<Option<T>, RungError> {
     let table = reader.optional(key, |field| {
         if field.item.value == Value::Boolean(false) {
@@ -281,6 +285,9 @@ pub(crate) fn table(rung: &Rung) -> Table {
     }
     if let Some(generator) = &rung.augmentation {
         table.put("augmentation", augmentation::write_generator(generator));
+    }
+    if let Some(start) = &rung.start {
+        table.put("start", start::write(start));
     }
     table.put("split", training::write_split(&rung.split));
     table

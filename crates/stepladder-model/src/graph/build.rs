@@ -63,6 +63,7 @@ pub(super) fn build(specs: &[LayerSpec], size: usize, classes: usize) -> Result<
             kind: spec.layer.kind(),
             place: spec.place.clone(),
             output,
+            frozen_statistics: false,
         });
     }
     check_all_used(&graph.layers, used)?;

@@ -175,7 +175,7 @@ impl Fit<'_, '_> {
             }
             None => {
                 let seed = self.request.seed.wrapping_add(rescue.reseeds);
-                let model = Model::new(graph, seed, self.request.device);
+                let model = self.request.initial_model(self.prepared, seed)?;
                 self.trainer = self.request.trainer(model, at_once);
                 self.place = Checkpoint::default();
                 self.best = None;

@@ -5,7 +5,9 @@ use crate::Ending;
 use crate::arguments::{ModelsArguments, ModelsCommand};
 use crate::terminal::{Alignment, Output, Table, count, percent};
 use serde_json::json;
-use stepladder_model::{Finding, Graph, Rung, RungCatalog, ShippedRung, diff, lint, shipped, variants};
+use stepladder_model::{
+    Finding, Graph, Rung, RungCatalog, ShippedRung, diff, lint, networks, shipped, variants,
+};
 
 pub(crate) fn models(arguments: ModelsArguments, output: &Output) -> anyhow::Result<Ending> {
     if let Some(ModelsCommand::New(arguments)) = &arguments.command {
@@ -29,7 +31,7 @@ pub(crate) fn models(arguments: ModelsArguments, output: &Output) -> anyhow::Res
     Ok(Ending::Done)
 }
 
-/// The ladder, and below it the variants, one line each.
+/// The ladder, below it the variants, and the networks, one line each.
 fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> anyhow::Result<()> {
     let (table, rungs) = rows(shipped(), catalog, arguments)?;
     output.table(&table);
@@ -39,13 +41,52 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
     let (table, beside) = rows(variants(), catalog, arguments)?;
     output.table(&table);
     output.line("");
+    output.line("Networks that pretrained weights fit:");
+    output.line("");
+    let (table, known) = network_rows(catalog, arguments)?;
+    output.table(&table);
+    output.line("");
     output.line(
         "deck: the test accuracy that the origin of the ladder reports, on photos of its own at 512 px",
     );
     output.hint("stepladder models m5                    layers, shapes and costs of one rung");
     output.hint("stepladder models m5 --diff             what it changes of its parent");
     output.hint("stepladder models new my.toml --from m5 start one of your own");
-    output.json(&json!({ "models": rungs, "variants": beside }))
+    output.json(&json!({ "models": rungs, "variants": beside, "networks": known }))
+}
+
+/// As [`rows`], of the networks, which have neither parents nor figures of the ladder's origin.
+fn network_rows(
+    catalog: &RungCatalog,
+    arguments: &ModelsArguments,
+) -> anyhow::Result<(Table, Vec<serde_json::Value>)> {
+    use Alignment::{Left, Right};
+    let mut table = Table::new([
+        ("rung", Left),
+        ("parameters", Right),
+        ("multiply-adds", Right),
+        ("what it is", Left),
+    ]);
+    let mut known = Vec::new();
+    for name in networks().iter().map(|rung| rung.name) {
+        let rung = catalog.get(name)?;
+        let graph = rung.graph(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
+        let (parameters, multiply_adds) = (graph.trainable_parameter_count(), graph.multiply_adds());
+        table.row([
+            rung.name.clone(),
+            count(parameters),
+            count(multiply_adds),
+            rung.change.clone(),
+        ]);
+        known.push(json!({
+            "name": rung.name,
+            "change": rung.change,
+            "size": graph.input[0],
+            "parameters": parameters,
+            "multiply_adds": multiply_adds,
+        }));
+    }
+    Ok((table, known))
 }
 
 /// A table of rungs for people, and the same for programs.
@@ -147,10 +188,7 @@ fn description(rung: &Rung, graph: &Graph, findings: &[Finding]) -> serde_json::
 /// What the rung changes of its parent, computed from both.
 fn show_diff(rung: &Rung, catalog: &RungCatalog, output: &Output) -> anyhow::Result<()> {
     let Some(parent) = rung.parent_rung(catalog)? else {
-        output.line(&format!(
-            "{} has no parent: it is where the ladder starts",
-            rung.name
-        ));
+        output.line(&format!("{} has no parent: it changes no other rung", rung.name));
         return output.json(&json!({ "model": rung.name, "parent": null, "differences": [] }));
     };
     let differences: Vec<String> = diff(&parent, rung).iter().map(ToString::to_string).collect();

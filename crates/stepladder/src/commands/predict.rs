@@ -9,8 +9,8 @@ use crate::Ending;
 use crate::arguments::PredictArguments;
 use crate::terminal::{Output, ProgressBar, warn};
 use answers::{Answers, Form};
-use pass::Pass;
-use photos::photos;
+pub(super) use pass::Pass;
+pub(super) use photos::photos;
 use stepladder_classifier::Classifier;
 
 pub(crate) fn predict(arguments: PredictArguments, output: &Output) -> anyhow::Result<Ending> {

@@ -1,5 +1,6 @@
 //! `stepladder train`: from what was typed to a training request, and its progress and result on the terminal.
 
+use super::start::{self, Wanted};
 use super::{SHIPPED_PHOTOS, cache, controls, data, threads};
 use crate::Ending;
 use crate::arguments::{
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use stepladder_data::DataError;
-use stepladder_model::{Finding, Rung, RungCatalog, RungError};
+use stepladder_model::{Finding, Rung, RungError};
 use stepladder_train::{Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
 
 pub(crate) fn train(arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -131,7 +132,14 @@ fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
             .with_context(|| format!("--set {pair} has no value; write --set key=value"))?;
         pairs.push((key.trim().to_string(), value.trim().to_string()));
     }
-    let rung = RungCatalog::shipped().open(&arguments.model)?;
+    let wanted = Wanted {
+        model: arguments.model.as_deref(),
+        start: arguments.start.start.as_deref(),
+        frozen: arguments.start.frozen.as_deref(),
+    };
+    let (rung, of_start) = start::rung(wanted, "baseline")?;
+    // A value that is given by its key says more than --start does.
+    pairs.splice(..0, of_start);
     let by_key = with(&rung, &pairs)?;
     pairs.extend(controls::values(arguments, &by_key)?);
     with(&rung, &pairs).map_err(|error| anyhow::anyhow!(controls::named_as_typed(&error.to_string())))

@@ -14,21 +14,23 @@ const BATCH_BYTES: usize = 512 << 20;
 const MOST_BATCHES: usize = 8;
 
 /// A way through photos, share by share.
-pub(super) struct Pass<'a> {
+pub(in crate::commands) struct Pass<'a> {
     predictor: &'a Predictor,
     batch: usize,
     share: usize,
+    /// Whether features are asked for, and not probabilities.
+    features: bool,
 }
 
 /// A photo ready for the network, or the reason why not.
 type Prepared = Result<Vec<f32>, PhotoError>;
 
-/// What the model says of a photo.
+/// What the model says of a photo: probabilities, or features.
 type Answer = Result<Vec<f32>, NoAnswer>;
 
 /// Why it says nothing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoAnswer {
+pub(in crate::commands) enum NoAnswer {
     #[error(transparent)]
     Photo(#[from] PhotoError),
     #[error(transparent)]
@@ -45,6 +47,15 @@ impl<'a> Pass<'a> {
             predictor,
             batch,
             share: batch * batches,
+            features: false,
+        }
+    }
+
+    /// The same, but the answers are what the network's last layer reads of each photo.
+    pub fn with_features(self) -> Pass<'a> {
+        Pass {
+            features: true,
+            ..self
         }
     }
 
@@ -85,7 +96,15 @@ impl<'a> Pass<'a> {
             places.push(photo.map(|image| images.push(image)));
         }
         let batches = images.chunks(self.batch);
-        let mut answers = batches.flat_map(|batch| self.predictor.predict(batch.concat()));
+        let mut answers = batches.flat_map(|batch| match self.features {
+            true => self
+                .predictor
+                .features(batch.concat())
+                .into_iter()
+                .map(Ok)
+                .collect(),
+            false => self.predictor.predict(batch.concat()),
+        });
         let answer = |place: Result<(), PhotoError>| {
             place?;
             Ok(answers.next().unwrap_or(Err(NotFinite))?)
