@@ -188,10 +188,7 @@ fn description(rung: &Rung, graph: &Graph, findings: &[Finding]) -> serde_json::
 /// What the rung changes of its parent, computed from both.
 fn show_diff(rung: &Rung, catalog: &RungCatalog, output: &Output) -> anyhow::Result<()> {
     let Some(parent) = rung.parent_rung(catalog)? else {
-        output.line(&format!(
-            "{} has no parent: it changes no other rung",
-            rung.name
-        ));
+        output.line(&format!("{} has no parent: it changes no other rung", rung.name));
         return output.json(&json!({ "model": rung.name, "parent": null, "differences": [] }));
     };
     let differences: Vec<String> = diff(&parent, rung).iter().map(ToString::to_string).collect();
