@@ -250,7 +250,8 @@ mod tests {
         };
         assert_eq!(chosen(20, 55e9), ("small".to_string(), 64));
         assert_eq!(chosen(200, 55e9).0, "small");
-        assert_eq!(chosen(3600, 55e9), ("large".to_string(), 192));
+        assert_eq!(chosen(3600, 55e9), ("large".to_string(), 160));
+        assert_eq!(chosen(14_400, 55e9), ("large".to_string(), 192));
         // A faster machine is as good as more time.
         assert_eq!(chosen(600, 140e9), chosen(1527, 55e9));
     }
