@@ -46,6 +46,32 @@ fn an_onnx_file_agrees_with_the_model_on_its_test_photos() {
     assert_eq!(place.bytes("run/model.onnx"), file);
 }
 
+/// Its rung asks about each photo and its mirror image, in each form that a file can have.
+#[test]
+fn a_file_answers_in_the_mean_with_the_mirror_image_as_its_rung_does() {
+    let place = Workplace::new();
+    place.json(&[
+        "train",
+        "--model",
+        "small",
+        "--size",
+        "32",
+        "--steps",
+        "6",
+        "--precision",
+        "f32",
+        "--out",
+        "run",
+    ]);
+    for form in [&["--input", "float-nchw"][..], &[]] {
+        let result = place.json(&[&["export", "run"][..], form].concat());
+        assert_eq!(result["trial"]["differing"], 0);
+        assert!(number(&result["trial"]["largest_difference"]) < 1e-4);
+    }
+    let result = place.json(&["export", "run", "--quantize", "int8", "--out", "int8.onnx"]);
+    assert_eq!(result["size"], 32);
+}
+
 #[test]
 fn a_model_file_alone_is_checked_on_the_shipped_photos() {
     let place = Workplace::new();
