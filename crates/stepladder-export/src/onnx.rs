@@ -174,22 +174,28 @@ impl Emission<'_> {
             true => flips::both_sides(builder, x, size),
             false => x.to_string(),
         };
-        let nchw = |builder: &mut Builder, x: &str| {
-            let x = transposed(builder, x, NCHW, "preprocessing/nchw");
-            images(builder, &x)
-        };
+        let nchw = |builder: &mut Builder, x: &str| transposed(builder, x, NCHW, "preprocessing/nchw");
         match (form, self.affines.is_some()) {
             (InputForm::Uint8Nhwc, false) => {
                 let float = [("to", Attribute::Int(DataType::Float as i64))];
                 let x = builder.node("Cast", &[INPUT], "preprocessing/float", &float);
                 let white = builder.floats("preprocessing/white", &[], &[255.0]);
                 let x = builder.node("Div", &[&x, &white], "preprocessing/unit", &[]);
-                nchw(builder, &x)
+                let x = nchw(builder, &x);
+                images(builder, &x)
             }
             // The bytes are the quantized photo already.
             (InputForm::Uint8Nhwc, true) => {
                 let x = nchw(builder, INPUT);
-                quantized::dequantize(builder, &x, "preprocessing/unit", Affine::IMAGE)
+                let x = quantized::dequantize(builder, &x, "preprocessing/unit", Affine::IMAGE);
+                match flips {
+                    // Not every engine puts bytes together.
+                    true => {
+                        let x = images(builder, &x);
+                        quantized::quantize_and_back(builder, &x, "flips/unit", Affine::IMAGE)
+                    }
+                    false => x,
+                }
             }
             (InputForm::FloatNchw, false) => images(builder, INPUT),
             (InputForm::FloatNchw, true) => {

@@ -55,7 +55,7 @@ fn a_file_answers_in_the_mean_with_the_mirror_image_as_its_rung_does() {
         "--model",
         "small",
         "--size",
-        "32",
+        "64",
         "--steps",
         "6",
         "--precision",
@@ -69,7 +69,7 @@ fn a_file_answers_in_the_mean_with_the_mirror_image_as_its_rung_does() {
         assert!(number(&result["trial"]["largest_difference"]) < 1e-4);
     }
     let result = place.json(&["export", "run", "--quantize", "int8", "--out", "int8.onnx"]);
-    assert_eq!(result["size"], 32);
+    assert_eq!(result["size"], 64);
 }
 
 #[test]
