@@ -155,7 +155,7 @@ impl Folder {
     ///
     /// [`ErrorKind::NotFound`] where there is none; those of [`Folder::read_all`], with the file gone nevertheless.
     pub fn take(&self, name: impl AsRef<OsStr>, limit: u64) -> io::Result<Vec<u8>> {
-        let taken = unfinished_name(0);
+        let (taken, _) = self.unfinished()?;
         let content = self
             .handle
             .rename(name.as_ref(), taken.as_ref())
@@ -176,7 +176,7 @@ impl Folder {
     fn unfinished(&self) -> io::Result<(String, File)> {
         let mut refusal = io::Error::from(ErrorKind::AlreadyExists);
         for number in 0..TRIES {
-            let name = unfinished_name(number);
+            let name = format!("{UNFINISHED}{:016x}", RandomState::new().hash_one(number));
             match self.handle.create(name.as_ref()) {
                 Ok(file) => return Ok((name, file)),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => refusal = error,
@@ -214,11 +214,6 @@ impl Folder {
         names.sort();
         Ok(names)
     }
-}
-
-/// A name that nobody can guess.
-fn unfinished_name(number: usize) -> String {
-    format!("{UNFINISHED}{:016x}", RandomState::new().hash_one(number))
 }
 
 /// The system says "too many levels of symbolic links" or "not a directory" of a link that is not followed.
