@@ -7,10 +7,10 @@ use crate::MetricsError;
 use crate::event_file::EventFile;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
-use stepladder_run::{EpochRecord, RunDirectory, StepRecord};
+use stepladder_run::{EpochRecord, RunDirectory, RunError, StepRecord};
 
 /// Bytes at the end of a log that its last record is in.
 const LAST: u64 = 4 << 10;
@@ -35,7 +35,7 @@ impl TrainingEvents {
     ///
     /// The folder cannot be written to.
     pub fn begin(run: &Path) -> Result<TrainingEvents, MetricsError> {
-        TrainingEvents::begin_in(&TrainingEvents::folder(run), 0)
+        TrainingEvents::begin_in(&TrainingEvents::own_folder(run)?, 0)
     }
 
     /// Begins files for a training that goes on after `steps` steps, with its last epoch ended or not. The run's logs must be cut to that
@@ -48,7 +48,7 @@ impl TrainingEvents {
     ///
     /// The folder cannot be written to.
     pub fn resume(run: &RunDirectory, steps: u64, ended: bool) -> Result<TrainingEvents, MetricsError> {
-        let folder = TrainingEvents::folder(run.path());
+        let folder = TrainingEvents::own_folder(run.path())?;
         let mut events = TrainingEvents::begin_in(&folder, steps.saturating_sub(1))?;
         if let Some(step) = last_line::<StepRecord>(&run.steps()) {
             events.step_at(&step, now());
@@ -68,6 +68,21 @@ impl TrainingEvents {
             from: step,
             step: step.saturating_sub(1),
         })
+    }
+
+    /// [`TrainingEvents::folder`], if neither it nor a folder in it is a link: a run may come from anywhere, and leads nowhere else.
+    fn own_folder(run: &Path) -> Result<PathBuf, MetricsError> {
+        let folder = TrainingEvents::folder(run);
+        let is_own = || {
+            RunDirectory::open(run).own_folder("tensorboard")?;
+            if folder.exists() {
+                RunDirectory::open(&folder).own_folder("train")?;
+                RunDirectory::open(&folder).own_folder("validation")?;
+            }
+            Ok(())
+        };
+        is_own().map_err(|error: RunError| MetricsError::io(&folder)(io::Error::other(error)))?;
+        Ok(folder)
     }
 
     /// Where a run's event files are.

@@ -136,6 +136,19 @@ impl RunDirectory {
         folder.map_err(|source| RunError::write(&self.checkpoints(), source))
     }
 
+    /// A folder in the directory, and whether it is one: none is made, and no link is taken for one.
+    ///
+    /// # Errors
+    ///
+    /// There is a link or a file of that name.
+    pub fn own_folder(&self, name: &str) -> Result<PathBuf, RunError> {
+        let path = self.path.join(name);
+        match self.folder()?.folder(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RunError::write(&path, error)),
+            _ => Ok(path),
+        }
+    }
+
     /// Whether the run was begun: it has its last document from before the first step.
     ///
     /// # Errors

@@ -36,10 +36,16 @@ pub(crate) struct Queue {
     jobs: mpsc::UnboundedSender<Waiting>,
     room: Arc<Semaphore>,
     places: usize,
+    /// Memory for photos as networks see them, in MiB.
+    memory: Arc<Semaphore>,
 }
 
+/// What all photos in the queue may take as networks see them, in MiB, unless it is a single one: a network for very large photos could
+/// otherwise take hundreds of GiB with 256 of them.
+const MEMORY: usize = 2048;
+
 /// A place in the queue for some photos, given back when it is dropped.
-pub(crate) type Places = OwnedSemaphorePermit;
+pub(crate) type Places = [OwnedSemaphorePermit; 2];
 
 /// A job, and where its answer goes.
 struct Waiting {
@@ -64,16 +70,21 @@ impl Queue {
             jobs: sender,
             room: Arc::new(Semaphore::new(places)),
             places,
+            memory: Arc::new(Semaphore::new(MEMORY)),
         };
         Ok((queue, worker))
     }
 
-    /// Places for `photos`, or a 429. They are taken before photos are decoded, so that decoded photos are bounded as well.
-    pub fn reserve(&self, photos: usize) -> Result<Places, Refusal> {
-        let photos = u32::try_from(photos).unwrap_or(u32::MAX);
-        Arc::clone(&self.room)
-            .try_acquire_many_owned(photos)
-            .map_err(|_| Refusal::busy("all places in the queue are taken"))
+    /// Places for `photos` of so many `bytes` each, as the network sees them, or a 429. They are taken before photos are decoded, so that
+    /// decoded photos are bounded as well.
+    pub fn reserve(&self, photos: usize, bytes: usize) -> Result<Places, Refusal> {
+        let busy = |_| Refusal::busy("all places in the queue are taken");
+        let take = |places: &Arc<Semaphore>, count: usize| {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            Arc::clone(places).try_acquire_many_owned(count).map_err(busy)
+        };
+        let memory = photos.saturating_mul(bytes).div_ceil(1 << 20).min(MEMORY);
+        Ok([take(&self.room, photos)?, take(&self.memory, memory)?])
     }
 
     /// Photos that are decoded, computed or waiting.

@@ -61,7 +61,8 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Refusal> {
         )
     })?;
     let sent = SentPhotos::read(request, app).await?;
-    let _places = app.queue.reserve(sent.photos.len())?;
+    let bytes = model.plain.image_len() * size_of::<f32>();
+    let _places = app.queue.reserve(sent.photos.len(), bytes)?;
     let mut asked = JoinSet::new();
     for (number, photo) in sent.photos.into_iter().enumerate() {
         let (app, model, options) = (Arc::clone(app), Arc::clone(&model), options.clone());

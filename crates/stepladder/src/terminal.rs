@@ -3,6 +3,7 @@
 //! Results go to stdout, everything about the way there to stderr; with `--json`, stdout has the JSON object alone.
 //! Nothing needs color to be understood, and `NO_COLOR` is respected.
 
+mod cell;
 mod climb;
 pub(crate) mod comparison;
 #[cfg_attr(not(feature = "tui"), path = "terminal/dashboard_left_out.rs")]
@@ -19,6 +20,7 @@ mod sparkline;
 mod table;
 mod training;
 
+pub(crate) use cell::{name_cell, path_cell};
 pub(crate) use climb::ClimbView;
 pub(crate) use comparison::{show_comparison, write_comparison_csv};
 pub(crate) use dashboard::Dashboard;

@@ -2,7 +2,8 @@
 //! curves; for a terminal, in Markdown, or as CSV.
 
 use super::{
-    Alignment, Output, Table, count, duration, p_value, points, points_interval, share_interval, sparkline,
+    Alignment, Output, Table, count, duration, name_cell, p_value, path_cell, points, points_interval,
+    share_interval, sparkline,
 };
 use crate::commands::{AgainstFirst, RunComparison, RunFigures};
 use std::time::Duration;
@@ -221,8 +222,8 @@ pub(crate) fn write_comparison_csv(compared: &RunComparison, output: &Output) ->
     let against = std::iter::once(None).chain(compared.against_first.iter().map(Some));
     for (run, against) in compared.runs.iter().zip(against) {
         let mut row = vec![
-            run.run.clone(),
-            run.model.clone(),
+            path_cell(&run.run),
+            name_cell(&run.model),
             run.seed.to_string(),
             run.size.to_string(),
         ];

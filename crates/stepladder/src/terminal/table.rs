@@ -39,7 +39,7 @@ impl Table {
     /// The table in Markdown, as GitHub reads it.
     pub fn to_markdown(&self) -> String {
         let row = |cells: &[String]| {
-            let escaped: Vec<String> = cells.iter().map(|cell| cell.replace('|', r"\|")).collect();
+            let escaped: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
             format!("| {} |\n", escaped.join(" | "))
         };
         let rule = self.alignments.iter().map(|alignment| match alignment {
@@ -76,6 +76,14 @@ impl Table {
         let cells = self.lines.iter().filter_map(|line| line.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     }
+}
+
+/// A text in a cell of Markdown: it ends no cell, and is no markup.
+fn escaped(cell: &str) -> String {
+    cell.replace('\\', r"\\")
+        .replace('|', r"\|")
+        .replace('<', "&lt;")
+        .replace('\n', " ")
 }
 
 impl fmt::Display for Table {
@@ -117,10 +125,10 @@ mod tests {
     #[test]
     fn markdown_escapes_what_would_end_a_cell() {
         let mut table = Table::new([("run", Alignment::Left), ("test", Alignment::Right)]);
-        table.row(["a|b", "40"].map(String::from));
+        table.row(["a|<b>", "40"].map(String::from));
         assert_eq!(
             table.to_markdown(),
-            "| run | test |\n| --- | ---: |\n| a\\|b | 40 |\n"
+            "| run | test |\n| --- | ---: |\n| a\\|&lt;b> | 40 |\n"
         );
     }
 

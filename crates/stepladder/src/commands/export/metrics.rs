@@ -16,7 +16,10 @@ pub(super) fn export(arguments: &ExportArguments, output: &Output) -> anyhow::Re
     );
     let run = RecordedRun::read(&arguments.run)?;
     let started = run.environment()?.started;
-    let folder = |name: &str| arguments.out.clone().unwrap_or_else(|| arguments.run.join(name));
+    let folder = |name: &str| match &arguments.out {
+        Some(out) => Ok(out.clone()),
+        None => run.directory.own_folder(name),
+    };
     let line = |what: &str, folder: &PathBuf, text: &str| {
         output.line(&format!("{what:12}{}: {text}", folder.display()));
         output.line("");
@@ -24,7 +27,7 @@ pub(super) fn export(arguments: &ExportArguments, output: &Output) -> anyhow::Re
     };
     let written = match arguments.format {
         ExportFormat::Tensorboard => {
-            let folder = folder("tensorboard");
+            let folder = folder("tensorboard")?;
             write_events(&run.epochs, &run.steps()?, started, &folder)?;
             line(
                 "events",
@@ -38,7 +41,7 @@ pub(super) fn export(arguments: &ExportArguments, output: &Output) -> anyhow::Re
             folder
         }
         ExportFormat::Mlflow => {
-            let mlruns = folder("mlruns");
+            let mlruns = folder("mlruns")?;
             let name = std::path::absolute(&arguments.run)?;
             let name = name.file_name().unwrap_or(name.as_os_str()).to_string_lossy();
             let folder = write_mlflow(&run, &name, started, &mlruns)?;
@@ -50,7 +53,7 @@ pub(super) fn export(arguments: &ExportArguments, output: &Output) -> anyhow::Re
             folder
         }
         _ => {
-            let folder = folder("metrics");
+            let folder = folder("metrics")?;
             write_tables(&run.epochs, &run.steps()?, &folder)?;
             line("tables", &folder, "epochs.csv and steps.csv");
             output.hint(&format!(

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use stepladder_classifier::Classifier;
 use stepladder_export::{write_python, write_weights};
 use stepladder_nn::Device;
+use stepladder_run::RunDirectory;
 
 pub(super) fn export(arguments: &ExportArguments, output: &Output) -> anyhow::Result<Ending> {
     let threads = threads(arguments.threads)?;
@@ -58,7 +59,12 @@ pub(super) fn export(arguments: &ExportArguments, output: &Output) -> anyhow::Re
 pub(super) fn place(arguments: &ExportArguments, model: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let path = match &arguments.out {
         Some(path) => path.clone(),
-        None if arguments.run.is_dir() => return Ok(model.with_file_name(name)),
+        None if arguments.run.is_dir() => {
+            return match name.contains('.') {
+                true => Ok(model.with_file_name(name)),
+                false => Ok(RunDirectory::open(&arguments.run).own_folder(name)?),
+            };
+        }
         // Beside a file of any name, a name after it.
         None => {
             let stem = model.file_stem().unwrap_or_default().to_string_lossy();

@@ -1,7 +1,7 @@
 //! What the model says, as a table, as CSV and as JSON; and what could not be used.
 
 use crate::Ending;
-use crate::terminal::{Alignment, Output, Table, percent, warn};
+use crate::terminal::{Alignment, Output, Table, name_cell, path_cell, percent, warn};
 use serde_json::{Value, json};
 use stepladder_classifier::{Classifier, ranked};
 
@@ -72,7 +72,7 @@ impl<'a> Answers<'a> {
         self.answered += 1;
         if self.form.csv {
             let figures = std::iter::once(&best).chain(probabilities).map(f32::to_string);
-            self.csv_line([name, class].map(String::from).into_iter().chain(figures))?;
+            self.csv_line([path_cell(name), name_cell(class)].into_iter().chain(figures))?;
             return Ok(());
         }
         if self.output.is_json() {
