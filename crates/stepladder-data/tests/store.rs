@@ -306,3 +306,32 @@ fn a_build_can_be_cancelled_and_leaves_nothing() {
     assert!(matches!(outcome, Err(DataError::Cancelled)));
     assert_eq!(fs::read_dir(place.path("cache")).expect("exists").count(), 0);
 }
+
+#[test]
+fn what_is_damaged_in_the_cache_is_made_again_from_its_photo_and_mended() {
+    let place = Place::new();
+    let files = [("a/1.png", &png(20, 20, 1)), ("b/1.png", &png(20, 20, 2))];
+    let path = place.write(
+        "x.zip",
+        zip_of(files.map(|(name, bytes)| (name, bytes.as_slice()))),
+    );
+    let dataset = open(&path);
+    let expected = place.store(&dataset, 16).photo(0).expect("cached");
+    let cache = place.store(&dataset, 16).path().to_owned();
+    let whole = fs::read(&cache).expect("it is there");
+    let mut damaged = whole.clone();
+    damaged[200] ^= 4;
+    fs::write(&cache, &damaged).expect("writable");
+    let store = place.store(&dataset, 16);
+    assert_eq!(store.photo(0).expect("made again"), expected);
+    assert!(fs::read(&cache).expect("it is there") == whole, "mended");
+
+    // The file of the photo has changed since: neither is what it was.
+    let dataset = open(&path);
+    let store = place.store(&dataset, 16);
+    fs::write(&cache, &damaged).expect("writable");
+    let content = fs::read(&path).expect("it is there");
+    fs::write(&path, content.iter().rev().copied().collect::<Vec<u8>>()).expect("writable");
+    let refusal = store.photo(0).expect_err("nothing is what it was");
+    assert!(matches!(refusal, DataError::CacheRead { .. }), "{refusal}");
+}

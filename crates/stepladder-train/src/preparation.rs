@@ -129,6 +129,8 @@ impl TrainingRequest {
                 budget,
                 on_stuck: config.on_stuck,
                 memory: None,
+                began: None,
+                steps: config.decided.steps.filter(|_| config.budget_seconds.is_none()),
             },
         })
     }
