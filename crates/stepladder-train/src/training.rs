@@ -388,7 +388,8 @@ fn complete(
     let measured = fitted.outcome != Outcome::Interrupted;
     let at_once = request.answers_at_once(decided.photos_at_once);
     let ask = |photos: &[u32]| -> Result<Predictions, TrainError> {
-        if let Some(exact) = features {
+        // What averages over mirror images is asked itself.
+        if let Some(exact) = features.filter(|_| !request.rung.evaluation.flips) {
             return Ok(exact.predictions(prepared, photos));
         }
         let Prepared { store, labels, .. } = prepared;
