@@ -58,7 +58,7 @@ def photos(data: Path, run: Path, size: int) -> tuple[dict, list[str]]:
 def batches(rung: dict, images: np.ndarray, labels: np.ndarray, seed: int):
     """Shuffled batches of training photos in 0..1, with the rung's augmentation."""
     augmentation = rung.get("augmentation") or {}
-    if any(layer["layer"].startswith("Random") for layer in rung["layers"]):
+    if any(layer["layer"].startswith(("Rand", "ColorJitter", "TrivialAugment")) for layer in rung["layers"]):
         sys.exit(f"{rung['name']}: augmentation by layers in the model is not known here")
     generator = ImageDataGenerator(rescale=1 / 255, **augmentation)
     return generator.flow(images, labels, batch_size=rung["training"]["batch_size"], seed=seed)

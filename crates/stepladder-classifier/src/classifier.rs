@@ -2,14 +2,15 @@
 
 use crate::evaluation::Predictions;
 use crate::header::{Calibration, FIRST_SEALED, FORMAT, Header, Preprocessing, TrainingRecord, Version};
-use crate::predictor::Predictor;
+use crate::machine::free_bytes;
+use crate::predictor::{Predictor, mirrored};
 use crate::seal::{self, UNSEALED};
 use crate::temperature::Temperature;
 use crate::weights::{ArraysFile, OpenedWeights, WeightsError, arrays};
 use std::path::{Path, PathBuf};
-use stepladder_data::{DataError, Loader, LoaderConfig, PhotoStore, RgbPhoto, Scaling, prepare};
+use stepladder_data::{DataError, Loader, LoaderConfig, PhotoStore, RgbPhoto, Scaling, prepare, printable};
 use stepladder_model::{Rung, RungCatalog};
-use stepladder_nn::{Device, Model, ModelError, Precision, UnknownPrecision};
+use stepladder_nn::{Device, Model, ModelError, Precision, UnknownPrecision, inference_bytes};
 
 /// Answers take longer than photos: little needs to be made ahead of them.
 const AHEAD: usize = 4 << 20;
@@ -61,6 +62,29 @@ pub enum ClassifierError {
         /// What is wrong.
         reason: String,
     },
+    /// The network takes more memory than there is.
+    #[error(
+        "{}: its network takes {:.1} GiB for one photo of {size} px, and {:.1} GiB are free; ask where there is more memory",
+        path.display(), gib(*takes), gib(*free)
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Side of the photo.
+        size: usize,
+        /// Bytes.
+        takes: u64,
+        /// Bytes.
+        free: u64,
+    },
+    /// A weight is NaN or infinite.
+    #[error("{}: {array} holds values that are not finite, so that its answers would be none; train again with a lower learning rate", path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        array: String,
+    },
     /// The arrays are not the network's parameters.
     #[error("{}: {source}", path.display())]
     Model {
@@ -69,6 +93,47 @@ pub enum ClassifierError {
         /// What is wrong.
         source: ModelError,
     },
+}
+
+/// Why photos cannot be classified.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassifyError {
+    /// The photos.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The network.
+    #[error(
+        "the network's answers about {photos} of {asked} photos are not finite; it needs to be trained again, with a lower learning rate"
+    )]
+    NotFinite {
+        /// Photos without an answer.
+        photos: usize,
+        /// Of so many.
+        asked: usize,
+    },
+}
+
+impl ClassifierError {
+    /// Whether loading the file again would end the same way, for as long as it is the same file.
+    pub fn is_final(&self) -> bool {
+        match self {
+            ClassifierError::Weights(WeightsError::Io { source, .. }) => {
+                !stepladder_files::is_passing(source)
+            }
+            ClassifierError::TooLarge { .. } => false,
+            ClassifierError::Weights(_)
+            | ClassifierError::Newer { .. }
+            | ClassifierError::Header { .. }
+            | ClassifierError::Checksum { .. }
+            | ClassifierError::Rung { .. }
+            | ClassifierError::NotFinite { .. }
+            | ClassifierError::Model { .. } => true,
+        }
+    }
+}
+
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 30)
 }
 
 impl Classifier {
@@ -81,10 +146,10 @@ impl Classifier {
         assert_eq!(model.graph().classes, classes.len(), "one name for each output");
         Classifier {
             model,
+            scaling: rung.input.fit.into(),
             rung,
             classes,
             temperature: None,
-            scaling: Scaling::default(),
             training: None,
         }
     }
@@ -146,6 +211,17 @@ impl Classifier {
             let reason = format!("{found} bytes of weights where its network has {expected}");
             return Err(WeightsError::damaged(path, reason).into());
         }
+        if let (Device::Cpu, Some(free)) = (device, free_bytes()) {
+            let takes = inference_bytes(&graph, precision, rayon::current_num_threads());
+            if takes > free {
+                return Err(ClassifierError::TooLarge {
+                    path: path.to_path_buf(),
+                    size: header.preprocessing.size,
+                    takes,
+                    free,
+                });
+            }
+        }
         let mut bytes = opened.read()?;
         if version.format >= FIRST_SEALED && !seal::is_intact(&mut bytes) {
             return Err(ClassifierError::Checksum {
@@ -154,6 +230,12 @@ impl Classifier {
         }
         let arrays = arrays(path, &bytes)?;
         drop(bytes);
+        if let Some(array) = arrays.iter().find(|array| !array.is_finite()) {
+            return Err(ClassifierError::NotFinite {
+                path: path.to_path_buf(),
+                array: printable(&array.name).into_owned(),
+            });
+        }
         let model = Model::from_arrays(graph, arrays, device).map_err(|source| ClassifierError::Model {
             path: path.to_path_buf(),
             source,
@@ -244,7 +326,7 @@ impl Classifier {
             .iter()
             .flat_map(|photo| prepare(photo, self.size(), self.scaling))
             .collect();
-        let probabilities = self.model.predict(images, photos.len());
+        let probabilities = self.probabilities(&images, photos.len());
         probabilities
             .chunks_exact(self.classes.len())
             .map(<[f32]>::to_vec)
@@ -260,29 +342,68 @@ impl Classifier {
         labels: &[u32],
         photos: &[u32],
         batch_size: usize,
-    ) -> Result<Predictions, DataError> {
-        classify(&self.model, store, labels, photos, batch_size)
+    ) -> Result<Predictions, ClassifyError> {
+        let ask = |images: &[f32], photos| self.probabilities(images, photos);
+        answers(&self.model, ask, store, labels, photos, batch_size)
+    }
+
+    /// Probabilities of each class for `photos` images, in the mean with their mirror images where the rung says so.
+    fn probabilities(&self, images: &[f32], photos: usize) -> Vec<f32> {
+        let mut probabilities = self.model.predict(images, photos);
+        if self.rung.evaluation.flips {
+            let mirrored = self.model.predict(mirrored(images, self.size()), photos);
+            for (probability, other) in probabilities.iter_mut().zip(mirrored) {
+                *probability = (*probability + other) / 2.0;
+            }
+        }
+        probabilities
     }
 }
 
-/// [`Classifier::classify`] for a model that is still being trained.
+/// [`Classifier::classify`] for a model that is still being trained, whatever its rung says of mirror images.
+///
+/// # Errors
+///
+/// A photo cannot be read, or an answer is not finite: such an answer is no figure.
 pub fn classify(
     model: &Model,
     store: &PhotoStore,
     labels: &[u32],
     photos: &[u32],
     batch_size: usize,
-) -> Result<Predictions, DataError> {
+) -> Result<Predictions, ClassifyError> {
+    let ask = |images: &[f32], photos| model.predict(images, photos);
+    answers(model, ask, store, labels, photos, batch_size)
+}
+
+fn answers(
+    model: &Model,
+    ask: impl Fn(&[f32], usize) -> Vec<f32>,
+    store: &PhotoStore,
+    labels: &[u32],
+    photos: &[u32],
+    batch_size: usize,
+) -> Result<Predictions, ClassifyError> {
     let config = LoaderConfig {
         threads: rayon::current_num_threads(),
         prefetch_bytes: AHEAD,
         ..LoaderConfig::new(batch_size, model.graph().input[0])
     };
-    let mut predictions = Predictions::new(model.graph().classes);
+    let classes = model.graph().classes;
+    let mut predictions = Predictions::new(classes);
+    let mut not_finite = 0;
     for batch in Loader::new(store, labels, photos, config)?.epoch(0) {
         let batch = batch?;
-        let probabilities = model.predict(batch.images, batch.labels.len());
+        let probabilities = ask(&batch.images, batch.labels.len());
+        let rows = probabilities.chunks_exact(classes.max(1));
+        not_finite += rows.filter(|row| row.iter().any(|p| !p.is_finite())).count();
         predictions.extend(&batch.photos, &batch.labels, &probabilities);
     }
-    Ok(predictions)
+    match not_finite {
+        0 => Ok(predictions),
+        photos_without => Err(ClassifyError::NotFinite {
+            photos: photos_without,
+            asked: photos.len(),
+        }),
+    }
 }

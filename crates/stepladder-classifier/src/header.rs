@@ -72,11 +72,19 @@ impl Preprocessing {
             Scaling::Lanczos => {
                 "upright by EXIF; short side to size: Lanczos (3 lobes, antialiased) down, bilinear up"
             }
+            Scaling::Pad => {
+                "upright by EXIF; long side to size, centered on gray of 128 in 255: bilinear, antialiased where it shrinks"
+            }
+            Scaling::Stretch => "upright by EXIF; both sides to size: bilinear, antialiased where it shrinks",
+        };
+        let crop = match scaling {
+            Scaling::Bilinear | Scaling::Lanczos => "center",
+            Scaling::Pad | Scaling::Stretch => "none",
         };
         Preprocessing {
             size,
             resize: resize.into(),
-            crop: "center".into(),
+            crop: crop.into(),
             channels: "RGB".into(),
             range: [0, 1],
         }
@@ -84,7 +92,13 @@ impl Preprocessing {
 
     /// The rule that this is; none where it is no rule that we know.
     pub(crate) fn scaling(&self) -> Option<Scaling> {
-        [Scaling::Bilinear, Scaling::Lanczos]
+        let known = [
+            Scaling::Bilinear,
+            Scaling::Lanczos,
+            Scaling::Pad,
+            Scaling::Stretch,
+        ];
+        known
             .into_iter()
             .find(|scaling| *self == Preprocessing::new(self.size, *scaling))
     }

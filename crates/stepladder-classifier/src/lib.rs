@@ -7,6 +7,7 @@
 mod classifier;
 mod evaluation;
 mod header;
+mod machine;
 mod nearest;
 mod overlay;
 mod predictor;
@@ -14,11 +15,12 @@ mod seal;
 mod temperature;
 mod weights;
 
-pub use classifier::{Classifier, ClassifierError, classify};
+pub use classifier::{Classifier, ClassifierError, ClassifyError, classify};
 pub use evaluation::{ClassFigures, Evaluation, PhotoPrediction, Predictions};
 pub use header::{Preprocessing, Score, TrainingRecord};
+pub use machine::free_bytes;
 pub use nearest::Neighbor;
 pub use overlay::{heat_color, overlay};
-pub use predictor::{Predictor, ranked};
+pub use predictor::{NotFinite, Predictor, ranked};
 pub use temperature::Temperature;
-pub use weights::{WeightsError, WeightsFile, read_arrays, write_arrays};
+pub use weights::{WeightsError, WeightsFile, read_arrays, read_arrays_in, write_arrays, write_arrays_in};

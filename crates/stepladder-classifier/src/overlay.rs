@@ -1,7 +1,7 @@
 //! A heat map over its photo, as a picture, in the colors of the page that `serve` gives: clear where nothing speaks for the
 //! class, then yellow, then red.
 
-use stepladder_data::RgbPhoto;
+use stepladder_data::{RgbPhoto, Scaling};
 use stepladder_nn::HeatMap;
 
 /// How much of the warmest places is color; the rest is the photo.
@@ -14,10 +14,10 @@ pub fn heat_color(heat: f32) -> ([f32; 3], f32) {
     (color, OPACITY * (2.0 * heat).min(1.0))
 }
 
-/// The central square of `photo`, which is what the network sees, at `side` by `side` pixels, under the colors of `heat`. The
-/// map, which is coarse, is enlarged bilinearly.
-pub fn overlay(photo: &RgbPhoto, heat: &HeatMap, side: u32) -> RgbPhoto {
-    let square = photo.square(side).into_owned();
+/// What the network sees of `photo`, by the rule `scaling`, at `side` by `side` pixels, under the colors of `heat`. The map, which is
+/// coarse, is enlarged bilinearly.
+pub fn overlay(photo: &RgbPhoto, scaling: Scaling, heat: &HeatMap, side: u32) -> RgbPhoto {
+    let square = scaling.square(photo, side).into_owned();
     let (width, height) = (square.width(), square.height());
     let mut pixels = square.into_pixels();
     for (at, pixel) in pixels.chunks_exact_mut(3).enumerate() {
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn cold_places_stay_as_they_are_and_the_warmest_are_mostly_red() {
-        let picture = overlay(&gray(4, 4), &heat(2, &[0.0, 0.0, 0.0, 1.0]), 4);
+        let picture = overlay(&gray(4, 4), Scaling::Bilinear, &heat(2, &[0.0, 0.0, 0.0, 1.0]), 4);
         assert_eq!(picture.pixels()[..3], [100; 3]);
         // 0.3 of 100, and 0.7 of 255.
         assert_eq!(picture.pixels()[45..], [209, 30, 30]);
@@ -91,12 +91,18 @@ mod tests {
     #[test]
     fn it_is_the_central_square_at_the_side_that_was_asked_for() {
         for side in [1, 3, 50] {
-            let picture = overlay(&gray(9, 5), &heat(1, &[0.5]), side);
+            let picture = overlay(&gray(9, 5), Scaling::Bilinear, &heat(1, &[0.5]), side);
             assert_eq!((picture.width(), picture.height()), (side, side));
             // 0.3 of 100, and 0.7 of the middle of yellow and red.
             assert_eq!(picture.pixels()[..3], [209, 107, 30]);
         }
-        let empty = overlay(&gray(2, 2), &heat(1, &[]), 2);
+        let empty = overlay(&gray(2, 2), Scaling::Bilinear, &heat(1, &[]), 2);
         assert_eq!(empty, gray(2, 2));
+        // A photo that is not cut is shown with the gray beside it.
+        let padded = overlay(&gray(8, 4), Scaling::Pad, &heat(1, &[0.0]), 8);
+        assert_eq!(
+            (padded.pixels()[0], padded.pixels()[3 * 8 * 3]),
+            (Scaling::GRAY, 100)
+        );
     }
 }

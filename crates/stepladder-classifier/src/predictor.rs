@@ -6,6 +6,13 @@ use crate::temperature::Temperature;
 use stepladder_data::{RgbPhoto, Scaling, prepare};
 use stepladder_nn::{HeatMap, Model};
 
+/// The network gives no numbers for a photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the network's answer is not finite: its weights are too large, so that it has to be trained again, with a lower learning rate"
+)]
+pub struct NotFinite;
+
 /// Answers about photos.
 #[derive(Debug, Clone)]
 pub struct Predictor {
@@ -23,11 +30,12 @@ impl Predictor {
             classes: classifier.classes().to_vec(),
             temperature: classifier.temperature(),
             scaling: classifier.scaling(),
-            flips: false,
+            flips: classifier.rung().evaluation.flips,
         }
     }
 
-    /// The same, but each answer is the mean over the photo and its mirror image, left to right; it takes twice as long.
+    /// The same, but each answer is the mean over the photo and its mirror image, left to right, or is not; it takes twice as long. Unless
+    /// this is said, it is as the rung has it.
     pub fn with_flips(self, flips: bool) -> Predictor {
         Predictor { flips, ..self }
     }
@@ -58,19 +66,19 @@ impl Predictor {
     }
 
     /// Probabilities of each class for each of `images`, which [`Predictor::prepare`] made and which lie one after the other;
-    /// calibrated, where the classifier is.
+    /// calibrated, where the classifier is. An answer that is not finite is an error, for its photo alone.
     ///
     /// # Panics
     ///
     /// If `images` is no whole number of photos.
-    pub fn predict(&self, mut images: Vec<f32>) -> Vec<Vec<f32>> {
+    pub fn predict(&self, mut images: Vec<f32>) -> Vec<Result<Vec<f32>, NotFinite>> {
         assert!(images.len().is_multiple_of(self.image_len()), "whole photos");
         let photos = images.len() / self.image_len();
         if photos == 0 {
             return Vec::new();
         }
         if self.flips {
-            let mirrored = self.mirrored(&images);
+            let mirrored = mirrored(&images, self.size());
             images.extend(mirrored);
         }
         let asked = images.len() / self.image_len();
@@ -87,7 +95,7 @@ impl Predictor {
                     *logarithm = logarithm_of_mean(*logarithm, f64::from(*other));
                 }
             }
-            temperature.apply_to_logits(&row)
+            finite(temperature.apply_to_logits(&row))
         })
         .collect()
     }
@@ -119,13 +127,19 @@ impl Predictor {
         let rows = features.chunks_exact((features.len() / photos).max(1));
         rows.map(<[f32]>::to_vec).collect()
     }
+}
 
-    /// Each photo mirrored left to right.
-    fn mirrored(&self, images: &[f32]) -> Vec<f32> {
-        let row = self.size() * 3;
-        let rows = images.chunks_exact(row);
-        rows.flat_map(|row| row.rchunks_exact(3).flatten().copied())
-            .collect()
+/// Each image mirrored left to right, where a row has `width` pixels.
+pub(crate) fn mirrored(images: &[f32], width: usize) -> Vec<f32> {
+    let rows = images.chunks_exact(width * 3);
+    rows.flat_map(|row| row.rchunks_exact(3).flatten().copied())
+        .collect()
+}
+
+fn finite(probabilities: Vec<f32>) -> Result<Vec<f32>, NotFinite> {
+    match probabilities.iter().all(|probability| probability.is_finite()) {
+        true => Ok(probabilities),
+        false => Err(NotFinite),
     }
 }
 
@@ -176,10 +190,17 @@ mod tests {
         let raw = classifier.model().predict(ramps(), 2);
         let close =
             |found: &[f32], expected: &[f32]| found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5);
-        let plain = Predictor::new(&classifier).predict(ramps());
+        let answers = |predictor: Predictor| -> Vec<Vec<f32>> {
+            predictor
+                .predict(ramps())
+                .into_iter()
+                .collect::<Result<_, _>>()
+                .unwrap()
+        };
+        let plain = answers(Predictor::new(&classifier));
         assert!(close(&plain.concat(), &raw));
         let temperature = Temperature::new(2.0);
-        let calibrated = Predictor::new(&classifier.clone().with_temperature(temperature)).predict(ramps());
+        let calibrated = answers(Predictor::new(&classifier.clone().with_temperature(temperature)));
         assert!(close(&calibrated[1], &temperature.unwrap().apply(&raw[3..])));
         assert!(Predictor::new(&classifier).predict(Vec::new()).is_empty());
     }
@@ -187,9 +208,13 @@ mod tests {
     #[test]
     fn with_flips_a_photo_and_its_mirror_image_have_one_answer() {
         let plain = Predictor::new(&classifier());
-        let [one, other] = plain.predict(ramps()).try_into().unwrap();
+        let two = |predictor: &Predictor| -> [Vec<f32>; 2] {
+            let answers: Result<Vec<_>, _> = predictor.predict(ramps()).into_iter().collect();
+            answers.unwrap().try_into().unwrap()
+        };
+        let [one, other] = two(&plain);
         assert!(one != other);
-        let [flipped, mirrored] = plain.with_flips(true).predict(ramps()).try_into().unwrap();
+        let [flipped, mirrored] = two(&plain.with_flips(true));
         for class in 0..3 {
             assert!((flipped[class] - (one[class] + other[class]) / 2.0).abs() < 1e-6);
             assert!((flipped[class] - mirrored[class]).abs() < 1e-6);
@@ -199,5 +224,24 @@ mod tests {
     #[test]
     fn ranks_go_by_probability_then_by_order() {
         assert_eq!(ranked(&[0.2, 0.5, 0.2, 0.1]), [1, 0, 2, 3]);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_finite_is_none() {
+        // Weights that are finite, and whose products are not.
+        let plain = classifier();
+        let arrays: Vec<_> = plain.model().to_arrays();
+        let huge = arrays.into_iter().map(|mut array| {
+            array
+                .values
+                .iter_mut()
+                .for_each(|value| *value = value.abs() * 1e38 + 1e38);
+            array
+        });
+        let graph = plain.model().graph().clone();
+        let model = Model::from_arrays(graph, huge.collect(), Device::Cpu).unwrap();
+        let classifier = Classifier::new(model, plain.rung().clone(), plain.classes().to_vec());
+        let answers = Predictor::new(&classifier).predict(ramps());
+        assert_eq!(answers, [Err(NotFinite), Err(NotFinite)]);
     }
 }

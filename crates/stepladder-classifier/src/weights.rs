@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use stepladder_files::Folder;
 use stepladder_nn::Array;
-use stepladder_run::write_atomically_by;
 
 /// The header's only key: a second one would make the order of a hash map show in the file's bytes.
 const KEY: &str = "stepladder";
@@ -65,6 +65,16 @@ pub enum WeightsError {
 }
 
 impl WeightsError {
+    /// Whether the file's content is at fault, and not the system that was to read it.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            WeightsError::Damaged { .. } | WeightsError::Foreign { .. } | WeightsError::TooLarge { .. } => {
+                true
+            }
+            WeightsError::Io { .. } => false,
+        }
+    }
+
     pub(crate) fn damaged(path: &Path, reason: impl ToString) -> WeightsError {
         WeightsError::Damaged {
             path: path.to_path_buf(),
@@ -95,6 +105,32 @@ pub fn read_arrays<D: DeserializeOwned>(path: &Path) -> Result<WeightsFile<D>, W
     Ok(WeightsFile {
         document,
         arrays: arrays(path, &bytes)?,
+    })
+}
+
+/// [`write_arrays`] to the file `name` in a folder, whose links are not followed.
+pub fn write_arrays_in<D: Serialize>(
+    folder: &Folder,
+    name: &str,
+    document: &D,
+    arrays: &[Array],
+) -> Result<(), WeightsError> {
+    let path = folder.path().join(name);
+    let file = ArraysFile::new(&path, document, arrays)?;
+    let written = folder.replace(name, |to| file.write_to(to));
+    written.map_err(|source| WeightsError::io(&path, source))
+}
+
+/// [`read_arrays`] of the file `name` in a folder, whose links are not followed; with the document as it stands in the file.
+pub fn read_arrays_in(folder: &Folder, name: &str) -> Result<WeightsFile<String>, WeightsError> {
+    let path = folder.path().join(name);
+    let file = folder.read(name);
+    let opened = OpenedWeights::of(&path, file.map_err(|source| WeightsError::io(&path, source))?)?;
+    let document = opened.document.clone();
+    let bytes = opened.read()?;
+    Ok(WeightsFile {
+        document,
+        arrays: arrays(&path, &bytes)?,
     })
 }
 
@@ -145,15 +181,17 @@ impl<'a> ArraysFile<'a> {
 
     /// Replaces the file in one step.
     pub fn write(&self) -> Result<(), WeightsError> {
-        let written = write_atomically_by(self.path, |file| {
-            let mut file = BufWriter::new(file);
-            file.write_all(&self.head)?;
-            self.arrays
-                .iter()
-                .try_for_each(|array| file.write_all(bytes(array)))?;
-            file.flush()
-        });
+        let written = stepladder_files::write_atomically_by(self.path, |file| self.write_to(file));
         written.map_err(|source| WeightsError::io(self.path, source))
+    }
+
+    fn write_to(&self, file: &mut File) -> io::Result<()> {
+        let mut file = BufWriter::new(file);
+        file.write_all(&self.head)?;
+        self.arrays
+            .iter()
+            .try_for_each(|array| file.write_all(bytes(array)))?;
+        file.flush()
     }
 }
 
@@ -185,8 +223,12 @@ struct Head {
 impl OpenedWeights {
     /// Opens a file and reads its header.
     pub fn open(path: &Path) -> Result<OpenedWeights, WeightsError> {
+        let file = stepladder_files::open(path);
+        OpenedWeights::of(path, file.map_err(|source| WeightsError::io(path, source))?)
+    }
+
+    fn of(path: &Path, file: File) -> Result<OpenedWeights, WeightsError> {
         let io = |source| WeightsError::io(path, source);
-        let file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         if length > LARGEST_FILE {
             return Err(WeightsError::TooLarge {

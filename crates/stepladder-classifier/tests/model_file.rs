@@ -176,3 +176,63 @@ proptest! {
         let _ = loaded(&bytes);
     }
 }
+
+#[test]
+fn weights_that_are_not_finite_are_refused() {
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut bytes = changed(|_| {});
+        let end = bytes.len();
+        bytes[end - 4..].copy_from_slice(&value.to_le_bytes());
+        let refusal = loaded(&bytes).unwrap_err();
+        assert!(refusal.contains("not finite"), "{refusal}");
+    }
+}
+
+#[test]
+fn a_network_that_takes_more_memory_than_there_is_is_refused_before_it_is_built() {
+    match loaded(&bomb()) {
+        Ok(_) => assert!(stepladder_classifier::free_bytes().is_none_or(|free| free > 8 << 30)),
+        Err(refusal) => assert!(refusal.contains("GiB for one photo"), "{refusal}"),
+    }
+}
+
+/// A model of 3 KB with sixteen filters at 8192 px.
+fn bomb() -> Vec<u8> {
+    const RUNG: &str = r#"
+name = "bomb"
+input = { size = 8192 }
+optimizer = { type = "adam" }
+training = { epochs = 1 }
+layers = [
+  { layer = "Conv2D", filters = 16, kernel_size = 1 },
+  { layer = "Conv2D", filters = 16, kernel_size = 1 },
+  { layer = "GlobalAveragePooling2D" },
+  { layer = "Dense", units = "classes", activation = "softmax" },
+]
+"#;
+    let (_, metadata) = {
+        let bytes = std::fs::read(stored(1)).unwrap();
+        SafeTensors::read_metadata(&bytes).unwrap()
+    };
+    let mut document: Value =
+        serde_json::from_str(&metadata.metadata().as_ref().unwrap()["stepladder"]).unwrap();
+    let classes = document["classes"].as_array().unwrap().len();
+    document["rung"] = json!(RUNG);
+    document["preprocessing"]["size"] = json!(8192);
+    let arrays = [
+        ("conv2d/bias", vec![16]),
+        ("conv2d/kernel", vec![1, 1, 3, 16]),
+        ("conv2d_1/bias", vec![16]),
+        ("conv2d_1/kernel", vec![1, 1, 16, 16]),
+        ("dense/bias", vec![classes]),
+        ("dense/kernel", vec![16, classes]),
+    ];
+    let zeros = vec![0_u8; 4 * 16 * 16];
+    let views = arrays.map(|(name, shape)| {
+        let bytes = 4 * shape.iter().product::<usize>();
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, &zeros[..bytes]);
+        (name, view.unwrap())
+    });
+    let header = HashMap::from([("stepladder".to_string(), document.to_string())]);
+    safetensors::serialize(views, Some(header)).unwrap()
+}

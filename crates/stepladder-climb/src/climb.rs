@@ -16,7 +16,7 @@ use stepladder_data::DataError;
 use stepladder_model::{Rung, shipped};
 use stepladder_train::{
     Controls, MemoryPlan, Observer, Outcome, RecordedRun, RunPlace, TrainError, TrainingRequest, free_bytes,
-    train,
+    train, training_phases,
 };
 
 /// Told what happens while it happens: as an [`Observer`] of each training, and of the climb as a whole.
@@ -241,14 +241,15 @@ impl Climb<'_> {
 
     /// Why a rung cannot be trained, known before it is tried.
     fn cannot(&self, step: &Step) -> Option<String> {
-        let graph = match step.rung.graph(self.photos.size(step), self.photos.classes) {
-            Ok(graph) => graph,
+        let phases = training_phases(&step.rung, self.photos.size(step), self.photos.classes);
+        let phases = match phases {
+            Ok(phases) => phases,
             Err(error) => return Some(error.to_string()),
         };
         let free = free_bytes()?;
         // The seed and the length matter to nobody here.
         let request = self.training(step, 1, 0, RunPlace::Exactly(".".into()));
-        let plan = MemoryPlan::fitting(&request, &graph, self.photos.settings.photos, free);
+        let plan = MemoryPlan::fitting(&request, &phases, self.photos.settings.photos, free);
         let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
         (plan.takes() > free).then(|| {
             format!(

@@ -7,6 +7,7 @@ use crate::settings::Settings;
 use crate::training::is_of;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use stepladder_files::Folder;
 use stepladder_train::TrainingRequest;
 
 /// Held for as long as a climb is at work in a directory.
@@ -129,11 +130,8 @@ fn below(
 /// Takes the directory for this process.
 fn hold(path: &Path) -> Result<ClimbDirectory, ClimbError> {
     let file = path.join(LOCK);
-    let lock = File::options()
-        .create(true)
-        .append(true)
-        .open(&file)
-        .map_err(ClimbError::write(&file))?;
+    let folder = Folder::open(path).map_err(ClimbError::read(path))?;
+    let lock = folder.append(LOCK).map_err(ClimbError::write(&file))?;
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => Err(ClimbError::Busy {
             path: path.to_path_buf(),

@@ -11,6 +11,9 @@ use stepladder_train::Summary;
 /// The name of the document in a climb's directory.
 pub(crate) const FILE: &str = "climb.json";
 
+/// The longest document that is read, in bytes: a thousand runs take less than one hundredth.
+const LONGEST: u64 = 1 << 28;
+
 /// The version of the document.
 const FORMAT: u32 = 1;
 
@@ -195,7 +198,7 @@ impl ClimbRecord {
     /// Reads the document of the climb in `directory`; `None` where there is none.
     pub fn read(directory: &Path) -> Result<Option<ClimbRecord>, ClimbError> {
         let path = directory.join(FILE);
-        let text = match std::fs::read(&path) {
+        let text = match stepladder_files::read(&path, LONGEST) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(ClimbError::Read { path, source }),

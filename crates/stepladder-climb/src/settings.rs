@@ -5,7 +5,8 @@ use crate::error::ClimbError;
 use crate::ladder::Step;
 use crate::request::{ClimbRequest, Length};
 use serde::{Deserialize, Serialize};
-use stepladder_data::{Dataset, PhotoStore, Progress};
+use stepladder_data::{Dataset, PhotoStore, Progress, TypicalPhoto};
+use stepladder_model::{Input, Rung};
 use stepladder_train::{DataRecord, data_record};
 
 /// Part of `climb.json`. A climb goes on only under equal settings.
@@ -39,8 +40,8 @@ pub(crate) struct Photos {
     /// The data's short name.
     pub name: String,
     pub classes: usize,
-    /// The median short side of the photos in pixels.
-    typical_short_side: Option<usize>,
+    /// How large the photos are.
+    typical_photo: Option<TypicalPhoto>,
 }
 
 impl Photos {
@@ -54,9 +55,10 @@ impl Photos {
             return Err(ClimbError::Nothing);
         };
         let mut dataset = Dataset::open(&request.data)?;
-        let typical_short_side = dataset.typical_short_side();
-        let size = size(request.size, first.rung.input.size, typical_short_side);
-        let store = PhotoStore::open_or_build(&dataset, size, &request.cache, progress)?;
+        let typical_photo = dataset.typical_photo();
+        let size = size(request.size, &first.rung, typical_photo);
+        let cache = request.cache.clone().with_scaling(first.rung.input.fit.into());
+        let store = PhotoStore::open_or_build(&dataset, size, &cache, progress)?;
         let (photos, photos_hash) = hash(&dataset, &store);
         dataset.drop_unreadable_classes(&store)?;
         let (epochs, budget_seconds) = match request.length {
@@ -80,19 +82,20 @@ impl Photos {
             },
             name: dataset.name.clone(),
             classes: dataset.classes.len(),
-            typical_short_side,
+            typical_photo,
         })
     }
 
     /// Side of a rung's input in pixels.
     pub fn size(&self, step: &Step) -> usize {
-        size(self.settings.size, step.rung.input.size, self.typical_short_side)
+        size(self.settings.size, &step.rung, self.typical_photo)
     }
 }
 
 /// What was asked for, else the rung's own, but never more than the photos have.
-fn size(asked: Option<usize>, rung: usize, typical: Option<usize>) -> usize {
-    asked.unwrap_or_else(|| typical.map_or(rung, |side| rung.min(side)))
+fn size(asked: Option<usize>, rung: &Rung, typical: Option<TypicalPhoto>) -> usize {
+    let Input { size, fit } = rung.input;
+    asked.unwrap_or_else(|| typical.map_or(size, |photo| size.min(photo.side(fit.into()))))
 }
 
 /// How many photos can be read, and a hash over all that decides what a run makes of them.

@@ -27,10 +27,13 @@ pub(crate) fn done(run: &Path) -> Option<Summary> {
     (summary.outcome != Outcome::Interrupted).then_some(summary)
 }
 
+/// The longest document of a run that is read here, in bytes.
+const LONGEST: u64 = 1 << 24;
+
 /// Whether the run in `directory` is one of this request, threads aside, which change no result. A run that was cut off
 /// before it had written down what it is counts as one: there is nothing in it to lose.
 pub(crate) fn is_of(directory: &Path, request: &TrainingRequest) -> io::Result<bool> {
-    let read = |name: &str| match std::fs::read_to_string(directory.join(name)) {
+    let read = |name: &str| match stepladder_files::read_to_string(directory.join(name), LONGEST) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

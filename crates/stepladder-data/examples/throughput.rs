@@ -8,8 +8,8 @@ use stepladder_data::{
     Augmentation, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, NoProgress, PhotoStore,
 };
 use stepladder_model::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
-    RandomTranslation, RandomZoom,
+    ColorJitter, FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomResizedCrop,
+    RandomRotation, RandomTransform, RandomTranslation, RandomZoom, TrivialAugmentWide,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
 
-    let store = PhotoStore::open_or_build(&dataset, size, &config, &NoProgress)?;
+    let store = PhotoStore::open_or_build(&dataset, size, &config.with_whole_photos(true), &NoProgress)?;
     let readable: Vec<u32> = (0..store.len() as u32)
         .filter(|&photo| store.is_readable(photo))
         .collect();
@@ -58,8 +58,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("plain", Augmentation::none()),
         ("generator", Augmentation::new(Some(&generator()), &[])),
         ("layers", Augmentation::new(None, &layers())),
+        ("crop", Augmentation::new(None, &crop(None))),
+        ("turned", Augmentation::new(None, &crop(Some(0.05)))),
+        ("colors", with(&crop(None), jitter(0.1))),
+        ("no hue", with(&crop(None), jitter(0.0))),
+        ("trivial", with(&crop(None), trivial())),
     ];
-    for (name, augmentation) in augmentations {
+    let half = augmentations[3..5].to_vec();
+    let of = |size| move |(name, augmentation)| (name, size, augmentation);
+    let runs = augmentations.into_iter().map(of(size));
+    for (name, size, augmentation) in runs.chain(half.into_iter().map(of(size / 2))) {
         let config = LoaderConfig {
             shuffle: true,
             augmentation,
@@ -73,12 +81,52 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let seconds = start.elapsed().as_secs_f64();
         println!(
-            "{name:9} {:8.1} ms, {:.0} photos/s",
+            "{name:9} {:8.1} ms, {:.0} photos/s at {size} pixels",
             seconds * 1e3,
             readable.len() as f64 / seconds
         );
     }
     Ok(())
+}
+
+fn with(crop: &[RandomTransform], layer: RandomTransform) -> Augmentation {
+    Augmentation::new(None, &[crop, &[layer]].concat())
+}
+
+fn jitter(hue: f32) -> RandomTransform {
+    RandomTransform::ColorJitter(ColorJitter {
+        brightness: [0.7, 1.3],
+        contrast: [0.7, 1.3],
+        saturation: [0.7, 1.3],
+        hue: [-hue, hue],
+    })
+}
+
+fn trivial() -> RandomTransform {
+    RandomTransform::TrivialAugmentWide(TrivialAugmentWide {
+        num_magnitude_bins: 31,
+        fill_value: 0.0,
+    })
+}
+
+/// A crop that is mirrored, and turned by up to this share of a full turn.
+fn crop(factor: Option<f32>) -> Vec<RandomTransform> {
+    let crop = RandomTransform::ResizedCrop(RandomResizedCrop {
+        scale: [0.35, 1.0],
+        ratio: RandomResizedCrop::RATIO,
+    });
+    let flip = RandomTransform::Flip(RandomFlip {
+        mode: FlipMode::Horizontal,
+        alternating: true,
+    });
+    let rotation = factor.map(|factor| {
+        RandomTransform::Rotation(RandomRotation {
+            factor: [-factor, factor],
+            fill_mode: FillMode::Reflect,
+            fill_value: 0.0,
+        })
+    });
+    [crop, flip].into_iter().chain(rotation).collect()
 }
 
 /// The deck's earlier augmentation.
@@ -118,6 +166,7 @@ fn layers() -> Vec<RandomTransform> {
         }),
         RandomTransform::Flip(RandomFlip {
             mode: FlipMode::Horizontal,
+            alternating: false,
         }),
         RandomTransform::Brightness(RandomBrightness {
             factor: [-0.2, 0.2],

@@ -7,26 +7,46 @@
 //! In here pictures are squares of `size` rows of `size` pixels of 3 `f32` values in 0..=255, and become 0..=1 at the very end.
 
 mod affine;
+mod automatic;
+mod color;
+mod crop;
+mod erasing;
 mod generator;
 #[cfg(test)]
 mod golden;
 mod layers;
 mod resample;
 mod vectorized;
+mod whole;
 
 use std::cell::RefCell;
 
 use stepladder_model::{ImageDataGenerator, RandomTransform};
 
 use crate::photo::{RgbPhoto, to_unit};
-use crate::random::Stream;
+use crate::random::{Purpose, Stream};
 
+use affine::Frame;
 use resample::{Pixel, pack};
 use vectorized::each;
 
 thread_local! {
     /// The photo at work, unpacked. It is 16 bytes a pixel, and taking so much from the system for each photo costs more than filling it.
     static SOURCE: RefCell<Vec<Pixel>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Which photo is shown, and when: all that chance depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Showing {
+    pub(crate) seed: u64,
+    pub(crate) epoch: u64,
+    pub(crate) photo: u32,
+}
+
+impl Showing {
+    fn stream(self, purpose: Purpose) -> Stream {
+        Stream::new(purpose, self.seed, self.epoch, u64::from(self.photo))
+    }
 }
 
 /// What is done to training photos. [`Augmentation::none`] leaves them as they are.
@@ -55,8 +75,24 @@ impl Augmentation {
         self.generator.is_none() && self.layers.is_empty()
     }
 
-    /// Writes a square photo to `out` as `size * size * 3` values in 0..=1, augmented by what `random` draws.
-    pub(crate) fn apply(&self, photo: &RgbPhoto, random: &mut Stream, out: &mut [f32]) {
+    /// Whether it cuts its squares out of whole photos, for which [`CacheConfig::whole_photos`](crate::CacheConfig::whole_photos) is needed.
+    pub fn cuts_whole_photos(&self) -> bool {
+        let is_crop = |layer: &RandomTransform| matches!(layer, RandomTransform::ResizedCrop(_));
+        self.layers.iter().any(is_crop)
+    }
+
+    /// Writes a whole photo to `out` as `size * size * 3` values in 0..=1, for augmentation that cuts squares out of it.
+    pub(crate) fn cut(&self, photo: &RgbPhoto, size: usize, showing: Showing, out: &mut [f32]) {
+        SOURCE.with_borrow_mut(|source| {
+            let mut random = showing.stream(Purpose::Augmentation);
+            let draws = layers::draws(&self.layers, whole::frame(photo), size, showing, &mut random);
+            layers::apply_to_whole(&draws, photo, size, source, out);
+        });
+        each(out, |value| value / 255.0);
+    }
+
+    /// Writes a square photo to `out` as `size * size * 3` values in 0..=1, augmented.
+    pub(crate) fn apply(&self, photo: &RgbPhoto, showing: Showing, out: &mut [f32]) {
         if self.is_none() {
             for (out, &value) in out.iter_mut().zip(photo.pixels()) {
                 *out = to_unit(value);
@@ -66,16 +102,17 @@ impl Augmentation {
         let size = photo.width() as usize;
         SOURCE.with_borrow_mut(|source| {
             pack(photo.pixels(), source);
+            // The layers go on where the generator stops, in one stream.
+            let mut random = showing.stream(Purpose::Augmentation);
             if let Some(config) = &self.generator {
-                let draw = generator::Draw::new(config, size, random);
+                let draw = generator::Draw::new(config, size, &mut random);
                 generator::apply(config, &draw, source, size, out);
                 if !self.layers.is_empty() {
                     pack(out, source);
                 }
             }
             if !self.layers.is_empty() {
-                let draw = |layer| layers::Draw::new(layer, random);
-                let draws: Vec<_> = self.layers.iter().map(draw).collect();
+                let draws = layers::draws(&self.layers, Frame::square(size), size, showing, &mut random);
                 layers::apply(&draws, source, size, out);
             }
         });

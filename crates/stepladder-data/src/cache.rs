@@ -3,6 +3,7 @@
 //! Files are only ever added whole (written under another name, then renamed) and may be deleted at any time: a process that
 //! uses one holds it open. What lies in a file is `format`'s business.
 
+mod features;
 pub(crate) mod format;
 
 use std::fs::{self, File, TryLockError};
@@ -13,7 +14,11 @@ use std::time::{Duration, SystemTime};
 use crate::error::DataError;
 use crate::scaling::Scaling;
 
+pub use features::FeatureCache;
+
 const EXTENSION: &str = "photos";
+/// Of the caches of features.
+const FEATURES: &str = "features";
 const UNFINISHED: &str = ".unfinished-";
 
 /// Where decoded photos are kept, and how much of them.
@@ -28,6 +33,8 @@ pub struct CacheConfig {
     pub threads: usize,
     /// How photos are scaled.
     pub scaling: Scaling,
+    /// Whether whole photos are kept beside, for [`Augmentation::cuts_whole_photos`](crate::Augmentation::cuts_whole_photos).
+    pub whole_photos: bool,
 }
 
 impl CacheConfig {
@@ -42,6 +49,7 @@ impl CacheConfig {
             limit_bytes: Self::DEFAULT_LIMIT,
             threads,
             scaling: Scaling::default(),
+            whole_photos: false,
         }
     }
 
@@ -72,6 +80,12 @@ impl CacheConfig {
     /// The same with photos scaled by another rule.
     pub fn with_scaling(mut self, scaling: Scaling) -> Self {
         self.scaling = scaling;
+        self
+    }
+
+    /// The same with or without whole photos.
+    pub fn with_whole_photos(mut self, whole_photos: bool) -> Self {
+        self.whole_photos = whole_photos;
         self
     }
 }
@@ -115,16 +129,26 @@ pub(crate) fn publish(file: tempfile::NamedTempFile, path: &Path) -> io::Result<
 
 /// Opens a cache and marks it as in use, now.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let file = File::open(path)?;
+    let file = stepladder_files::open(path)?;
     // Neither is needed to read: a file system without locks or a read-only one serves as well.
     let _ = file.lock_shared();
     let _ = file.set_modified(SystemTime::now());
     Ok(file)
 }
 
+/// Opens a cache to mend it, if it is still the file at `path` that is in use as `file`.
+pub(crate) fn open_to_mend(path: &Path, file: &File) -> io::Result<File> {
+    let folder = stepladder_files::Folder::open(path.parent().unwrap_or(Path::new("")))?;
+    let name = path.file_name().unwrap_or_default();
+    match folder.holds(name, file) {
+        true => File::options().write(true).open(path),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 /// Deletes the caches used longest ago until all together take no more than `limit` bytes, and what crashed processes have
 /// left. Files in use stay, `keep` in any case. What cannot be deleted is left for the next time.
-pub(crate) fn make_room(dir: &Path, limit: u64, keep: &Path) {
+pub(crate) fn make_room(dir: &Path, limit: u64, keep: &[&Path]) {
     let Ok(listing) = fs::read_dir(dir) else { return };
     let mut total = 0_u64;
     let mut candidates = Vec::new();
@@ -139,9 +163,9 @@ pub(crate) fn make_room(dir: &Path, limit: u64, keep: &Path) {
             if age > Duration::from_secs(3600) && !in_use(&path) {
                 let _ = fs::remove_file(&path);
             }
-        } else if path.extension().is_some_and(|e| e == EXTENSION) && metadata.is_file() {
+        } else if path.extension().is_some_and(|e| e == EXTENSION || e == FEATURES) && metadata.is_file() {
             total += metadata.len();
-            if path != keep {
+            if !keep.contains(&path.as_path()) {
                 candidates.push((used, path, metadata.len()));
             }
         }
@@ -160,7 +184,7 @@ pub(crate) fn make_room(dir: &Path, limit: u64, keep: &Path) {
 /// Whether some process holds the lock that [`open`] takes. Where there are no locks, the answer is no, and a file that is
 /// deleted nevertheless stays readable for those who have it open.
 fn in_use(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    stepladder_files::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 #[cfg(test)]
@@ -210,13 +234,13 @@ mod tests {
         let other = make("notes.txt", 90_000);
         let lock = File::open(&used).expect("exists");
         lock.lock_shared().expect("locks");
-        make_room(dir.path(), 2500, &recent);
+        make_room(dir.path(), 2500, &[&recent]);
         assert!(used.exists() && recent.exists() && other.exists());
         assert!(!oldest.exists() && !stale.exists());
-        make_room(dir.path(), 0, &recent);
+        make_room(dir.path(), 0, &[&recent]);
         assert!(used.exists() && recent.exists());
         drop(lock);
-        make_room(dir.path(), 0, &recent);
+        make_room(dir.path(), 0, &[&recent]);
         assert!(!used.exists() && recent.exists());
     }
 }

@@ -127,7 +127,7 @@ pub enum DataError {
     NoCacheDir,
     /// A cached photo does not read back as it was written.
     #[error(
-        "the cached copy of {photo} in {} cannot be read ({reason}); delete that file and start again",
+        "the cached copy of {photo} in {} cannot be used ({reason}); put the photo back as it was, or start again with the photos as they are",
         shown(file)
     )]
     CacheRead {

@@ -1,6 +1,5 @@
 //! Single photos, without classes: what a user names for prediction, as files, in folders and in zips.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +45,7 @@ impl PhotoFile {
     pub fn read(&self) -> Result<RgbPhoto, PhotoError> {
         match &self.place {
             Place::File(path) => {
-                let file = File::open(path)?;
+                let file = stepladder_files::open(path)?;
                 let len = file.metadata()?.len();
                 decode(&read_all(file, len)?)
             }
@@ -89,6 +88,6 @@ pub fn find_photos(path: &Path) -> Result<(Vec<PhotoFile>, Vec<Skipped>), DataEr
 /// Whether a file begins as a zip does, an empty one included.
 fn is_zip(path: &Path) -> io::Result<bool> {
     let mut head = Vec::new();
-    File::open(path)?.take(4).read_to_end(&mut head)?;
+    stepladder_files::open(path)?.take(4).read_to_end(&mut head)?;
     Ok(matches!(head.as_slice(), b"PK\x03\x04" | b"PK\x05\x06"))
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use rayon::prelude::*;
 
-use crate::augment::Augmentation;
+use crate::augment::{Augmentation, Showing};
 use crate::error::DataError;
 use crate::images::{Images, ImagesPool};
 use crate::mixing::Mixing;
@@ -57,12 +57,29 @@ impl LoaderConfig {
         }
     }
 
-    /// Batches that are made ahead.
-    fn ahead(&self) -> usize {
-        let values = self.batch_size.saturating_mul(self.size * self.size * 3);
+    /// The batches of an epoch for which nothing else is said.
+    fn shape(&self) -> BatchShape {
+        BatchShape {
+            size: self.size,
+            batch_size: self.batch_size,
+        }
+    }
+
+    /// Batches of this shape that are made ahead.
+    fn ahead(&self, shape: BatchShape) -> usize {
+        let values = shape.batch_size.saturating_mul(shape.size * shape.size * 3);
         let batch_bytes = values.saturating_mul(size_of::<f32>());
         (self.prefetch_bytes / batch_bytes.max(1)).max(1)
     }
+}
+
+/// What the batches of an epoch are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchShape {
+    /// Height and width of the delivered squares in pixels.
+    pub size: usize,
+    /// Photos per batch; the last of an epoch may have fewer.
+    pub batch_size: usize,
 }
 
 /// Some photos, ready for the network.
@@ -118,6 +135,11 @@ impl Loader {
                 "photo {photo} is not readable or has no label"
             )));
         }
+        if config.augmentation.cuts_whole_photos() && !store.has_whole_photos() {
+            return Err(DataError::Setting(String::from(
+                "this augmentation cuts its squares out of whole photos, and the cache holds none",
+            )));
+        }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(config.threads.max(1))
             .thread_name(|n| format!("loader-{n}"))
@@ -162,12 +184,17 @@ impl Loader {
 
     /// As [`epoch`](Self::epoch), without the first `skip` batches, to go on where a run was interrupted. They cost no time.
     pub fn epoch_from(&self, epoch: u64, skip: usize) -> Epoch {
+        self.epoch_of(epoch, skip, self.shared.config.shape())
+    }
+
+    /// As [`epoch_from`](Self::epoch_from), in batches of another shape than the loader's own.
+    pub fn epoch_of(&self, epoch: u64, skip: usize, shape: BatchShape) -> Epoch {
         // The thread itself holds one batch that waits to be sent.
-        let (sender, batches) = crossbeam_channel::bounded(self.shared.config.ahead() - 1);
+        let (sender, batches) = crossbeam_channel::bounded(self.shared.config.ahead(shape) - 1);
         let shared = Arc::clone(&self.shared);
         let made = std::thread::Builder::new()
             .name(String::from("prefetch"))
-            .spawn(move || shared.make_epoch(epoch, skip, &sender));
+            .spawn(move || shared.make_epoch(epoch, skip, shape, &sender));
         let (maker, refused) = match made {
             Ok(maker) => (Some(maker), None),
             Err(e) => (
@@ -193,11 +220,17 @@ impl Shared {
         order
     }
 
-    fn make_epoch(&self, epoch: u64, skip: usize, sender: &Sender<Result<Batch, DataError>>) {
+    fn make_epoch(
+        &self,
+        epoch: u64,
+        skip: usize,
+        shape: BatchShape,
+        sender: &Sender<Result<Batch, DataError>>,
+    ) {
         let order = self.order(epoch);
-        let batches = order.chunks(self.config.batch_size).enumerate().skip(skip);
+        let batches = order.chunks(shape.batch_size).enumerate().skip(skip);
         for (index, photos) in batches {
-            let batch = self.make_batch(epoch, index as u64, photos);
+            let batch = self.make_batch(epoch, index as u64, photos, shape.size);
             let failed = batch.is_err();
             // Nobody receives any more once the epoch is dropped.
             if sender.send(batch).is_err() || failed {
@@ -206,14 +239,13 @@ impl Shared {
         }
     }
 
-    fn make_batch(&self, epoch: u64, index: u64, photos: &[u32]) -> Result<Batch, DataError> {
-        let size = self.config.size;
+    fn make_batch(&self, epoch: u64, index: u64, photos: &[u32], size: usize) -> Result<Batch, DataError> {
         let mut images = self.memory.take(photos.len() * size * size * 3);
         self.pool.install(|| {
             images
                 .par_chunks_exact_mut(size * size * 3)
                 .zip(photos)
-                .try_for_each(|(out, &photo)| self.load(epoch, photo, out))
+                .try_for_each(|(out, &photo)| self.load(epoch, photo, size, out))
         })?;
         let labels = photos.iter().map(|&photo| self.labels[photo as usize]).collect();
         let mut batch = Batch {
@@ -228,12 +260,26 @@ impl Shared {
         Ok(batch)
     }
 
-    fn load(&self, epoch: u64, photo: u32, out: &mut [f32]) -> Result<(), DataError> {
-        let mut random = Stream::new(Purpose::Augmentation, self.config.seed, epoch, u64::from(photo));
-        let cached = self.store.photo_in(photo, CACHED.take())?;
-        let square = cached.square(self.config.size as u32);
-        self.config.augmentation.apply(&square, &mut random, out);
-        drop(square);
+    fn load(&self, epoch: u64, photo: u32, size: usize, out: &mut [f32]) -> Result<(), DataError> {
+        let LoaderConfig {
+            augmentation, seed, ..
+        } = &self.config;
+        let showing = Showing {
+            seed: *seed,
+            epoch,
+            photo,
+        };
+        let cached = match augmentation.cuts_whole_photos() {
+            true => self.store.whole_photo_in(photo, CACHED.take())?,
+            false => self.store.photo_in(photo, CACHED.take())?,
+        };
+        match augmentation.cuts_whole_photos() {
+            true => augmentation.cut(&self.store.scaling().uncut(&cached), size, showing, out),
+            false => {
+                let square = self.store.scaling().square(&cached, size as u32);
+                augmentation.apply(&square, showing, out);
+            }
+        }
         CACHED.set(cached.into_pixels());
         Ok(())
     }

@@ -10,12 +10,28 @@ use crate::loader::Batch;
 use crate::random::{Purpose, Stream};
 
 /// Which ways of mixing there are. Where both are, each batch takes one of them, with equal chances.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mixing {
     /// The first photo's share is from Beta(alpha, alpha); 0 is never.
     pub mixup_alpha: f32,
     /// The share of the area that stays is, before it is rounded to pixels, from Beta(alpha, alpha); 0 is never.
     pub cutmix_alpha: f32,
+    /// Share of the batches that are mixed at all.
+    pub probability: f32,
+    /// Photos are mixed in the first so many epochs.
+    pub epochs: u64,
+}
+
+/// None at all.
+impl Default for Mixing {
+    fn default() -> Self {
+        Self {
+            mixup_alpha: 0.0,
+            cutmix_alpha: 0.0,
+            probability: 1.0,
+            epochs: u64::MAX,
+        }
+    }
 }
 
 /// What is done to one photo.
@@ -40,10 +56,14 @@ impl Mixing {
 
     /// Mixes a batch of squares of `size` pixels, the one with the number `index` in `epoch`.
     pub(crate) fn apply(&self, batch: &mut Batch, size: usize, seed: u64, epoch: u64, index: u64) {
-        if self.is_none() || batch.labels.is_empty() {
+        if self.is_none() || batch.labels.is_empty() || epoch >= self.epochs {
             return;
         }
         let mut random = Stream::new(Purpose::Mixing, seed, epoch, index);
+        // Where every batch is mixed, no number is taken for it.
+        if self.probability < 1.0 && random.unit() >= f64::from(self.probability) {
+            return;
+        }
         let blends = match (self.mixup_alpha > 0.0, self.cutmix_alpha > 0.0) {
             (true, true) => random.below(2) == 0,
             (mixup, _) => mixup,
@@ -217,6 +237,7 @@ mod tests {
         let mixing = Mixing {
             mixup_alpha: 0.4,
             cutmix_alpha: 1.0,
+            ..Mixing::default()
         };
         let mixed = |seed, epoch, index| {
             let images = (0..6 * SIZE * SIZE * 3)
@@ -233,6 +254,27 @@ mod tests {
         for other in [mixed(2, 2, 3), mixed(1, 3, 3), mixed(1, 2, 4)] {
             assert_ne!(one, other);
         }
+    }
+
+    #[test]
+    fn some_batches_are_mixed_and_none_after_the_last_epoch_of_mixing() {
+        let mixing = Mixing {
+            mixup_alpha: 0.4,
+            probability: 0.25,
+            epochs: 3,
+            ..Mixing::default()
+        };
+        let mixed = |epoch| {
+            let is_mixed = |&index: &u64| {
+                let mut batch = batch(vec![0.5; 2 * SIZE * SIZE * 3], vec![0, 1]);
+                mixing.apply(&mut batch, SIZE, 1, epoch, index);
+                !batch.mixed.is_empty()
+            };
+            (0..400).filter(is_mixed).count()
+        };
+        // 100 on average, with a standard deviation of 9.
+        assert!((0..3).all(|epoch| (60..140).contains(&mixed(epoch))));
+        assert_eq!((mixed(3), mixed(99)), (0, 0));
     }
 
     #[test]

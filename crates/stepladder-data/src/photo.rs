@@ -57,6 +57,11 @@ impl RgbPhoto {
         self.width.min(self.height)
     }
 
+    /// The longer of width and height.
+    pub fn long_side(&self) -> u32 {
+        self.width.max(self.height)
+    }
+
     /// The pixels, row by row, as R, G, B bytes.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
@@ -114,10 +119,89 @@ impl RgbPhoto {
         }
     }
 
+    /// Width and height in these proportions with a long side of `size`, at least a pixel.
+    pub(crate) fn sides_within(&self, size: u32) -> [u32; 2] {
+        let long = u64::from(self.long_side());
+        [self.width, self.height].map(|side| {
+            let scaled = (u64::from(side) * u64::from(size) + long / 2) / long;
+            (scaled as u32).max(1)
+        })
+    }
+
+    /// The whole photo in the middle of a square of `size` pixels that is gray beside it, scaled so that its long side is
+    /// the square's. Where the rest is odd, the spare pixel is at the right and bottom.
+    pub(crate) fn letterbox(&self, size: u32, gray: u8) -> Cow<'_, Self> {
+        let size = size.max(1);
+        let [width, height] = self.sides_within(size);
+        if (width, height) == (size, size) {
+            return self.stretch(size, size);
+        }
+        let photo = self.stretch(width, height);
+        let (left, top) = ((size - width) as usize / 2, (size - height) as usize / 2);
+        let mut pixels = vec![gray; size as usize * size as usize * 3];
+        let rows = pixels.chunks_exact_mut(size as usize * 3).skip(top);
+        for (row, from) in rows.zip(photo.pixels.chunks_exact(width as usize * 3)) {
+            row[left * 3..][..from.len()].copy_from_slice(from);
+        }
+        Cow::Owned(Self {
+            width: size,
+            height: size,
+            pixels,
+        })
+    }
+
+    /// The whole photo as `width` by `height` pixels, whatever its shape, antialiased.
+    pub(crate) fn stretch(&self, width: u32, height: u32) -> Cow<'_, Self> {
+        match (self.width, self.height) == (width, height) {
+            true => Cow::Borrowed(self),
+            false => Cow::Owned(self.squeeze(width, height)),
+        }
+    }
+
     /// The whole photo as `width` by `height` pixels, whatever its shape, antialiased.
     pub fn squeeze(&self, width: u32, height: u32) -> Self {
         let whole = [0, 0, self.width, self.height];
         self.resample(whole, [width.max(1), height.max(1)], FilterType::Bilinear)
+    }
+
+    /// Resizes the rectangle `[left, top, width, height]`, which lies inside the photo and may begin between two pixels, to `size` by `size` pixels in `resized`:
+    /// bilinearly, antialiased where it shrinks. No pixel beyond those that the rectangle touches is seen. `part` is memory for them.
+    pub(crate) fn resize_part(
+        &self,
+        [left, top, width, height]: [f64; 4],
+        size: u32,
+        part: &mut Vec<u8>,
+        resized: &mut Vec<u8>,
+    ) {
+        let (x, y) = (left.floor() as u32, top.floor() as u32);
+        let right = ((left + width).ceil() as u32).min(self.width);
+        let bottom = ((top + height).ceil() as u32).min(self.height);
+        self.copy_part([x, y, right - x, bottom - y], part);
+        resized.resize(size as usize * size as usize * 3, 0);
+        let crop = [left - f64::from(x), top - f64::from(y), width, height];
+        let bilinear = FilterType::Bilinear;
+        resize(
+            [right - x, bottom - y],
+            part,
+            crop,
+            [size, size],
+            resized,
+            bilinear,
+        );
+    }
+
+    /// The pixels of a rectangle over what `part` held.
+    fn copy_part(&self, [left, top, width, height]: [u32; 4], part: &mut Vec<u8>) {
+        let (stride, row) = (self.width as usize * 3, width as usize * 3);
+        part.clear();
+        for line in self
+            .pixels
+            .chunks_exact(stride)
+            .skip(top as usize)
+            .take(height as usize)
+        {
+            part.extend_from_slice(&line[left as usize * 3..][..row]);
+        }
     }
 
     /// The central `width` by `height` pixels; where the rest is odd, the spare pixel is cut at the right and bottom.
@@ -146,31 +230,40 @@ impl RgbPhoto {
         filter: FilterType,
     ) -> Self {
         let mut pixels = vec![0; to_w as usize * to_h as usize * 3];
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(filter))
-            .crop(
-                f64::from(left),
-                f64::from(top),
-                f64::from(width),
-                f64::from(height),
-            );
-        // They can fail only for sizes that do not fit together, which `new` and the callers rule out.
-        let source = TypedImageRef::<U8x3>::from_buffer(self.width, self.height, &self.pixels)
-            .expect("an RgbPhoto holds width * height * 3 bytes");
-        let mut target = TypedImage::<U8x3>::from_buffer(to_w, to_h, &mut pixels)
-            .expect("the buffer was made for the target");
-        // Typed, so that the resizer is compiled for this kind of pixel alone and not for all thirteen.
-        RESIZER.with_borrow_mut(|resizer| {
-            resizer
-                .resize_typed(&source, &mut target, &options)
-                .expect("the crop lies inside the photo");
-        });
+        let crop = [left, top, width, height].map(f64::from);
+        let from = [self.width, self.height];
+        resize(from, &self.pixels, crop, [to_w, to_h], &mut pixels, filter);
         Self {
             width: to_w,
             height: to_h,
             pixels,
         }
     }
+}
+
+/// Resamples the rectangle `crop` of a picture `from` to the size `to`.
+fn resize(
+    from: [u32; 2],
+    pixels: &[u8],
+    [left, top, width, height]: [f64; 4],
+    to: [u32; 2],
+    resized: &mut [u8],
+    filter: FilterType,
+) {
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(filter))
+        .crop(left, top, width, height);
+    // They can fail only for sizes that do not fit together, which the callers rule out.
+    let source = TypedImageRef::<U8x3>::from_buffer(from[0], from[1], pixels)
+        .expect("a photo holds width * height * 3 bytes");
+    let mut target =
+        TypedImage::<U8x3>::from_buffer(to[0], to[1], resized).expect("the buffer was made for the target");
+    // Typed, so that the resizer is compiled for this kind of pixel alone and not for all thirteen.
+    RESIZER.with_borrow_mut(|resizer| {
+        resizer
+            .resize_typed(&source, &mut target, &options)
+            .expect("the crop lies inside the photo");
+    });
 }
 
 /// 0..=255 to 0..=1 by division, so that 255 becomes exactly 1.

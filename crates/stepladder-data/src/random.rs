@@ -13,6 +13,32 @@ pub(crate) enum Purpose {
     Augmentation = 2,
     /// Which photos of a batch are mixed, and how.
     Mixing = 3,
+    /// In which epochs a photo is mirrored, where that alternates.
+    Alternation = 4,
+}
+
+/// Where random numbers come from: a [`Stream`], or a test that says what is drawn.
+pub(crate) trait Numbers {
+    /// Uniform in 0..1.
+    fn unit(&mut self) -> f64;
+
+    /// Uniform in 0..`bound`.
+    fn below(&mut self, bound: u64) -> u64;
+
+    /// Uniform between two bounds.
+    fn between(&mut self, [low, high]: [f64; 2]) -> f64 {
+        low + (high - low) * self.unit()
+    }
+}
+
+impl Numbers for Stream {
+    fn unit(&mut self) -> f64 {
+        Stream::unit(self)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        Stream::below(self, bound)
+    }
 }
 
 /// A stream of random numbers.

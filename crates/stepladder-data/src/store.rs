@@ -1,10 +1,11 @@
 //! All photos of a data set, decoded once: one parallel pass reads every file, hashes its content, decodes, shrinks and
 //! writes the pixels to a cache file; from then on photos are read from there, in this run and the next.
 //!
-//! Pixels go to disk as they come, so memory holds the photos in work and never the set.
+//! Pixels go to disk as they come, so memory holds the photos in work and never the set. A photo that does not read back as it was written
+//! is made again from its file.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cache::format::{self, Pixels, Record};
@@ -14,7 +15,9 @@ use crate::error::{DataError, PhotoError, Skipped};
 use crate::parallel::in_parallel;
 use crate::photo::RgbPhoto;
 use crate::progress::Progress;
+use crate::rendition::Rendition;
 use crate::scaling::Scaling;
+use crate::source::Source;
 
 /// The decoded photos of a [`Dataset`], by photo number. Cheap to clone; clones share one open file.
 #[derive(Debug, Clone)]
@@ -24,12 +27,39 @@ pub struct PhotoStore {
 
 #[derive(Debug)]
 struct Inner {
-    file: File,
-    path: PathBuf,
+    input: Kept,
+    whole: Option<Kept>,
     names: Vec<Box<str>>,
-    photos: Vec<Option<Pixels>>,
     skipped: Vec<Skipped>,
     size: usize,
+    scaling: Scaling,
+    origins: Origins,
+}
+
+/// All photos in one rendition.
+#[derive(Debug)]
+struct Kept {
+    rendition: Rendition,
+    file: File,
+    path: PathBuf,
+    /// `None` for photos that cannot be read.
+    photos: Vec<Option<Pixels>>,
+}
+
+/// Where the photos come from, for those that have to be made again.
+#[derive(Debug)]
+struct Origins {
+    sources: Vec<Arc<dyn Source>>,
+    /// Of each photo, its source and its entry there.
+    entries: Vec<(u32, u32)>,
+}
+
+/// A cache file with what its index says of each photo.
+struct CacheFile {
+    rendition: Rendition,
+    file: File,
+    path: PathBuf,
+    records: Vec<Record>,
 }
 
 impl PhotoStore {
@@ -53,51 +83,39 @@ impl PhotoStore {
                 u16::MAX
             )));
         };
-        let key = key_of(dataset, cache.scaling);
-        let path = cache::path_for(&cache.dir, &key, side);
-        let known = cache::open(&path).ok().and_then(|file| {
-            let records = format::read(&file, &key, side, dataset.photos.len())?;
-            let complete = !records.iter().any(|record| matches!(record, Record::NotRead(_)));
-            complete.then_some((file, records))
-        });
-        let (file, records) = match known {
-            Some(known) => known,
-            None => {
-                let failed = |source| DataError::CacheWrite {
-                    dir: cache.dir.clone(),
-                    source,
-                };
-                let unfinished = cache::create(&cache.dir).map_err(failed)?;
-                let records = build(dataset, side, unfinished.as_file(), &key, cache, progress)?;
-                (cache::publish(unfinished, &path).map_err(failed)?, records)
-            }
-        };
-        cache::make_room(&cache.dir, cache.limit_bytes, &path);
-        Self::new(dataset, size, file, path, records)
+        let mut renditions = vec![Rendition::input(cache.scaling, side)];
+        if cache.whole_photos {
+            renditions.push(Rendition::whole(side));
+        }
+        let files = open_or_build(dataset, &renditions, cache, progress)?;
+        let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+        cache::make_room(&cache.dir, cache.limit_bytes, &paths);
+        Self::new(dataset, size, cache.scaling, files)
     }
 
+    /// `files` hold the photos as input and, if there are two, whole.
     fn new(
         dataset: &Dataset,
         size: usize,
-        file: File,
-        path: PathBuf,
-        records: Vec<Record>,
+        scaling: Scaling,
+        files: Vec<CacheFile>,
     ) -> Result<Self, DataError> {
         let mut skipped = Vec::new();
-        let mut photos = Vec::with_capacity(records.len());
-        for (photo, record) in dataset.photos.iter().zip(records) {
-            photos.push(match record {
-                Record::Readable(pixels) => Some(pixels),
-                Record::Unusable(reason) | Record::NotRead(reason) => {
-                    skipped.push(Skipped {
-                        name: photo.name.clone(),
-                        reason,
-                    });
-                    None
-                }
-            });
-        }
-        if photos.iter().all(Option::is_none) {
+        let readable: Vec<bool> = (0..dataset.photos.len())
+            .map(
+                |photo| match files.iter().find_map(|file| file.records[photo].reason()) {
+                    Some(reason) => {
+                        skipped.push(Skipped {
+                            name: dataset.photos[photo].name.clone(),
+                            reason: reason.to_owned(),
+                        });
+                        false
+                    }
+                    None => true,
+                },
+            )
+            .collect();
+        if !readable.contains(&true) {
             let example = skipped.first().cloned();
             return Err(DataError::NoPhotos {
                 name: dataset.origin.clone(),
@@ -110,26 +128,39 @@ impl PhotoStore {
             .iter()
             .map(|photo| Box::from(photo.name.as_str()))
             .collect();
+        let mut kept = files.into_iter().map(|file| Kept::new(file, &readable));
+        let input = kept.next().expect("photos are always kept as input");
         Ok(Self {
             inner: Arc::new(Inner {
-                file,
-                path,
+                input,
+                whole: kept.next(),
                 names,
-                photos,
                 skipped,
                 size,
+                scaling,
+                origins: Origins::of(dataset),
             }),
         })
     }
 
     /// Number of photos, readable or not.
     pub fn len(&self) -> usize {
-        self.inner.photos.len()
+        self.inner.names.len()
     }
 
     /// Whether there are no photos; a store has at least one.
     pub fn is_empty(&self) -> bool {
-        self.inner.photos.is_empty()
+        self.inner.names.is_empty()
+    }
+
+    /// The rule by which photos are scaled.
+    pub fn scaling(&self) -> Scaling {
+        self.inner.scaling
+    }
+
+    /// Whether whole photos are kept beside.
+    pub fn has_whole_photos(&self) -> bool {
+        self.inner.whole.is_some()
     }
 
     /// The side that photos were shrunk to.
@@ -137,9 +168,9 @@ impl PhotoStore {
         self.inner.size
     }
 
-    /// The cache file.
-    pub fn path(&self) -> &std::path::Path {
-        &self.inner.path
+    /// The cache file; that of whole photos is another.
+    pub fn path(&self) -> &Path {
+        &self.inner.input.path
     }
 
     /// Photos that the pass could not read, with reasons, sorted by name. Files that were set aside before are in
@@ -163,28 +194,67 @@ impl PhotoStore {
         self.pixels(photo).map(|pixels| (pixels.width, pixels.height))
     }
 
-    /// Reads a photo from the cache. An unreadable photo, or a cache file that was damaged since it was opened, is an error.
+    /// Width and height of the whole photo as cached. `None` for unreadable photos, and where no whole photos are kept.
+    pub fn whole_dimensions(&self, photo: u32) -> Option<(u32, u32)> {
+        let pixels = self.inner.whole.as_ref()?.pixels(photo)?;
+        Some((pixels.width, pixels.height))
+    }
+
+    /// Reads a photo from the cache, or makes it again from its file where the cache is damaged. An unreadable photo is an error, and so is
+    /// one whose file has changed meanwhile.
     pub fn photo(&self, photo: u32) -> Result<RgbPhoto, DataError> {
         self.photo_in(photo, Vec::new())
     }
 
     /// [`photo`](Self::photo) in the memory of an earlier one.
     pub(crate) fn photo_in(&self, photo: u32, memory: Vec<u8>) -> Result<RgbPhoto, DataError> {
+        self.read(&self.inner.input, photo, memory)
+    }
+
+    /// All of a photo, where whole photos are kept, in the memory of an earlier one.
+    pub(crate) fn whole_photo_in(&self, photo: u32, memory: Vec<u8>) -> Result<RgbPhoto, DataError> {
+        self.read(
+            self.inner.whole.as_ref().unwrap_or(&self.inner.input),
+            photo,
+            memory,
+        )
+    }
+
+    fn read(&self, kept: &Kept, photo: u32, memory: Vec<u8>) -> Result<RgbPhoto, DataError> {
         let failed = |reason: String| DataError::CacheRead {
-            file: self.inner.path.clone(),
+            file: kept.path.clone(),
             photo: self.name(photo),
             reason,
         };
-        let pixels = self
+        let pixels = kept
             .pixels(photo)
             .ok_or_else(|| failed(String::from("it was never readable")))?;
-        pixels
-            .read(&self.inner.file, memory)
-            .map_err(|e| failed(e.to_string()))
+        pixels.read(&kept.file, memory).or_else(|damage| {
+            self.made_again(kept, photo, pixels)
+                .map_err(|reason| failed(format!("{damage}, and {reason}")))
+        })
+    }
+
+    /// The photo from its file, as it was when the cache was made; and the cache mended, if that can be.
+    fn made_again(&self, kept: &Kept, photo: u32, pixels: &Pixels) -> Result<RgbPhoto, String> {
+        let Origins { sources, entries } = &self.inner.origins;
+        let &(source, entry) = entries.get(photo as usize).ok_or("it has no file")?;
+        let source = sources.get(source as usize).ok_or("it has no source")?;
+        let reader = source.reader().map_err(|error| error.to_string())?;
+        let unreadable = |error: PhotoError| format!("its file cannot be used: {error}");
+        let content = reader.read(entry).map_err(unreadable)?;
+        let decoded = content.decode().map_err(unreadable)?;
+        let made = kept.rendition.shrink(&decoded).into_owned();
+        if !pixels.are_of(&content.hash(), &made) {
+            return Err(String::from("its file is another than when the cache was made"));
+        }
+        // Whatever refuses this, the next reader makes the photo again.
+        let _ = cache::open_to_mend(&kept.path, &kept.file).and_then(|file| pixels.write(&file, &made));
+        Ok(made)
     }
 
     fn pixels(&self, photo: u32) -> Option<&Pixels> {
-        self.inner.photos.get(photo as usize)?.as_ref()
+        self.inner.input.pixels(photo)
     }
 
     fn name(&self, photo: u32) -> String {
@@ -195,13 +265,80 @@ impl PhotoStore {
     }
 }
 
+impl Origins {
+    fn of(dataset: &Dataset) -> Self {
+        let photos = dataset.photos.iter();
+        Self {
+            sources: dataset.sources.clone(),
+            entries: photos.map(|photo| (photo.source, photo.entry)).collect(),
+        }
+    }
+}
+
+impl Kept {
+    fn new(file: CacheFile, readable: &[bool]) -> Self {
+        let pixels = |(record, readable): (Record, &bool)| match record {
+            Record::Readable(pixels) => readable.then_some(pixels),
+            Record::Unusable(_) | Record::NotRead(_) => None,
+        };
+        Self {
+            photos: file.records.into_iter().zip(readable).map(pixels).collect(),
+            rendition: file.rendition,
+            file: file.file,
+            path: file.path,
+        }
+    }
+
+    fn pixels(&self, photo: u32) -> Option<&Pixels> {
+        self.photos.get(photo as usize)?.as_ref()
+    }
+}
+
+/// Opens the cache file of each rendition; those that are missing are built, in one pass over the photos.
+fn open_or_build(
+    dataset: &Dataset,
+    renditions: &[Rendition],
+    cache: &CacheConfig,
+    progress: &dyn Progress,
+) -> Result<Vec<CacheFile>, DataError> {
+    let open = |rendition| open(dataset, rendition, cache);
+    let known: Vec<Option<CacheFile>> = renditions.iter().map(open).collect();
+    let missing = renditions.iter().zip(&known).filter(|(_, known)| known.is_none());
+    let missing: Vec<Rendition> = missing.map(|(rendition, _)| *rendition).collect();
+    let mut built = match missing.is_empty() {
+        true => Vec::new(),
+        false => build(dataset, &missing, cache, progress)?,
+    }
+    .into_iter();
+    Ok(known
+        .into_iter()
+        .filter_map(|known| known.or_else(|| built.next()))
+        .collect())
+}
+
+/// The cache file of a rendition, where there is one that is whole.
+fn open(dataset: &Dataset, rendition: &Rendition, cache: &CacheConfig) -> Option<CacheFile> {
+    let (key, path) = key_and_path(dataset, rendition, cache);
+    let file = cache::open(&path).ok()?;
+    let records = format::read(&file, &key, rendition.side, dataset.photos.len())?;
+    let complete = !records.iter().any(|record| matches!(record, Record::NotRead(_)));
+    complete.then_some(CacheFile {
+        rendition: *rendition,
+        file,
+        path,
+        records,
+    })
+}
+
+fn key_and_path(dataset: &Dataset, rendition: &Rendition, cache: &CacheConfig) -> ([u8; 32], PathBuf) {
+    let key = key_of(dataset, rendition);
+    (key, cache::path_for(&cache.dir, &key, rendition.side))
+}
+
 /// What a cache must have been made from, and how, to serve this data.
-fn key_of(dataset: &Dataset, scaling: Scaling) -> [u8; 32] {
+fn key_of(dataset: &Dataset, rendition: &Rendition) -> [u8; 32] {
     let mut key = blake3::Hasher::new();
-    key.update(match scaling {
-        Scaling::Bilinear => b"bilinear",
-        Scaling::Lanczos => b"lanczos\0",
-    });
+    key.update(rendition.tag());
     for source in &dataset.sources {
         source.fingerprint(&mut key);
     }
@@ -214,45 +351,93 @@ fn key_of(dataset: &Dataset, scaling: Scaling) -> [u8; 32] {
     *key.finalize().as_bytes()
 }
 
-/// A photo's content hash and pixels, or why there are none.
-type Decoded = Result<([u8; 32], RgbPhoto), PhotoError>;
+/// A photo's content hash and its pixels in each rendition, or why there are none.
+type Decoded = Result<([u8; 32], Vec<RgbPhoto>), PhotoError>;
 
+/// Decodes every photo and writes a cache file for each rendition.
 fn build(
     dataset: &Dataset,
-    size: u32,
-    file: &File,
-    key: &[u8; 32],
+    renditions: &[Rendition],
     cache: &CacheConfig,
     progress: &dyn Progress,
-) -> Result<Vec<Record>, DataError> {
+) -> Result<Vec<CacheFile>, DataError> {
+    let failed = |source| DataError::CacheWrite {
+        dir: cache.dir.clone(),
+        source,
+    };
+    let create = |_| cache::create(&cache.dir);
+    let unfinished: Vec<_> = renditions
+        .iter()
+        .map(create)
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
+    let files: Vec<&File> = unfinished.iter().map(|file| file.as_file()).collect();
+    let all_records = write(dataset, renditions, &files, cache, progress)?;
+    let publish = |((file, records), rendition): ((tempfile::NamedTempFile, Vec<Record>), &Rendition)| {
+        let (_, path) = key_and_path(dataset, rendition, cache);
+        let file = cache::publish(file, &path).map_err(failed)?;
+        Ok(CacheFile {
+            rendition: *rendition,
+            file,
+            path,
+            records,
+        })
+    };
+    unfinished
+        .into_iter()
+        .zip(all_records)
+        .zip(renditions)
+        .map(publish)
+        .collect()
+}
+
+/// Writes each rendition of every photo to its file, and gives the records of each file.
+fn write(
+    dataset: &Dataset,
+    renditions: &[Rendition],
+    files: &[&File],
+    cache: &CacheConfig,
+    progress: &dyn Progress,
+) -> Result<Vec<Vec<Record>>, DataError> {
     let readers = dataset.readers()?;
     let work = |photo: usize| -> Decoded {
         let photo = &dataset.photos[photo];
         let content = readers[photo.source as usize].read(photo.entry)?;
         let decoded = content.decode()?;
-        Ok((content.hash(), cache.scaling.shrink(&decoded, size).into_owned()))
+        let shrink = |rendition: &Rendition| rendition.shrink(&decoded).into_owned();
+        Ok((content.hash(), renditions.iter().map(shrink).collect()))
     };
-    let mut records = vec![Record::NotRead(String::new()); dataset.photos.len()];
-    progress.start(records.len() as u64, "photos");
+    let photos = dataset.photos.len();
+    let mut all_records = vec![vec![Record::NotRead(String::new()); photos]; renditions.len()];
+    progress.start(photos as u64, "photos");
     let failed = |source| DataError::CacheWrite {
         dir: cache.dir.clone(),
         source,
     };
-    let mut writer = format::Writer::new(file).map_err(failed)?;
-    let outcome = in_parallel(records.len(), cache.threads, work, |photo, decoded| {
+    let writers: Result<Vec<_>, _> = files.iter().map(|file| format::Writer::new(file)).collect();
+    let mut writers = writers.map_err(failed)?;
+    let outcome = in_parallel(photos, cache.threads, work, |photo, decoded| {
         if progress.is_cancelled() {
             return Err(DataError::Cancelled);
         }
-        records[photo] = match decoded {
-            Ok((content, photo)) => Record::Readable(writer.append(content, &photo).map_err(failed)?),
-            Err(e @ PhotoError::Read(_)) => Record::NotRead(e.to_string()),
-            Err(e) => Record::Unusable(e.to_string()),
-        };
+        for (number, records) in all_records.iter_mut().enumerate() {
+            records[photo] = match &decoded {
+                Ok((content, kept)) => {
+                    let pixels = writers[number].append(*content, &kept[number]);
+                    Record::Readable(pixels.map_err(failed)?)
+                }
+                Err(e @ PhotoError::Read(_)) => Record::NotRead(e.to_string()),
+                Err(e) => Record::Unusable(e.to_string()),
+            };
+        }
         progress.advance(1);
         Ok(())
     });
     progress.finish();
     outcome?;
-    writer.finish(key, size, &records).map_err(failed)?;
-    Ok(records)
+    for ((writer, records), rendition) in writers.into_iter().zip(&all_records).zip(renditions) {
+        let key = key_of(dataset, rendition);
+        writer.finish(&key, rendition.side, records).map_err(failed)?;
+    }
+    Ok(all_records)
 }

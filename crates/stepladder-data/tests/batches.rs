@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use common::{Place, open, png, two_classes, zip_of};
 use proptest::prelude::*;
 use stepladder_data::{
-    Augmentation, Batch, DataRequest, Dataset, Loader, LoaderConfig, Part, PhotoStore, Scaling, Split,
-    prepare,
+    Augmentation, Batch, DataRequest, Dataset, Loader, LoaderConfig, NoProgress, Part, PhotoStore, Scaling,
+    Split, prepare,
 };
 use stepladder_model::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
-    SplitFractions,
+    ColorJitter, Erased, FillMode, FlipMode, ImageDataGenerator, RandAugment, RandomBrightness,
+    RandomContrast, RandomErasing, RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform,
+    SplitFractions, TrivialAugmentWide,
 };
 
 fn ten_each() -> (Place, Dataset, PhotoStore) {
@@ -37,6 +38,7 @@ fn everything() -> Augmentation {
         }),
         RandomTransform::Flip(RandomFlip {
             mode: FlipMode::Horizontal,
+            alternating: false,
         }),
         RandomTransform::Brightness(RandomBrightness {
             factor: [-0.3, 0.3],
@@ -117,6 +119,162 @@ fn threads_and_prefetch_change_nothing_and_seeds_do() {
             .flat_map(|b| b.images.iter())
             .all(|v| (0.0..=1.0).contains(v))
     );
+}
+
+/// A crop between layers that move it, and all that changes colors.
+fn crops() -> Augmentation {
+    Augmentation::new(
+        None,
+        &[
+            RandomTransform::Flip(RandomFlip {
+                mode: FlipMode::Horizontal,
+                alternating: true,
+            }),
+            RandomTransform::ResizedCrop(RandomResizedCrop {
+                scale: [0.2, 1.0],
+                ratio: RandomResizedCrop::RATIO,
+            }),
+            RandomTransform::Rotation(RandomRotation {
+                factor: [-0.1, 0.1],
+                fill_mode: FillMode::Reflect,
+                fill_value: 0.0,
+            }),
+            RandomTransform::Contrast(RandomContrast {
+                factor: [0.5, 0.5],
+                value_range: [0.0, 1.0],
+            }),
+            RandomTransform::ColorJitter(ColorJitter {
+                brightness: [0.5, 1.5],
+                contrast: [0.5, 1.5],
+                saturation: [0.5, 1.5],
+                hue: [-0.2, 0.2],
+            }),
+            RandomTransform::TrivialAugmentWide(TrivialAugmentWide {
+                num_magnitude_bins: 31,
+                fill_value: 0.5,
+            }),
+            RandomTransform::RandAugment(RandAugment {
+                num_ops: 3,
+                magnitude: 20,
+                num_magnitude_bins: 31,
+                fill_value: 0.0,
+            }),
+            RandomTransform::Erasing(RandomErasing {
+                probability: 0.5,
+                scale: RandomErasing::SCALE,
+                ratio: RandomErasing::RATIO,
+                value: Erased::Random,
+            }),
+        ],
+    )
+}
+
+#[test]
+fn crops_depend_on_seed_epoch_and_photo_alone() {
+    let place = Place::new();
+    let dataset = open(two_classes(&place, "x.zip", 10));
+    let cache = place.cache().with_whole_photos(true);
+    let store = PhotoStore::open_or_build(&dataset, 8, &cache, &NoProgress).expect("readable");
+    let photos: Vec<u32> = (0..20).collect();
+    let batches = |size, seed, epoch, threads| {
+        let config = LoaderConfig {
+            seed,
+            threads,
+            augmentation: crops(),
+            ..LoaderConfig::new(3, size)
+        };
+        let loader = Loader::new(&store, &dataset.labels(), &photos, config).expect("sane");
+        all(&loader, epoch)
+    };
+    // Smaller and larger than what the cache is for.
+    for size in [1, 3, 8, 16] {
+        let expected = batches(size, 1, 0, 1);
+        assert_eq!(expected, batches(size, 1, 0, 5));
+        assert_ne!(expected, batches(size, 1, 1, 1));
+        assert_ne!(expected, batches(size, 2, 0, 1));
+        let mut values = expected.iter().flat_map(|batch| batch.images.iter());
+        assert!(values.all(|value| (0.0..=1.0).contains(value)));
+    }
+}
+
+#[test]
+fn crops_are_taken_from_what_the_fit_shows() {
+    let place = Place::new();
+    let dataset = open(two_classes(&place, "x.zip", 1));
+    let everything = RandomTransform::ResizedCrop(RandomResizedCrop {
+        scale: [1.0, 1.0],
+        ratio: [1.0, 1.0],
+    });
+    for scaling in [Scaling::Bilinear, Scaling::Pad, Scaling::Stretch] {
+        let cache = place.cache().with_scaling(scaling).with_whole_photos(true);
+        let store = PhotoStore::open_or_build(&dataset, 16, &cache, &NoProgress).expect("readable");
+        let shown = |layers: &[RandomTransform]| {
+            let config = LoaderConfig {
+                augmentation: Augmentation::new(None, layers),
+                ..LoaderConfig::new(1, 16)
+            };
+            let loader = Loader::new(&store, &dataset.labels(), &[0], config).expect("sane");
+            all(&loader, 0).remove(0).images
+        };
+        // The first row of a photo of 12 by 10 is gray where it is padded.
+        let (cut, seen) = (shown(std::slice::from_ref(&everything)), shown(&[]));
+        let is_gray = |images: &[f32]| images[..48].iter().all(|v| (v * 255.0).round() == 128.0);
+        assert_eq!(is_gray(&cut), scaling == Scaling::Pad);
+        assert_eq!(is_gray(&seen), scaling == Scaling::Pad);
+        let off = cut
+            .iter()
+            .zip(seen.iter())
+            .map(|(a, b)| (a - b).abs())
+            .sum::<f32>()
+            / cut.len() as f32;
+        assert!(off < 0.1, "{scaling:?}: a mean of {off} apart");
+    }
+}
+
+#[test]
+fn crops_need_whole_photos() {
+    let (_place, dataset, store) = ten_each();
+    let config = LoaderConfig {
+        augmentation: crops(),
+        ..LoaderConfig::new(4, 8)
+    };
+    let error = Loader::new(&store, &dataset.labels(), &[0], config).expect_err("there are none");
+    assert!(error.to_string().contains("whole photos"), "{error}");
+}
+
+#[test]
+fn an_alternating_flip_shows_each_side_in_turn() {
+    let (_place, dataset, store) = ten_each();
+    let photos: Vec<u32> = (0..20).collect();
+    let shown = |mode, epoch| {
+        let flip = RandomTransform::Flip(RandomFlip {
+            mode,
+            alternating: true,
+        });
+        let config = LoaderConfig {
+            augmentation: Augmentation::new(None, &[flip]),
+            ..LoaderConfig::new(1, 8)
+        };
+        let loader = Loader::new(&store, &dataset.labels(), &photos, config).expect("sane");
+        all(&loader, epoch)
+    };
+    for mode in [
+        FlipMode::Horizontal,
+        FlipMode::Vertical,
+        FlipMode::HorizontalAndVertical,
+    ] {
+        let epochs = [0, 1, 2, 3].map(|epoch| shown(mode, epoch));
+        assert_eq!(epochs[0], epochs[2]);
+        assert_eq!(epochs[1], epochs[3]);
+        let mut unlike = epochs[0].iter().zip(&epochs[1]);
+        assert!(unlike.all(|(first, second)| first.images != second.images));
+        let plain = Loader::new(&store, &dataset.labels(), &photos, LoaderConfig::new(1, 8)).expect("sane");
+        let unmoved = epochs[0].iter().zip(all(&plain, 0));
+        let unmoved = unmoved
+            .filter(|(shown, plain)| shown.images == plain.images)
+            .count();
+        assert!((4..=16).contains(&unmoved), "{unmoved} of 20 begin unmoved");
+    }
 }
 
 #[test]

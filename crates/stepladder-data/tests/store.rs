@@ -72,6 +72,40 @@ fn photos_are_decoded_once_and_never_enlarged() {
 }
 
 #[test]
+fn whole_photos_are_kept_in_a_file_of_their_own() {
+    let place = Place::new();
+    let photos = [("a/wide.png", png(90, 60, 2)), ("b/strip.png", png(300, 3, 3))];
+    let path = place.write("x.zip", zip_of(photos.iter().map(|(name, bytes)| (*name, bytes))));
+    let dataset = open(&path);
+    let counter = Counter::default();
+    let both = place.cache().with_whole_photos(true);
+    let files = || fs::read_dir(place.path("cache")).expect("exists").count();
+
+    let store = PhotoStore::open_or_build(&dataset, 16, &both, &counter).expect("good photos");
+    assert_eq!(
+        *counter.0.lock().expect("one thread"),
+        (2, 2, 1),
+        "one pass for both"
+    );
+    assert_eq!(files(), 2);
+    // A quarter longer than asked for; of a strip, four times its width.
+    assert_eq!(store.whole_dimensions(0), Some((30, 20)));
+    assert_eq!(store.whole_dimensions(1), Some((12, 3)));
+    let plain = PhotoStore::open_or_build(&dataset, 16, &place.cache(), &counter).expect("cached");
+    assert_eq!(plain.whole_dimensions(0), None);
+    assert_eq!(plain.photo(0).expect("cached"), store.photo(0).expect("cached"));
+    assert_eq!(
+        counter.0.lock().expect("one thread").2,
+        1,
+        "nothing is read again"
+    );
+
+    fs::remove_file(store.path()).expect("it is there");
+    PhotoStore::open_or_build(&dataset, 16, &both, &counter).expect("good photos");
+    assert_eq!((counter.0.lock().expect("one thread").2, files()), (2, 2));
+}
+
+#[test]
 fn the_number_of_threads_changes_nothing() {
     let place = Place::new();
     let dataset = open(two_classes(&place, "x.zip", 30));
@@ -271,4 +305,33 @@ fn a_build_can_be_cancelled_and_leaves_nothing() {
     let outcome = PhotoStore::open_or_build(&dataset, 8, &place.cache(), &Impatient);
     assert!(matches!(outcome, Err(DataError::Cancelled)));
     assert_eq!(fs::read_dir(place.path("cache")).expect("exists").count(), 0);
+}
+
+#[test]
+fn what_is_damaged_in_the_cache_is_made_again_from_its_photo_and_mended() {
+    let place = Place::new();
+    let files = [("a/1.png", &png(20, 20, 1)), ("b/1.png", &png(20, 20, 2))];
+    let path = place.write(
+        "x.zip",
+        zip_of(files.map(|(name, bytes)| (name, bytes.as_slice()))),
+    );
+    let dataset = open(&path);
+    let expected = place.store(&dataset, 16).photo(0).expect("cached");
+    let cache = place.store(&dataset, 16).path().to_owned();
+    let whole = fs::read(&cache).expect("it is there");
+    let mut damaged = whole.clone();
+    damaged[200] ^= 4;
+    fs::write(&cache, &damaged).expect("writable");
+    let store = place.store(&dataset, 16);
+    assert_eq!(store.photo(0).expect("made again"), expected);
+    assert!(fs::read(&cache).expect("it is there") == whole, "mended");
+
+    // The file of the photo has changed since: neither is what it was.
+    let dataset = open(&path);
+    let store = place.store(&dataset, 16);
+    fs::write(&cache, &damaged).expect("writable");
+    let content = fs::read(&path).expect("it is there");
+    fs::write(&path, content.iter().rev().copied().collect::<Vec<u8>>()).expect("writable");
+    let refusal = store.photo(0).expect_err("nothing is what it was");
+    assert!(matches!(refusal, DataError::CacheRead { .. }), "{refusal}");
 }

@@ -15,6 +15,10 @@ from pathlib import Path
 import numpy as np
 
 
+# How the names of layers begin that change photos in training alone.
+AUGMENTATION = ("Rand", "ColorJitter", "TrivialAugment")
+
+
 @dataclass
 class Exported:
     """What the folder holds."""
@@ -57,12 +61,22 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
 def prepare(image, size: int, resize: str = "") -> np.ndarray:
     """A photo, opened with Pillow, as the network's input: [size, size, 3], RGB from 0 to 1.
 
-    Upright by EXIF, central square, bilinearly to `size`, antialiased where it shrinks; with Lanczos' filter for an older model, of which
-    `resize`, from `preprocessing` in `model.json`, says so. Pillow rounds some pixels to the neighboring byte of what Stepladder has.
+    Upright by EXIF, bilinearly to `size`, antialiased where it shrinks: the central square, or what `resize` says, from `preprocessing` in
+    `model.json`: the whole photo on gray, the whole photo stretched, or Lanczos' filter in an older model. Pillow rounds some pixels to the
+    neighboring byte of what Stepladder has.
     """
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image).convert("RGB")
+    if "both sides" in resize:
+        return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), np.float32) / 255
+    if "long side" in resize:
+        long = max(image.size)
+        width, height = [max(1, (side * size + long // 2) // long) for side in image.size]
+        square = Image.new("RGB", (size, size), (128, 128, 128))
+        whole = image.resize((width, height), Image.Resampling.BILINEAR)
+        square.paste(whole, ((size - width) // 2, (size - height) // 2))
+        return np.asarray(square, np.float32) / 255
     short = min(image.size)
     left, top = [(side - short) // 2 for side in image.size]
     square = (left, top, left + short, top + short)
@@ -77,7 +91,7 @@ def entries(rung: dict) -> list[dict]:
     A layer without a name has the one that Keras gives: its kind, numbered from the second on; a number that the rung has
     given away is passed over. A layer without inputs takes the output of the one before it.
     """
-    layers = [layer for layer in rung["layers"] if not layer["layer"].startswith("Random")]
+    layers = [layer for layer in rung["layers"] if not layer["layer"].startswith(AUGMENTATION)]
     given = {layer["name"] for layer in layers if "name" in layer}
     count, before, made = {}, "image", []
     for layer in layers:

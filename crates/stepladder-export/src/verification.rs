@@ -86,10 +86,10 @@ impl Verifier<'_> {
     /// is none here: see [`Verification::agree`].
     pub fn ask(&mut self, photos: &[RgbPhoto]) -> Result<Answers, ExportError> {
         let prepared = photos.iter().flat_map(|photo| self.predictor.prepare(photo));
-        let ours = self.predictor.predict(prepared.collect());
-        if ours.iter().flatten().any(|probability| !probability.is_finite()) {
-            return Err(ExportError::NotNumbers);
-        }
+        let ours = self.predictor.predict(prepared.collect()).into_iter();
+        let ours = ours
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| ExportError::NotNumbers)?;
         let theirs = self.runtime.predict(photos)?;
         let answers = Answers { ours, theirs };
         self.verification.add(&answers);

@@ -1,24 +1,36 @@
 //! Connections: accepted up to a number, each with little time to say what it wants, and finished rather than cut when the
-//! server stops.
+//! server stops. Where all places are taken, whoever has kept one longest without asking anything makes room.
 
+mod client;
+mod socket;
+
+use crate::refusal::Refusal;
 use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use client::{Client, Clients, Received, Sent};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use std::io::Write;
+use socket::Socket;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// The largest head of a request, in bytes.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// How long to wait after an error of accepting, such as too many open files.
+/// How long to wait after an error of accepting, such as too many open files, and for a place that was made free.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a stopping server goes on accepting what the system has queued for it.
+/// How long a stopping server goes on accepting what the system has queued for it, in all.
 const LAST_CALL: Duration = Duration::from_millis(20);
 
 /// The answer to a head that took too long: hyper, which reads heads, gives none. In the form of a [`crate::Refusal`].
@@ -32,26 +44,29 @@ const TOO_SLOW: &str = concat!(
 pub struct Connections {
     most: usize,
     /// Places that are free.
-    sockets: Arc<Semaphore>,
-    read_time: Duration,
+    places: Arc<Semaphore>,
+    clients: Arc<Clients>,
+    patience: Duration,
     grace: Duration,
 }
 
 impl Connections {
-    /// At most `most` connections; others wait until one of them is closed. A client may take `read_time` to send a request's
-    /// head, and what was begun may take `grace` to finish once the server is told to stop.
-    pub fn new(most: usize, read_time: Duration, grace: Duration) -> Connections {
+    /// At most `most` connections, and no more than the system has descriptors for. A client may take `patience` to send a request's head,
+    /// and to take any piece of the answer; what was begun may take `grace` to finish once the server is told to stop.
+    pub fn new(most: usize, patience: Duration, grace: Duration) -> Connections {
+        let most = most.min(crate::descriptors::for_connections());
         Connections {
             most,
-            sockets: Arc::new(Semaphore::new(most)),
-            read_time,
+            places: Arc::new(Semaphore::new(most)),
+            clients: Arc::default(),
+            patience,
             grace,
         }
     }
 
     /// Open connections.
     pub fn open(&self) -> usize {
-        self.most - self.sockets.available_permits()
+        self.most - self.places.available_permits()
     }
 
     /// Serves each connection with `service` until `stop` is ready; then accepts what is queued already, answers what was
@@ -61,52 +76,110 @@ impl Connections {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(self.read_time)
+            .header_read_timeout(self.patience)
             .max_buf_size(HEAD_BYTES);
-        let serve = |stream: TcpStream, socket: OwnedSemaphorePermit| {
+        let serve = |stream: TcpStream, place: OwnedSemaphorePermit| {
             // Answers are small, and whoever asks waits for them.
             let _ = stream.set_nodelay(true);
-            let Ok((stream, twin)) = doubled(stream) else {
-                return;
-            };
-            let service = TowerToHyperService::new(service.clone());
-            let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+            let socket = Socket::new(stream, self.patience);
+            let said = socket.clone();
+            let client = self.clients.enter();
+            let (service, asking) = (service.clone(), Arc::clone(&client));
+            let service = service_fn(move |request| answer(service.clone(), request, Arc::clone(&asking)));
+            let connection = graceful.watch(builder.serve_connection(TokioIo::new(socket), service));
+            let clients = Arc::clone(&self.clients);
             tokio::spawn(async move {
-                // A client that breaks off or speaks no HTTP is no news.
-                if connection.await.is_err_and(|error| error.is_timeout()) {
-                    let _ = (&twin).write_all(TOO_SLOW.as_bytes());
+                tokio::select! {
+                    // A client that breaks off or speaks no HTTP is no news.
+                    ended = connection => if ended.is_err_and(|error| error.is_timeout()) {
+                        said.say(TOO_SLOW.as_bytes());
+                    },
+                    () = client.dismissed() => {}
                 }
-                drop(socket);
+                clients.leave(&client);
+                drop(place);
             });
         };
         tokio::pin!(stop);
         loop {
-            let next = async {
-                let socket = Arc::clone(&self.sockets).acquire_owned().await;
-                (listener.accept().await, socket)
-            };
+            let next = async { (listener.accept().await, self.place().await) };
             tokio::select! {
                 () = &mut stop => break,
-                (stream, socket) = next => match (stream, socket) {
-                    (Ok((stream, _)), Ok(socket)) => serve(stream, socket),
-                    _ => tokio::time::sleep(PAUSE).await,
+                (stream, place) = next => match stream {
+                    Ok((stream, _)) => serve(stream, place),
+                    // Too many open files, perhaps: one fewer is a beginning.
+                    Err(_) => {
+                        self.clients.dismiss_one();
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 },
             }
         }
-        while let Ok(socket) = Arc::clone(&self.sockets).try_acquire_owned() {
-            match tokio::time::timeout(LAST_CALL, listener.accept()).await {
-                Ok(Ok((stream, _))) => serve(stream, socket),
-                _ => break,
+        let queued = async {
+            while let (Ok((stream, _)), Ok(place)) = (
+                listener.accept().await,
+                Arc::clone(&self.places).try_acquire_owned(),
+            ) {
+                serve(stream, place);
+            }
+        };
+        let _ = timeout(LAST_CALL, queued).await;
+        drop(listener);
+        let _ = timeout(self.grace, graceful.shutdown()).await;
+    }
+
+    /// A place for a connection that has come: a free one, else that of a client which does not ask anything.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        loop {
+            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                return place;
+            }
+            self.clients.dismiss_one();
+            if let Ok(Ok(place)) = timeout(PAUSE, Arc::clone(&self.places).acquire_owned()).await {
+                return place;
             }
         }
-        drop(listener);
-        let _ = tokio::time::timeout(self.grace, graceful.shutdown()).await;
     }
 }
 
-/// `stream`, and the same socket once more, without waiting, for what is to be said when hyper is done with the first.
-fn doubled(stream: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream)> {
-    let stream = stream.into_std()?;
-    let twin = stream.try_clone()?;
-    Ok((TcpStream::from_std(stream)?, twin))
+/// Answers a request, and notes how far it is.
+async fn answer(
+    service: Router,
+    request: Request<Incoming>,
+    client: Arc<Client>,
+) -> Result<Response<Body>, Infallible> {
+    client.begin(&request);
+    let response = match head_bytes(&request) <= HEAD_BYTES {
+        true => {
+            let request = request.map(|body| Received::new(body, Arc::clone(&client)));
+            TowerToHyperService::new(service).call(request).await?
+        }
+        false => head_too_large(),
+    };
+    Ok(response.map(|body| Body::new(Sent::new(body, client))))
+}
+
+/// The length of a request's head, but for its version. What is read at once may be longer than hyper's own bound.
+fn head_bytes<B>(request: &Request<B>) -> usize {
+    // Of each line, the colon, the space, and the end.
+    let lines = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let uri = request.uri();
+    let target = uri.path_and_query().map_or(0, |target| target.as_str().len())
+        + uri.authority().map_or(0, |authority| authority.as_str().len());
+    request.method().as_str().len() + target + lines.sum::<usize>()
+}
+
+fn head_too_large() -> Response<Body> {
+    let mut response = Refusal::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "head_too_large",
+        format!("the head of the request is longer than {HEAD_BYTES} bytes"),
+    )
+    .into_response();
+    let close = header::HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
 }

@@ -5,6 +5,7 @@
 
 pub mod caller;
 mod connections;
+mod descriptors;
 mod listen;
 mod refusal;
 

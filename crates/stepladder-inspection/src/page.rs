@@ -218,6 +218,9 @@ fn files(statistics: &Statistics) -> Markup {
         quartiles("width : height", &statistics.aspect, &|value| {
             format!("{value:.2}")
         }),
+        quartiles("beyond the central square", &statistics.beyond_square, &|value| {
+            format!("{:.0}%", value * 100.0)
+        }),
         quartiles("file, KiB", &statistics.file_bytes, &|value| {
             format!("{:.0}", value / 1024.0)
         }),

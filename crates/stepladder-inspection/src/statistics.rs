@@ -28,6 +28,8 @@ pub struct Statistics {
     pub long_side: Quartiles,
     /// Of width divided by height.
     pub aspect: Quartiles,
+    /// Of the share of a photo's area beyond its central square, which `fit = "crop"` leaves out.
+    pub beyond_square: Quartiles,
     /// Of the files' lengths in bytes.
     pub file_bytes: Quartiles,
     /// Short sides in doubling steps.
@@ -125,6 +127,10 @@ impl Statistics {
                     .iter()
                     .map(|look| f64::from(look.width) / f64::from(look.height)),
             ),
+            beyond_square: Quartiles::new(readable.iter().map(|look| {
+                let long = look.width.max(look.height).max(1);
+                1.0 - f64::from(look.short_side()) / f64::from(long)
+            })),
             file_bytes: Quartiles::new(readable.iter().map(|look| look.bytes as f64)),
             short_sides: short_sides(&readable),
             shapes: shapes(&readable),

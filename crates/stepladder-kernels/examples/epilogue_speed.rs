@@ -66,6 +66,7 @@ fn measure(context: &Context, name: &str, shape: Epilogue) {
             mean: &mean,
             variance: &variance,
             epsilon: 1e-3,
+            of_batch: true,
             gamma: &mut gamma,
             beta: &mut beta,
         };

@@ -3,6 +3,7 @@
 
 use crate::{
     context::Context,
+    shape::values,
     simd::{Element, Kernel, Simd},
 };
 
@@ -42,13 +43,13 @@ impl BlurPool {
 
     /// Values in the input.
     pub fn input_len(&self) -> usize {
-        self.batch * self.input[0] * self.input[1] * self.channels
+        values([self.batch, self.input[0], self.input[1], self.channels])
     }
 
     /// Values in the output.
     pub fn output_len(&self) -> usize {
         let [height, width] = self.output();
-        self.batch * height * width * self.channels
+        values([self.batch, height, width, self.channels])
     }
 
     /// `output` from `input`.

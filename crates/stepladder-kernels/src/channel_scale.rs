@@ -3,6 +3,7 @@
 use crate::{
     context::{Context, Shared},
     reduce::add_up_parts,
+    shape::values,
     simd::{Element, Kernel, Simd},
     workspace::Workspace,
 };
@@ -90,7 +91,7 @@ impl ChannelScale {
     }
 
     fn check(&self, maps: &[usize], gamma: &[f32]) {
-        let length = self.rows * self.channels;
+        let length = values([self.rows, self.channels]);
         assert!(maps.iter().all(|map| *map == length), "maps of {self:?}");
         assert_eq!(gamma.len(), self.channels, "gamma of {self:?}");
     }

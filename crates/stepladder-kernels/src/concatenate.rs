@@ -2,6 +2,7 @@
 
 use crate::{
     context::{Context, Shared},
+    shape::values,
     simd::Element,
 };
 
@@ -15,7 +16,7 @@ const PART: usize = 1 << 14;
 ///
 /// A slice's length does not fit.
 pub fn forward<E: Element>(context: &Context, inputs: &[(&[E], usize)], output: &mut [E]) {
-    let channels: usize = inputs.iter().map(|(_, channels)| channels).sum();
+    let channels = total(inputs.iter().map(|(_, channels)| *channels));
     let pixels = pixels(output.len(), channels);
     for (input, channels) in inputs {
         assert_eq!(input.len(), pixels * channels, "an input of {channels} channels");
@@ -44,7 +45,7 @@ pub fn backward<E: Element>(
     output_gradient: &[E],
     input_gradients: &mut [(Option<&mut [E]>, usize)],
 ) {
-    let channels: usize = input_gradients.iter().map(|(_, channels)| channels).sum();
+    let channels = total(input_gradients.iter().map(|(_, channels)| *channels));
     let pixels = pixels(output_gradient.len(), channels);
     let mut start = 0;
     let mut wanted = Vec::with_capacity(input_gradients.len());
@@ -80,4 +81,10 @@ fn pixels(values: usize, channels: usize) -> usize {
         "pixels of {channels} channels"
     );
     values / channels
+}
+
+/// Channels of all inputs together.
+fn total(channels: impl Iterator<Item = usize>) -> usize {
+    let total = channels.into_iter().try_fold(0_usize, usize::checked_add);
+    values([total.expect("channels that memory can hold")])
 }

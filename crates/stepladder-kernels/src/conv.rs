@@ -18,7 +18,9 @@ mod weight_gradient;
 mod winograd;
 mod workspace;
 
-use crate::{activation::Activation, context::Context, isa::Isa, simd::Element, window::Window};
+use crate::{
+    activation::Activation, context::Context, isa::Isa, shape::values, simd::Element, window::Window,
+};
 pub(crate) use grid::Multiply;
 pub(crate) use grid::finish_statistics;
 use grid::{Extras, Grid, Tap, Weights};
@@ -66,23 +68,25 @@ impl Conv2d {
 
     /// Values in the input.
     pub fn input_len(&self) -> usize {
-        self.batch * self.input[0] * self.input[1] * self.in_channels
+        values([self.batch, self.input[0], self.input[1], self.in_channels])
     }
 
     /// Values in the output.
     pub fn output_len(&self) -> usize {
         let [height, width] = self.output();
-        self.batch * height * width * self.out_channels
+        values([self.batch, height, width, self.out_channels])
     }
 
     /// Values in the weights.
     pub fn weights_len(&self) -> usize {
-        self.window.kernel[0] * self.window.kernel[1] * self.in_channels * self.out_channels
+        let [height, width] = self.window.kernel;
+        values([height, width, self.in_channels, self.out_channels])
     }
 
     /// Multiply-adds of the forward pass for the whole batch, windows over padding counted in full, as is usual.
     pub fn multiply_adds(&self) -> u64 {
-        (self.output_len() * self.window.kernel[0] * self.window.kernel[1] * self.in_channels) as u64
+        let [height, width] = self.window.kernel;
+        (self.output_len() as u64).saturating_mul(values([height, width, self.in_channels]) as u64)
     }
 
     /// `output` = convolution of `input` by `weights`, plus `bias` (`out_channels` values), and the output's statistics

@@ -15,6 +15,7 @@ use crate::{
     buffer::Buffer,
     context::{Context, Shared},
     conv::{Statistics, finish_statistics},
+    shape::values,
     simd::{Element, Kernel, Simd, unrolled},
     window::Window,
     workspace::{Workspace, largest},
@@ -53,7 +54,7 @@ impl DepthwiseConv2d {
 
     /// Values in the input.
     pub fn input_len(&self) -> usize {
-        self.batch * self.input[0] * self.input[1] * self.channels
+        values([self.batch, self.input[0], self.input[1], self.channels])
     }
 
     /// Channels of the output.
@@ -63,23 +64,23 @@ impl DepthwiseConv2d {
     /// The multiplier is 0.
     pub fn out_channels(&self) -> usize {
         assert!(self.multiplier > 0, "the multiplier must be at least 1: {self:?}");
-        self.channels * self.multiplier
+        values([self.channels, self.multiplier])
     }
 
     /// Values in the output.
     pub fn output_len(&self) -> usize {
         let [height, width] = self.output();
-        self.batch * height * width * self.out_channels()
+        values([self.batch, height, width, self.out_channels()])
     }
 
     /// Values in the weights.
     pub fn weights_len(&self) -> usize {
-        self.window.kernel[0] * self.window.kernel[1] * self.out_channels()
+        values([self.window.kernel[0], self.window.kernel[1], self.out_channels()])
     }
 
     /// Multiply-adds of the forward pass for the whole batch.
     pub fn multiply_adds(&self) -> u64 {
-        (self.output_len() * self.window.kernel[0] * self.window.kernel[1]) as u64
+        (self.output_len() as u64).saturating_mul(values(self.window.kernel) as u64)
     }
 
     /// What the passes take for maps of `E`.
@@ -155,7 +156,7 @@ impl DepthwiseConv2d {
             );
         });
         if let (Some(statistics), Some(sums)) = (statistics, sums) {
-            finish_statistics(statistics, &sums, self.channels, lines * width);
+            finish_statistics(statistics, &sums, self.channels, self.channels, lines * width);
         }
     }
 

@@ -14,7 +14,7 @@ pub(crate) use tile::only;
 
 use half::bf16;
 
-use crate::{activation::Activation, context::Context, simd::Element, workspace::Workspace};
+use crate::{activation::Activation, context::Context, shape::values, simd::Element, workspace::Workspace};
 
 /// Shapes and choices of an epilogue. Input `(batch, height, width, channels)`; output the same, or with max pooling
 /// `(batch, height / pool, width / pool, channels)`, rounded down: rows and columns left over are not seen.
@@ -63,15 +63,17 @@ impl Affine {
     }
 }
 
-/// What a training batch norm's backward pass needs and gives, per channel.
+/// What the backward pass of a batch norm that is trained needs and gives, per channel.
 #[derive(Debug)]
 pub struct NormGradient<'a> {
-    /// The batch's means.
+    /// The means that it subtracted.
     pub mean: &'a [f32],
-    /// The batch's population variances.
+    /// The population variances that it divided by.
     pub variance: &'a [f32],
     /// Added to the variances, as in the forward pass.
     pub epsilon: f32,
+    /// Whether means and variances are those of the input, so that the input's gradient runs through them; else they are constants.
+    pub of_batch: bool,
     /// Gradient of the loss by gamma: written.
     pub gamma: &'a mut [f32],
     /// Gradient of the loss by beta: written.
@@ -99,13 +101,13 @@ impl Epilogue {
 
     /// Values in the input.
     pub fn input_len(&self) -> usize {
-        self.batch * self.input[0] * self.input[1] * self.channels
+        values([self.batch, self.input[0], self.input[1], self.channels])
     }
 
     /// Values in the output.
     pub fn output_len(&self) -> usize {
         let [height, width] = self.output();
-        self.batch * height * width * self.channels
+        values([self.batch, height, width, self.channels])
     }
 
     /// What the passes take for maps of `E`: the forward pass nothing, the backward pass, with a batch norm or without, as
@@ -150,8 +152,8 @@ impl Epilogue {
     }
 
     /// `input_gradient` (and `skip_gradient`) from `output_gradient`, with the forward pass's `input`, `affine` and `skip`.
-    /// With `norm`, the batch norm's statistics were those of `input` itself, and its gradient runs through them too;
-    /// without, `affine` is constant.
+    /// With `norm`, gamma and beta have gradients, and where the statistics were those of `input` itself, its gradient runs
+    /// through them too; without, `affine` is constant.
     ///
     /// # Panics
     ///

@@ -3,6 +3,7 @@
 use crate::{
     context::{Context, Shared},
     reduce::add_up_parts,
+    shape::values,
     simd::{Element, Kernel, MAX_LANES, Simd},
     workspace::Workspace,
 };
@@ -38,7 +39,7 @@ const PART_ROWS: usize = 1 << 10;
 impl LayerNorm {
     /// Values in the input, and in the output.
     pub fn input_len(&self) -> usize {
-        self.rows * self.channels
+        values([self.rows, self.channels])
     }
 
     /// What the passes take: the forward pass nothing, the backward pass, as `input_gradient`, sums for the gradients of gamma and

@@ -35,6 +35,7 @@ mod math;
 mod multiply;
 mod pool;
 mod reduce;
+mod shape;
 mod simd;
 mod team;
 mod window;

@@ -2,6 +2,7 @@
 
 use crate::{
     context::Context,
+    shape::values,
     simd::{Element, Kernel, Simd},
 };
 
@@ -26,7 +27,8 @@ const SUMMED: usize = 256;
 impl Multiply {
     /// Values of the first and of the second operand.
     pub fn input_len(&self) -> [usize; 2] {
-        self.pixels.map(|pixels| self.batch * pixels * self.channels)
+        self.pixels
+            .map(|pixels| values([self.batch, pixels, self.channels]))
     }
 
     /// Values of the output.
@@ -35,7 +37,7 @@ impl Multiply {
     ///
     /// The numbers of pixels differ, and neither is one.
     pub fn output_len(&self) -> usize {
-        self.batch * self.output_pixels() * self.channels
+        values([self.batch, self.output_pixels(), self.channels])
     }
 
     /// `output` = `first` times `second`.

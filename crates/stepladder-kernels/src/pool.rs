@@ -3,6 +3,7 @@
 
 use crate::{
     context::Context,
+    shape::values,
     simd::{Element, Kernel, Simd},
     window::Window,
     workspace::Workspace,
@@ -44,13 +45,13 @@ impl Pool2d {
 
     /// Values in the input.
     pub fn input_len(&self) -> usize {
-        self.batch * self.input[0] * self.input[1] * self.channels
+        values([self.batch, self.input[0], self.input[1], self.channels])
     }
 
     /// Values in the output.
     pub fn output_len(&self) -> usize {
         let [height, width] = self.output();
-        self.batch * height * width * self.channels
+        values([self.batch, height, width, self.channels])
     }
 
     /// What the passes take with `threads` threads: the forward pass nothing, the backward pass, as `input_gradient`, the sums of a
@@ -267,9 +268,13 @@ impl GlobalAveragePool {
     ///
     /// A slice's length is not that of the shape.
     pub fn forward<E: Element>(&self, context: &Context, input: &[E], output: &mut [E]) {
-        let photo = self.pixels * self.channels;
-        assert_eq!(input.len(), self.batch * photo, "input of {self:?}");
-        assert_eq!(output.len(), self.batch * self.channels, "output of {self:?}");
+        let photo = values([self.pixels, self.channels]);
+        assert_eq!(input.len(), values([self.batch, photo]), "input of {self:?}");
+        assert_eq!(
+            output.len(),
+            values([self.batch, self.channels]),
+            "output of {self:?}"
+        );
         let isa = context.isa();
         context.for_each_part(output, self.channels, |n, output| {
             E::pool_mean(
@@ -289,15 +294,15 @@ impl GlobalAveragePool {
     ///
     /// A slice's length is not that of the shape.
     pub fn backward<E: Element>(&self, context: &Context, output_gradient: &[E], input_gradient: &mut [E]) {
-        let photo = self.pixels * self.channels;
+        let photo = values([self.pixels, self.channels]);
         assert_eq!(
             output_gradient.len(),
-            self.batch * self.channels,
+            values([self.batch, self.channels]),
             "output gradient of {self:?}"
         );
         assert_eq!(
             input_gradient.len(),
-            self.batch * photo,
+            values([self.batch, photo]),
             "input gradient of {self:?}"
         );
         let share = 1.0 / self.pixels as f32;

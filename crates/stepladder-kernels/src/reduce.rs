@@ -83,7 +83,7 @@ pub fn channel_statistics<E: Element>(
             },
         );
     });
-    finish_statistics(statistics, &sums, channels, values.len() / channels);
+    finish_statistics(statistics, &sums, channels, channels, values.len() / channels);
 }
 
 /// `to[i]` = the sum over parts of `sums[start + i]`, parts being `stride` values long: f64, in the order of the parts.

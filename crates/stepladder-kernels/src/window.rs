@@ -28,7 +28,9 @@ impl Window {
     pub fn same(kernel: [usize; 2], stride: [usize; 2], input: [usize; 2]) -> Window {
         let total = |i: usize| {
             let windows = input[i].div_ceil(stride[i]);
-            ((windows.saturating_sub(1)) * stride[i] + kernel[i]).saturating_sub(input[i])
+            (windows.saturating_sub(1) * stride[i])
+                .saturating_add(kernel[i])
+                .saturating_sub(input[i])
         };
         let totals = [total(0), total(1)];
         let before = totals.map(|total| total / 2);
@@ -56,7 +58,10 @@ impl Window {
                 self.before[i] < kernel && self.after[i] < kernel,
                 "padding must be less than the kernel: {self:?}"
             );
-            let padded = input[i] + self.before[i] + self.after[i];
+            let padded = [self.before[i], self.after[i]]
+                .into_iter()
+                .try_fold(input[i], usize::checked_add)
+                .expect("a padded map that memory can hold");
             assert!(
                 input[i] > 0 && padded >= kernel,
                 "{self:?} does not fit on a map of {input:?} pixels"

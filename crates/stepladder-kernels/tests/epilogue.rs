@@ -100,6 +100,7 @@ fn run<E: Element>(
         mean: &mean,
         variance: &variance,
         epsilon: EPSILON,
+        of_batch: true,
         gamma: &mut gamma,
         beta: &mut beta,
     });

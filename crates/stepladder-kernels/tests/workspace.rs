@@ -286,6 +286,7 @@ fn check_epilogue<E: Element>(shape: &Epilogue, has_norm: bool, context: &Contex
             mean: &values,
             variance: &ones,
             epsilon: 1e-3,
+            of_batch: true,
             gamma: &mut gamma,
             beta: &mut beta,
         });

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::sleep;
 
 /// The most runs that are laid over each other.
@@ -30,10 +30,13 @@ const LEAST: Duration = Duration::from_millis(300);
 /// the runs that are shown.
 const PULSE: Duration = Duration::from_secs(5);
 
-/// The stream of events for a page that shows the runs `shown`, or the foremost where that is empty.
-pub(crate) fn stream(app: Arc<App>, shown: Vec<String>) -> Response {
+/// The stream of events for a page that shows the runs `shown`, or the foremost where that is empty. It holds the place `page` for as long.
+pub(crate) fn stream(app: Arc<App>, shown: Vec<String>, page: OwnedSemaphorePermit) -> Response {
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(follow(app, shown, sender));
+    tokio::spawn(async move {
+        follow(app, shown, sender).await;
+        drop(page);
+    });
     let headers = [(header::CONTENT_TYPE, "text/event-stream")];
     (headers, Body::new(Events { receiver })).into_response()
 }

@@ -2,7 +2,6 @@
 //! cut back, because its training went on from a checkpoint, is read anew.
 
 use serde::de::DeserializeOwned;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
@@ -60,13 +59,8 @@ impl Followed {
     }
 
     fn read<T: DeserializeOwned>(&mut self) -> io::Result<News<T>> {
-        // Anything but a file, such as a pipe, might never answer.
-        let metadata = self.path.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let mut file = File::open(&self.path)?;
-        let mut anew = metadata.len() < self.offset;
+        let mut file = stepladder_files::open(&self.path)?;
+        let mut anew = file.metadata()?.len() < self.offset;
         if !anew {
             let mut there = vec![0; self.known.len()];
             file.seek(SeekFrom::Start(self.offset - self.known.len() as u64))?;
@@ -114,6 +108,7 @@ impl Followed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Write;
 
     struct Place {

@@ -51,10 +51,12 @@ struct Shown {
     show: String,
 }
 
-async fn follow(State(app): State<Arc<App>>, Query(shown): Query<Shown>) -> Response {
+async fn follow(State(app): State<Arc<App>>, Query(shown): Query<Shown>) -> Result<Response, Refusal> {
+    let page = Arc::clone(&app.pages).try_acquire_owned();
+    let page = page.map_err(|_| Refusal::busy("as many pages as there are places for follow already"))?;
     let ids = shown.show.split(',').filter(|id| !id.is_empty());
     let ids = ids.take(events::MOST_SHOWN).map(String::from).collect();
-    events::stream(app, ids)
+    Ok(events::stream(app, ids, page))
 }
 
 /// `{"request": "stop"}` or `{"request": "checkpoint"}`.

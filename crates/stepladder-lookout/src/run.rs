@@ -312,8 +312,7 @@ fn document<T: DeserializeOwned>(path: &Path) -> Option<T> {
 
 /// A file to read. Anything else, such as a pipe, might never answer.
 fn regular(path: &Path) -> Option<File> {
-    let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
-    is_file.then(|| File::open(path).ok()).flatten()
+    stepladder_files::open(path).ok()
 }
 
 /// A short name that follows from the path: FNV-1a. Where two runs had the same, the first would be shown for both.

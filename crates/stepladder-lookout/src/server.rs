@@ -9,10 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use stepladder_http::{Connections, ListenError, listen};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-/// The most connections; each open page keeps one.
-const CONNECTIONS: usize = 64;
+/// The most connections.
+const CONNECTIONS: usize = 128;
+
+/// The most pages that follow trainings at once, each of which keeps a connection: half of them, so that others are answered.
+const PAGES: usize = CONNECTIONS / 2;
 
 /// How long a client may take to send a request's head.
 const READ_TIME: Duration = Duration::from_secs(15);
@@ -52,6 +55,8 @@ pub(crate) struct App {
     pub board: Board,
     /// Changes when the server is told to stop.
     pub stopping: watch::Receiver<bool>,
+    /// Places for pages that follow.
+    pub pages: Arc<Semaphore>,
 }
 
 /// A server that listens.
@@ -87,6 +92,7 @@ impl Lookout {
                 token: config.token,
                 board: Board::start(config.roots)?,
                 stopping: stopped,
+                pages: Arc::new(Semaphore::new(PAGES)),
             }),
             stopping,
             listener,

@@ -106,6 +106,18 @@ impl Live {
         }
     }
 
+    /// The status of a page that begins to follow, and goes again.
+    fn ask_status_of_events(&self) -> u16 {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream
+            .write_all(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        std::str::from_utf8(&head[9..]).unwrap().parse().unwrap()
+    }
+
     fn ask_training(&self, id: &str, token: &str, body: &str) -> (u16, String) {
         let token = format!("Authorization: Bearer {token}");
         let (status, _, body) = self.ask(&format!("POST /v1/runs/{id}/request"), &[&token], body);
@@ -286,6 +298,13 @@ fn a_training_is_asked_by_those_who_have_the_token() {
     assert_eq!(live.ask_training(&id, TOKEN, stop).0, 202);
     let document: Value = serde_json::from_str(&std::fs::read_to_string(&asked).unwrap()).unwrap();
     assert_eq!(document, json!({ "request": "stop" }));
+    // A stop takes a checkpoint, too, and is not undone by being asked for one.
+    assert_eq!(
+        live.ask_training(&id, TOKEN, "{\"request\":\"checkpoint\"}").0,
+        202
+    );
+    let still: Value = serde_json::from_str(&std::fs::read_to_string(&asked).unwrap()).unwrap();
+    assert_eq!(still, document);
     // The page says what is asked for until it is taken up.
     events.shown(|shown| shown["request"] == "stop");
     std::fs::remove_file(asked).unwrap();
@@ -359,6 +378,22 @@ fn directories_from_anywhere_are_survived_and_escaped() {
     }
     assert!(shown["figures"].as_str().unwrap().contains("&lt;/script&gt;"));
     assert_eq!(live.runs().len(), if cfg!(unix) { 2 } else { 1 });
+}
+
+#[test]
+fn pages_that_follow_leave_places_to_those_who_ask() {
+    let live = Live::start(|folder| begun(&folder.join("a-1"), 1));
+    let pages: Vec<Events> = (0..64).map(|_| live.events("")).collect();
+    let (status, _, body) = live.ask("GET /v1/events", &[], "");
+    assert_eq!(status, 429, "{body}");
+    assert_eq!(live.runs().len(), 1);
+    drop(pages);
+    // Those that went are noticed with the next event, and followed again.
+    let until = Instant::now() + Duration::from_secs(30);
+    while live.ask_status_of_events() == 429 {
+        assert!(Instant::now() < until, "a page that is gone keeps its place");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 #[test]

@@ -138,7 +138,7 @@ pub fn read_scalars(folder: &Path) -> Result<Vec<Scalar>, MetricsError> {
 
 fn read_file(path: &Path, scalars: &mut Vec<Scalar>) -> Result<(), MetricsError> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(MetricsError::io(path))?;
+    let file = stepladder_files::open(path).map_err(MetricsError::io(path))?;
     std::io::Read::read_to_end(&mut std::io::Read::take(file, LIMIT), &mut bytes)
         .map_err(MetricsError::io(path))?;
     let mut rest = &bytes[..];

@@ -141,7 +141,7 @@ fn write(path: &Path, text: &str) -> Result<(), MetricsError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(MetricsError::io(folder))?;
     }
-    std::fs::write(path, text).map_err(MetricsError::io(path))
+    stepladder_run::write_atomically(path, text.as_bytes()).map_err(MetricsError::io(path))
 }
 
 /// A document of scalars.

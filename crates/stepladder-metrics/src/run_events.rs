@@ -7,7 +7,6 @@ use crate::MetricsError;
 use crate::event_file::EventFile;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -179,7 +178,7 @@ pub fn write_events(
 
 /// The last record of a log; `None` where there is none.
 fn last_line<T: DeserializeOwned>(log: &Path) -> Option<T> {
-    let mut file = File::open(log).ok()?;
+    let mut file = stepladder_files::open(log).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(LAST))).ok()?;
     let mut end = Vec::new();

@@ -3,7 +3,7 @@
 use crate::MetricsError;
 use serde::Serialize;
 use std::path::Path;
-use stepladder_run::{EpochRecord, StepRecord};
+use stepladder_run::{EpochRecord, StepRecord, write_atomically};
 
 /// Writes both tables into `folder`, which is made if need be; older ones are replaced.
 ///
@@ -23,7 +23,7 @@ fn write<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), MetricsError> {
     let bytes = table
         .into_inner()
         .map_err(|error| MetricsError::io(path)(error.into_error()))?;
-    std::fs::write(path, bytes).map_err(MetricsError::io(path))
+    write_atomically(path, &bytes).map_err(MetricsError::io(path))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Reading a rung with its parents. A parent is a rung of the catalog or a file; only a file may name a file, so that
 //! text from elsewhere (a model's metadata, say) cannot make this program read files.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -238,7 +237,7 @@ fn read_text(path: &Path, shown: &str) -> Result<String, RungError> {
         source,
     };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
+    let file = stepladder_files::open(path).map_err(failed)?;
     file.take(file::TEXT_LIMIT as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;

@@ -6,6 +6,7 @@ mod build;
 mod cost;
 mod error;
 mod fold;
+mod freeze;
 mod head;
 mod json;
 mod lower;
@@ -63,6 +64,8 @@ pub struct GraphLayer {
     pub place: Place,
     /// What later layers read: the layer's last operation, or the input of a layer without operations.
     pub output: Source,
+    /// Whether its batch normalization uses its moving statistics in training, too, and leaves them as they are.
+    pub frozen_statistics: bool,
 }
 
 impl Graph {

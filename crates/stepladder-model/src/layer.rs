@@ -171,6 +171,8 @@ pub struct BatchNormalization {
     pub center: bool,
     /// Whether there is a factor, gamma; true by default.
     pub scale: bool,
+    /// Of gamma; ones by default.
+    pub gamma_initializer: Initializer,
 }
 
 impl Default for BatchNormalization {
@@ -180,6 +182,7 @@ impl Default for BatchNormalization {
             epsilon: 1e-3,
             center: true,
             scale: true,
+            gamma_initializer: Initializer::Ones,
         }
     }
 }

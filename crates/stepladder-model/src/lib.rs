@@ -42,16 +42,18 @@ mod overrides;
 mod place;
 mod rung;
 mod shown;
+mod start;
 mod starter;
 mod suggest;
 mod training;
 
 pub use activation::{Activation, LEAKY_RELU_FUNCTION_SLOPE, LEAKY_RELU_LAYER_SLOPE};
 pub use augmentation::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
-    RandomTranslation, RandomZoom,
+    ColorJitter, Erased, FillMode, FlipMode, ImageDataGenerator, RandAugment, RandomBrightness,
+    RandomContrast, RandomErasing, RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform,
+    RandomTranslation, RandomZoom, TrivialAugmentWide,
 };
-pub use catalog::{RungCatalog, ShippedRung, networks, shipped, variants};
+pub use catalog::{RungCatalog, ShippedRung, family, networks, shipped, variants};
 pub use diff::{Difference, diff};
 pub use error::RungError;
 pub use graph::{
@@ -65,9 +67,11 @@ pub use layer::{
     StochasticDepth, Units,
 };
 pub use lint::{Finding, Lint, lint, lints};
-pub use optimizer::{Clipping, OptimizerConfig};
+pub use optimizer::{Clipping, OptimizerConfig, ParameterGroups};
 pub use place::Place;
-pub use rung::{DeckFigures, Defaults, Input, LayerSpec, Rung};
+pub use rung::{DeckFigures, Defaults, Fit, Input, LayerSpec, Rung};
+pub use start::{Frozen, Head, Start};
 pub use training::{
-    ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
+    AnnealStrategy, ClassWeights, EarlyStopping, EvaluationConfig, Monitor, Phase, ReduceLrOnPlateau,
+    Schedule, SplitFractions, Training,
 };

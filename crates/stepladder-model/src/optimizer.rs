@@ -95,3 +95,49 @@ impl OptimizerConfig {
         }
     }
 }
+
+/// What the optimizer does differently for some parameters. A parameter is named by a part of its name, as in Keras: `beta` is every
+/// parameter whose name has `beta` in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ParameterGroups {
+    /// Parameters without weight decay; Keras' `exclude_from_weight_decay(var_names)`.
+    pub exclude_from_weight_decay: Vec<String>,
+    /// Factors of the learning rate; where several fit, they are multiplied.
+    pub learning_rate_multipliers: Vec<(String, f32)>,
+}
+
+impl ParameterGroups {
+    /// Whether the parameter of this name has weight decay, where the optimizer has any.
+    pub fn decays(&self, parameter: &str) -> bool {
+        let mut excluded = self.exclude_from_weight_decay.iter();
+        !excluded.any(|part| parameter.contains(part))
+    }
+
+    /// What the learning rate of the parameter of this name is multiplied by.
+    pub fn learning_rate_multiplier(&self, parameter: &str) -> f32 {
+        let fitting = self.learning_rate_multipliers.iter();
+        fitting
+            .filter(|(part, _)| parameter.contains(part))
+            .map(|(_, multiplier)| multiplier)
+            .product()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_go_by_parts_of_names() {
+        let groups = ParameterGroups {
+            exclude_from_weight_decay: vec!["beta".into(), "gamma".into()],
+            learning_rate_multipliers: vec![("beta".into(), 64.0), ("stem".into(), 0.5)],
+        };
+        assert!(groups.decays("stem/kernel"));
+        assert!(!groups.decays("batch_normalization/beta"));
+        assert_eq!(groups.learning_rate_multiplier("stem/kernel"), 0.5);
+        assert_eq!(groups.learning_rate_multiplier("stem/beta"), 32.0);
+        assert_eq!(groups.learning_rate_multiplier("dense/bias"), 1.0);
+        assert_eq!(ParameterGroups::default().learning_rate_multiplier("beta"), 1.0);
+    }
+}

@@ -1,13 +1,16 @@
 //! A rung: one network and its training, as data, with everything that its ancestors say already filled in.
 
-use crate::augmentation::ImageDataGenerator;
+use crate::augmentation::{ImageDataGenerator, RandomTransform};
 use crate::file;
 use crate::graph::{self, Graph, GraphError};
 use crate::initializer::{DepthwiseFanIn, Initializer};
 use crate::layer::Layer;
-use crate::optimizer::OptimizerConfig;
+use crate::optimizer::{OptimizerConfig, ParameterGroups};
 use crate::place::Place;
-use crate::training::{EarlyStopping, ReduceLrOnPlateau, Schedule, SplitFractions, Training};
+use crate::start::Start;
+use crate::training::{
+    EarlyStopping, EvaluationConfig, Phase, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
+};
 
 /// One step of the ladder.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +35,8 @@ pub struct Rung {
     pub optimizer: OptimizerConfig,
     /// The momentum of a moving average of the weights, Keras' `use_ema` and `ema_momentum`; `None` is without.
     pub ema_momentum: Option<f32>,
+    /// What the optimizer does differently for some parameters.
+    pub parameter_groups: ParameterGroups,
     /// Course of the learning rate.
     pub schedule: Schedule,
     /// Whether and when training ends before its last epoch.
@@ -40,8 +45,14 @@ pub struct Rung {
     pub reduce_lr_on_plateau: Option<ReduceLrOnPlateau>,
     /// Epochs and batches.
     pub training: Training,
+    /// Parts of the training with input of their own size, in order; none where it is the same throughout.
+    pub phases: Vec<Phase>,
+    /// How the trained model is asked.
+    pub evaluation: EvaluationConfig,
     /// Augmentation before the network; the `Random*` layers are the other kind.
     pub augmentation: Option<ImageDataGenerator>,
+    /// The pretrained weights that training starts from; `None` is from initial values.
+    pub start: Option<Start>,
     /// How the photos are divided.
     pub split: SplitFractions,
     /// Lints that the rung silences, by name; never inherited.
@@ -70,6 +81,34 @@ pub struct DeckFigures {
 pub struct Input {
     /// Height and width in pixels.
     pub size: usize,
+    /// How a photo becomes a square; its central square by default.
+    pub fit: Fit,
+}
+
+/// How a photo that is not square becomes one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fit {
+    /// The largest central square; the rest is not seen.
+    #[default]
+    Crop,
+    /// The whole photo, with gray beside it.
+    Pad,
+    /// The whole photo, its width and height scaled each by its own factor.
+    Stretch,
+}
+
+impl Fit {
+    pub(crate) const NAMES: &[(&str, Fit)] =
+        &[("crop", Fit::Crop), ("pad", Fit::Pad), ("stretch", Fit::Stretch)];
+
+    /// What a rung calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fit::Crop => "crop",
+            Fit::Pad => "pad",
+            Fit::Stretch => "stretch",
+        }
+    }
 }
 
 /// What the layers have that do not say otherwise.
@@ -118,6 +157,15 @@ impl Rung {
         file::document_text(&file::table(self))
     }
 
+    /// The same rung for a model that is passed on: folders of this machine are left out of what it started from.
+    pub fn without_paths(&self) -> Rung {
+        let mut rung = self.clone();
+        if let Some(start) = &mut rung.start {
+            start.weights = start.origin();
+        }
+        rung
+    }
+
     /// Each layer's name, given or as Keras numbers them, `Random*` layers included.
     pub fn layer_names(&self) -> Vec<String> {
         graph::names(&self.layers)
@@ -125,12 +173,25 @@ impl Rung {
 
     /// Whether there is a number of classes for which the network can be, at the rung's own size.
     pub(crate) fn check(&self) -> Result<(), GraphError> {
+        self.check_crop()?;
         // A network without `units = "classes"` fits one number only, which the error tells.
         match self.graph(self.input.size, 2) {
             Err(GraphError::WrongOutputs { outputs, .. }) if outputs >= 2 => {
                 self.graph(self.input.size, outputs).map(drop)
             }
             result => result.map(drop),
+        }
+    }
+
+    /// Refuses the two augmentations that want different parts of the photo.
+    fn check_crop(&self) -> Result<(), GraphError> {
+        let is_crop =
+            |spec: &&LayerSpec| matches!(spec.layer.augmentation(), Some(RandomTransform::ResizedCrop(_)));
+        match (self.layers.iter().find(is_crop), &self.augmentation) {
+            (Some(crop), Some(_)) => Err(GraphError::CropAndGenerator {
+                place: crop.place.clone(),
+            }),
+            _ => Ok(()),
         }
     }
 }

@@ -15,6 +15,32 @@ pub struct Training {
     pub mixup_alpha: f32,
     /// A rectangle of a photo is another's, its area from Beta(alpha, alpha); 0, the default, is never.
     pub cutmix_alpha: f32,
+    /// Share of the batches that are mixed at all, timm's `mixup_prob`; 1 by default.
+    pub mixing_probability: f32,
+    /// Share of the epochs after which photos are no longer mixed, as timm's `mixup_off_epoch`; 1, the default, is never.
+    pub mixing_until: f32,
+    /// Training photos that the moving statistics of batch normalizations are computed anew from when training ends; 0, the default,
+    /// keeps the moving ones.
+    pub precise_batch_norm: usize,
+}
+
+/// A part of the training with input and batches of its own (progressive resizing): the `[[phase]]` tables, in order. Phases change
+/// between epochs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Phase {
+    /// The share of the epochs at which it ends, in (0, 1]; the last phase's is 1.
+    pub until: f32,
+    /// Side of the network's input in pixels, where the rung's own `size` is used as it stands; in proportion where it is not.
+    pub size: usize,
+    /// Photos per step; those of `[training]` by default.
+    pub batch_size: Option<usize>,
+}
+
+/// How a trained model is asked: the `[evaluation]` table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EvaluationConfig {
+    /// Whether each answer is the mean over the photo and its mirror image, left to right; false by default.
+    pub flips: bool,
 }
 
 /// Factors of the photos' losses by their class, with the meaning of Keras' `class_weight`: the weighted losses of a batch are
@@ -45,7 +71,7 @@ pub enum Schedule {
         /// The last learning rate over the optimizer's; 0 by default.
         final_fraction: f32,
     },
-    /// Up and down by half cosines, once over the whole training.
+    /// Up and down, once over the whole training.
     OneCycle {
         /// Share of the training that rises; 0.3 by default.
         warmup_fraction: f32,
@@ -53,7 +79,39 @@ pub enum Schedule {
         initial_fraction: f32,
         /// The last learning rate over the optimizer's; 0.0001 by default.
         final_fraction: f32,
+        /// Its course up and down; half cosines by default.
+        anneal_strategy: AnnealStrategy,
     },
+    /// The optimizer's learning rate, then half a cosine down: fastai's `fit_flat_cos`.
+    FlatCosine {
+        /// Share of the training at which the fall begins; 0.75 by default.
+        flat_fraction: f32,
+        /// The last learning rate over the optimizer's; 0 by default.
+        final_fraction: f32,
+    },
+}
+
+/// How a learning rate goes from one value to another, with PyTorch's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnnealStrategy {
+    /// Along half a cosine.
+    #[default]
+    Cos,
+    /// In a straight line.
+    Linear,
+}
+
+impl AnnealStrategy {
+    pub(crate) const NAMES: &[(&str, AnnealStrategy)] =
+        &[("cos", AnnealStrategy::Cos), ("linear", AnnealStrategy::Linear)];
+
+    /// PyTorch's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            AnnealStrategy::Cos => "cos",
+            AnnealStrategy::Linear => "linear",
+        }
+    }
 }
 
 /// The figure that a callback watches at the end of each epoch.

@@ -2,20 +2,22 @@
 
 use proptest::prelude::*;
 use stepladder_model::{
-    Activation, BatchNormalization, ClassWeights, Clipping, Conv2D, DeckFigures, Defaults, Dense,
-    DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, FillMode, FlipMode, GlobalAveragePooling2D,
-    ImageDataGenerator, Initializer, Input, Layer, LayerNormalization, LayerSpec, LeakyReLU, Monitor,
-    Normalization, OptimizerConfig, Padding, Place, Pooling2D, RandomBrightness, RandomFlip, RandomRotation,
-    RandomTransform, RandomTranslation, RandomZoom, ReduceLrOnPlateau, Rung, RungCatalog, Scale, Schedule,
-    SeparableConv2D, SplitFractions, StochasticDepth, Training, Units, diff, lints,
+    Activation, AnnealStrategy, BatchNormalization, ClassWeights, Clipping, ColorJitter, Conv2D, DeckFigures,
+    Defaults, Dense, DepthwiseConv2D, DepthwiseFanIn, Dropout, EarlyStopping, Erased, EvaluationConfig,
+    FillMode, Fit, FlipMode, Frozen, GlobalAveragePooling2D, Head, ImageDataGenerator, Initializer, Input,
+    Layer, LayerNormalization, LayerSpec, LeakyReLU, Monitor, Normalization, OptimizerConfig, Padding,
+    ParameterGroups, Phase, Place, Pooling2D, RandAugment, RandomBrightness, RandomContrast, RandomErasing,
+    RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform, RandomTranslation, RandomZoom,
+    ReduceLrOnPlateau, Rung, RungCatalog, Scale, Schedule, SeparableConv2D, SplitFractions, Start,
+    StochasticDepth, Training, TrivialAugmentWide, Units, diff, lints,
 };
 
 fn positive() -> impl Strategy<Value = f32> {
-    prop_oneof![Just(0.001), 1e-30f32..1e30, f32::MIN_POSITIVE..1.0]
+    prop_oneof![Just(0.001), 1e-30f32..1e18, f32::MIN_POSITIVE..1.0]
 }
 
 fn finite() -> impl Strategy<Value = f32> {
-    prop_oneof![Just(0.5), -1e30f32..1e30]
+    prop_oneof![Just(0.5), -1e18f32..1e18]
 }
 
 /// [0, 1)
@@ -143,14 +145,17 @@ fn middle() -> impl Strategy<Value = Layer> {
                 bias_initializer: conv.bias_initializer,
             })
         }),
-        (share(), positive(), any::<[bool; 2]>()).prop_map(|(momentum, epsilon, [center, scale])| {
-            Layer::BatchNormalization(BatchNormalization {
-                momentum,
-                epsilon,
-                center,
-                scale,
-            })
-        }),
+        (share(), positive(), any::<[bool; 2]>(), initializer()).prop_map(
+            |(momentum, epsilon, [center, scale], gamma_initializer)| {
+                Layer::BatchNormalization(BatchNormalization {
+                    momentum,
+                    epsilon,
+                    center,
+                    scale,
+                    gamma_initializer,
+                })
+            }
+        ),
         activation().prop_map(Layer::Activation),
         share().prop_map(|negative_slope| Layer::LeakyReLU(LeakyReLU { negative_slope })),
         (window(), sides(), any::<bool>()).prop_map(|((pool_size, padding), strides, average)| {
@@ -250,12 +255,62 @@ fn augmentation() -> impl Strategy<Value = Layer> {
             FlipMode::Vertical,
             FlipMode::HorizontalAndVertical
         ])
-        .prop_map(|mode| RandomTransform::Flip(RandomFlip { mode })),
+        .prop_flat_map(|mode| any::<bool>()
+            .prop_map(move |alternating| RandomTransform::Flip(RandomFlip { mode, alternating }))),
         (interval(), interval()).prop_map(|(factor, value_range)| {
             RandomTransform::Brightness(RandomBrightness { factor, value_range })
         }),
+        ([0.0f32..0.5, 0.5f32..1.0], interval()).prop_map(|(factor, value_range)| {
+            RandomTransform::Contrast(RandomContrast { factor, value_range })
+        }),
+        ([share(), share(), share()], 0.0f32..0.5).prop_map(|(factors, hue)| {
+            let [brightness, contrast, saturation] = factors.map(|f| [f, 1.0 + f]);
+            let hue = [-hue, hue];
+            RandomTransform::ColorJitter(ColorJitter {
+                brightness,
+                contrast,
+                saturation,
+                hue,
+            })
+        }),
+        (share(), 0.01f32..0.5, 0.5f32..1.0, prop::option::of(share())).prop_map(
+            |(probability, low, high, value)| {
+                RandomTransform::Erasing(RandomErasing {
+                    probability,
+                    scale: [low, high],
+                    ratio: [low, high],
+                    value: value.map_or(Erased::Random, Erased::Value),
+                })
+            }
+        ),
+        (2usize..50, share()).prop_map(|(num_magnitude_bins, fill_value)| {
+            RandomTransform::TrivialAugmentWide(TrivialAugmentWide {
+                num_magnitude_bins,
+                fill_value,
+            })
+        }),
+        (1usize..5, 2usize..50, share()).prop_map(|(num_ops, num_magnitude_bins, fill_value)| {
+            RandomTransform::RandAugment(RandAugment {
+                num_ops,
+                magnitude: num_magnitude_bins / 2,
+                num_magnitude_bins,
+                fill_value,
+            })
+        }),
     ];
     transform.prop_map(Layer::Augmentation)
+}
+
+/// It may stand before the other layers of augmentation.
+fn crop() -> impl Strategy<Value = Layer> {
+    let ratio = prop_oneof![
+        Just(RandomResizedCrop::RATIO),
+        (0.1f32..1.0, 1.0f32..9.0).prop_map(<[f32; 2]>::from)
+    ];
+    (0.01f32..0.5, 0.5f32..=1.0, ratio).prop_map(|(low, high, ratio)| {
+        let scale = [low, high];
+        Layer::Augmentation(RandomTransform::ResizedCrop(RandomResizedCrop { scale, ratio }))
+    })
 }
 
 fn dense(initializers: [Initializer; 2]) -> Layer {
@@ -270,6 +325,7 @@ fn dense(initializers: [Initializer; 2]) -> Layer {
 
 prop_compose! {
     fn layers()(
+        crop in prop::option::of(crop()),
         head in prop::collection::vec(augmentation(), 0..3),
         opening in opening().boxed(),
         middle in prop::collection::vec(middle().boxed(), 0..6),
@@ -277,7 +333,7 @@ prop_compose! {
         initializers in [initializer(), initializer()],
     ) -> Vec<LayerSpec> {
         let end = [Layer::Flatten, dense(initializers)];
-        let layers = head.into_iter().chain(opening).chain(middle).chain(end);
+        let layers = crop.into_iter().chain(head).chain(opening).chain(middle).chain(end);
         let spec = |layer| LayerSpec { name: None, inputs: Vec::new(), layer, place: Place::default() };
         let mut specs: Vec<LayerSpec> = layers.map(spec).collect();
         if let Some(merge) = named {
@@ -368,12 +424,21 @@ fn schedule() -> impl Strategy<Value = Schedule> {
             warmup_epochs,
             final_fraction
         }),
-        (share(), share(), share()).prop_map(|(warmup_fraction, initial_fraction, final_fraction)| {
-            Schedule::OneCycle {
+        (share(), share(), share(), any::<bool>()).prop_map(
+            |(warmup_fraction, initial_fraction, final_fraction, linear)| Schedule::OneCycle {
                 warmup_fraction,
                 initial_fraction,
                 final_fraction,
+                anneal_strategy: if linear {
+                    AnnealStrategy::Linear
+                } else {
+                    AnnealStrategy::Cos
+                },
             }
+        ),
+        (share(), share()).prop_map(|(flat_fraction, final_fraction)| Schedule::FlatCosine {
+            flat_fraction,
+            final_fraction
         }),
     ]
 }
@@ -438,6 +503,30 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn parameter_groups()(
+        exclude_from_weight_decay in prop::collection::vec("[a-z/_]{1,9}", 0..3),
+        multipliers in prop::collection::btree_map("[a-z/_ ]{1,9}", share(), 0..3),
+    ) -> ParameterGroups {
+        ParameterGroups { exclude_from_weight_decay, learning_rate_multipliers: multipliers.into_iter().collect() }
+    }
+}
+
+/// Phases that end one after the other, the last at the end.
+fn phases() -> impl Strategy<Value = Vec<Phase>> {
+    let sizes = prop::collection::vec((1usize..300, prop::option::of(1usize..300)), 0..4);
+    sizes.prop_map(|sizes| {
+        let count = sizes.len();
+        let phases = sizes.into_iter().enumerate();
+        let phase = |(index, (size, batch_size))| Phase {
+            until: (index + 1) as f32 / count as f32,
+            size,
+            batch_size,
+        };
+        phases.map(phase).collect()
+    })
+}
+
+prop_compose! {
     fn deck()(
         [test_accuracy, val_accuracy, train_accuracy] in
             [prop::option::of(share()), prop::option::of(share()), prop::option::of(share())],
@@ -449,12 +538,25 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn start()(
+        weights in "[!-~]{1,20}",
+        sha256 in prop::option::of("[0-9a-f]{64}"),
+        head in prop::sample::select(vec![Head::New, Head::ByClassName]),
+        frozen in prop::sample::select(vec![Frozen::None, Frozen::Backbone]),
+        [exact_head, frozen_statistics] in [any::<bool>(), any::<bool>()],
+        learning_rate_decay in 0.01f32..=1.0,
+    ) -> Start {
+        Start { weights, sha256, head, frozen, exact_head, learning_rate_decay, frozen_statistics }
+    }
+}
+
+prop_compose! {
     fn rung()(
         name in "[a-z0-9][a-z0-9._-]{0,20}",
         parent in prop::option::of("[a-z0-9]{1,9}"),
         [change, about] in ["[ -~ä-ü\n\t]{0,40}", "[ -~ä-ü\n\t]{0,40}"],
         deck in prop::option::of(deck()),
-        size in 1usize..100,
+        (size, fit) in (1usize..100, prop::sample::select(vec![Fit::Crop, Fit::Pad, Fit::Stretch])),
         kernel_initializer in initializer(),
         depthwise_fan_in in fan_in(),
         // Boxed, since without optimization so many strategies fill a test's stack.
@@ -462,23 +564,29 @@ prop_compose! {
         parts in (optimizer(), schedule(), prop::option::of(early_stopping()), prop::option::of(plateau())).boxed(),
         (epochs, batch_size, label_smoothing) in (1usize..1000, 1usize..1000, share()),
         (class_weights, [mixup_alpha, cutmix_alpha]) in (class_weights(), [share(), share()]),
+        [mixing_probability, mixing_until] in [share(), share()],
         ema_momentum in prop::option::of(share()),
-        augmentation in prop::option::of(generator()).boxed(),
+        parameter_groups in parameter_groups(),
+        (phases, flips, precise_batch_norm) in (phases(), any::<bool>(), 0usize..1000),
+        (augmentation, start) in (prop::option::of(generator()), prop::option::of(start())).boxed(),
         [validation, test] in [0.0f32..0.5, 0.0f32..0.5],
         allow in prop::sample::subsequence(lints().iter().map(|lint| lint.name.to_owned()).collect::<Vec<_>>(), 0..3),
     ) -> Rung {
         let (optimizer, schedule, early_stopping, reduce_lr_on_plateau) = parts;
+        let is_crop = |spec: &LayerSpec| matches!(spec.layer.augmentation(), Some(RandomTransform::ResizedCrop(_)));
+        let augmentation = augmentation.filter(|_| !layers.iter().any(is_crop));
         Rung {
             name,
             parent,
             change,
             about: Some(about),
             deck,
-            input: Input { size },
+            input: Input { size, fit },
             defaults: Defaults { kernel_initializer, depthwise_fan_in },
             layers,
             optimizer,
             ema_momentum,
+            parameter_groups,
             schedule,
             early_stopping,
             reduce_lr_on_plateau,
@@ -489,8 +597,14 @@ prop_compose! {
                 class_weights,
                 mixup_alpha,
                 cutmix_alpha,
+                mixing_probability,
+                mixing_until,
+                precise_batch_norm,
             },
+            phases,
+            evaluation: EvaluationConfig { flips },
             augmentation,
+            start,
             split: SplitFractions { validation, test },
             allow,
             place: Place::default(),

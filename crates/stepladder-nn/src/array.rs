@@ -33,6 +33,11 @@ impl Array {
             values,
         }
     }
+
+    /// Whether no value is NaN or infinite.
+    pub fn is_finite(&self) -> bool {
+        self.values.iter().all(|value| value.is_finite())
+    }
 }
 
 /// Stored arrays, handed out by name until none is left.

@@ -14,16 +14,17 @@ use stepladder_model::Graph;
 /// Programs that are kept: those of a training's batches, of an epoch's last batch, and of validation.
 const PROGRAMS: usize = 8;
 
-/// What one program of a graph is known by.
+/// What one program of a network is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key {
+    input: [usize; 3],
     purpose: Purpose,
     photos: usize,
     form: Form,
     threads: usize,
 }
 
-/// Runs the programs of one graph on one device. A clone shares programs, memory and profile.
+/// Runs the programs of one network on one device, whatever the size of its input. A clone shares programs, memory and profile.
 #[derive(Debug, Clone)]
 pub(crate) struct Executor(Arc<Shared>);
 
@@ -62,10 +63,11 @@ impl Executor {
         &self.0.context
     }
 
-    /// The program of `graph`, which is the same in all calls, for so many photos.
+    /// The program of `graph`, which is the same network in all calls, for so many photos.
     pub fn program(&self, graph: &Graph, purpose: Purpose, photos: usize, form: Form) -> Arc<Program> {
         let (isa, threads) = (self.0.context.isa(), self.0.context.threads());
         let key = Key {
+            input: graph.input,
             purpose,
             photos,
             form,

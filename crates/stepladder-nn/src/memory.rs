@@ -115,6 +115,28 @@ impl StepMemory {
     }
 }
 
+/// Bytes that it takes to answer about one photo: the weights as they are stored, folded and packed, the photo, and what the passes hold.
+pub fn inference_bytes(graph: &Graph, precision: Precision, threads: usize) -> u64 {
+    let bytes = |count: u64| count.saturating_mul(size_of::<f32>() as u64);
+    let program = Program::new(&ProgramShape {
+        graph,
+        purpose: Purpose::Inference,
+        photos: 1,
+        form: Form {
+            precision,
+            packed: true,
+        },
+        isa: instruction_set(),
+        threads,
+    });
+    let image: u64 = graph.input.iter().map(|&side| side as u64).product();
+    let passes = (program.words as u64).saturating_mul(size_of::<u32>() as u64) + program.workspace as u64;
+    bytes(graph.parameter_count())
+        .saturating_mul(3)
+        .saturating_add(bytes(image))
+        .saturating_add(passes)
+}
+
 fn program(shape: &StepShape<'_>, purpose: Purpose, photos: usize) -> Program {
     Program::new(&ProgramShape {
         graph: shape.graph,

@@ -100,6 +100,16 @@ impl Model {
         }
     }
 
+    /// The same model for input of another size: `graph` is the same network for it. Parameters and executor are shared.
+    ///
+    /// # Panics
+    ///
+    /// If `graph` has other parameters.
+    pub fn with_graph(self, graph: Arc<Graph>) -> Model {
+        assert_eq!(self.graph.parameters, graph.parameters, "the same network");
+        Model { graph, ..self }
+    }
+
     /// How activations are stored.
     pub fn precision(&self) -> Precision {
         self.precision

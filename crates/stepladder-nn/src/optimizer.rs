@@ -18,6 +18,24 @@ pub struct OptimizerState {
     pub slots: Vec<Array>,
 }
 
+/// How one parameter is trained differently from what the optimizer says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ParameterSettings {
+    /// What the learning rate is multiplied by.
+    pub learning_rate_multiplier: f32,
+    /// Whether it has weight decay, where the optimizer has any.
+    pub weight_decay: bool,
+}
+
+impl Default for ParameterSettings {
+    fn default() -> ParameterSettings {
+        ParameterSettings {
+            learning_rate_multiplier: 1.0,
+            weight_decay: true,
+        }
+    }
+}
+
 /// The moments of one parameter: first and second, as many as the optimizer keeps.
 type Moments = Vec<Tensor>;
 
@@ -26,8 +44,10 @@ type Moments = Vec<Tensor>;
 pub(crate) struct Optimizer {
     config: OptimizerConfig,
     progress: Progress,
-    /// The constants of the step under way.
-    step: Option<Step>,
+    /// What is different for some parameters; a parameter that has no entry is as the others.
+    settings: Vec<ParameterSettings>,
+    /// The constants of the step under way, one for each kind of settings.
+    steps: Vec<(ParameterSettings, Step)>,
     /// One entry for each parameter of the graph; none before the first step, and for what is not trained.
     moments: Vec<Option<Moments>>,
 }
@@ -37,9 +57,15 @@ impl Optimizer {
         Optimizer {
             config,
             progress: Progress::default(),
-            step: None,
+            settings: Vec::new(),
+            steps: Vec::new(),
             moments: Vec::new(),
         }
+    }
+
+    /// The same with settings of their own for the parameters, in the graph's order.
+    pub fn with_settings(self, settings: Vec<ParameterSettings>) -> Optimizer {
+        Optimizer { settings, ..self }
     }
 
     /// Steps taken.
@@ -85,12 +111,30 @@ impl Optimizer {
     /// Begins a step, which moves each parameter once.
     pub fn begin(&mut self, learning_rate: f32) {
         let decay = self.config.weight_decay().unwrap_or(0.0);
-        self.step = Some(Step::next(
-            rule(&self.config),
-            &mut self.progress,
-            learning_rate,
-            decay,
-        ));
+        let before = self.progress;
+        let mut step_of = |settings: ParameterSettings| {
+            // Each kind of settings takes the same step from the same position.
+            self.progress = before;
+            let rate = learning_rate * settings.learning_rate_multiplier;
+            let decay = if settings.weight_decay { decay } else { 0.0 };
+            Step::next(rule(&self.config), &mut self.progress, rate, decay)
+        };
+        let usual = ParameterSettings::default();
+        self.steps.clear();
+        self.steps.push((usual, step_of(usual)));
+        for &settings in &self.settings {
+            if self.steps.iter().all(|(known, _)| *known != settings) {
+                self.steps.push((settings, step_of(settings)));
+            }
+        }
+    }
+
+    /// The constants of the step under way for the parameter of this index.
+    fn step(&self, parameter: usize) -> Step {
+        let settings = self.settings.get(parameter).copied().unwrap_or_default();
+        let mut steps = self.steps.iter();
+        let step = steps.find_map(|(of, step)| (*of == settings).then_some(*step));
+        step.expect("a step was begun")
     }
 
     /// Moves the parameter of this index against its gradient, times `scale`.
@@ -107,7 +151,7 @@ impl Optimizer {
         scale: f32,
     ) {
         let (index, value) = parameter;
-        let step = self.step.expect("a step was begun");
+        let step = self.step(index);
         let scale = match self.config.clipping() {
             Some(Clipping::Norm(limit)) => scale_to(backend.squared_norm(program, gradient), limit),
             Some(Clipping::GlobalNorm(_)) | None => scale,

@@ -6,12 +6,12 @@ use crate::average::Average;
 use crate::backend::{Backend, Gradient, Noise, Operands, Tensor};
 use crate::executor::forward;
 use crate::model::{Model, ModelError};
-use crate::optimizer::{Optimizer, OptimizerState};
+use crate::optimizer::{Optimizer, OptimizerState, ParameterSettings};
 use crate::program::{Program, Purpose};
 use crate::targets::Targets;
 use std::sync::Arc;
 use stepladder_kernels::loss;
-use stepladder_model::{OptimizerConfig, ParameterSpec};
+use stepladder_model::{Graph, OptimizerConfig, ParameterSpec};
 
 /// A model being trained.
 #[derive(Debug)]
@@ -60,6 +60,23 @@ impl Trainer {
             average: momentum.map(Average::new),
             ..self
         }
+    }
+
+    /// Trains some parameters differently: settings for each parameter of the graph, in its order.
+    pub fn with_settings(self, settings: Vec<ParameterSettings>) -> Trainer {
+        Trainer {
+            optimizer: self.optimizer.with_settings(settings),
+            ..self
+        }
+    }
+
+    /// Goes on with input of another size: `graph` is the same network for it.
+    ///
+    /// # Panics
+    ///
+    /// If `graph` has other parameters.
+    pub fn set_graph(&mut self, graph: Arc<Graph>) {
+        self.model = self.model.clone().with_graph(graph);
     }
 
     /// Lets batches go through in micro-batches of at most this many photos, to save memory. The sum of the micro-batches' gradients is the

@@ -1,9 +1,9 @@
 //! The answers that a run wrote down, for when its photos are gone.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use stepladder_classifier::Predictions;
+use stepladder_run::Folder;
 
 /// The longest table that is read, in bytes.
 const LIMIT: u64 = 1 << 30;
@@ -11,7 +11,9 @@ const LIMIT: u64 = 1 << 30;
 /// `test_predictions.tsv` in `run`: each photo's name, and its probabilities, photos numbered from 0. None where the table is missing or is
 /// not one of these classes.
 pub(crate) fn recorded(run: &Path, classes: &[String]) -> Option<(Vec<String>, Predictions)> {
-    let file = File::open(run.join("test_predictions.tsv")).ok()?;
+    let file = Folder::open(run)
+        .and_then(|run| run.read("test_predictions.tsv"))
+        .ok()?;
     let mut table = csv::ReaderBuilder::new()
         .delimiter(b'\t')
         .from_reader(file.take(LIMIT));

@@ -8,7 +8,7 @@ use crate::diagram::blocks;
 use crate::doubtful::doubtful;
 use crate::facts::{Answer, AugmentedPhoto, LayerRow, PartAnswers, RunReport};
 use crate::picture;
-use stepladder_classifier::{Classifier, Predictions, Temperature};
+use stepladder_classifier::{Classifier, ClassifyError, Predictions, Temperature};
 use stepladder_data::{Augmentation, DataError, Dataset, Loader, LoaderConfig, Part, PhotoStore, Split};
 use stepladder_inspection::Inspection;
 use stepladder_model::{Graph, GraphError};
@@ -33,6 +33,9 @@ pub enum ReportError {
     /// A photo cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The network has no answers.
+    #[error(transparent)]
+    Classify(#[from] ClassifyError),
 }
 
 /// A run's photos, ready to be asked about.
@@ -59,7 +62,7 @@ pub fn gather(
     steps: Result<MeasuredSteps, String>,
 ) -> Result<RunReport, ReportError> {
     let graph = run.rung.graph(run.summary.size, run.summary.classes.len())?;
-    let document = |name: &str| std::fs::read(run.directory.path().join(name)).ok();
+    let document = |name: &str| run.directory.read(&run.directory.path().join(name)).ok();
     let environment: Option<Environment> =
         document("environment.json").and_then(|text| serde_json::from_slice(&text).ok());
     // What a newer version added is passed over, one finding at a time.
@@ -193,7 +196,7 @@ fn with_photos(
             .iter()
             .position(|class| *class == answer.predicted);
         let map = class.and_then(|class| predictor.heat_map(predictor.prepare(&photo), class));
-        let look = map.and_then(|map| picture::look(&photo, &map));
+        let look = map.and_then(|map| picture::look(&photo, predictor.scaling(), &map));
         report.looks.push(Answer {
             picture: picture::small(&photo),
             look,

@@ -3,7 +3,7 @@
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use stepladder_classifier::overlay;
-use stepladder_data::RgbPhoto;
+use stepladder_data::{RgbPhoto, Scaling};
 use stepladder_nn::HeatMap;
 use stepladder_page::element::data_uri;
 
@@ -16,7 +16,7 @@ pub(crate) fn small(photo: &RgbPhoto) -> Option<String> {
     encoded(&photo.fit(SIDE))
 }
 
-/// A small JPEG of what the network sees: the central square, values in 0..=1, `side * side * 3` of them.
+/// A small JPEG of what the network sees, values in 0..=1, `side * side * 3` of them.
 pub(crate) fn square(values: &[f32], side: u32) -> Option<String> {
     let pixels = values
         .iter()
@@ -24,12 +24,12 @@ pub(crate) fn square(values: &[f32], side: u32) -> Option<String> {
     encoded(&RgbPhoto::new(side, side, pixels.collect())?.fit(SIDE))
 }
 
-/// The photo's central square under the colors of what speaks for the answer. None where nothing does.
-pub(crate) fn look(photo: &RgbPhoto, map: &HeatMap) -> Option<String> {
+/// What the network sees of the photo under the colors of what speaks for the answer. None where nothing does.
+pub(crate) fn look(photo: &RgbPhoto, scaling: Scaling, map: &HeatMap) -> Option<String> {
     if map.values.iter().all(|value| *value <= 0.0) {
         return None;
     }
-    encoded(&overlay(photo, map, SIDE))
+    encoded(&overlay(photo, scaling, map, SIDE))
 }
 
 fn encoded(photo: &RgbPhoto) -> Option<String> {
@@ -57,10 +57,15 @@ mod tests {
             values: vec![0.0, 1.0],
         };
         let photo = RgbPhoto::new(8, 6, vec![100; 8 * 6 * 3]).unwrap();
-        assert!(look(&photo, &map).unwrap().starts_with("data:image/jpeg;base64,"));
+        assert!(
+            look(&photo, Scaling::Bilinear, &map)
+                .unwrap()
+                .starts_with("data:image/jpeg;base64,")
+        );
         assert_eq!(
             look(
                 &photo,
+                Scaling::Bilinear,
                 &HeatMap {
                     values: vec![0.0; 2],
                     ..map

@@ -1,14 +1,16 @@
 //! The run directory: which files a run has, and how they are written.
 //!
-//! Documents are replaced atomically. `config.json` is the last one written before the first step, and says that all others are there.
+//! Documents are replaced atomically, and no link in the directory, which may come from anywhere, is followed. `config.json` is the last one written before the first step, and says that all others are there.
 
-use crate::atomic::write_atomically;
 use crate::error::RunError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use stepladder_files::Folder;
 
 /// Where a run goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +45,7 @@ impl RunDirectory {
             }
         };
         let run = RunDirectory { path };
-        let checkpoints = run.checkpoints();
-        std::fs::create_dir_all(&checkpoints).map_err(|source| RunError::write(&checkpoints, source))?;
+        run.checkpoint_folder()?;
         Ok(run)
     }
 
@@ -71,13 +72,19 @@ impl RunDirectory {
     /// Another process has it, or the lock's file cannot be opened.
     pub fn lock(&self) -> Result<RunLock, RunError> {
         let path = self.path.join(LOCK);
-        let file = File::options().create(true).append(true).open(&path);
-        let file = file.map_err(|source| RunError::write(&path, source))?;
+        let folder = self.folder()?;
         for _ in 0..LOCK_TRIES {
+            let file = folder.append(LOCK);
+            let file = file.map_err(|source| RunError::write(&path, source))?;
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
                 // A file system without locks: the user is trusted to train a run once at a time.
-                Ok(()) | Err(TryLockError::Error(_)) => return Ok(RunLock { _file: file }),
+                Ok(()) | Err(TryLockError::Error(_)) if folder.holds(LOCK, &file) => {
+                    self.forget_requests();
+                    return Ok(RunLock { _file: file });
+                }
+                // The file was replaced meanwhile, and another process may have locked the new one.
+                Ok(()) | Err(TryLockError::Error(_)) => {}
             }
         }
         Err(RunError::Busy {
@@ -87,12 +94,13 @@ impl RunDirectory {
 
     /// Whether a process trains the run at this moment; `None` where the file system has no locks. Changes nothing.
     pub fn is_training(&self) -> Option<bool> {
-        let path = self.path.join(LOCK);
-        if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Some(false);
-        }
+        let lock = match self.folder().ok()?.read(LOCK) {
+            Ok(lock) => lock,
+            // Nobody trains with a lock that is not there, or is no file.
+            Err(error) => return (!is_refused(&error)).then_some(false),
+        };
         // Shared, so that two who look do not see each other. Whoever begins to train meanwhile tries again.
-        match File::open(&path).ok()?.try_lock_shared() {
+        match lock.try_lock_shared() {
             Ok(()) => Some(false),
             Err(TryLockError::WouldBlock) => Some(true),
             Err(TryLockError::Error(_)) => None,
@@ -107,6 +115,49 @@ impl RunDirectory {
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The directory, opened: its files are reached through it, and nothing else is.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or the system refuses.
+    pub fn folder(&self) -> Result<Folder, RunError> {
+        Folder::open(&self.path).map_err(|source| RunError::read(&self.path, source))
+    }
+
+    /// The folder of the checkpoints, opened, and made where it was lost.
+    ///
+    /// # Errors
+    ///
+    /// It is a link, or the system refuses.
+    pub fn checkpoint_folder(&self) -> Result<Folder, RunError> {
+        let folder = self.folder()?.make_folder(CHECKPOINTS);
+        folder.map_err(|source| RunError::write(&self.checkpoints(), source))
+    }
+
+    /// Whether the run was begun: it has its last document from before the first step.
+    ///
+    /// # Errors
+    ///
+    /// The system does not say.
+    pub fn has_begun(&self) -> Result<bool, RunError> {
+        let path = self.config();
+        path.try_exists().map_err(|source| RunError::read(&path, source))
+    }
+
+    /// An error if the directory holds more than a run that was killed while it was being set up.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Occupied`], and what the system refuses.
+    pub fn expect_unbegun(&self) -> Result<(), RunError> {
+        match unbegun(&self.path)? {
+            true => Ok(()),
+            false => Err(RunError::Occupied {
+                path: self.path.clone(),
+            }),
+        }
     }
 
     /// Everything needed to use the model again.
@@ -126,7 +177,7 @@ impl RunDirectory {
 
     /// The folder of the places from which a training would go on.
     pub fn checkpoints(&self) -> PathBuf {
-        self.path.join("checkpoints")
+        self.path.join(CHECKPOINTS)
     }
 
     /// The content of each photo.
@@ -179,6 +230,11 @@ impl RunDirectory {
         self.path.join("MODEL_CARD.md")
     }
 
+    /// The pretrained weights that it began with; absent without.
+    pub fn start(&self) -> PathBuf {
+        self.path.join("start.json")
+    }
+
     /// The files that could not be used, with the reason.
     pub fn skipped(&self) -> PathBuf {
         self.path.join("skipped.tsv")
@@ -195,7 +251,35 @@ impl RunDirectory {
     ///
     /// The file system refuses; an older file is untouched then.
     pub fn write(&self, path: &Path, content: impl AsRef<[u8]>) -> Result<(), RunError> {
-        write_atomically(path, content.as_ref()).map_err(|source| RunError::write(path, source))
+        let written = self
+            .folder()?
+            .replace(name_of(path), |file| file.write_all(content.as_ref()));
+        written.map_err(|source| RunError::write(path, source))
+    }
+
+    /// The content of a file of the run.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, is a link or no file, is longer than anything that a run writes, or cannot be read.
+    pub fn read(&self, path: &Path) -> Result<Vec<u8>, RunError> {
+        let read = self.folder()?.read_all(name_of(path), LONGEST);
+        read.map_err(|source| RunError::read(path, source))
+    }
+
+    /// As [`RunDirectory::read`], for text.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunDirectory::read`], and bytes that are no UTF-8.
+    pub fn read_text(&self, path: &Path) -> Result<String, RunError> {
+        let text = String::from_utf8(self.read(path)?);
+        text.map_err(|error| {
+            RunError::read(
+                path,
+                io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()),
+            )
+        })
     }
 
     /// Writes a JSON document of the run, atomically.
@@ -204,7 +288,7 @@ impl RunDirectory {
     ///
     /// As [`RunDirectory::write`].
     pub fn write_json<T: Serialize>(&self, path: &Path, document: &T) -> Result<(), RunError> {
-        let text = serde_json::to_string_pretty(document).map_err(std::io::Error::from);
+        let text = serde_json::to_string_pretty(document).map_err(io::Error::from);
         self.write(path, text.map_err(|source| RunError::write(path, source))? + "\n")
     }
 
@@ -239,7 +323,7 @@ impl RunDirectory {
     ///
     /// The file cannot be read, or is not what the run writes.
     pub fn read_json<T: DeserializeOwned>(&self, path: &Path) -> Result<T, RunError> {
-        let text = std::fs::read(path).map_err(|source| RunError::read(path, source))?;
+        let text = self.read(path)?;
         serde_json::from_slice(&text).map_err(|error| RunError::read(path, error.into()))
     }
 }
@@ -253,13 +337,20 @@ pub struct RunLock {
 /// The file whose lock says that a run is being trained.
 const LOCK: &str = ".lock";
 
+/// The folder of the checkpoints.
+const CHECKPOINTS: &str = "checkpoints";
+
+/// The longest document that is read, in bytes. An epoch takes about 300, a test photo of 1000 classes about 12,000.
+pub(crate) const LONGEST: u64 = 1 << 30;
+
 /// How often a lock is tried, and how long apart: whoever looks whether a run is trained holds it for a moment.
 const LOCK_TRIES: usize = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a run has before `config.json`, beside unfinished files, whose names begin with a dot.
-const SET_UP: [&str; 6] = [
+const SET_UP: [&str; 7] = [
     "checkpoints",
+    "start.json",
     "rung.toml",
     "environment.json",
     "split.tsv",
@@ -277,7 +368,37 @@ fn unbegun(path: &Path) -> Result<bool, RunError> {
             return Ok(false);
         }
     }
+    holds_no_checkpoint(path)
+}
+
+/// A run whose documents were lost has its checkpoints still, and they are not a new run's.
+fn holds_no_checkpoint(path: &Path) -> Result<bool, RunError> {
+    let checkpoints = path.join(CHECKPOINTS);
+    let entries = match std::fs::read_dir(&checkpoints) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(source) => return Err(RunError::read(&checkpoints, source)),
+    };
+    for entry in entries {
+        let name = entry
+            .map_err(|source| RunError::read(&checkpoints, source))?
+            .file_name();
+        if !name.to_string_lossy().starts_with(".stepladder-") {
+            return Ok(false);
+        }
+    }
     Ok(true)
+}
+
+/// The name of a file that lies in the directory itself.
+fn name_of(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
+}
+
+/// Whether an error of opening leaves it open what the file is: everything but that it is not there, or is a link or a pipe.
+fn is_refused(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, IsADirectory, NotFound};
+    !matches!(error.kind(), NotFound | InvalidInput | IsADirectory)
 }
 
 /// The name of a run on `data` with `model`, without its number.
@@ -292,7 +413,7 @@ fn numbered(parent: &Path, name: &str) -> Result<PathBuf, RunError> {
         let path = parent.join(format!("{name}-{n}"));
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(RunError::write(&path, source)),
         }
     }
@@ -341,6 +462,20 @@ mod tests {
             RunDirectory::create(&place, "d", "m"),
             Err(RunError::Occupied { .. })
         ));
+    }
+
+    #[test]
+    fn checkpoints_whose_run_was_lost_are_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("checkpoints")).unwrap();
+        let run = RunDirectory::open(folder.path());
+        run.expect_unbegun().unwrap();
+        std::fs::write(
+            folder.path().join("checkpoints/step-000000001.safetensors"),
+            "hours",
+        )
+        .unwrap();
+        assert!(matches!(run.expect_unbegun(), Err(RunError::Occupied { .. })));
     }
 
     #[test]

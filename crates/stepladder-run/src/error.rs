@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A file of the run could not be written.
-    #[error("cannot write {}: {source}; make room or choose another place with --out", path.display())]
+    #[error("cannot write {}: {source}{}", path.display(), remedy(source))]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -34,6 +34,16 @@ pub enum RunError {
         /// The directory.
         path: PathBuf,
     },
+}
+
+/// What to do where a file cannot be written, if that follows from the refusal.
+fn remedy(refusal: &io::Error) -> &'static str {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match refusal.kind() {
+        StorageFull | QuotaExceeded => "; make room or choose another place with --out",
+        PermissionDenied | ReadOnlyFilesystem => "; choose another place with --out",
+        _ => "",
+    }
 }
 
 impl RunError {

@@ -1,16 +1,13 @@
 //! A run read back from its directory: what was asked for, the figures, the epochs, and which test photos were right.
 
 use crate::config::Config;
-use crate::directory::RunDirectory;
+use crate::directory::{LONGEST, RunDirectory};
 use crate::records::{Environment, EpochRecord, StepRecord, Summary};
 use serde::de::DeserializeOwned;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
+use stepladder_files::Folder;
 use stepladder_model::{Rung, RungCatalog, RungError};
-
-/// The longest document that is read, in bytes. An epoch takes about 300, a test photo of 1000 classes about 12,000.
-const LIMIT: u64 = 1 << 30;
 
 /// A run that left a summary.
 #[derive(Debug, Clone)]
@@ -127,10 +124,13 @@ impl RecordedRun {
 
 fn text(run: &Path, name: &'static str) -> Result<String, RecordError> {
     let path = run.join(name);
-    let mut text = String::new();
-    let read = File::open(&path).and_then(|file| file.take(LIMIT).read_to_string(&mut text));
-    match read {
-        Ok(_) => Ok(text),
+    let read = Folder::open(run).and_then(|run| run.read_all(name, LONGEST));
+    let text = read.and_then(|text| {
+        String::from_utf8(text)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+    });
+    match text {
+        Ok(text) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(RecordError::Missing {
             path: run.to_path_buf(),
             file: name,
@@ -157,14 +157,15 @@ fn lines<T: DeserializeOwned>(run: &Path, name: &'static str) -> Result<Vec<T>, 
 fn answers(run: &RunDirectory) -> Result<Option<TestAnswers>, RecordError> {
     const NAME: &str = "test_predictions.tsv";
     let path = run.path().join(NAME);
-    let file = match File::open(&path) {
-        Ok(file) => file,
+    let table = Folder::open(run.path()).and_then(|run| run.read_all(NAME, LONGEST));
+    let table = match table {
+        Ok(table) => table,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(RecordError::Read { path, source }),
     };
     let mut table = csv::ReaderBuilder::new()
         .delimiter(b'\t')
-        .from_reader(file.take(LIMIT));
+        .from_reader(table.as_slice());
     let mut answers = TestAnswers::default();
     for row in table.records() {
         let row = row.map_err(|error| damaged(run.path(), NAME, &error))?;

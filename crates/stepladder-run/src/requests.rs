@@ -1,12 +1,13 @@
 //! What others ask of a training while it runs: `request.json` in its directory, written whole by whoever asks (`watch` does),
 //! and taken up between two steps. A training looks for it twice a second at most.
+//!
+//! What was asked for is done, whatever is asked for next: a request to stop, which takes a checkpoint too, replaces any other, and a
+//! request for a checkpoint replaces none.
 
 use crate::directory::RunDirectory;
 use crate::error::RunError;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Something that a training does on request.
@@ -31,35 +32,45 @@ const LIMIT: u64 = 1 << 10;
 /// How often a training looks for requests.
 const EVERY: Duration = Duration::from_millis(500);
 
-impl RunDirectory {
-    /// What is asked of the training.
-    fn request(&self) -> PathBuf {
-        self.path().join("request.json")
-    }
+/// The file of a request.
+const FILE: &str = "request.json";
 
-    /// Asks the process that trains the run; [`RunDirectory::is_training`] says whether there is one. A later request takes
-    /// the place of one that was not taken up yet.
+impl RunDirectory {
+    /// Asks the process that trains the run; [`RunDirectory::is_training`] says whether there is one.
     ///
     /// # Errors
     ///
     /// The directory cannot be written to.
     pub fn ask(&self, request: RunRequest) -> Result<(), RunError> {
-        self.write_json(&self.request(), &Document { request })
+        let failed = |source| RunError::write(&self.path().join(FILE), source);
+        let document = serde_json::to_vec_pretty(&Document { request });
+        let document = document.map_err(|error| failed(error.into()))?;
+        let folder = self.folder()?;
+        match request {
+            RunRequest::Stop => folder.replace(FILE, |file| file.write_all(&document)),
+            // Whatever waits there takes a checkpoint as well.
+            RunRequest::Checkpoint => folder.create(FILE, &document).map(drop),
+        }
+        .map_err(failed)
     }
 
     /// What was asked and is not taken up yet.
     pub fn asked(&self) -> Option<RunRequest> {
-        let path = self.request();
-        // Anything but a file, such as a pipe, might never be read to its end.
-        if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return None;
-        }
-        let mut text = String::new();
-        let file = File::open(path).ok()?;
-        file.take(LIMIT).read_to_string(&mut text).ok()?;
-        let document: Document = serde_json::from_str(&text).ok()?;
-        Some(document.request)
+        read(&self.folder().ok()?.read_all(FILE, LIMIT).ok()?)
     }
+
+    /// Forgets what was asked of an earlier session, so that a run which was told to stop can go on.
+    pub(crate) fn forget_requests(&self) {
+        // There rarely is one; and one that cannot be removed is asked again, which loses nothing.
+        if let Ok(folder) = self.folder() {
+            let _ = folder.remove(FILE);
+        }
+    }
+}
+
+fn read(document: &[u8]) -> Option<RunRequest> {
+    let document: Document = serde_json::from_slice(document).ok()?;
+    Some(document.request)
 }
 
 /// The requests to a training, as the training sees them.
@@ -70,10 +81,8 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Forgets what was asked of an earlier sitting, so that a run which was told to stop can go on.
+    /// Requests since the run was locked ([`RunDirectory::lock`]), which forgets those of earlier sessions.
     pub fn new(run: &RunDirectory) -> Requests {
-        // There rarely is one; and one that cannot be removed is asked again, which loses nothing.
-        let _ = std::fs::remove_file(run.request());
         Requests {
             run: run.clone(),
             looked: Instant::now(),
@@ -86,14 +95,11 @@ impl Requests {
             return None;
         }
         self.looked = Instant::now();
-        let path = self.run.request();
-        if !path.exists() {
+        if !self.run.path().join(FILE).exists() {
             return None;
         }
-        let asked = self.run.asked();
         // What makes no sense goes too.
-        let _ = std::fs::remove_file(path);
-        asked
+        read(&self.run.folder().ok()?.take(FILE, LIMIT).ok()?)
     }
 }
 
@@ -111,10 +117,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path());
         run.ask(RunRequest::Stop).unwrap();
-        let mut requests = Requests::new(&run);
-        assert_eq!(due(&mut requests), None, "that was of an earlier sitting");
-        run.ask(RunRequest::Stop).unwrap();
+        let _lock = run.lock().unwrap();
+        assert_eq!(run.asked(), None, "that was of an earlier session");
+        // Asked while the photos are prepared, before the first step.
         run.ask(RunRequest::Checkpoint).unwrap();
+        let mut requests = Requests::new(&run);
         assert_eq!(run.asked(), Some(RunRequest::Checkpoint));
         assert_eq!(requests.poll(), None, "it is not time to look yet");
         assert_eq!(due(&mut requests), Some(RunRequest::Checkpoint));
@@ -123,14 +130,33 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_outlives_what_is_asked_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::open(folder.path());
+        let mut requests = Requests::new(&run);
+        for asked in [
+            [RunRequest::Stop, RunRequest::Checkpoint],
+            [RunRequest::Checkpoint, RunRequest::Stop],
+            [RunRequest::Stop, RunRequest::Stop],
+        ] {
+            for request in asked {
+                run.ask(request).unwrap();
+            }
+            assert_eq!(due(&mut requests), Some(RunRequest::Stop));
+            assert_eq!(due(&mut requests), None);
+        }
+    }
+
+    #[test]
     fn nonsense_is_no_request_and_goes() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path());
         let mut requests = Requests::new(&run);
         for text in ["", "{", "{\"request\":\"explode\"}", &"9".repeat(1 << 20)] {
-            std::fs::write(run.request(), text).unwrap();
+            let file = folder.path().join(FILE);
+            std::fs::write(&file, text).unwrap();
             assert_eq!(due(&mut requests), None);
-            assert!(!run.request().exists());
+            assert!(!file.exists());
         }
     }
 }

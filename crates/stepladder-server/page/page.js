@@ -8,6 +8,8 @@ const AT_ONCE = 4;
 const SHOWN = 5;
 // The side of the square that is drawn, in pixels.
 const SIDE = 352;
+// What of a photo a model is shown, by its `fit`.
+const LOOKS_AT = { crop: "the central square", pad: "the whole photo", stretch: "the whole photo, stretched to a square" };
 
 let models = [];
 let token = "";
@@ -58,7 +60,7 @@ function describe() {
   const names = model.classes.length > 12 ? `${model.classes.slice(0, 12).join(", ")}, ..` : model.classes.join(", ");
   const calibrated = model.temperature === null ? "not calibrated" : "calibrated";
   $("about").textContent =
-    `It knows ${model.classes.length} classes (${names}) and nothing else. It looks at the central square; its probabilities are ${calibrated}.`;
+    `It knows ${model.classes.length} classes (${names}) and nothing else. It looks at ${LOOKS_AT[model.fit]}; its probabilities are ${calibrated}.`;
 }
 
 function add(files) {
@@ -85,7 +87,8 @@ function next() {
 }
 
 async function ask({ file, answer }) {
-  const drawing = draw(file, answer.querySelector(".picture"));
+  const fit = models.find((model) => model.name === $("model").value)?.fit;
+  const drawing = draw(file, answer.querySelector(".picture"), fit);
   const unsure = Number($("unsure").value) / 100;
   const query = new URLSearchParams({ model: $("model").value, top: SHOWN, heat: $("heat").checked, tta: $("tta").checked });
   if (unsure > 0) query.set("unsure", unsure);
@@ -135,16 +138,19 @@ function show(answer, photo) {
   if (photo.heat) warm(answer.querySelector(".warm"), photo.heat);
 }
 
-// The central square, as the network sees it; browsers turn photos upright by themselves.
-async function draw(file, canvas) {
+// The square that the network sees; browsers turn photos upright by themselves.
+async function draw(file, canvas, fit) {
   canvas.width = canvas.height = SIDE;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", file.name);
   try {
     const picture = await createImageBitmap(file);
-    const side = Math.min(picture.width, picture.height);
-    const [left, top] = [(picture.width - side) / 2, (picture.height - side) / 2];
-    canvas.getContext("2d").drawImage(picture, left, top, side, side, 0, 0, SIDE, SIDE);
+    const context = canvas.getContext("2d");
+    const side = fit === "pad" ? Math.max(picture.width, picture.height) : Math.min(picture.width, picture.height);
+    const [width, height] = fit === "stretch" ? [SIDE, SIDE] : [(picture.width * SIDE) / side, (picture.height * SIDE) / side];
+    context.fillStyle = "rgb(128 128 128)";
+    context.fillRect(0, 0, SIDE, SIDE);
+    context.drawImage(picture, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
     picture.close();
   } catch {
     // A format that the server reads and the browser does not.

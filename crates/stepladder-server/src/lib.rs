@@ -10,6 +10,7 @@
 //! own, and answers no page of another origin.
 
 mod answer;
+mod bodies;
 mod config;
 mod guard;
 mod metrics;

@@ -36,6 +36,8 @@ pub struct ModelInfo {
     pub classes: Vec<String>,
     /// Side of the square that the network sees, in pixels.
     pub size: usize,
+    /// How a photo becomes that square: `crop`, `pad` or `stretch`.
+    pub fit: String,
     /// Trainable parameters.
     pub parameters: u64,
     /// How activations are stored: `f32` or `bf16`.
@@ -60,8 +62,10 @@ struct Slot {
     file: PathBuf,
     device: Device,
     current: RwLock<Arc<Loaded>>,
-    /// The file when it was last looked at.
+    /// The file when it was last taken or refused.
     seen: Mutex<Stamp>,
+    /// Why it could not be read at the last look, so that this is said once.
+    unread: Mutex<Option<String>>,
 }
 
 /// What tells a file from the one before it.
@@ -99,6 +103,7 @@ impl Models {
                 file: file.clone(),
                 device,
                 seen: Mutex::new(stamp),
+                unread: Mutex::default(),
             });
         }
         if slots.is_empty() {
@@ -137,21 +142,28 @@ impl Slot {
 
     fn refresh(&self) -> Option<Reload> {
         let now = Stamp::of(&self.file);
-        {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            // A file that is gone may be about to be replaced.
-            if *seen == now || now.modified.is_none() {
-                return None;
-            }
-            *seen = now;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // A file that is gone may be about to be replaced.
+        if *seen == now || now.modified.is_none() {
+            return None;
         }
         let ModelInfo { name, reloads, .. } = self.current().info.clone();
-        match Loaded::read(&self.file, name.clone(), self.device, reloads + 1) {
+        let loaded = Loaded::read(&self.file, name.clone(), self.device, reloads + 1);
+        // What says nothing of the file, such as too many open ones, may go better at the next look.
+        let again = loaded.as_ref().is_err_and(|error| !error.is_final());
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = loaded.as_ref().err().filter(|_| again).map(ToString::to_string);
+        let is_news = said.is_none() || *unread != said;
+        *unread = said;
+        if !again {
+            *seen = now;
+        }
+        match loaded {
             Ok(loaded) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
                 Some(Reload::Done(name))
             }
-            Err(error) => Some(Reload::Failed(name, error)),
+            Err(error) => is_news.then_some(Reload::Failed(name, error)),
         }
     }
 }
@@ -166,6 +178,7 @@ impl Loaded {
                 rung: classifier.rung().name.clone(),
                 classes: classifier.classes().to_vec(),
                 size: classifier.size(),
+                fit: classifier.scaling().fit().name().to_owned(),
                 parameters: classifier.model().graph().trainable_parameter_count(),
                 precision: classifier.model().precision().to_string(),
                 temperature: classifier.temperature().map(|temperature| temperature.value()),

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use stepladder_classifier::ranked;
+use stepladder_classifier::{NotFinite, ranked};
 use stepladder_http::Refusal;
 use stepladder_nn::HeatMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -44,7 +44,7 @@ pub(crate) type Places = OwnedSemaphorePermit;
 /// A job, and where its answer goes.
 struct Waiting {
     job: Job,
-    reply: oneshot::Sender<Answered>,
+    reply: oneshot::Sender<Result<Answered, NotFinite>>,
 }
 
 impl Queue {
@@ -82,7 +82,7 @@ impl Queue {
     }
 
     /// The answer to a job, for which a place is held.
-    pub async fn ask(&self, job: Job) -> Result<Answered, Refusal> {
+    pub async fn ask(&self, job: Job) -> Result<Result<Answered, NotFinite>, Refusal> {
         let (reply, answer) = oneshot::channel();
         // The worker outlives the queue, and drops a job without an answer only where the network failed on it.
         let _ = self.jobs.send(Waiting { job, reply });
@@ -149,13 +149,16 @@ fn answer(batch: Vec<Waiting>) {
     };
     let images: Vec<&[f32]> = batch.iter().map(|waiting| waiting.job.image.as_slice()).collect();
     let answers = predictor.predict(images.concat());
-    for (Waiting { job, reply }, probabilities) in batch.into_iter().zip(answers) {
-        let best = ranked(&probabilities)[0];
-        let heat = match job.heat {
-            true => predictor.heat_map(job.image, best),
-            false => None,
-        };
+    for (Waiting { job, reply }, answer) in batch.into_iter().zip(answers) {
+        let answered = answer.map(|probabilities| {
+            let best = ranked(&probabilities)[0];
+            let heat = match job.heat {
+                true => predictor.heat_map(job.image, best),
+                false => None,
+            };
+            Answered { probabilities, heat }
+        });
         // Whoever asked may be gone.
-        let _ = reply.send(Answered { probabilities, heat });
+        let _ = reply.send(answered);
     }
 }

@@ -1,12 +1,13 @@
 //! From a request to photos: the options in the query, and the body, which is one picture, several in a form, or JSON.
 
+mod json;
+
 use crate::server::App;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart, Query, Request};
-use axum::http::{StatusCode, header};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt;
+use json::json;
 use serde::Deserialize;
 use std::sync::Arc;
 use stepladder_http::Refusal;
@@ -62,7 +63,7 @@ pub(crate) struct Sent {
 /// The photos of a request, and the right to hold their bytes.
 pub(crate) struct SentPhotos {
     pub photos: Vec<Sent>,
-    pub _room: OwnedSemaphorePermit,
+    pub _room: Option<OwnedSemaphorePermit>,
 }
 
 /// How a body carries photos.
@@ -73,24 +74,6 @@ enum Form {
     Json,
 }
 
-/// The body of JSON.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonPhotos {
-    photos: Vec<JsonPhoto>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonPhoto {
-    name: Option<String>,
-    /// Base64, with padding.
-    data: String,
-}
-
-/// Bytes for which one permit stands.
-pub(crate) const ROOM_UNIT: usize = 4096;
-
 /// The longest name of a photo that is given back, in characters.
 const LONGEST_NAME: usize = 200;
 
@@ -98,53 +81,83 @@ impl SentPhotos {
     /// Reads the body, within the server's bounds on size and time.
     pub async fn read(request: Request, app: &App) -> Result<SentPhotos, Refusal> {
         let form = Form::of(&request)?;
-        let limit = app.config.body_bytes;
-        let length = request
-            .headers()
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if length.is_some_and(|length| length > limit) {
-            return Err(Refusal::too_large(limit));
-        }
-        // What has no length may become as long as it may.
-        let room = u32::try_from(length.unwrap_or(limit) / ROOM_UNIT + 1).unwrap_or(u32::MAX);
-        let room = Arc::clone(&app.bodies)
-            .try_acquire_many_owned(room)
-            .map_err(|_| Refusal::busy("too many large bodies are on their way"))?;
         let (parts, body) = request.into_parts();
-        let collect = Limited::new(body, limit).collect();
-        let body = match tokio::time::timeout(app.config.read_time, collect).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
-                return Err(Refusal::too_large(limit));
-            }
-            Ok(Err(_)) => return Err(Refusal::bad("bad_body", "the body ended before it was whole")),
-            Err(_) => {
-                return Err(Refusal::new(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "too_slow",
-                    "the body took too long to arrive; send it again, or fewer photos at once",
-                ));
-            }
-        };
+        let received = receive(&parts.headers, body, app);
+        let received = tokio::time::timeout(app.config.read_time, received).await;
+        let (bytes, room) = received.map_err(|_| too_slow())??;
+        let most = app.config.photos;
         let photos = match form {
             Form::Picture => vec![Sent {
                 name: name_of(None, 0),
-                bytes: body,
+                bytes,
             }],
-            Form::Json => json(&body)?,
+            Form::Json => aside(app, move || json(&bytes, most)).await?,
             Form::Multipart => {
-                multipart(Request::from_parts(parts, Body::from(body)), app.config.photos).await?
+                let request = Request::from_parts(parts, Body::from(bytes));
+                let runtime = tokio::runtime::Handle::current();
+                aside(app, move || runtime.block_on(multipart(request, most))).await?
             }
         };
         if photos.is_empty() {
             return Err(Refusal::bad("no_photos", "there is no photo in the request"));
         }
-        if photos.len() > app.config.photos {
-            return Err(too_many(app.config.photos));
-        }
         Ok(SentPhotos { photos, _room: room })
     }
+}
+
+/// All of a body, within the server's bounds, and the room that it takes.
+async fn receive(
+    headers: &HeaderMap,
+    mut body: Body,
+    app: &App,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {
+    let limit = app.config.body_bytes;
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > limit) {
+        return Err(Refusal::too_large(limit));
+    }
+    let busy = || Refusal::busy("too many large bodies are on their way");
+    let mut arriving = app.bodies.begin();
+    let mut bytes = Vec::new();
+    loop {
+        let frame = tokio::select! {
+            frame = body.frame() => frame,
+            () = arriving.given_up() => return Err(too_slow()),
+        };
+        let Some(frame) = frame else {
+            return Ok((bytes.into(), arriving.end()));
+        };
+        let frame = frame.map_err(|_| Refusal::bad("bad_body", "the body ended before it was whole"))?;
+        let Ok(piece) = frame.into_data() else { continue };
+        if piece.len() > limit - bytes.len() {
+            return Err(Refusal::too_large(limit));
+        }
+        if !arriving.grow(piece.len()).await || bytes.try_reserve(piece.len()).is_err() {
+            return Err(busy());
+        }
+        bytes.extend_from_slice(&piece);
+    }
+}
+
+fn too_slow() -> Refusal {
+    Refusal::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "too_slow",
+        "the body took too long to arrive; send it again, or fewer photos at once",
+    )
+}
+
+/// Does work that takes its time on another thread than those that carry requests, a few at once.
+async fn aside<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let turn = Arc::clone(&app.parsing).acquire_owned().await;
+    let _turn = turn.map_err(|_| Refusal::internal())?;
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Refusal::internal())?
 }
 
 impl Form {
@@ -172,31 +185,6 @@ impl Form {
             )),
         }
     }
-}
-
-fn json(body: &[u8]) -> Result<Vec<Sent>, Refusal> {
-    let document: JsonPhotos = serde_json::from_slice(body).map_err(|error| {
-        Refusal::bad(
-            "bad_json",
-            format!("the body is not {{\"photos\": [{{\"name\": .., \"data\": base64}}]}}: {error}"),
-        )
-    })?;
-    let photos = document.photos.into_iter().enumerate();
-    photos
-        .map(|(number, photo)| {
-            let name = name_of(photo.name.as_deref(), number);
-            match STANDARD.decode(&photo.data) {
-                Ok(bytes) => Ok(Sent {
-                    name,
-                    bytes: bytes.into(),
-                }),
-                Err(error) => Err(Refusal::bad(
-                    "bad_base64",
-                    format!("{name}: its data is no base64: {error}"),
-                )),
-            }
-        })
-        .collect()
 }
 
 /// Every part of a form is a photo.
@@ -290,20 +278,5 @@ mod tests {
         assert_eq!(form("Application/JSON; charset=utf-8"), Ok(Form::Json));
         assert_eq!(form("multipart/form-data; boundary=x"), Ok(Form::Multipart));
         assert_eq!(form("text/html"), Err(415));
-    }
-
-    #[test]
-    fn json_is_photos_or_says_what_is_wrong() {
-        let photos = json(br#"{"photos":[{"data":"aGk="},{"name":"b\u001b","data":""}]}"#).unwrap();
-        assert_eq!(
-            (photos[0].name.as_str(), photos[0].bytes.as_ref()),
-            ("photo 1", b"hi".as_slice())
-        );
-        assert_eq!(photos[1].name, "b\\u{1b}");
-        assert_eq!(json(b"{}").unwrap_err().code, "bad_json");
-        assert_eq!(
-            json(br#"{"photos":[{"data":"*"}]}"#).unwrap_err().code,
-            "bad_base64"
-        );
     }
 }

@@ -117,8 +117,13 @@ async fn ask(app: &App, model: &Arc<Loaded>, photo: Sent, options: &Options) -> 
         flips: options.tta,
         heat: options.heat,
     };
-    let answered = app.queue.ask(job).await?;
-    Ok(PhotoAnswer::new(name, answered, model, options))
+    Ok(match app.queue.ask(job).await? {
+        Ok(answered) => PhotoAnswer::new(name, answered, model, options),
+        Err(error) => PhotoAnswer::Unusable {
+            name,
+            error: error.to_string(),
+        },
+    })
 }
 
 /// Decodes a photo whose header claims no more pixels than are accepted.

@@ -1,10 +1,10 @@
 //! The server as a whole: bound to its address, then serving until it is told to stop.
 
+use crate::bodies::Bodies;
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
 use crate::models::{Models, Reload};
 use crate::queue::Queue;
-use crate::request::ROOM_UNIT;
 use crate::routes::routes;
 use axum::http::HeaderValue;
 use std::net::SocketAddr;
@@ -55,8 +55,9 @@ pub(crate) struct App {
     pub queue: Queue,
     pub pool: Arc<rayon::ThreadPool>,
     pub metrics: Arc<Metrics>,
-    /// Bytes of bodies, in units of [`ROOM_UNIT`].
-    pub bodies: Arc<Semaphore>,
+    pub bodies: Bodies,
+    /// How many bodies are taken apart at once.
+    pub parsing: Arc<Semaphore>,
     pub connections: Connections,
 }
 
@@ -103,7 +104,8 @@ impl Server {
         );
         let (queue, worker) = started.map_err(|error| threads(error.to_string()))?;
         let app = Arc::new(App {
-            bodies: Arc::new(Semaphore::new(config.bodies_bytes / ROOM_UNIT)),
+            bodies: Bodies::new(config.bodies_bytes),
+            parsing: Arc::new(Semaphore::new(config.threads.max(1))),
             connections: Connections::new(config.connections, config.read_time, config.grace),
             address,
             models,

@@ -12,7 +12,7 @@ use stepladder_server::ServerConfig;
 fn expected(picture: &[u8], flips: bool) -> Vec<f32> {
     let predictor = classifier(1).predictor().with_flips(flips);
     let photo = stepladder_data::decode(picture).unwrap();
-    predictor.predict(predictor.prepare(&photo)).remove(0)
+    predictor.predict(predictor.prepare(&photo)).remove(0).unwrap()
 }
 
 /// Checks one photo's answer against probabilities by class.

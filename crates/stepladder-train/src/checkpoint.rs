@@ -5,12 +5,12 @@ use crate::error::TrainError;
 use crate::fit::Rescue;
 use crate::meter::{Clock, Mean};
 use crate::plateau::{PlateauState, StoppingState};
+use crate::preparation::TrainingRequest;
 use crate::watch::Watch;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
-use stepladder_classifier::{read_arrays, write_arrays};
+use stepladder_classifier::{read_arrays_in, write_arrays_in};
 use stepladder_nn::{Array, OptimizerState, Trainer};
-use stepladder_run::Outcome;
+use stepladder_run::{Decided, Folder, Outcome};
 
 /// A prefix of the names of weights in the file.
 const MODEL: &str = "model/";
@@ -21,6 +21,9 @@ const OPTIMIZER: &str = "optimizer/";
 /// Everything but the arrays: the header of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Checkpoint {
+    /// What the run began with; unknown in checkpoints of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_with: Option<BeganWith>,
     /// Epochs that ended.
     pub epoch: usize,
     /// Batches of the next epoch that are done.
@@ -62,6 +65,52 @@ pub struct Checkpoint {
     pub seconds: f64,
 }
 
+/// What decides a run's bytes and stands in its `config.json` alone, so that an edit of that is noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeganWith {
+    /// The seed of initial weights, order, augmentation and dropout.
+    pub seed: u64,
+    /// Number format of activations.
+    pub precision: String,
+    /// Steps in all, under a budget.
+    pub steps: Option<u64>,
+    /// The most photos that go through the network together.
+    pub photos_at_once: Option<usize>,
+}
+
+impl BeganWith {
+    /// What a request and the decisions on it come to.
+    pub(crate) fn new(request: &TrainingRequest, decided: Decided) -> BeganWith {
+        BeganWith {
+            seed: request.seed,
+            precision: request.precision.to_string(),
+            steps: decided.steps,
+            photos_at_once: decided.photos_at_once,
+        }
+    }
+
+    /// In what it differs from what is asked for now, in words.
+    pub(crate) fn difference(&self, now: &BeganWith) -> Option<String> {
+        let number = |number: Option<u64>| number.map_or("none".to_string(), |number| number.to_string());
+        let photos = |photos: Option<usize>| number(photos.map(|photos| photos as u64));
+        let differences: Vec<String> = [
+            ("seed", self.seed.to_string(), now.seed.to_string()),
+            ("precision", self.precision.clone(), now.precision.clone()),
+            ("steps", number(self.steps), number(now.steps)),
+            (
+                "photos_at_once",
+                photos(self.photos_at_once),
+                photos(now.photos_at_once),
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, then, now)| then != now)
+        .map(|(what, then, now)| format!("{what} was {then} and is {now}"))
+        .collect();
+        (!differences.is_empty()).then(|| differences.join(", "))
+    }
+}
+
 /// A checkpoint with its arrays, in host memory.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Snapshot {
@@ -88,13 +137,13 @@ impl Snapshot {
     }
 
     /// Writes it, atomically.
-    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
-        write_sealed(path, &self.place, &self.arrays)
+    pub fn write(&self, folder: &Folder, name: &str) -> Result<(), TrainError> {
+        write_sealed(folder, name, &self.place, &self.arrays)
     }
 
     /// Reads it. A file that is not exactly what was written is an error.
-    pub fn read(path: &Path) -> Result<Snapshot, TrainError> {
-        let (place, arrays) = read_sealed(path)?;
+    pub fn read(folder: &Folder, name: &str) -> Result<Snapshot, TrainError> {
+        let (place, arrays) = read_sealed(folder, name)?;
         Ok(Snapshot { place, arrays })
     }
 
@@ -116,7 +165,7 @@ impl Snapshot {
 }
 
 /// A document with the blake3 sum of itself and the arrays beside it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Sealed<D> {
     content: D,
     blake3: String,
@@ -124,35 +173,53 @@ struct Sealed<D> {
 
 /// Writes a document and arrays, atomically, with their sum.
 pub(crate) fn write_sealed<D: Serialize>(
-    path: &Path,
+    folder: &Folder,
+    name: &str,
     content: &D,
     arrays: &[Array],
 ) -> Result<(), TrainError> {
-    let blake3 = sum(path, content, arrays)?;
-    Ok(write_arrays(path, &Sealed { content, blake3 }, arrays)?)
+    let text = serde_json::to_vec(content);
+    let text = text.map_err(|error| TrainError::write(&folder.path().join(name), error.into()))?;
+    let blake3 = sum(&text, arrays);
+    Ok(write_arrays_in(
+        folder,
+        name,
+        &Sealed { content, blake3 },
+        arrays,
+    )?)
 }
 
-/// Reads what [`write_sealed`] wrote, arrays sorted by name. A changed bit anywhere in it is an error.
-pub(crate) fn read_sealed<D: Serialize + for<'de> Deserialize<'de>>(
-    path: &Path,
+/// Reads what [`write_sealed`] wrote, arrays sorted by name. A changed bit anywhere in it is [`TrainError::DamagedCheckpoint`]; a whole
+/// file that this version does not understand is [`TrainError::OtherVersion`].
+pub(crate) fn read_sealed<D: for<'de> Deserialize<'de>>(
+    folder: &Folder,
+    name: &str,
 ) -> Result<(D, Vec<Array>), TrainError> {
-    let file = read_arrays::<Sealed<D>>(path)?;
-    if sum(path, &file.document.content, &file.arrays)? != file.document.blake3 {
-        return Err(TrainError::DamagedCheckpoint {
-            path: path.to_path_buf(),
-        });
-    }
-    Ok((file.document.content, file.arrays))
+    let file = read_arrays_in(folder, name)?;
+    let path = || folder.path().join(name);
+    let content =
+        unsealed(&file.document).filter(|(content, blake3)| sum(content.as_bytes(), &file.arrays) == *blake3);
+    let (content, _) = content.ok_or_else(|| TrainError::DamagedCheckpoint { path: path() })?;
+    let content = serde_json::from_str(content).map_err(|error| TrainError::OtherVersion {
+        path: path(),
+        reason: error.to_string(),
+    })?;
+    Ok((content, file.arrays))
+}
+
+/// The content and the sum of a [`Sealed`], as they were written.
+fn unsealed(document: &str) -> Option<(&str, &str)> {
+    let document = document.strip_prefix("{\"content\":")?.strip_suffix("\"}")?;
+    document.rsplit_once(",\"blake3\":\"")
 }
 
 /// The sum over a document and arrays in the order of their names: names, shapes and bytes, each with its length in front.
-fn sum<D: Serialize>(path: &Path, content: &D, arrays: &[Array]) -> Result<String, TrainError> {
-    let document = serde_json::to_vec(content).map_err(|error| TrainError::write(path, error.into()))?;
+fn sum(document: &[u8], arrays: &[Array]) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
     };
-    part(&document);
+    part(document);
     let mut sorted: Vec<&Array> = arrays.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     for array in sorted {
@@ -160,5 +227,34 @@ fn sum<D: Serialize>(path: &Path, content: &D, arrays: &[Array]) -> Result<Strin
         part(format!("{:?}", array.shape).as_bytes());
         part(bytemuck::cast_slice(&array.values));
     }
-    Ok(hasher.finalize().to_hex().to_string())
+    hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sealed_is_read_back_and_damage_is_told_from_another_version() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let arrays = [Array::new("a", vec![2], vec![1.0, -0.0])];
+        write_sealed(&folder, "file", &7_usize, &arrays).unwrap();
+        assert_eq!(
+            read_sealed::<usize>(&folder, "file").unwrap(),
+            (7, arrays.to_vec())
+        );
+        // Whole, and of a form that another version might write.
+        let other = read_sealed::<String>(&folder, "file");
+        assert!(matches!(other, Err(TrainError::OtherVersion { .. })));
+        let path = place.path().join("file");
+        let bytes = std::fs::read(&path).unwrap();
+        for at in 8..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            std::fs::write(&path, &damaged).unwrap();
+            let read = read_sealed::<usize>(&folder, "file");
+            assert!(read.is_err_and(|error| error.is_damage()), "byte {at}");
+        }
+    }
 }

@@ -5,95 +5,160 @@
 
 use crate::checkpoint::{Checkpoint, Snapshot, read_sealed, write_sealed};
 use crate::error::TrainError;
-use crate::log::Log;
+use crate::log::FoundLog;
 use crate::room::when_there_is_room;
 use crate::training::Observer;
 use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{Scope, ScopedJoinHandle};
+use stepladder_classifier::WeightsError;
 use stepladder_nn::Array;
-use stepladder_run::RunDirectory;
+use stepladder_run::{Folder, RunDirectory};
 
 /// How many checkpoints are kept beside that of the last epoch's end: the second is for the day when the first cannot be read.
 const KEPT: usize = 2;
 
 /// The file of the checkpoint at `step`.
-pub(crate) fn checkpoint_path(run: &RunDirectory, step: u64) -> PathBuf {
-    run.checkpoints().join(format!("step-{step:09}.safetensors"))
+pub(crate) fn checkpoint_name(step: u64) -> String {
+    format!("step-{step:09}.safetensors")
 }
 
 /// The file of the best weights, found in `epoch`.
-pub(crate) fn best_path(run: &RunDirectory, epoch: usize) -> PathBuf {
-    run.checkpoints().join(format!("best-{epoch:05}.safetensors"))
+fn best_name(epoch: usize) -> String {
+    format!("best-{epoch:05}.safetensors")
 }
 
-/// A checkpoint with everything that it refers to.
+/// A checkpoint with everything that it refers to. Nothing was changed to read it.
 #[derive(Debug)]
 pub(crate) struct Restored {
     pub snapshot: Snapshot,
     pub best: Option<Vec<Array>>,
-    pub steps: Log,
-    pub epochs: Log,
-}
-
-impl std::fmt::Debug for Log {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Log({} bytes)", self.length())
-    }
+    pub steps: FoundLog,
+    pub epochs: FoundLog,
 }
 
 /// The newest checkpoint that is whole; `None` if there is none. Those passed over are said.
+///
+/// A checkpoint is judged by itself: whatever became of the logs, training goes on from it. Where only its best weights are lost, an older
+/// one that has its own comes first.
+///
+/// # Errors
+///
+/// A file that cannot be read may be whole: the command ends, and another one may read it.
 pub(crate) fn newest(run: &RunDirectory, observer: &dyn Observer) -> Result<Option<Restored>, TrainError> {
-    let found = listed(run, "step-")?;
-    let any = !found.is_empty();
-    for path in found.into_iter().rev() {
-        match restore(run, &path) {
-            Ok(restored) => return Ok(Some(restored)),
-            Err(error) => observer.note(&format!(
+    let folder = run.checkpoint_folder()?;
+    let found = listed(&folder, "step-")?;
+    let mut without_best = None;
+    for name in found.iter().rev() {
+        let whole = Snapshot::read(&folder, name).and_then(|snapshot| {
+            let best = best_of(&folder, &snapshot.place);
+            if best.as_ref().is_err_and(TrainError::is_damage) && without_best.is_none() {
+                without_best = Some(name);
+            }
+            Ok((snapshot, best?))
+        });
+        match whole {
+            Ok((snapshot, best)) => return with_logs(run, snapshot, best, observer).map(Some),
+            Err(error) if error.is_damage() => observer.note(&format!(
                 "{} cannot be used ({error}); going back to the one before",
-                path.display()
+                folder.path().join(name).display()
             )),
+            Err(error) => return Err(unread(error)),
         }
     }
-    if any {
-        observer.note("no checkpoint is whole; training starts from its first step");
+    match without_best {
+        Some(name) => without_its_best(run, &folder, name, observer).map(Some),
+        None if found.is_empty() => Ok(None),
+        None => {
+            observer.note("no checkpoint is whole; training starts from its first step");
+            Ok(None)
+        }
     }
-    Ok(None)
 }
 
-/// A checkpoint, with the logs cut back to it.
-pub(crate) fn restore(run: &RunDirectory, path: &Path) -> Result<Restored, TrainError> {
-    let snapshot = Snapshot::read(path)?;
-    let best = match snapshot.place.best_epoch {
-        Some(epoch) => Some(read_sealed::<usize>(&best_path(run, epoch))?.1),
-        None => None,
-    };
-    Ok(Restored {
+/// The checkpoint `name`, whose best weights are lost.
+fn without_its_best(
+    run: &RunDirectory,
+    folder: &Folder,
+    name: &str,
+    observer: &dyn Observer,
+) -> Result<Restored, TrainError> {
+    let mut snapshot = Snapshot::read(folder, name).map_err(unread)?;
+    observer.note(&format!(
+        "the weights of the best epoch so far are lost; going on from {}, and the best epoch from here on is kept",
+        folder.path().join(name).display()
+    ));
+    (snapshot.place.best_epoch, snapshot.place.best_figure) = (None, None);
+    with_logs(run, snapshot, None, observer)
+}
+
+/// The checkpoint after `step` steps.
+pub(crate) fn restore(
+    run: &RunDirectory,
+    step: u64,
+    observer: &dyn Observer,
+) -> Result<Restored, TrainError> {
+    let folder = run.checkpoint_folder()?;
+    let snapshot = Snapshot::read(&folder, &checkpoint_name(step))?;
+    let best = best_of(&folder, &snapshot.place)?;
+    with_logs(run, snapshot, best, observer)
+}
+
+/// The best weights that a checkpoint refers to.
+fn best_of(folder: &Folder, place: &Checkpoint) -> Result<Option<Vec<Array>>, TrainError> {
+    match place.best_epoch {
+        Some(epoch) => Ok(Some(read_sealed::<usize>(folder, &best_name(epoch))?.1)),
+        None => Ok(None),
+    }
+}
+
+/// Whether the best weights of `epoch` lie in the run.
+pub(crate) fn has_best(run: &RunDirectory, epoch: usize) -> bool {
+    run.checkpoints().join(best_name(epoch)).exists()
+}
+
+fn with_logs(
+    run: &RunDirectory,
+    snapshot: Snapshot,
+    best: Option<Vec<Array>>,
+    observer: &dyn Observer,
+) -> Result<Restored, TrainError> {
+    let restored = Restored {
         best,
-        steps: Log::open(&run.steps(), snapshot.place.steps_bytes)?,
-        epochs: Log::open(&run.epochs(), snapshot.place.epochs_bytes)?,
+        steps: FoundLog::find(run, &run.steps(), snapshot.place.steps_bytes)?,
+        epochs: FoundLog::find(run, &run.epochs(), snapshot.place.epochs_bytes)?,
         snapshot,
-    })
+    };
+    for log in [&restored.steps, &restored.epochs] {
+        if !log.is_whole() {
+            observer.note(&format!(
+                "{} lacks lines from before step {}; it goes on from there, with a gap",
+                log.path().display(),
+                restored.snapshot.place.step
+            ));
+        }
+    }
+    Ok(restored)
 }
 
-/// The files in the folder of checkpoints whose names begin so, oldest first.
-fn listed(run: &RunDirectory, prefix: &str) -> Result<Vec<PathBuf>, TrainError> {
-    let folder = run.checkpoints();
-    let entries = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(TrainError::write(&folder, source)),
-    };
-    let begins = |path: &PathBuf| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(prefix))
-    };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(begins);
-    paths.sort();
-    Ok(paths)
+/// An error of reading that leaves open what the file holds.
+fn unread(error: TrainError) -> TrainError {
+    match error {
+        TrainError::Weights(WeightsError::Io { path, source }) => {
+            TrainError::UnreadCheckpoint { path, source }
+        }
+        error => error,
+    }
+}
+
+/// The files whose names begin so, oldest first.
+fn listed(folder: &Folder, prefix: &str) -> Result<Vec<String>, TrainError> {
+    let names = folder
+        .names()
+        .map_err(|source| TrainError::read(folder.path(), source))?;
+    let names = names.into_iter().filter_map(|name| name.into_string().ok());
+    Ok(names.filter(|name| name.starts_with(prefix)).collect())
 }
 
 /// What one write puts down.
@@ -113,7 +178,7 @@ pub(crate) struct Writer<'scope, 'env> {
     interrupt: &'env AtomicBool,
     writing: Option<ScopedJoinHandle<'scope, Result<(), TrainError>>>,
     /// The checkpoints that stay, each with the epoch of its best weights.
-    kept: Vec<(PathBuf, Option<usize>)>,
+    kept: Vec<(String, Option<usize>)>,
 }
 
 impl<'scope, 'env> Writer<'scope, 'env> {
@@ -133,7 +198,7 @@ impl<'scope, 'env> Writer<'scope, 'env> {
                 .chain([place.step])
                 .map(|step| (step, place.best_epoch))
         });
-        let kept = from.map(|(step, best)| (checkpoint_path(run, step), best));
+        let kept = from.map(|(step, best)| (checkpoint_name(step), best));
         Writer {
             scope,
             run,
@@ -159,14 +224,10 @@ impl<'scope, 'env> Writer<'scope, 'env> {
     /// Starts to write, once the one before is done.
     pub fn write(&mut self, job: Job) -> Result<(), TrainError> {
         self.wait()?;
-        let path = checkpoint_path(self.run, job.snapshot.place.step);
-        self.kept.retain(|(kept, _)| *kept != path);
-        self.kept.push((path.clone(), job.snapshot.place.best_epoch));
-        let anchor = job
-            .snapshot
-            .place
-            .anchor
-            .map(|step| checkpoint_path(self.run, step));
+        let name = checkpoint_name(job.snapshot.place.step);
+        self.kept.retain(|(kept, _)| *kept != name);
+        self.kept.push((name.clone(), job.snapshot.place.best_epoch));
+        let anchor = job.snapshot.place.anchor.map(checkpoint_name);
         let mut surplus = self.kept.len().saturating_sub(KEPT);
         self.kept.retain(|(kept, _)| {
             let goes = surplus > 0 && anchor.as_ref() != Some(kept);
@@ -177,8 +238,9 @@ impl<'scope, 'env> Writer<'scope, 'env> {
         let (run, observer, interrupt) = (self.run, self.observer, self.interrupt);
         let kept = self.kept.clone();
         self.writing = Some(self.scope.spawn(move || {
-            put_down(run, &path, job, observer, interrupt)?;
-            prune(run, &kept)
+            put_down(run, &name, job, observer, interrupt)?;
+            prune(run, &kept);
+            Ok(())
         }));
         Ok(())
     }
@@ -196,7 +258,7 @@ impl<'scope, 'env> Writer<'scope, 'env> {
 /// Logs, then best weights, then the checkpoint that refers to both.
 fn put_down(
     run: &RunDirectory,
-    path: &Path,
+    name: &str,
     job: Job,
     observer: &dyn Observer,
     interrupt: &AtomicBool,
@@ -208,32 +270,37 @@ fn put_down(
         };
         when_there_is_room(observer, interrupt, synced)?;
     }
+    // Made again, if someone took it away.
+    let folder = run.checkpoint_folder()?;
     if let Some((epoch, weights)) = job.best {
-        let write = || write_sealed(&best_path(run, epoch), &epoch, &weights);
+        let write = || write_sealed(&folder, &best_name(epoch), &epoch, &weights);
         when_there_is_room(observer, interrupt, write)?;
     }
-    when_there_is_room(observer, interrupt, || job.snapshot.write(path))
+    when_there_is_room(observer, interrupt, || job.snapshot.write(&folder, name))
 }
 
 /// Removes what only a training in progress needs.
 pub(crate) fn remove_checkpoints(run: &RunDirectory) {
+    prune(run, &[]);
     // What cannot be removed costs space, and nothing else.
-    let _ = prune(run, &[]);
-    let _ = std::fs::remove_dir(run.checkpoints());
+    if let Ok(folder) = run.folder() {
+        let _ = folder.remove_folder("checkpoints");
+    }
 }
 
-/// Removes checkpoints and best weights that nothing needs any more.
-fn prune(run: &RunDirectory, kept: &[(PathBuf, Option<usize>)]) -> Result<(), TrainError> {
+/// Removes checkpoints and best weights that nothing needs any more, and what a kill left half written. What cannot be removed costs space,
+/// and nothing else.
+fn prune(run: &RunDirectory, kept: &[(String, Option<usize>)]) {
+    let Ok(folder) = run.checkpoint_folder() else {
+        return;
+    };
     let best = kept.iter().filter_map(|(_, best)| *best);
-    let mut needed: Vec<PathBuf> = best.map(|epoch| best_path(run, epoch)).collect();
-    needed.extend(kept.iter().map(|(path, _)| path.clone()));
-    let mut found = listed(run, "step-")?;
-    found.extend(listed(run, "best-")?);
-    // What a kill left half written in the folder is removed with them.
-    found.extend(listed(run, ".stepladder-")?);
-    for path in found.iter().filter(|path| !needed.contains(path)) {
-        // A file that cannot be removed costs space, and nothing else.
-        let _ = std::fs::remove_file(path);
+    let mut needed: Vec<String> = best.map(best_name).collect();
+    needed.extend(kept.iter().map(|(name, _)| name.clone()));
+    for prefix in ["step-", "best-", ".stepladder-"] {
+        let found = listed(&folder, prefix).unwrap_or_default();
+        for name in found.iter().filter(|name| !needed.contains(name)) {
+            let _ = folder.remove(name);
+        }
     }
-    Ok(())
 }

@@ -4,11 +4,26 @@ use crate::error::TrainError;
 use stepladder_model::ClassWeights;
 
 /// A factor for each class, or none where every photo counts the same. `photos` holds the number of training photos of each class.
+///
+/// # Errors
+///
+/// They do not fit the classes, or leave no photo that counts anything.
 pub(crate) fn factors(
     weights: &ClassWeights,
     classes: &[String],
     photos: &[usize],
 ) -> Result<Vec<f32>, TrainError> {
+    let factors = of_each(weights, classes, photos)?;
+    let counts = |(factor, photos): (&f32, &usize)| *factor > 0.0 && *photos > 0;
+    match factors.is_empty() || factors.iter().zip(photos).any(counts) {
+        true => Ok(factors),
+        false => Err(TrainError::ClassWeights(
+            "every class that has training photos counts 0, so that nothing could be learned; give one of them more than 0".to_string(),
+        )),
+    }
+}
+
+fn of_each(weights: &ClassWeights, classes: &[String], photos: &[usize]) -> Result<Vec<f32>, TrainError> {
     match weights {
         ClassWeights::None => Ok(Vec::new()),
         ClassWeights::Balanced => {
@@ -58,6 +73,16 @@ mod tests {
         assert_eq!(of(named).unwrap(), [1.0, 1.0, 0.5]);
         let wrong = of(ClassWeights::Named(vec![("oak".into(), 2.0)])).unwrap_err();
         assert!(wrong.to_string().contains("oak") && wrong.to_string().contains("birch"));
+        for nothing in [
+            ClassWeights::Each(vec![0.0; 3]),
+            ClassWeights::Named(classes.iter().map(|class| (class.clone(), 0.0)).collect()),
+        ] {
+            let refusal = of(nothing).unwrap_err().to_string();
+            assert!(refusal.contains("nothing could be learned"), "{refusal}");
+        }
+        let of_none = factors(&ClassWeights::Each(vec![0.0, 0.0, 1.0]), &classes, &[10, 20, 0]);
+        assert!(of_none.is_err(), "the only class that counts has no photo");
+        assert!(of(ClassWeights::Each(vec![0.0, 0.0, 1.0])).is_ok());
         let short = of(ClassWeights::Each(vec![1.0, 2.0])).unwrap_err().to_string();
         assert!(short.contains("2 numbers for 3 classes"), "{short}");
     }

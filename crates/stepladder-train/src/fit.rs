@@ -6,8 +6,9 @@ mod finish;
 mod recovery;
 mod watching;
 
-use crate::checkpoint::{Checkpoint, Snapshot};
-use crate::checkpoints::{Job, Restored, Writer};
+use crate::checkpoint::{BeganWith, Checkpoint, Snapshot};
+use crate::checkpoints::{Job, Restored, Writer, has_best};
+use crate::course::Course;
 use crate::error::TrainError;
 use crate::log::Log;
 use crate::meter::Clock;
@@ -34,6 +35,7 @@ pub(crate) struct Fit<'scope, 'env> {
     observer: &'env dyn Observer,
     interrupt: &'env AtomicBool,
     requests: Requests,
+    course: Course,
     loader: Loader,
     trainer: Trainer,
     place: Checkpoint,
@@ -105,16 +107,16 @@ impl<'scope, 'env> Fit<'scope, 'env> {
                     place,
                     trainer,
                     restored.best.map(Arc::from),
-                    restored.steps,
-                    restored.epochs,
+                    restored.steps.go_on()?,
+                    restored.epochs.go_on()?,
                 )
             }
             None => (
                 Checkpoint::default(),
-                request.trainer(Model::new(graph, request.seed, request.device), at_once),
+                request.trainer(request.initial_model(prepared, request.seed)?, at_once),
                 None,
-                Log::open(&run.steps(), 0)?,
-                Log::open(&run.epochs(), 0)?,
+                Log::begin(run, &run.steps())?,
+                Log::begin(run, &run.epochs())?,
             ),
         };
         Ok(Fit {
@@ -125,6 +127,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             observer,
             interrupt,
             requests: Requests::new(run),
+            course: prepared.course(decided.steps, request.rung.training.epochs),
             loader: request.training_loader(prepared)?,
             trainer,
             seconds_before: place.seconds,
@@ -145,7 +148,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
                 break ended;
             }
             // The last step may have been taken by a sitting that was stopped before the end of its epoch.
-            if self.place.step >= self.steps_in_all() && self.place.batch == 0 {
+            if self.place.step >= self.course.steps() && self.place.batch == 0 {
                 break Outcome::Finished;
             }
             if let EpochOutcome::Interrupted = self.epoch()? {
@@ -158,8 +161,8 @@ impl<'scope, 'env> Fit<'scope, 'env> {
     fn epoch(&mut self) -> Result<EpochOutcome, TrainError> {
         let started = Instant::now();
         let before = self.place.epoch_clock;
-        let mut batches = self.loader.epoch_from(self.place.epoch as u64, self.place.batch);
-        while self.place.step < self.steps_in_all()
+        let mut batches = self.begin_epoch();
+        while self.place.step < self.course.steps()
             && let Some(batch) = batches.next()
         {
             let batch = batch?;
@@ -199,28 +202,24 @@ impl<'scope, 'env> Fit<'scope, 'env> {
         self.end_epoch(before.training, started)
     }
 
-    /// Steps from the first to the last, unless something ends training before.
-    fn steps_in_all(&self) -> u64 {
-        let by_epochs = self.loader.batches() as u64 * self.request.rung.training.epochs as u64;
-        self.decided.steps.unwrap_or(by_epochs)
-    }
-
-    /// Epochs that these are, the last of which may be a short one.
-    fn epochs_in_all(&self) -> usize {
-        let epochs = self.steps_in_all().div_ceil(self.loader.batches().max(1) as u64);
-        usize::try_from(epochs).unwrap_or(usize::MAX)
+    /// The batches of the epoch that is next, or what is left of it, and the network for them.
+    fn begin_epoch(&mut self) -> Epoch {
+        let phase = self.course.phase(self.place.epoch);
+        self.trainer.set_graph(Arc::clone(&phase.graph));
+        self.loader
+            .epoch_of(self.place.epoch as u64, self.place.batch, phase.shape())
     }
 
     /// The learning rate of the next step.
     fn rate(&self) -> f32 {
         let rung = &self.request.rung;
-        let per_epoch = self.loader.batches() as u64;
+        let per_epoch = self.course.batches(self.place.epoch) as u64;
         let base = rung.optimizer.learning_rate();
         let scheduled = learning_rate(
             &rung.schedule,
             base,
             self.place.step,
-            self.steps_in_all(),
+            self.course.steps(),
             per_epoch,
         );
         scheduled * self.place.plateau.factor * self.place.rescue.rate_factor
@@ -238,7 +237,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
         self.place.batch += 1;
         self.steps.push(&record)?;
         self.observer
-            .step(&record, self.place.batch, self.loader.batches());
+            .step(&record, self.place.batch, self.course.batches(self.place.epoch));
         if self.steps.is_due() { self.flush() } else { Ok(()) }
     }
 
@@ -257,12 +256,18 @@ impl<'scope, 'env> Fit<'scope, 'env> {
         self.place.steps_bytes = self.steps.length();
         self.place.epochs_bytes = self.epochs.length();
         self.place.seconds = self.seconds();
+        self.place.began_with = Some(BeganWith::new(self.request, self.decided));
         if self.place.batch == 0 {
             self.place.anchor = Some(self.place.step);
         }
         // One copy in memory at a time: the one before is on the disk before the next is made.
         self.writer.wait()?;
-        let best = self.best.as_ref().filter(|_| self.best_is_new);
+        // Where they were taken away, they are written once more.
+        let there = self
+            .place
+            .best_epoch
+            .is_some_and(|epoch| has_best(self.run, epoch));
+        let best = self.best.as_ref().filter(|_| self.best_is_new || !there);
         let job = Job {
             snapshot: Snapshot::take(&self.place, &self.trainer),
             best: self.place.best_epoch.zip(best.map(Arc::clone)),

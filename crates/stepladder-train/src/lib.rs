@@ -4,6 +4,7 @@
 //! [`Observer`]. What a run is on disk is `stepladder-run`'s, whose types are exported here, too. The learning rate of each step is
 //! [`learning_rate`]'s; [`StoppingState`] and [`PlateauState`] watch the epochs as Keras' callbacks do. [`benchmark`] measures speed, without photos.
 
+mod auto;
 mod benchmark;
 mod bits;
 mod budget;
@@ -12,34 +13,41 @@ mod checkpoints;
 mod class_weights;
 mod content;
 mod controls;
+mod course;
 mod data_record;
 mod environment;
 mod error;
 mod figures;
 mod fit;
+mod head;
 mod log;
 mod memory;
 mod meter;
 mod model_card;
 mod plan;
 mod plateau;
+mod precise;
 mod preparation;
 mod rate_curve;
 mod rate_test;
 mod room;
 mod schedule;
+mod start;
 mod tables;
 mod training;
 mod watch;
 
+pub use auto::{AUTO, AutoChoice, AutoRequest, PhotoFacts, choose, usual_budget};
 pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
 };
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{BeganWith, Checkpoint};
 pub use controls::Controls;
+pub use course::{TrainingPhase, training_phases};
 pub use data_record::{data_record, data_request};
 pub use error::TrainError;
 pub use fit::Rescue;
+pub use head::{ExactHead, HeadConfig, Samples};
 pub use memory::{LayerPlan, MemoryPlan, free_bytes};
 pub use meter::{Clock, Mean};
 pub use plan::{TrainingPlan, plan};
@@ -48,6 +56,7 @@ pub use preparation::{Prepared, TrainingRequest};
 pub use rate_curve::{RateCurve, RatePoint, Suggestions};
 pub use rate_test::{RateRange, test_rates};
 pub use schedule::learning_rate;
+pub use start::backbone;
 pub use stepladder_run::{
     Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, RecordError, RecordedRun,
     RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers,

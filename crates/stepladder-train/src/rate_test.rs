@@ -5,7 +5,6 @@ use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::rate_curve::RateCurve;
 use std::sync::atomic::{AtomicBool, Ordering};
-use stepladder_nn::Model;
 
 /// From which rate to which, in how many steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +45,7 @@ pub fn test_rates(
     tell: &dyn Fn(usize),
     interrupt: &AtomicBool,
 ) -> Result<RateCurve, TrainError> {
-    let model = Model::new(prepared.graph.clone(), request.seed, request.device);
+    let model = request.initial_model(prepared, request.seed)?;
     let mut trainer = request.trainer(model, None);
     let loader = request.training_loader(prepared)?;
     let mut curve = RateCurve::default();

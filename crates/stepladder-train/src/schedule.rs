@@ -1,6 +1,6 @@
 //! The learning rate of each step, from the rung's schedule.
 
-use stepladder_model::Schedule;
+use stepladder_model::{AnnealStrategy, Schedule};
 
 /// The learning rate at `step` (from 0) of `steps` in all, where an epoch has `steps_per_epoch`.
 ///
@@ -19,31 +19,47 @@ pub fn learning_rate(schedule: &Schedule, base: f32, step: u64, steps: u64, step
                 // The first step already moves: (step + 1) / (warm-up steps + 1).
                 (at + 1.0) / (warmup + 1.0)
             } else {
-                half_cosine(
-                    1.0,
-                    f64::from(final_fraction),
-                    (at - warmup) / (last - warmup).max(1.0),
-                )
+                half_cosine(1.0, f64::from(final_fraction), share_of(at, warmup, last))
             }
         }
         Schedule::OneCycle {
             warmup_fraction,
             initial_fraction,
             final_fraction,
+            anneal_strategy,
         } => {
+            let anneal = match anneal_strategy {
+                AnnealStrategy::Cos => half_cosine,
+                AnnealStrategy::Linear => straight,
+            };
             let peak = f64::from(warmup_fraction) * last;
-            if at < peak {
-                half_cosine(f64::from(initial_fraction), 1.0, at / peak)
-            } else {
-                half_cosine(
-                    1.0,
-                    f64::from(final_fraction),
-                    (at - peak) / (last - peak).max(1.0),
-                )
+            match at < peak {
+                true => anneal(f64::from(initial_fraction), 1.0, at / peak),
+                false => anneal(1.0, f64::from(final_fraction), share_of(at, peak, last)),
+            }
+        }
+        Schedule::FlatCosine {
+            flat_fraction,
+            final_fraction,
+        } => {
+            let flat = f64::from(flat_fraction) * last;
+            match at < flat {
+                true => 1.0,
+                false => half_cosine(1.0, f64::from(final_fraction), share_of(at, flat, last)),
             }
         }
     };
     (f64::from(base) * factor) as f32
+}
+
+/// How far `at` is from `start` to `last`, in [0, 1].
+fn share_of(at: f64, start: f64, last: f64) -> f64 {
+    (at - start) / (last - start).max(1.0)
+}
+
+/// From `start` to `end` in a straight line, as `progress` goes from 0 to 1.
+fn straight(start: f64, end: f64, progress: f64) -> f64 {
+    start + (end - start) * progress.clamp(0.0, 1.0)
 }
 
 /// From `start` to `end` along half a cosine, as `progress` goes from 0 to 1 (Loshchilov and Hutter 2017).
@@ -82,6 +98,7 @@ mod tests {
             warmup_fraction: 0.3,
             initial_fraction: 0.04,
             final_fraction: 0.0001,
+            anneal_strategy: AnnealStrategy::Cos,
         };
         let rates: Vec<f32> = (0..101)
             .map(|step| learning_rate(&schedule, 1.0, step, 101, 10))
@@ -89,6 +106,40 @@ mod tests {
         assert!((rates[0] - 0.04).abs() < 1e-6);
         assert!((rates[30] - 1.0).abs() < 1e-6);
         assert!((rates[100] - 0.0001).abs() < 1e-6);
+    }
+
+    #[test]
+    fn one_cycle_may_go_in_straight_lines() {
+        let schedule = Schedule::OneCycle {
+            warmup_fraction: 0.2,
+            initial_fraction: 0.2,
+            final_fraction: 0.0,
+            anneal_strategy: AnnealStrategy::Linear,
+        };
+        let rate = |step| learning_rate(&schedule, 2.0, step, 101, 10);
+        for (step, expected) in [(0, 0.4), (10, 1.2), (20, 2.0), (60, 1.0), (100, 0.0)] {
+            assert!(
+                (rate(step) - expected).abs() < 1e-6,
+                "step {step}: {}",
+                rate(step)
+            );
+        }
+    }
+
+    #[test]
+    fn flat_cosine_is_flat_and_then_falls() {
+        let schedule = Schedule::FlatCosine {
+            flat_fraction: 0.5,
+            final_fraction: 0.0,
+        };
+        let rate = |step| learning_rate(&schedule, 1.0, step, 101, 10);
+        for (step, expected) in [(0, 1.0), (49, 1.0), (50, 1.0), (75, 0.5), (100, 0.0)] {
+            assert!(
+                (rate(step) - expected).abs() < 1e-6,
+                "step {step}: {}",
+                rate(step)
+            );
+        }
     }
 
     #[test]
@@ -101,6 +152,11 @@ mod tests {
             Schedule::OneCycle {
                 warmup_fraction: 1.0,
                 initial_fraction: 0.1,
+                final_fraction: 0.0,
+                anneal_strategy: AnnealStrategy::Linear,
+            },
+            Schedule::FlatCosine {
+                flat_fraction: 1.0,
                 final_fraction: 0.0,
             },
         ] {

@@ -1,9 +1,10 @@
 //! The whole job: prepare, fit, measure, write down; in a new run, or in one that was begun before.
 
-use crate::Checkpoint;
 use crate::budget::steps_within;
+use crate::checkpoint::{BeganWith, Checkpoint};
 use crate::checkpoints::{newest, remove_checkpoints};
 use crate::content::{changes, content_table};
+use crate::course::steps_per_epoch;
 use crate::environment::describe;
 use crate::error::TrainError;
 use crate::figures::{Figures, measure, record, summarize};
@@ -12,17 +13,19 @@ use crate::memory::{MemoryPlan, free_bytes};
 use crate::model_card::{CardFigures, model_card};
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::room::when_there_is_room;
+use crate::start::solve;
 use crate::tables::{write_skipped, write_split};
 use crate::watch::Diagnosis;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use stepladder_classifier::{Classifier, Predictions, Temperature};
+use stepladder_classifier::{Classifier, ClassifyError, Predictions, Temperature};
 use stepladder_data::Progress;
 use stepladder_model::{Op, Operation};
 use stepladder_nn::profile::ProfileRow;
 use stepladder_run::{
-    Config, Decided, Environment, EpochRecord, OnStuck, Outcome, RunDirectory, RunPlace, StepRecord, Summary,
+    Config, Decided, Environment, EpochRecord, OnStuck, Outcome, RunDirectory, RunPlace, StartRecord,
+    StepRecord, Summary,
 };
 
 /// Told what happens while it happens; the command line draws it.
@@ -82,7 +85,7 @@ pub fn train_or_resume(
         match &request.place {
             RunPlace::Exactly(path) => {
                 let run = RunDirectory::open(path);
-                if run.config().exists() {
+                if run.has_begun()? {
                     return go_on(request, &prepared, run, observer, interrupt);
                 }
             }
@@ -127,7 +130,12 @@ fn begin(
 ) -> Result<Summary, TrainError> {
     let run = RunDirectory::create(&request.place, &prepared.dataset.name, &request.rung.name)?;
     let _lock = run.lock()?;
+    // Another process may have made a run of it, between finding it empty and locking it.
+    run.expect_unbegun()?;
     observer.prepared(prepared, &run);
+    if let Some(pretrained) = &prepared.pretrained {
+        observer.note(&format!("starting from {}", pretrained.told()));
+    }
     let decided = decide(request, prepared, observer, interrupt)?;
     when_there_is_room(observer, interrupt, || {
         run.write(&run.rung(), request.rung.to_toml())?;
@@ -136,6 +144,9 @@ fn begin(
         write_split(&run, &prepared.split, &prepared.dataset)?;
         run.write(&run.content(), content_table(prepared))?;
         write_skipped(&run, &prepared.skipped)?;
+        if let Some(pretrained) = &prepared.pretrained {
+            run.write_json(&run.start(), pretrained.record())?;
+        }
         // The last: a run that has it has all of the above.
         Ok(run.write_json(&run.config(), &request.config(prepared, decided))?)
     })?;
@@ -149,22 +160,17 @@ fn decide(
     observer: &dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Decided, TrainError> {
-    let began = Instant::now();
+    let began = request.controls.began.unwrap_or_else(Instant::now);
     let mut decided = Decided {
-        steps: None,
+        steps: request.controls.steps.filter(|_| !request.is_exact()),
         photos_at_once: photos_at_once(request, prepared, observer),
     };
-    if let Some(budget) = request.controls.budget {
+    if let Some(budget) = request.controls.budget.filter(|_| !request.is_exact()) {
         let at_once = decided.photos_at_once;
         let steps = steps_within(budget, began, request, prepared, at_once, interrupt)?;
-        let batches = prepared
-            .split
-            .train
-            .len()
-            .div_ceil(request.rung.training.batch_size);
+        let epochs = steps as f64 / steps_per_epoch(&prepared.phases, prepared.split.train.len());
         observer.note(&format!(
-            "the time is enough for about {steps} steps, {:.1} epochs; the schedule runs over them",
-            steps as f64 / batches.max(1) as f64
+            "the time is enough for about {steps} steps, {epochs:.1} epochs; the schedule runs over them"
         ));
         decided.steps = Some(steps);
     }
@@ -177,12 +183,13 @@ fn photos_at_once(request: &TrainingRequest, prepared: &Prepared, observer: &dyn
     request.device.instruction_set()?;
     let free = request.controls.memory.or_else(free_bytes)?;
     let photos = prepared.split.train.len();
-    let batch = request.rung.training.batch_size.min(photos);
-    let whole = MemoryPlan::new(request, &prepared.graph, photos, batch);
+    let batches = prepared.phases.iter().map(|phase| phase.batch_size);
+    let batch = batches.max().unwrap_or(1).min(photos);
+    let whole = MemoryPlan::new(request, &prepared.phases, photos, batch);
     if whole.takes() <= free {
         return None;
     }
-    let plan = MemoryPlan::fitting(request, &prepared.graph, photos, free);
+    let plan = MemoryPlan::fitting(request, &prepared.phases, photos, free);
     let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     let normalizes = |operation: &Operation| matches!(operation.op, Op::BatchNormalization { .. });
     let meaning = match prepared.graph.operations.iter().any(normalizes) {
@@ -215,7 +222,14 @@ fn go_on(
         return Ok(summary);
     }
     let _lock = run.lock()?;
+    // Another process may have come to its end meanwhile.
+    if let Some(summary) = finished(&run)? {
+        return Ok(summary);
+    }
     observer.prepared(prepared, &run);
+    if let Some(pretrained) = &prepared.pretrained {
+        observer.note(&format!("starting from {}", pretrained.told()));
+    }
     note_another_machine(request, &run, observer)?;
     let config: Config = run.read_json(&run.config())?;
     complete(request, prepared, &run, config.decided, observer, interrupt)
@@ -237,7 +251,7 @@ fn finished(run: &RunDirectory) -> Result<Option<Summary>, TrainError> {
 
 /// An error unless `run` is of this request and these photos.
 fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> Result<(), TrainError> {
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(|source| TrainError::read(path, source));
+    let read = |path: &Path| run.read_text(path);
     let then: Config = run.read_json(&run.config())?;
     let now = request.config(prepared, then.decided);
     let mut differences = Vec::new();
@@ -270,8 +284,22 @@ fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> R
     compare("precision", then.precision, now.precision);
     let budget = |seconds: Option<f64>| seconds.map_or("none".to_string(), |s| format!("of {s} s"));
     compare("budget", budget(then.budget_seconds), budget(now.budget_seconds));
+    if now.budget_seconds.is_none() && !request.is_exact() {
+        let steps = |steps: Option<u64>| steps.map_or("of all epochs".to_string(), |n| n.to_string());
+        compare("steps", steps(then.decided.steps), steps(request.controls.steps));
+    }
     let on_stuck = |on_stuck: OnStuck| format!("{on_stuck:?}").to_lowercase();
     compare("on-stuck", on_stuck(then.on_stuck), on_stuck(now.on_stuck));
+    if let Some(pretrained) = &prepared.pretrained {
+        let then: StartRecord = run.read_json(&run.start())?;
+        let now = pretrained.record();
+        if then.sha256 != now.sha256 {
+            differences.push(format!(
+                "weights with sha256 {} instead of {}",
+                then.sha256, now.sha256
+            ));
+        }
+    }
     if differences.is_empty() && read(&run.rung())? != request.rung.to_toml() {
         differences.push("another rung.toml".to_string());
     }
@@ -327,22 +355,51 @@ fn complete(
     interrupt: &AtomicBool,
 ) -> Result<Summary, TrainError> {
     let restored = newest(run, observer)?;
-    let fitted = fit(request, prepared, run, decided, restored, observer, interrupt)?;
+    if let Some(began_with) = restored
+        .as_ref()
+        .and_then(|restored| restored.snapshot.place.began_with.as_ref())
+        && let Some(difference) = began_with.difference(&BeganWith::new(request, decided))
+    {
+        return Err(TrainError::DamagedConfig {
+            path: run.config(),
+            reason: difference,
+        });
+    }
+    // A training that has taken steps has the head in its checkpoint.
+    let exact = match restored.is_none() && request.has_exact_head() {
+        true => Some(solve(request, prepared, run, observer, interrupt)?),
+        false => None,
+    };
+    let features = exact.as_ref().filter(|_| request.is_exact());
+    let fitted = match features {
+        Some(exact) => exact.finish(request, prepared, run, observer, interrupt)?,
+        None => fit(request, prepared, run, decided, restored, observer, interrupt)?,
+    };
     if let Some(rows) = &fitted.profile {
         observer.profiled(rows);
     }
     let measuring = Instant::now();
     let classifier = Classifier::new(
         fitted.model.clone(),
-        request.rung.clone(),
+        request.rung.without_paths(),
         prepared.dataset.classes.clone(),
     );
     // Someone who stops a run does not want to wait for its figures; `evaluate` gives them at any time.
     let measured = fitted.outcome != Outcome::Interrupted;
     let at_once = request.answers_at_once(decided.photos_at_once);
     let ask = |photos: &[u32]| -> Result<Predictions, TrainError> {
+        if let Some(exact) = features {
+            return Ok(exact.predictions(prepared, photos));
+        }
         let Prepared { store, labels, .. } = prepared;
-        Ok(classifier.classify(store, labels, photos, at_once)?)
+        match classifier.classify(store, labels, photos, at_once) {
+            // Hours of training are not thrown away for it, but such an answer is no figure either.
+            Err(error @ ClassifyError::NotFinite { .. }) => {
+                observer.note(&format!("{error}. There are no figures of these photos"));
+                Ok(Predictions::new(prepared.dataset.classes.len()))
+            }
+            predictions => Ok(predictions?),
+        }
     };
     let validation = match measured {
         true => ask(&prepared.split.validation)?,

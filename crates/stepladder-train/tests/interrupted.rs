@@ -81,6 +81,41 @@ fn interrupted_at_any_step_it_goes_on_exactly() {
     place.assert_same("whole", "each");
 }
 
+/// The same with crops of whole photos, changes of color, and a mixing that ends.
+fn cut() -> String {
+    let layers = r#"layers = [
+  { layer = "RandomResizedCrop", scale = [0.3, 1.0] },
+  { layer = "RandomFlip", mode = "horizontal", alternating = true },
+  { layer = "RandomRotation", factor = 0.05 },
+  { layer = "ColorJitter", brightness = 0.3, contrast = 0.3, saturation = 0.3, hue = 0.1 },
+  { layer = "RandomContrast", factor = 0.2 },
+  { layer = "TrivialAugmentWide" },
+  { layer = "RandAugment" },
+  { layer = "RandomErasing", value = "random" },"#;
+    let generator = "[augmentation]\nhorizontal_flip = true\nrotation_range = 20\n";
+    let rung = RUNG.replace("layers = [", layers).replace(generator, "");
+    let mixing = "cutmix_alpha = 1.0\nmixing_probability = 0.5\nmixing_until = 0.5";
+    rung.replace("cutmix_alpha = 1.0", mixing) + "[input]\nsize = 16\nfit = \"pad\"\n"
+}
+
+#[test]
+fn what_photos_are_cut_and_colored_to_depends_on_no_interruption_and_no_thread() {
+    let place = Place::new();
+    let rung = cut();
+    let whole = place.sit(&place.request("whole", &rung), None, false).unwrap();
+    assert_ne!(whole.outcome, Outcome::Interrupted);
+    let mut alone = place.request("alone", &rung);
+    alone.threads = 1;
+    place.sit(&alone, None, false).unwrap();
+    place.assert_same("whole", "alone");
+    for step in [0, 5, 10] {
+        let run = format!("at-{step}");
+        place.sit(&place.request(&run, &rung), Some(step), false).unwrap();
+        place.sit(&place.request(&run, &rung), None, false).unwrap();
+        place.assert_same("whole", &run);
+    }
+}
+
 #[test]
 fn a_finished_run_is_returned_and_not_trained_again() {
     let place = Place::new();

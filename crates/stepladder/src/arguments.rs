@@ -6,6 +6,7 @@ mod compare;
 mod computing;
 mod controls;
 mod data;
+mod embed;
 mod evaluate;
 mod explain;
 mod export;
@@ -29,6 +30,7 @@ pub(crate) use compare::CompareArguments;
 pub(crate) use computing::{AnsweringArguments, ComputingArguments};
 pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
 pub(crate) use data::{CacheArguments, DataArguments};
+pub(crate) use embed::EmbedArguments;
 pub(crate) use evaluate::{EvaluateArguments, PartName};
 pub(crate) use explain::ExplainArguments;
 #[cfg(feature = "export")]
@@ -76,6 +78,8 @@ pub(crate) enum Command {
     Predict(PredictArguments),
     /// Say why: probabilities, where the model looks, the most similar training photos
     Explain(ExplainArguments),
+    /// Write what a network makes of photos before its last layer: features, for search and other programs
+    Embed(EmbedArguments),
     /// Write a model for other programs (ONNX, Keras, PyTorch), or a run's figures (CSV, MLflow)
     Export(ExportArguments),
     /// Answer about photos over HTTP, with a page to try it in a browser

@@ -1,9 +1,11 @@
 //! One file for each command.
 
+mod auto;
 mod bench;
 mod climb;
 mod compare;
 mod controls;
+mod embed;
 mod evaluate;
 mod explain;
 mod export;
@@ -20,6 +22,7 @@ mod report;
 mod serve;
 #[cfg(any(feature = "serve", feature = "watch"))]
 mod server;
+mod start;
 mod train;
 #[cfg(feature = "watch")]
 mod watch;
@@ -27,6 +30,7 @@ mod watch;
 pub(crate) use bench::bench;
 pub(crate) use climb::climb;
 pub(crate) use compare::{AgainstFirst, RunComparison, RunFigures, compare};
+pub(crate) use embed::embed;
 pub(crate) use evaluate::evaluate;
 pub(crate) use explain::explain;
 pub(crate) use export::export;
@@ -52,6 +56,7 @@ pub(crate) use train::{resume, train};
 pub(crate) use watch::watch;
 
 use crate::arguments::{CacheArguments, DataArguments};
+use crate::terminal::warn;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use stepladder_data::{CacheConfig, DataRequest};
@@ -62,13 +67,26 @@ const SHIPPED_PHOTOS: &[u8] = include_bytes!("../photos/small_flowers5.zip");
 /// The name of [`SHIPPED_PHOTOS`].
 const SHIPPED_NAME: &str = "small_flowers5";
 
+/// More threads than this are of no use on a machine of a quarter as many cores.
+const MOST_THREADS: usize = 64;
+
 /// As many threads as asked for, or one for each core.
 fn threads(asked: Option<usize>) -> anyhow::Result<usize> {
     anyhow::ensure!(
         asked != Some(0),
         "--threads 0 can compute nothing; give 1 or more"
     );
-    Ok(asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)))
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = MOST_THREADS.max(4 * cores);
+    match asked {
+        Some(threads) if threads > most => {
+            warn(&format!(
+                "--threads {threads} is more than there is a use for: this machine has {cores} cores; taking {most}"
+            ));
+            Ok(most)
+        }
+        threads => Ok(threads.unwrap_or(cores)),
+    }
 }
 
 /// Runs `work` on a pool of `threads` threads.
@@ -87,7 +105,7 @@ fn cache(arguments: &CacheArguments, threads: usize) -> anyhow::Result<CacheConf
     let cache = cache.with_threads(threads);
     Ok(match arguments.cache_limit {
         Some(gib) if gib >= 0.0 => cache.with_limit_bytes((gib * f64::from(1 << 30)) as u64),
-        Some(gib) => anyhow::bail!("--cache-limit {gib} is negative; give a size in GiB"),
+        Some(gib) => anyhow::bail!("--cache-limit {gib} is no size; give GiB, 0 or more"),
         None => cache,
     })
 }

@@ -39,8 +39,20 @@ use std::path::{Path, PathBuf};
 use stepladder_classifier::{Predictor, ranked};
 
 pub use stepladder_classifier::ClassifierError as LoadError;
+pub use stepladder_classifier::NotFinite;
 pub use stepladder_data::{PhotoError, RgbPhoto};
 pub use stepladder_nn::{Device, HeatMap};
+
+/// Why there is no answer about a picture.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// It is none that can be decoded.
+    #[error(transparent)]
+    Photo(#[from] PhotoError),
+    /// The network gives no numbers for it.
+    #[error(transparent)]
+    NotFinite(#[from] NotFinite),
+}
 
 /// A trained classifier, ready to answer.
 #[derive(Debug, Clone)]
@@ -93,25 +105,32 @@ impl Classifier {
     ///
     /// # Errors
     ///
-    /// The bytes are no picture that can be decoded.
-    pub fn predict(&self, image: &[u8]) -> Result<Answer, PhotoError> {
-        Ok(self.predict_photo(&stepladder_data::decode(image)?))
+    /// The bytes are no picture that can be decoded, or the network has no answer.
+    pub fn predict(&self, image: &[u8]) -> Result<Answer, PredictError> {
+        Ok(self.predict_photo(&stepladder_data::decode(image)?)?)
     }
 
     /// What is on a photo whose pixels are there.
-    pub fn predict_photo(&self, photo: &RgbPhoto) -> Answer {
-        let probabilities = self.predictor.predict(self.predictor.prepare(photo));
-        self.answer(probabilities.into_iter().next().unwrap_or_default())
+    ///
+    /// # Errors
+    ///
+    /// The network's answer is not finite.
+    pub fn predict_photo(&self, photo: &RgbPhoto) -> Result<Answer, NotFinite> {
+        let answers = self.predictor.predict(self.predictor.prepare(photo));
+        let probabilities = answers.into_iter().next().unwrap_or(Err(NotFinite))?;
+        Ok(self.answer(probabilities))
     }
 
     /// What is on each photo. All of them go through the network at once: some thirty are a good number.
-    pub fn predict_photos(&self, photos: &[RgbPhoto]) -> Vec<Answer> {
+    pub fn predict_photos(&self, photos: &[RgbPhoto]) -> Vec<Result<Answer, NotFinite>> {
         let images = photos
             .iter()
             .flat_map(|photo| self.predictor.prepare(photo))
             .collect();
         let answers = self.predictor.predict(images).into_iter();
-        answers.map(|probabilities| self.answer(probabilities)).collect()
+        answers
+            .map(|answer| answer.map(|probabilities| self.answer(probabilities)))
+            .collect()
     }
 
     /// Which parts of a photo, as the central square that the network sees, speak for a class (Grad-CAM); `None` where

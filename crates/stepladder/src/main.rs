@@ -11,7 +11,7 @@ mod terminal;
 use arguments::{Arguments, Command};
 use clap::Parser;
 use std::process::ExitCode;
-use terminal::{Output, error};
+use terminal::{Output, error, finish, show_usage};
 
 /// Stopped by Ctrl-C, as shells have it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -28,9 +28,12 @@ pub(crate) enum Ending {
 
 fn main() -> ExitCode {
     stepladder_kernels::return_large_allocations();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => return ExitCode::from(show_usage(&usage)),
+    };
     let output = Output::new(arguments.json);
-    match run(arguments, &output) {
+    match finish(run(arguments, &output), Ending::Done) {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Incomplete) => ExitCode::FAILURE,
         Ok(Ending::Interrupted) => ExitCode::from(INTERRUPTED),
@@ -51,6 +54,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
         Command::FindLr(arguments) => commands::find_lr(arguments, output),
         Command::Evaluate(arguments) => commands::evaluate(arguments, output),
         Command::Predict(arguments) => commands::predict(arguments, output),
+        Command::Embed(arguments) => commands::embed(arguments, output),
         Command::Explain(arguments) => commands::explain(arguments, output),
         Command::Export(arguments) => commands::export(arguments, output),
         Command::Serve(arguments) => commands::serve(arguments, output),

@@ -9,6 +9,8 @@ use serde_json::Value;
 fn trained(place: &Workplace) {
     place.json(&[
         "train",
+        "--model",
+        "baseline",
         "--epochs",
         "2",
         "--size",
@@ -145,7 +147,9 @@ fn a_run_whose_photos_are_gone_is_checked_on_the_shipped_ones() {
                 .unwrap();
         }
     }
-    place.json(&["train", "data", "--epochs", "1", "--size", "32", "--out", "run"]);
+    place.json(&[
+        "train", "--model", "baseline", "data", "--epochs", "1", "--size", "32", "--out", "run",
+    ]);
     std::fs::remove_dir_all(place.path("data")).unwrap();
     let output = place.run(&["export", "run", "--json"]);
     let words = String::from_utf8_lossy(&output.stderr).into_owned();

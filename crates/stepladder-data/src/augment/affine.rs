@@ -2,6 +2,22 @@
 //!
 //! x runs along a row, y down the rows, both in pixels, with the first pixel's center at 0.
 
+/// Width and height of a picture in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+}
+
+impl Frame {
+    pub(crate) fn square(size: usize) -> Self {
+        Self {
+            width: size,
+            height: size,
+        }
+    }
+}
+
 /// `x' = a x + b y + c`, `y' = d x + e y + f`, as `[[a, b, c], [d, e, f]]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Affine(pub(crate) [[f64; 3]; 2]);
@@ -32,12 +48,20 @@ impl Affine {
         Self([[1.0, -sin, 0.0], [0.0, cos, 0.0]])
     }
 
-    /// Mirrors a picture of `size` pixels.
-    pub(crate) fn flip(horizontal: bool, vertical: bool, size: usize) -> Self {
-        let last = size as f64 - 1.0;
-        let axis = |flipped: bool| if flipped { (-1.0, last) } else { (1.0, 0.0) };
-        let ((a, c), (e, f)) = (axis(horizontal), axis(vertical));
+    /// Mirrors a picture of this size.
+    pub(crate) fn flip(horizontal: bool, vertical: bool, frame: Frame) -> Self {
+        let axis = |flipped: bool, side: usize| match flipped {
+            true => (-1.0, side as f64 - 1.0),
+            false => (1.0, 0.0),
+        };
+        let ((a, c), (e, f)) = (axis(horizontal, frame.width), axis(vertical, frame.height));
         Self([[a, 0.0, c], [0.0, e, f]])
+    }
+
+    /// The rectangle `[left, top, width, height]`, resized to a square of `size` pixels: their edges fall on each other, not their outer pixels' centers.
+    pub(crate) fn crop([left, top, width, height]: [f64; 4], size: usize) -> Self {
+        let (x, y) = (width / size as f64, height / size as f64);
+        Self([[x, 0.0, left + x / 2.0 - 0.5], [0.0, y, top + y / 2.0 - 0.5]])
     }
 
     /// First `self`, then `next`, as seen on the picture: a place of the result goes through `next` and then `self`.
@@ -49,12 +73,11 @@ impl Affine {
         Self(out)
     }
 
-    /// The same about the center of a picture of `size` pixels in place of the center of its first pixel.
-    pub(crate) fn about_center(self, size: usize) -> Self {
-        let center = (size as f64 - 1.0) / 2.0;
-        Self::translation(center, center)
-            .then(self)
-            .then(Self::translation(-center, -center))
+    /// The same about the center of a picture of this size in place of the center of its first pixel.
+    pub(crate) fn about_center(self, frame: Frame) -> Self {
+        let center = |side: usize| (side as f64 - 1.0) / 2.0;
+        let (x, y) = (center(frame.width), center(frame.height));
+        Self::translation(x, y).then(self).then(Self::translation(-x, -y))
     }
 
     /// Where the pixel (x, y) of the result lies in the source.
@@ -73,7 +96,7 @@ mod tests {
     fn maps_compose_from_the_source_on() {
         let map = Affine::translation(10.0, 0.0).then(Affine::scale(2.0, 3.0));
         assert_eq!(map.at(1.0, 1.0), (12.0, 3.0));
-        let flip = Affine::flip(true, false, 5);
+        let flip = Affine::flip(true, false, Frame::square(5));
         assert_eq!(flip.then(flip), Affine::IDENTITY);
         assert_eq!(flip.at(0.0, 2.0), (4.0, 2.0));
     }
@@ -82,8 +105,16 @@ mod tests {
     fn the_center_stays() {
         let map = Affine::rotation(1.0)
             .then(Affine::scale(0.5, 2.0))
-            .about_center(8);
+            .about_center(Frame::square(8));
         let (x, y) = map.at(3.5, 3.5);
         assert!((x - 3.5).abs() < 1e-12 && (y - 3.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_crop_s_edges_become_those_of_the_square() {
+        let crop = Affine::crop([2.0, 10.0, 8.0, 2.0], 4);
+        assert_eq!(crop.at(-0.5, -0.5), (1.5, 9.5));
+        assert_eq!(crop.at(3.5, 3.5), (9.5, 11.5));
+        assert_eq!(Affine::crop([0.0, 0.0, 4.0, 4.0], 4), Affine::IDENTITY);
     }
 }

@@ -3,8 +3,8 @@
 
 use stepladder_model::{FillMode, ImageDataGenerator};
 
-use super::affine::Affine;
-use super::resample::{Edge, Pixel, resample};
+use super::affine::{Affine, Frame};
+use super::resample::{Edge, Picture, Pixel, resample};
 use super::vectorized::each;
 use crate::random::Stream;
 
@@ -68,8 +68,12 @@ impl Draw {
             .then(Affine::translation(self.tx, self.ty))
             .then(Affine::shear(self.shear.to_radians()))
             .then(Affine::scale(self.zx, self.zy))
-            .about_center(size)
-            .then(Affine::flip(self.flip_horizontal, self.flip_vertical, size))
+            .about_center(Frame::square(size))
+            .then(Affine::flip(
+                self.flip_horizontal,
+                self.flip_vertical,
+                Frame::square(size),
+            ))
     }
 }
 
@@ -87,7 +91,7 @@ pub(crate) fn apply(
         FillMode::Wrap => Edge::WrapOverlapping,
         FillMode::Constant => Edge::ConstantSharp(config.fill_value * 255.0),
     };
-    resample(source, size, &draw.map(size), edge, out);
+    resample(Picture::square(source, size), &draw.map(size), edge, size, out);
     if let Some(shift) = draw.channel_shift {
         let (low, high) = out
             .iter()

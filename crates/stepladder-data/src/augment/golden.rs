@@ -6,6 +6,8 @@ use stepladder_model::{FillMode, ImageDataGenerator};
 use super::resample::{Edge, Pixel, pixels};
 use super::{generator, layers};
 
+mod torchvision;
+
 const SIZE: usize = 8;
 
 fn golden() -> Value {
@@ -113,5 +115,21 @@ fn the_layers_agree_with_keras() {
         let mut out = vec![0.0; SIZE * SIZE * 3];
         layers::apply(&[drawn], &picture(), SIZE, &mut out);
         compare(case, &out, 0.05);
+    }
+}
+
+#[test]
+fn contrast_agrees_with_keras() {
+    let golden: Value = serde_json::from_str(include_str!("../../tests/golden/contrast.json"))
+        .expect("the golden file is JSON");
+    for case in golden["cases"].as_array().expect("a list") {
+        let drawn = layers::Draw::Contrast {
+            factor: number(case, "factor", 1.0),
+            low: 0.0,
+            high: 255.0,
+        };
+        let mut out = vec![0.0; SIZE * SIZE * 3];
+        layers::apply(&[drawn], &picture(), SIZE, &mut out);
+        compare(case, &out, 0.01);
     }
 }

@@ -1,14 +1,23 @@
-//! Keras' augmentation layers at the head of a model: `RandomRotation`, `RandomTranslation`, `RandomZoom`, `RandomFlip` and
-//! `RandomBrightness` (keras/src/layers/preprocessing/image_preprocessing).
+//! The augmentation layers at the head of a model: Keras' `RandomRotation`, `RandomTranslation`, `RandomZoom`, `RandomFlip` and
+//! `RandomBrightness` and `RandomContrast` (keras/src/layers/preprocessing/image_preprocessing), and torchvision's
+//! `RandomResizedCrop`, `ColorJitter`, `RandomErasing`, `TrivialAugmentWide` and `RandAugment`.
 //!
 //! In Keras each layer draws the picture anew. Here neighbouring layers with the same fill become one map and one drawing, which
-//! keeps more of the detail and differs from Keras only where a later layer shows what an earlier one has filled in.
+//! keeps more of the detail and differs from Keras only where a later layer shows what an earlier one has filled in. A crop is
+//! one more factor of the map, so that what lies beyond its edge is the photo, as long as there is some.
 
-use stepladder_model::{FillMode, FlipMode, RandomTransform};
+use stepladder_model::{FillMode, FlipMode, RandomFlip, RandomTransform};
 
-use super::affine::Affine;
-use super::resample::{Edge, Pixel, pixels, resample};
-use crate::random::Stream;
+use super::Showing;
+use super::affine::{Affine, Frame};
+use super::automatic::{self, Op};
+use super::color::{self, Adjustment};
+use super::crop;
+use super::erasing::Erasing;
+use super::resample::{Edge, Picture, Pixel, pixels, resample};
+use super::whole;
+use crate::photo::RgbPhoto;
+use crate::random::{Numbers, Purpose, Stream};
 
 /// What was drawn for one layer and one photo.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +32,63 @@ pub(crate) enum Draw {
     Flip { horizontal: bool, vertical: bool },
     /// Added, then clipped; on the 0..=255 scale.
     Brightness { delta: f64, low: f32, high: f32 },
+    /// Each channel away from its mean by a factor, then clipped; on the 0..=255 scale.
+    Contrast { factor: f64, low: f32, high: f32 },
+    /// Changes of color, one after the other.
+    Jitter(Vec<Adjustment>),
+    /// A rectangle that is lost; `None` where none is.
+    Erasing(Option<Erasing>),
+    /// Operations one after the other, with what lies beyond the edge in 0..=255.
+    Automatic { ops: Vec<Op>, fill: f32 },
+    /// Left, top, width and height in pixels of the photo, which become the square of `size` pixels.
+    ResizedCrop { rectangle: [f64; 4], size: usize },
+}
+
+/// Draws for each of the layers, in order, for a picture of this size, which a crop makes a square of `size` pixels.
+pub(super) fn draws(
+    layers: &[RandomTransform],
+    frame: Frame,
+    size: usize,
+    showing: Showing,
+    random: &mut Stream,
+) -> Vec<Draw> {
+    let mut drawing = Drawing {
+        random,
+        showing,
+        frame,
+        size,
+    };
+    let layers = layers.iter().enumerate();
+    layers
+        .map(|(number, layer)| drawing.draw(number, layer))
+        .collect()
+}
+
+/// Draws layer by layer.
+struct Drawing<'a> {
+    random: &'a mut Stream,
+    showing: Showing,
+    /// The size of the picture that the next layer gets.
+    frame: Frame,
+    /// The side of the square that a crop makes.
+    size: usize,
+}
+
+/// Whether the layer with this number mirrors the photo: by a coin in the first epoch, and then every other time.
+fn alternates(showing: Showing, layer: usize) -> bool {
+    let first = Showing {
+        epoch: layer as u64,
+        ..showing
+    };
+    let heads = first.stream(Purpose::Alternation).unit() < 0.5;
+    heads ^ !showing.epoch.is_multiple_of(2)
+}
+
+fn flipped(layer: &RandomFlip, flip: bool) -> Draw {
+    Draw::Flip {
+        horizontal: flip && layer.mode != FlipMode::Vertical,
+        vertical: flip && layer.mode != FlipMode::Horizontal,
+    }
 }
 
 fn edge(mode: FillMode, value: f32) -> Edge {
@@ -34,19 +100,16 @@ fn edge(mode: FillMode, value: f32) -> Edge {
     }
 }
 
-impl Draw {
-    /// Draws the random numbers of `layer` for one photo.
-    pub(crate) fn new(layer: &RandomTransform, random: &mut Stream) -> Self {
-        let mut between = |[low, high]: [f32; 2]| {
-            let (low, high) = (f64::from(low), f64::from(high));
-            low + (high - low) * random.unit()
-        };
+impl Drawing<'_> {
+    /// Draws for a layer, the one with this number.
+    fn draw(&mut self, number: usize, layer: &RandomTransform) -> Draw {
+        let mut between = |bounds: [f32; 2]| self.random.between(bounds.map(f64::from));
         match layer {
-            RandomTransform::Rotation(layer) => Self::Rotation {
+            RandomTransform::Rotation(layer) => Draw::Rotation {
                 turns: between(layer.factor),
                 edge: edge(layer.fill_mode, layer.fill_value),
             },
-            RandomTransform::Translation(layer) => Self::Translation {
+            RandomTransform::Translation(layer) => Draw::Translation {
                 height: between(layer.height_factor),
                 width: between(layer.width_factor),
                 edge: edge(layer.fill_mode, layer.fill_value),
@@ -54,23 +117,47 @@ impl Draw {
             RandomTransform::Zoom(layer) => {
                 let height = 1.0 + between(layer.height_factor);
                 let width = layer.width_factor.map_or(height, |factor| 1.0 + between(factor));
-                Self::Zoom {
+                Draw::Zoom {
                     height,
                     width,
                     edge: edge(layer.fill_mode, layer.fill_value),
                 }
             }
-            RandomTransform::Flip(layer) => {
-                // Keras draws one coin for both axes.
-                let flip = between([0.0, 1.0]) <= 0.5;
-                Self::Flip {
-                    horizontal: flip && layer.mode != FlipMode::Vertical,
-                    vertical: flip && layer.mode != FlipMode::Horizontal,
+            RandomTransform::Flip(layer) if layer.alternating => {
+                flipped(layer, alternates(self.showing, number))
+            }
+            // Keras draws one coin for both axes.
+            RandomTransform::Flip(layer) => flipped(layer, between([0.0, 1.0]) <= 0.5),
+            RandomTransform::ResizedCrop(layer) => {
+                let rectangle = crop::rectangle(layer, self.frame, self.random);
+                self.frame = Frame::square(self.size);
+                Draw::ResizedCrop {
+                    rectangle: rectangle.map(|v| v as f64),
+                    size: self.size,
                 }
             }
+            RandomTransform::Contrast(layer) => {
+                let [low, high] = layer.value_range.map(|v| v * 255.0);
+                let [lower, upper] = layer.factor;
+                Draw::Contrast {
+                    factor: 1.0 + between([-lower, upper]),
+                    low,
+                    high,
+                }
+            }
+            RandomTransform::ColorJitter(layer) => Draw::Jitter(Adjustment::draw(layer, self.random)),
+            RandomTransform::Erasing(layer) => Draw::Erasing(Erasing::draw(layer, self.size, self.random)),
+            RandomTransform::TrivialAugmentWide(layer) => Draw::Automatic {
+                ops: vec![automatic::trivial(layer, self.random)],
+                fill: layer.fill_value * 255.0,
+            },
+            RandomTransform::RandAugment(layer) => Draw::Automatic {
+                ops: automatic::rand_augment(layer, self.size, self.random),
+                fill: layer.fill_value * 255.0,
+            },
             RandomTransform::Brightness(layer) => {
                 let [low, high] = layer.value_range.map(|v| v * 255.0);
-                Self::Brightness {
+                Draw::Brightness {
                     delta: between(layer.factor) * f64::from(high - low),
                     low,
                     high,
@@ -78,47 +165,120 @@ impl Draw {
             }
         }
     }
+}
 
-    /// The map of a picture of `size` pixels, and what lies beyond its edge where that matters. `None` for brightness.
-    fn map(&self, size: usize) -> Option<(Affine, Option<Edge>)> {
-        let side = size as f64;
+impl Draw {
+    /// The map of a picture of this size, and what lies beyond its edge where that matters. `None` where only colors change.
+    fn map(&self, frame: Frame) -> Option<(Affine, Option<Edge>)> {
+        let (columns, rows) = (frame.width as f64, frame.height as f64);
         match *self {
             Self::Rotation { turns, edge } => Some((
-                Affine::rotation(turns * std::f64::consts::TAU).about_center(size),
+                Affine::rotation(turns * std::f64::consts::TAU).about_center(frame),
                 Some(edge),
             )),
             Self::Translation { height, width, edge } => {
-                Some((Affine::translation(-width * side, -height * side), Some(edge)))
+                Some((Affine::translation(-width * columns, -height * rows), Some(edge)))
             }
             Self::Zoom { height, width, edge } => {
-                Some((Affine::scale(width, height).about_center(size), Some(edge)))
+                Some((Affine::scale(width, height).about_center(frame), Some(edge)))
             }
-            Self::Flip { horizontal, vertical } => Some((Affine::flip(horizontal, vertical, size), None)),
-            Self::Brightness { .. } => None,
+            Self::Flip { horizontal, vertical } => Some((Affine::flip(horizontal, vertical, frame), None)),
+            Self::ResizedCrop { rectangle, size } => Some((Affine::crop(rectangle, size), None)),
+            Self::Brightness { .. }
+            | Self::Contrast { .. }
+            | Self::Jitter(_)
+            | Self::Erasing(_)
+            | Self::Automatic { .. } => None,
         }
+    }
+
+    /// The size of the picture after it.
+    fn frame(&self, before: Frame) -> Frame {
+        match *self {
+            Self::ResizedCrop { size, .. } => Frame::square(size),
+            Self::Rotation { .. }
+            | Self::Translation { .. }
+            | Self::Zoom { .. }
+            | Self::Flip { .. }
+            | Self::Brightness { .. }
+            | Self::Contrast { .. }
+            | Self::Jitter(_)
+            | Self::Erasing(_)
+            | Self::Automatic { .. } => before,
+        }
+    }
+
+    /// Changes the colors of a square of `size` pixels; `false` where that is not what it does.
+    fn recolor(&self, size: usize, out: &mut [f32]) -> bool {
+        match self {
+            &Self::Brightness { delta, low, high } => out
+                .iter_mut()
+                .for_each(|v| *v = (*v + delta as f32).max(low).min(high)),
+            &Self::Contrast { factor, low, high } => {
+                color::channel_contrast(out, factor as f32, low, high);
+            }
+            Self::Jitter(adjustments) => adjustments.iter().for_each(|change| change.apply(out)),
+            Self::Erasing(erasing) => erasing.iter().for_each(|erasing| erasing.apply(size, out)),
+            Self::Automatic { ops, fill } => ops.iter().for_each(|op| op.apply(size, *fill, out)),
+            Self::Rotation { .. }
+            | Self::Translation { .. }
+            | Self::Zoom { .. }
+            | Self::Flip { .. }
+            | Self::ResizedCrop { .. } => return false,
+        }
+        true
+    }
+
+    fn is_crop(&self) -> bool {
+        matches!(self, Self::ResizedCrop { .. })
     }
 }
 
-/// Applies what was drawn to a square of `size` pixels.
-pub(crate) fn apply(draws: &[Draw], source: &[Pixel], size: usize, out: &mut [f32]) {
-    let (mut map, mut edge) = (Affine::IDENTITY, None);
-    let mut rest = draws;
-    // Neighbours whose fill is the same, or that need none, are one map.
+/// As many leading draws as can be one drawing: the map, what lies beyond the picture's edge, and the draws after.
+fn leading(draws: &[Draw], mut frame: Frame) -> (Affine, Edge, &[Draw]) {
+    let (mut map, mut edge, mut rest) = (Affine::IDENTITY, None, draws);
+    // Neighbours whose fill is the same, or that need none, are one map; so is all up to a crop, with the first one's fill.
     while let Some((draw, after)) = rest.split_first() {
-        let Some((next, next_edge)) = draw.map(size) else {
+        let Some((next, next_edge)) = draw.map(frame) else {
             break;
         };
-        if edge.is_some() && next_edge.is_some() && edge != next_edge {
+        let crops_later = after.iter().any(Draw::is_crop);
+        if edge.is_some() && next_edge.is_some() && edge != next_edge && !crops_later {
             break;
         }
         map = map.then(next);
         edge = edge.or(next_edge);
-        rest = after;
+        (frame, rest) = (draw.frame(frame), after);
     }
-    resample(source, size, &map, edge.unwrap_or(Edge::Nearest), out);
-    while let Some((&Draw::Brightness { delta, low, high }, after)) = rest.split_first() {
-        out.iter_mut()
-            .for_each(|v| *v = (*v + delta as f32).max(low).min(high));
+    (map, edge.unwrap_or(Edge::Nearest), rest)
+}
+
+/// Applies what was drawn to a square of `size` pixels.
+pub(crate) fn apply(draws: &[Draw], source: &[Pixel], size: usize, out: &mut [f32]) {
+    let (map, edge, rest) = leading(draws, Frame::square(size));
+    resample(Picture::square(source, size), &map, edge, size, out);
+    apply_rest(rest, size, out);
+}
+
+/// Applies what was drawn, with a crop in it, to a whole photo. `source` is memory for its pixels.
+pub(super) fn apply_to_whole(
+    draws: &[Draw],
+    photo: &RgbPhoto,
+    size: usize,
+    source: &mut Vec<Pixel>,
+    out: &mut [f32],
+) {
+    let (map, edge, rest) = leading(draws, whole::frame(photo));
+    whole::draw(photo, &map, edge, size, source, out);
+    apply_rest(rest, size, out);
+}
+
+/// Applies what comes after the first drawing, to the square in `out`.
+fn apply_rest(mut rest: &[Draw], size: usize, out: &mut [f32]) {
+    while let Some((draw, after)) = rest.split_first() {
+        if !draw.recolor(size, out) {
+            break;
+        }
         rest = after;
     }
     if !rest.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::affine::Affine;
+use super::affine::{Affine, Frame};
 use super::vectorized::vectorized;
 
 /// What is seen beyond the picture's edge. Keras' two pipelines differ in two of the modes, as the library beneath each does.
@@ -45,24 +45,42 @@ pub(crate) fn pixels<T: Copy + Into<f32>>(values: &[T]) -> Vec<Pixel> {
     packed
 }
 
-/// Resamples `source`, a square of `size` by `size` pixels, to `out`, the same as 3 values per pixel: the value at (x, y) comes
-/// from `map.at(x, y)`.
-pub(crate) fn resample(source: &[Pixel], size: usize, map: &Affine, edge: Edge, out: &mut [f32]) {
+/// `height` rows of `width` pixels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Picture<'a> {
+    pixels: &'a [Pixel],
+    frame: Frame,
+}
+
+impl<'a> Picture<'a> {
+    /// Panics where there are not `width * height` pixels.
+    pub(crate) fn new(pixels: &'a [Pixel], frame: Frame) -> Self {
+        assert_eq!(pixels.len(), frame.width * frame.height);
+        Self { pixels, frame }
+    }
+
+    pub(crate) fn square(pixels: &'a [Pixel], size: usize) -> Self {
+        Self::new(pixels, Frame::square(size))
+    }
+}
+
+/// Resamples `source` to `out`, rows of `width` pixels of 3 values: the value at (x, y) comes from `map.at(x, y)`.
+pub(crate) fn resample(source: Picture<'_>, map: &Affine, edge: Edge, width: usize, out: &mut [f32]) {
     vectorized(Resample {
         source,
-        size,
         map,
         edge,
+        width,
         out,
     });
 }
 
 /// The arguments of [`resample`], for code that is compiled for several CPUs.
 struct Resample<'a> {
-    source: &'a [Pixel],
-    size: usize,
+    source: Picture<'a>,
     map: &'a Affine,
     edge: Edge,
+    width: usize,
     out: &'a mut [f32],
 }
 
@@ -73,13 +91,13 @@ impl pulp::NullaryFnOnce for Resample<'_> {
     fn call(self) {
         let Resample {
             source,
-            size,
             map,
             edge,
+            width,
             out,
         } = self;
-        for (y, row) in out.chunks_exact_mut(size * 3).enumerate() {
-            resample_row(source, size, map, edge, y, row);
+        for (y, row) in out.chunks_exact_mut(width * 3).enumerate() {
+            resample_row(source, map, edge, y, row);
         }
     }
 }
@@ -87,45 +105,46 @@ impl pulp::NullaryFnOnce for Resample<'_> {
 // From here on all is inlined, since only what is inlined is compiled for the CPU's vectors.
 
 #[inline(always)]
-fn resample_row(source: &[Pixel], size: usize, map: &Affine, edge: Edge, y: usize, row: &mut [f32]) {
-    let (len, last) = (size as f64, size as f64 - 1.0);
-    // In this order, what is no number becomes 0.
-    let nearest = |place: f64| {
-        let place = if place > 0.0 { place } else { 0.0 };
-        if place < last { place } else { last }
-    };
+fn resample_row(source: Picture<'_>, map: &Affine, edge: Edge, y: usize, row: &mut [f32]) {
+    let Frame { width, height } = source.frame;
+    let (has_neighbors, count) = (width > 1 && height > 1, row.len() / 3);
     // In the two usual modes, what lies beyond the edge is seen at a place inside, and needs no code of its own.
-    if edge == Edge::Nearest && size > 1 {
-        return blend_row(source, size, map, y, 0, row, nearest);
+    if edge == Edge::Nearest && has_neighbors {
+        return blend_row(source, map, y, 0, row, nearest);
     }
-    let ends = [map.at(0.0, y as f64), map.at(last, y as f64)];
-    let is_mirrored_once = |place: f64| (-len..2.0 * len - 1.0).contains(&place);
-    if edge == Edge::Reflect
-        && size > 1
-        && ends
-            .iter()
-            .all(|(x, y)| is_mirrored_once(*x) && is_mirrored_once(*y))
-    {
-        return blend_row(source, size, map, y, 0, row, |place| {
+    if edge == Edge::Reflect && has_neighbors && is_mirrored_once(source.frame, map, y, count) {
+        return blend_row(source, map, y, 0, row, |place, side| {
             let place = if place < 0.0 { -1.0 - place } else { place };
-            nearest(place.min(2.0 * len - 1.0 - place))
+            nearest(place.min(2.0 * side - 1.0 - place), side)
         });
     }
-    let inside = span_inside(map, y, size);
-    for x in (0..inside.start).chain(inside.end..size) {
+    let inside = span_inside(map, y, source.frame, count);
+    for x in (0..inside.start).chain(inside.end..count) {
         let (sx, sy) = map.at(x as f64, y as f64);
-        let value = beyond(source, size, sx, sy, edge);
+        let value = beyond(source, sx, sy, edge);
         row[x * 3..x * 3 + 3].copy_from_slice(&value[..3]);
     }
-    blend_row(
-        source,
-        size,
-        map,
-        y,
-        inside.start,
-        &mut row[inside.start * 3..inside.end * 3],
-        |place| place,
-    );
+    let pixels = &mut row[inside.start * 3..inside.end * 3];
+    blend_row(source, map, y, inside.start, pixels, |place, _| place);
+}
+
+/// The nearest place on a side; in this order, what is no number becomes 0.
+#[inline(always)]
+fn nearest(place: f64, side: f64) -> f64 {
+    let (place, last) = (if place > 0.0 { place } else { 0.0 }, side - 1.0);
+    if place < last { place } else { last }
+}
+
+/// Whether no place of row `y` lies further beyond an edge than the picture is wide.
+#[inline(always)]
+fn is_mirrored_once(frame: Frame, map: &Affine, y: usize, count: usize) -> bool {
+    let once = |place: f64, side: usize| {
+        let side = side as f64;
+        (-side..2.0 * side - 1.0).contains(&place)
+    };
+    let ends = [map.at(0.0, y as f64), map.at(count as f64 - 1.0, y as f64)];
+    ends.iter()
+        .all(|&(x, y)| once(x, frame.width) && once(y, frame.height))
 }
 
 /// Places that are worked out together, before any pixel is taken: arithmetic alone, which fills vector registers.
@@ -135,27 +154,26 @@ const TOGETHER: usize = 16;
 /// place's coordinates by itself. On the last row or column the neighbour before it is the other one.
 #[inline(always)]
 fn blend_row(
-    source: &[Pixel],
-    size: usize,
+    source: Picture<'_>,
     map: &Affine,
     y: usize,
     start: usize,
     row: &mut [f32],
-    settle: impl Fn(f64) -> f64,
+    settle: impl Fn(f64, f64) -> f64,
 ) {
-    let before_last = size as f64 - 2.0;
+    let (width, height) = (source.frame.width as f64, source.frame.height as f64);
     let (mut at, mut fx, mut fy) = ([0_u32; TOGETHER], [0.0; TOGETHER], [0.0; TOGETHER]);
     let mut x = start;
     for pixels in row.chunks_mut(TOGETHER * 3) {
         // Places beyond the last pixel are worked out too, and not looked at.
         for lane in 0..TOGETHER {
             let (sx, sy) = map.at((x + lane) as f64, y as f64);
-            let (sx, sy) = (settle(sx), settle(sy));
-            let (left, top) = (whole(sx).min(before_last), whole(sy).min(before_last));
-            at[lane] = low_bits(top * size as f64 + left);
+            let (sx, sy) = (settle(sx, width), settle(sy, height));
+            let (left, top) = (whole(sx).min(width - 2.0), whole(sy).min(height - 2.0));
+            at[lane] = low_bits(top * width + left);
             (fx[lane], fy[lane]) = ((sx - left) as f32, (sy - top) as f32);
         }
-        let blended = |lane: usize| blend(source, size, at[lane], fx[lane], fy[lane]);
+        let blended = |lane: usize| blend(source, at[lane], fx[lane], fy[lane]);
         let last = (pixels.len() / 3).saturating_sub(1).min(TOGETHER - 1);
         for lane in 0..last {
             // All four values in one store: the next pixel overwrites the one that nobody looks at.
@@ -168,9 +186,12 @@ fn blend_row(
 
 /// The bilinear mean of the pixel `at`, its neighbour on the right, and the two below.
 #[inline(always)]
-fn blend(source: &[Pixel], size: usize, at: u32, fx: f32, fy: f32) -> Pixel {
-    let at = at as usize;
-    let (upper, lower) = (&source[at..at + 2], &source[at + size..at + size + 2]);
+fn blend(source: Picture<'_>, at: u32, fx: f32, fy: f32) -> Pixel {
+    let (at, width) = (at as usize, source.frame.width);
+    let (upper, lower) = (
+        &source.pixels[at..at + 2],
+        &source.pixels[at + width..at + width + 2],
+    );
     mix(mix(upper[0], upper[1], fx), mix(lower[0], lower[1], fx), fy)
 }
 
@@ -190,18 +211,18 @@ fn low_bits(whole: f64) -> u32 {
     (whole + NO_FRACTION).to_bits() as u32
 }
 
-/// The pixels of row `y` whose places have all four neighbours inside the picture. They are contiguous, as a line crosses a
-/// square once.
+/// The pixels of row `y`, of `count`, whose places have all four neighbours inside the picture. They are contiguous, as a line
+/// crosses a rectangle once.
 #[inline(always)]
-fn span_inside(map: &Affine, y: usize, size: usize) -> Range<usize> {
-    let last = size.saturating_sub(1) as f64;
+fn span_inside(map: &Affine, y: usize, frame: Frame, count: usize) -> Range<usize> {
+    let last = [frame.width, frame.height].map(|side| side.saturating_sub(1) as f64);
     let inside = |x: usize| {
         let (sx, sy) = map.at(x as f64, y as f64);
-        (0.0..last).contains(&sx) && (0.0..last).contains(&sy)
+        (0.0..last[0]).contains(&sx) && (0.0..last[1]).contains(&sy)
     };
-    let (mut low, mut high) = (0.0, size as f64);
+    let (mut low, mut high) = (0.0, count as f64);
     let (x0, y0) = map.at(0.0, y as f64);
-    for (start, step) in [(x0, map.0[0][0]), (y0, map.0[1][0])] {
+    for (start, step, last) in [(x0, map.0[0][0], last[0]), (y0, map.0[1][0], last[1])] {
         if step != 0.0 {
             let (a, b) = (-start / step, (last - start) / step);
             low = a.min(b).max(low);
@@ -209,7 +230,7 @@ fn span_inside(map: &Affine, y: usize, size: usize) -> Range<usize> {
         }
     }
     // The divisions round, so the ends are tried themselves. A map that is not finite ends up with nothing inside.
-    let (mut low, mut high) = (low as usize, (high.ceil() as usize + 1).min(size));
+    let (mut low, mut high) = (low as usize, (high.ceil() as usize + 1).min(count));
     while low < high && !inside(low) {
         low += 1;
     }
@@ -227,12 +248,13 @@ fn mix(a: Pixel, b: Pixel, share: f32) -> Pixel {
 
 /// The value at a place on or beyond the edge.
 #[inline(always)]
-fn beyond(source: &[Pixel], size: usize, x: f64, y: f64, edge: Edge) -> Pixel {
+fn beyond(source: Picture<'_>, x: f64, y: f64, edge: Edge) -> Pixel {
     if let Edge::Constant(value) = edge {
-        return blend_into(source, size, x, y, value);
+        return blend_into(source, x, y, value);
     }
-    match (fold(x, size, edge), fold(y, size, edge)) {
-        (Some(x), Some(y)) => blend_clamped(source, size, x, y),
+    let Frame { width, height } = source.frame;
+    match (fold(x, width, edge), fold(y, height, edge)) {
+        (Some(x), Some(y)) => blend_clamped(source, x, y),
         _ => {
             [if let Edge::ConstantSharp(value) = edge {
                 value
@@ -272,11 +294,12 @@ fn fold(at: f64, size: usize, edge: Edge) -> Option<f64> {
 
 /// As [`blend`], for places up to the last pixel's center.
 #[inline(always)]
-fn blend_clamped(source: &[Pixel], size: usize, x: f64, y: f64) -> Pixel {
+fn blend_clamped(source: Picture<'_>, x: f64, y: f64) -> Pixel {
+    let Frame { width, height } = source.frame;
     let (left, top) = (x as usize, y as usize);
-    let (right, bottom) = ((left + 1).min(size - 1), (top + 1).min(size - 1));
+    let (right, bottom) = ((left + 1).min(width - 1), (top + 1).min(height - 1));
     let (fx, fy) = ((x - left as f64) as f32, (y - top as f64) as f32);
-    let at = |x: usize, y: usize| source[y * size + x];
+    let at = |x: usize, y: usize| source.pixels[y * width + x];
     mix(
         mix(at(left, top), at(right, top), fx),
         mix(at(left, bottom), at(right, bottom), fx),
@@ -285,14 +308,14 @@ fn blend_clamped(source: &[Pixel], size: usize, x: f64, y: f64) -> Pixel {
 }
 
 /// The bilinear mean where neighbours outside the picture have the value `outside`.
-fn blend_into(source: &[Pixel], size: usize, x: f64, y: f64, outside: f32) -> Pixel {
+fn blend_into(source: Picture<'_>, x: f64, y: f64, outside: f32) -> Pixel {
+    let Frame { width, height } = source.frame;
     let (left, top) = (x.floor(), y.floor());
     let (fx, fy) = ((x - left) as f32, (y - top) as f32);
     let at = |x: f64, y: f64| {
-        let inside = 0.0..size as f64;
-        let seen = inside.contains(&x) && inside.contains(&y);
+        let seen = (0.0..width as f64).contains(&x) && (0.0..height as f64).contains(&y);
         if seen {
-            source[y as usize * size + x as usize]
+            source.pixels[y as usize * width + x as usize]
         } else {
             [outside; 4]
         }
@@ -313,7 +336,7 @@ mod tests {
 
     fn row(map: &Affine, edge: Edge, y: usize) -> [f32; 4] {
         let mut out = vec![0.0; 48];
-        resample(&picture(), 4, map, edge, &mut out);
+        resample(Picture::square(&picture(), 4), map, edge, 4, &mut out);
         std::array::from_fn(|x| out[(y * 4 + x) * 3])
     }
 
@@ -338,7 +361,13 @@ mod tests {
     #[test]
     fn the_identity_changes_nothing() {
         let mut out = vec![0.0; 48];
-        resample(&picture(), 4, &Affine::IDENTITY, Edge::Reflect, &mut out);
+        resample(
+            Picture::square(&picture(), 4),
+            &Affine::IDENTITY,
+            Edge::Reflect,
+            4,
+            &mut out,
+        );
         assert_eq!(
             pixels(&out).iter().map(|p| p[0]).collect::<Vec<_>>(),
             picture().iter().map(|p| p[0]).collect::<Vec<_>>()
@@ -347,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_quarter_turn_is_exact() {
-        let turned = Affine::rotation(std::f64::consts::FRAC_PI_2).about_center(4);
+        let turned = Affine::rotation(std::f64::consts::FRAC_PI_2).about_center(Frame::square(4));
         // Counter-clockwise: the last column becomes the first row.
         for (got, expected) in row(&turned, Edge::Nearest, 0)
             .into_iter()
@@ -360,11 +389,11 @@ mod tests {
     #[test]
     fn flips_and_whole_shifts_are_exact() {
         assert_eq!(
-            row(&Affine::flip(true, false, 4), Edge::Nearest, 1),
+            row(&Affine::flip(true, false, Frame::square(4)), Edge::Nearest, 1),
             [13.0, 12.0, 11.0, 10.0]
         );
         assert_eq!(
-            row(&Affine::flip(false, true, 4), Edge::Nearest, 0),
+            row(&Affine::flip(false, true, Frame::square(4)), Edge::Nearest, 0),
             [30.0, 31.0, 32.0, 33.0]
         );
         assert_eq!(
@@ -398,6 +427,31 @@ mod tests {
     }
 
     #[test]
+    fn a_rectangle_is_drawn_to_rows_of_another_width() {
+        // 3 columns, 5 rows, value 10 row + column.
+        let source: Vec<Pixel> = (0..15).map(|i| [(i / 3 * 10 + i % 3) as f32; 4]).collect();
+        let picture = Picture::new(&source, Frame { width: 3, height: 5 });
+        for edge in [Edge::Nearest, Edge::Reflect, Edge::Constant(99.0)] {
+            let mut out = vec![0.0; 2 * 4 * 3];
+            let map = Affine::translation(0.5, 1.0).then(Affine::scale(0.5, 1.0));
+            resample(picture, &map, edge, 4, &mut out);
+            let found: Vec<f32> = out.chunks(3).map(|p| p[0]).collect();
+            assert_eq!(
+                found,
+                [10.5, 11.0, 11.5, 12.0, 20.5, 21.0, 21.5, 22.0],
+                "{edge:?}"
+            );
+        }
+        let mut out = vec![0.0; 5 * 3];
+        let row = Affine::translation(-1.0, 4.0);
+        resample(picture, &row, Edge::Reflect, 5, &mut out);
+        assert_eq!(
+            out.chunks(3).map(|p| p[0]).collect::<Vec<_>>(),
+            [40.0, 40.0, 41.0, 42.0, 42.0]
+        );
+    }
+
+    #[test]
     fn a_single_pixel_and_far_places_are_fine() {
         for edge in [
             Edge::Nearest,
@@ -407,10 +461,17 @@ mod tests {
             Edge::Constant(1.0),
         ] {
             let mut out = [0.0; 3];
-            resample(&[[7.0; 4]], 1, &Affine::scale(1.0, 1.0), edge, &mut out);
+            resample(
+                Picture::square(&[[7.0; 4]], 1),
+                &Affine::scale(1.0, 1.0),
+                edge,
+                1,
+                &mut out,
+            );
             assert_eq!(out, [7.0; 3]);
             let mut out = vec![0.0; 48];
-            resample(&picture(), 4, &Affine::translation(1e9, -1e9), edge, &mut out);
+            let far = Affine::translation(1e9, -1e9);
+            resample(Picture::square(&picture(), 4), &far, edge, 4, &mut out);
             assert!(out.iter().all(|v| (0.0..=33.0).contains(v)));
         }
     }

@@ -18,7 +18,7 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::photo::RgbPhoto;
-use crate::positional::read_exact_at;
+use crate::positional::{read_exact_at, write_all_at};
 
 const MAGIC: &[u8; 8] = b"SLPHOTOS";
 /// Changes when the layout of the file changes, or what decoding makes of a photo.
@@ -37,6 +37,16 @@ pub(crate) enum Record {
     Unusable(String),
     /// Could not be read, and why. A file with such a record is not used again, as the next time may go better.
     NotRead(String),
+}
+
+impl Record {
+    /// Why the photo cannot be used; `None` where it can.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Record::Readable(_) => None,
+            Record::Unusable(reason) | Record::NotRead(reason) => Some(reason),
+        }
+    }
 }
 
 /// Where the pixels of a photo are.
@@ -66,6 +76,20 @@ impl Pixels {
             ));
         }
         RgbPhoto::new(self.width, self.height, pixels).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+impl Pixels {
+    /// Whether `photo`, of a file with the hash `content`, is the one that was written.
+    pub(crate) fn are_of(&self, content: &[u8; 32], photo: &RgbPhoto) -> bool {
+        *content == self.content
+            && (photo.width(), photo.height()) == (self.width, self.height)
+            && check_of(photo.pixels()) == self.check
+    }
+
+    /// Writes the photo once more, where it was.
+    pub(crate) fn write(&self, file: &File, photo: &RgbPhoto) -> io::Result<()> {
+        write_all_at(file, photo.pixels(), self.offset)
     }
 }
 

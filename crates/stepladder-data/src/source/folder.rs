@@ -247,6 +247,6 @@ impl FolderSource {
             .files
             .get(entry as usize)
             .ok_or(std::io::Error::from(std::io::ErrorKind::NotFound))?;
-        Ok((File::open(self.root.join(&entry.path))?, entry.len))
+        Ok((stepladder_files::open(self.root.join(&entry.path))?, entry.len))
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn pair_of(path: &Path) -> Result<Option<IdxPair>, DataError> {
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(io)?;
+    let file = stepladder_files::open(path).map_err(io)?;
     let is_idx = unpacked(file).and_then(|mut r| r.read_exact(&mut magic)).is_ok() && magic == [0, 0, 8, 3];
     if !is_idx {
         return Ok(None);
@@ -263,7 +263,7 @@ fn header(path: &Path, dimensions: u8) -> Result<(Vec<u32>, Box<dyn Read>), Data
         path: path.to_owned(),
         source,
     };
-    let mut reader = unpacked(File::open(path).map_err(io)?).map_err(io)?;
+    let mut reader = unpacked(stepladder_files::open(path).map_err(io)?).map_err(io)?;
     let mut word = [0; 4];
     reader.read_exact(&mut word).map_err(io)?;
     if word != [0, 0, 8, dimensions] {

@@ -2,7 +2,6 @@
 //! and for which part. The first line names the columns; other columns are ignored.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -116,7 +115,7 @@ impl Rows {
             path: path.to_owned(),
             source,
         };
-        let file = File::open(path).map_err(io)?;
+        let file = stepladder_files::open(path).map_err(io)?;
         if file.metadata().map_err(io)?.len() > MAX_TABLE_BYTES {
             let message = format!("more than {} MiB are not read as a table", MAX_TABLE_BYTES >> 20);
             return Err(DataError::Table {

@@ -3,7 +3,6 @@
 
 mod zstandard;
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +36,7 @@ impl ZipSource {
             path: path.to_owned(),
             source,
         };
-        let file = File::open(path).map_err(io)?;
+        let file = stepladder_files::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         let modified = metadata
             .modified()

@@ -6,6 +6,7 @@ use crate::{
     activation::Activation,
     context::{Context, Shared},
     isa::Isa,
+    shape::end,
     simd::{Element, Kernel, Simd},
 };
 
@@ -160,17 +161,29 @@ impl Grid {
 
     /// Panics unless every pixel, and every tap inside `size`, is inside slices of these lengths.
     fn check(&self, input: usize, output: usize) {
-        let last = |size: [usize; 2], stride: [usize; 3], values: usize| {
-            (self.batch - 1) * stride[0] + (size[0] - 1) * stride[1] + (size[1] - 1) * stride[2] + values
-        };
+        let [height, width] = self.input;
+        let last = end([self.batch, height, width], self.input_stride, self.channels);
         assert!(
-            last(self.input, self.input_stride, self.channels) <= input,
+            last.is_some_and(|end| end <= input),
             "input is too short for {self:?}"
         );
-        let end = self.output_origin + last(self.size, self.output_stride, self.filters);
-        assert!(end <= output, "output is too short for {self:?}");
-        assert!(i32::try_from(self.input[0].max(self.input[1]) + self.size[0] * self.step[0]).is_ok());
-        assert!(i32::try_from(self.size[1] * self.step[1]).is_ok());
+        let [height, width] = self.size;
+        let last = end([self.batch, height, width], self.output_stride, self.filters);
+        let end = last.and_then(|end| end.checked_add(self.output_origin));
+        assert!(
+            end.is_some_and(|end| end <= output),
+            "output is too short for {self:?}"
+        );
+        let farthest = [0, 1].map(|axis| {
+            let steps = self.size[axis].checked_mul(self.step[axis]);
+            steps.and_then(|steps| steps.checked_add(self.input[0].max(self.input[1])))
+        });
+        for farthest in farthest {
+            assert!(
+                farthest.is_some_and(|farthest| i32::try_from(farthest).is_ok()),
+                "rows and columns are counted in 32 bits: {self:?}"
+            );
+        }
     }
 
     /// Multiplies `input` by `weights` (of these taps and channels) into `output`.
@@ -390,9 +403,10 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
                 },
                 output: shared_output.start(),
                 activation: extras.activation,
-                sums: shared_sums.as_ref().map_or(std::ptr::null_mut(), |sums| {
-                    // Safety: each part has its own 2 * padded sums.
-                    unsafe { sums.slice(part_at * 2 * padded, 2 * padded).as_mut_ptr() }
+                sums: shared_sums.as_ref().map(|sums| {
+                    let start = 2 * (part_at * padded + filters.start);
+                    // Safety: each part has 2 * padded sums, and each group those of its own filters among them.
+                    unsafe { sums.slice(start, 2 * filters.len()) }
                 }),
                 pixels: part_at * part..((part_at + 1) * part).min(pixels),
                 blocks,
@@ -409,13 +423,20 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
             isa.run(item);
         });
         if let (Some(statistics), Some(sums)) = (extras.statistics, sums) {
-            finish_statistics(statistics, &sums, padded, pixels);
+            finish_statistics(statistics, &sums, padded, (group * lanes).min(padded), pixels);
         }
     }
 }
 
-/// Means and variances from each part's sums and sums of squares, added in the order of the parts in f64.
-pub(crate) fn finish_statistics(statistics: Statistics<'_>, sums: &[f32], padded: usize, pixels: usize) {
+/// Means and variances from each part's sums and sums of squares, added in the order of the parts in f64. Of a part there are `padded` each,
+/// in groups of `group` channels, the last perhaps fewer: a group's sums, then its sums of squares.
+pub(crate) fn finish_statistics(
+    statistics: Statistics<'_>,
+    sums: &[f32],
+    padded: usize,
+    group: usize,
+    pixels: usize,
+) {
     let Statistics { mean, variance } = statistics;
     assert_eq!(mean.len(), variance.len(), "mean and variance");
     assert!(
@@ -424,9 +445,12 @@ pub(crate) fn finish_statistics(statistics: Statistics<'_>, sums: &[f32], padded
     );
     for (channel, (mean, variance)) in mean.iter_mut().zip(variance).enumerate() {
         let (mut sum, mut squares) = (0.0_f64, 0.0_f64);
+        let first = channel / group * group;
+        let at = first + channel;
+        let width = group.min(padded - first);
         for part in sums.chunks_exact(2 * padded) {
-            sum += f64::from(part[channel]);
-            squares += f64::from(part[padded + channel]);
+            sum += f64::from(part[at]);
+            squares += f64::from(part[at + width]);
         }
         let average = sum / pixels as f64;
         *mean = average as f32;
@@ -444,7 +468,8 @@ pub(super) struct Item<'a, E> {
     pub start: Start,
     pub output: *mut E,
     pub activation: Activation,
-    pub sums: *mut f32,
+    /// Sums of the filters of `blocks`, in whole vectors, and as many sums of squares, if they are wanted.
+    pub sums: Option<&'a mut [f32]>,
     pub pixels: Range<usize>,
     pub blocks: Range<usize>,
 }
@@ -453,10 +478,14 @@ impl<E: Element> Kernel for Item<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(mut self, s: S) {
         let grid = self.grid;
         let lanes = S::TILE_VECTORS * S::LANES;
-        let padded = grid.filters.next_multiple_of(S::LANES);
+        let sums_stride = self.sums.as_ref().map_or(0, |sums| sums.len() / 2);
+        let sums = self
+            .sums
+            .as_mut()
+            .map_or(std::ptr::null_mut(), |sums| sums.as_mut_ptr());
         let words = grid.taps.len() * pack::steps::<S, E>(grid.channels);
         let walk = Walk::new(grid);
         let mut inputs = vec![Inputs([self.zeros; MOST_PIXELS]); grid.taps.len()];
@@ -491,7 +520,7 @@ impl<E: Element> Kernel for Item<'_, E> {
                         channels: run * grid.channels,
                         inputs,
                         places: &places,
-                        // In bounds: packed weights, bias and sums extend to `padded` filters, and the output's pixels
+                        // In bounds: packed weights, bias and sums extend to whole vectors of filters, and the output's pixels
                         // have `filters`.
                         weights: self
                             .packed
@@ -503,12 +532,12 @@ impl<E: Element> Kernel for Item<'_, E> {
                         },
                         output: self.output.wrapping_add(first),
                         filters: lanes.min(grid.filters - first),
-                        sums: if self.sums.is_null() {
-                            self.sums
+                        sums: if sums.is_null() {
+                            sums
                         } else {
-                            self.sums.wrapping_add(first)
+                            sums.wrapping_add(first - self.blocks.start * lanes)
                         },
-                        sums_stride: padded,
+                        sums_stride,
                         activation: self.activation,
                     };
                     tile.run(s, count);

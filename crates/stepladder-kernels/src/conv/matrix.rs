@@ -86,9 +86,12 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
         let MatrixItem {
             amx,
             context,
-            item,
+            mut item,
             channels_at_once,
         } = self;
+        let sums_stride = item.sums.as_ref().map_or(0, |sums| sums.len() / 2);
+        let sums = item.sums.take();
+        let sums = sums.map_or(std::ptr::null_mut(), |sums| sums.as_mut_ptr());
         let grid = item.grid;
         let steps = pack::steps::<S, E>(grid.channels);
         let padded = grid.filters.next_multiple_of(SIDE);
@@ -117,7 +120,8 @@ impl<E: Element> Kernel for MatrixItem<'_, E> {
                 item: &item,
                 block,
                 pixels: &pixels[block.pixels],
-                padded,
+                sums,
+                sums_stride,
             });
         };
         let round = (WEIGHTS_BYTES / (4 * words * BLOCK)).max(1);
@@ -261,8 +265,9 @@ struct Finish<'a, E> {
     item: &'a Item<'a, E>,
     block: &'a Block,
     pixels: &'a Pixels,
-    /// All filters, in whole vectors.
-    padded: usize,
+    /// Sums of the item's filters, and its sums of squares so many values behind them; null if they are not wanted.
+    sums: *mut f32,
+    sums_stride: usize,
 }
 
 impl<E: Element> Kernel for Finish<'_, E> {
@@ -288,7 +293,8 @@ impl<S: Simd, E: Element> WithActivation for FinishOn<'_, S, E> {
             item,
             block,
             pixels,
-            padded,
+            sums: statistics,
+            sums_stride,
         } = self.finish;
         let Block { sums, filters, .. } = block;
         for first in filters.clone().step_by(S::LANES) {
@@ -312,12 +318,12 @@ impl<S: Simd, E: Element> WithActivation for FinishOn<'_, S, E> {
                     squares = s.mul_add(value, value, squares);
                 }
             }
-            if !item.sums.is_null() {
-                // Safety: both rows of the part's sums hold `padded` values.
+            if !statistics.is_null() {
+                // Safety: both rows of the item's sums hold its filters, in whole vectors.
                 unsafe {
-                    let to = item.sums.add(first);
+                    let to = statistics.add(first - item.blocks.start * BLOCK);
                     s.store(to, s.add(s.load(to), total));
-                    let to = to.add(padded);
+                    let to = to.add(sums_stride);
                     s.store(to, s.add(s.load(to), squares));
                 }
             }

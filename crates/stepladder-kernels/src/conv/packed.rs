@@ -6,13 +6,16 @@ use super::{
     grid::{Extras, Weights},
     pack, winograd,
 };
-use crate::{activation::Activation, buffer::Buffer, context::Context, simd::Element};
+use crate::{activation::Activation, buffer::Buffer, context::Context, isa::Isa, simd::Element};
 
 /// The weights of a convolution or a dense layer as the forward product reads them, for activations of one type.
 #[derive(Debug)]
 pub struct PackedWeights {
     words: Buffer<u32>,
+    /// Its vectors and dot products decide on the order of the words.
+    isa: Isa,
     kernel: [usize; 2],
+    stride: [usize; 2],
     in_channels: usize,
     out_channels: usize,
     bf16: bool,
@@ -44,7 +47,9 @@ impl Conv2d {
         };
         PackedWeights {
             words,
+            isa: context.isa(),
             kernel: self.window.kernel,
+            stride: self.window.stride,
             in_channels: self.in_channels,
             out_channels: self.out_channels,
             bf16: E::BF16,
@@ -90,7 +95,9 @@ impl Conv2d {
         assert_eq!(input.len(), self.input_len(), "input of {self:?}");
         assert_eq!(output.len(), self.output_len(), "output of {self:?}");
         let packed_for = (
+            weights.isa,
             weights.kernel,
+            weights.stride,
             weights.in_channels,
             weights.out_channels,
             weights.bf16,
@@ -99,7 +106,9 @@ impl Conv2d {
         assert_eq!(
             packed_for,
             (
+                context.isa(),
                 self.window.kernel,
+                self.window.stride,
                 self.in_channels,
                 self.out_channels,
                 E::BF16,

@@ -23,6 +23,7 @@ use std::ops::Range;
 use crate::{
     context::Context,
     isa::Isa,
+    shape::{end, values},
     simd::{Element, Kernel, Simd},
     workspace::largest,
 };
@@ -83,12 +84,17 @@ impl Reduction {
     /// `gradient`, `(kernel height, kernel width, channels, filters)`, from the layer's input and output gradient.
     pub(super) fn run<E: Element>(&self, context: &Context, input: &[E], output: &[E], gradient: &mut [f32]) {
         let [height, width] = self.input;
-        let [photo, row, pixel] = self.input_stride;
-        let end = (self.batch - 1) * photo + (height - 1) * row + (width - 1) * pixel + self.channels;
-        assert!(end <= input.len(), "input is too short for {self:?}");
-        let pixels = self.batch * self.output[0] * self.output[1];
-        let end = (pixels - 1) * self.output_pixel + self.filters;
-        assert!(end <= output.len(), "output gradient is too short for {self:?}");
+        let last = end([self.batch, height, width], self.input_stride, self.channels);
+        assert!(
+            last.is_some_and(|end| end <= input.len()),
+            "input is too short for {self:?}"
+        );
+        let pixels = values([self.batch, self.output[0], self.output[1]]);
+        let last = end([pixels], [self.output_pixel], self.filters);
+        assert!(
+            last.is_some_and(|end| end <= output.len()),
+            "output gradient is too short for {self:?}"
+        );
         assert_eq!(gradient.len(), self.weights(), "{self:?}");
         let kernel = Reduce {
             shape: self,

@@ -262,7 +262,7 @@ impl<E: Element> Kernel for Multiply<'_, '_, E> {
         });
         if let (Some(statistics), Some(sums)) = (extras.statistics, sums) {
             let [height, width] = conv.output();
-            finish_statistics(statistics, &sums, padded, conv.batch * height * width);
+            finish_statistics(statistics, &sums, padded, padded, conv.batch * height * width);
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! With g = f'(z) times the output's gradient (at a pool's winner; zero elsewhere), M pixels and xhat the normalized x:
 //! beta's gradient is the sum of g, gamma's that of g xhat, and x's is scale (g - mean of g - xhat mean of g xhat), as in
-//! Ioffe and Szegedy, Batch Normalization (2015), section 3. Per channel that is one multiply-add of g and one of x.
+//! Ioffe and Szegedy, Batch Normalization (2015), section 3. Per channel that is one multiply-add of g and one of x. Where the
+//! statistics are constants, x's gradient is scale g.
 //!
 //! Where g costs more to compute than to write and read (swish), the first pass keeps it for the second, as f32, beside the
 //! winners of pools: in memory of its own, or where the gradient will be if that is as large and f32 too.
@@ -103,6 +104,9 @@ impl<E: Element> WithActivation for Backward<'_, E> {
                 let scale = affine.map_or(1.0, |affine| f64::from(affine.scale[c]));
                 norm.beta[c] = of_g as f32;
                 norm.gamma[c] = (of_g_x * inverse) as f32;
+                if !norm.of_batch {
+                    continue;
+                }
                 let by = -scale * inverse * inverse * of_g_x / pixels;
                 by_x[c] = by as f32;
                 constant[c] = (-scale * of_g / pixels - by * f64::from(norm.mean[c])) as f32;

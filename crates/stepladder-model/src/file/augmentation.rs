@@ -1,20 +1,23 @@
-//! `Random*` layers and the `[augmentation]` table in the file.
+//! The layers of augmentation and the `[augmentation]` table in the file.
+
+pub(super) mod torchvision;
 
 use serde::ser::{Serialize, Serializer};
 
 use super::reader::{Range, Reader, Spread};
 use super::value::{Table, Value};
 use crate::augmentation::{
-    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomFlip, RandomRotation, RandomTransform,
-    RandomTranslation, RandomZoom,
+    FillMode, FlipMode, ImageDataGenerator, RandomBrightness, RandomContrast, RandomFlip, RandomRotation,
+    RandomTransform, RandomTranslation, RandomZoom,
 };
 use crate::error::RungError;
 
 pub(super) const ROTATION_KEYS: &[&str] = &["factor", "fill_mode", "fill_value"];
 pub(super) const TRANSLATION_KEYS: &[&str] = &["height_factor", "width_factor", "fill_mode", "fill_value"];
 pub(super) const ZOOM_KEYS: &[&str] = TRANSLATION_KEYS;
-pub(super) const FLIP_KEYS: &[&str] = &["mode"];
+pub(super) const FLIP_KEYS: &[&str] = &["mode", "alternating"];
 pub(super) const BRIGHTNESS_KEYS: &[&str] = &["factor", "value_range"];
+pub(super) const CONTRAST_KEYS: &[&str] = BRIGHTNESS_KEYS;
 const GENERATOR_KEYS: &[&str] = &[
     "rotation_range",
     "width_shift_range",
@@ -43,6 +46,12 @@ pub(super) fn write_transform(transform: &RandomTransform, table: &mut Table) {
         RandomTransform::Zoom(layer) => write_zoom(layer, table),
         RandomTransform::Flip(layer) => write_flip(layer, table),
         RandomTransform::Brightness(layer) => write_brightness(layer, table),
+        RandomTransform::Contrast(layer) => write_contrast(layer, table),
+        RandomTransform::ResizedCrop(layer) => torchvision::write_resized_crop(layer, table),
+        RandomTransform::ColorJitter(layer) => torchvision::write_color_jitter(layer, table),
+        RandomTransform::Erasing(layer) => torchvision::write_erasing(layer, table),
+        RandomTransform::TrivialAugmentWide(layer) => torchvision::write_trivial(layer, table),
+        RandomTransform::RandAugment(layer) => torchvision::write_rand_augment(layer, table),
     }
 }
 
@@ -122,12 +131,14 @@ pub(super) fn flip(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
     let mode = reader.or("mode", FlipMode::HorizontalAndVertical, |field| {
         field.choice("flip mode", FlipMode::NAMES)
     })?;
-    Ok(RandomTransform::Flip(RandomFlip { mode }))
+    let alternating = reader.or("alternating", false, |field| field.flag())?;
+    Ok(RandomTransform::Flip(RandomFlip { mode, alternating }))
 }
 
 fn write_flip(layer: &RandomFlip, table: &mut Table) {
     // Said even where it is the default, because few expect that default.
     table.put("mode", layer.mode.name());
+    table.put_unless("alternating", layer.alternating, false);
 }
 
 pub(super) fn brightness(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
@@ -140,6 +151,20 @@ pub(super) fn brightness(reader: &Reader<'_>) -> Result<RandomTransform, RungErr
 }
 
 fn write_brightness(layer: &RandomBrightness, table: &mut Table) {
+    table.put("factor", layer.factor);
+    table.put_unless("value_range", layer.value_range, [0.0, 1.0]);
+}
+
+pub(super) fn contrast(reader: &Reader<'_>) -> Result<RandomTransform, RungError> {
+    Ok(RandomTransform::Contrast(RandomContrast {
+        factor: reader.required("factor", "factor = 0.2", |field| {
+            field.interval(Range::SHARE, Spread::BOTH_ENDS)
+        })?,
+        value_range: reader.or("value_range", [0.0, 1.0], |field| field.bounds(Range::ANY))?,
+    }))
+}
+
+fn write_contrast(layer: &RandomContrast, table: &mut Table) {
     table.put("factor", layer.factor);
     table.put_unless("value_range", layer.value_range, [0.0, 1.0]);
 }

@@ -5,7 +5,7 @@ mod padding;
 mod read;
 mod write;
 
-use super::augmentation;
+use super::augmentation::{self, torchvision};
 use super::reader::{Field, Reader};
 use super::value::Value;
 use crate::augmentation::RandomTransform;
@@ -85,6 +85,42 @@ const KINDS: &[(&str, Kind)] = &[
         "RandomBrightness",
         kind(augmentation::BRIGHTNESS_KEYS, |reader, _| {
             augmented(augmentation::brightness(reader))
+        }),
+    ),
+    (
+        "RandomResizedCrop",
+        kind(torchvision::RESIZED_CROP_KEYS, |reader, _| {
+            augmented(torchvision::resized_crop(reader))
+        }),
+    ),
+    (
+        "RandomContrast",
+        kind(augmentation::CONTRAST_KEYS, |reader, _| {
+            augmented(augmentation::contrast(reader))
+        }),
+    ),
+    (
+        "ColorJitter",
+        kind(torchvision::COLOR_JITTER_KEYS, |reader, _| {
+            augmented(torchvision::color_jitter(reader))
+        }),
+    ),
+    (
+        "RandomErasing",
+        kind(torchvision::ERASING_KEYS, |reader, _| {
+            augmented(torchvision::erasing(reader))
+        }),
+    ),
+    (
+        "TrivialAugmentWide",
+        kind(torchvision::TRIVIAL_KEYS, |reader, _| {
+            augmented(torchvision::trivial(reader))
+        }),
+    ),
+    (
+        "RandAugment",
+        kind(torchvision::RAND_AUGMENT_KEYS, |reader, _| {
+            augmented(torchvision::rand_augment(reader))
         }),
     ),
 ];

@@ -1,9 +1,9 @@
 //! The `[optimizer]` table in the file.
 
 use super::reader::{Field, Range, Reader};
-use super::value::Table;
+use super::value::{Entry, Table, Value};
 use crate::error::RungError;
-use crate::optimizer::{Clipping, OptimizerConfig};
+use crate::optimizer::{Clipping, OptimizerConfig, ParameterGroups};
 
 const WITHIN: &str = "[optimizer]";
 
@@ -27,6 +27,8 @@ const ADAM_KEYS: &[&str] = &[
     "global_clipnorm",
     "use_ema",
     "ema_momentum",
+    "exclude_from_weight_decay",
+    "learning_rate_multipliers",
 ];
 const SGD_KEYS: &[&str] = &[
     "type",
@@ -38,6 +40,8 @@ const SGD_KEYS: &[&str] = &[
     "global_clipnorm",
     "use_ema",
     "ema_momentum",
+    "exclude_from_weight_decay",
+    "learning_rate_multipliers",
 ];
 
 #[derive(Clone, Copy)]
@@ -103,13 +107,7 @@ pub(super) fn read(table: &Table) -> Result<OptimizerConfig, RungError> {
 
 /// The momentum of the weights' moving average; `None` without one. The keys belong to every type, as in Keras.
 pub(super) fn read_ema(table: &Table) -> Result<Option<f32>, RungError> {
-    let field = |key: &'static str| {
-        table.get(key).map(|item| Field {
-            key,
-            within: WITHIN,
-            item,
-        })
-    };
+    let field = |key| field(table, key);
     let momentum = field("ema_momentum").map(|field| field.number(Range::BELOW_ONE));
     let momentum = momentum.transpose()?.unwrap_or(EMA_MOMENTUM);
     match field("use_ema").map(|field| field.flag()).transpose()? {
@@ -118,6 +116,37 @@ pub(super) fn read_ema(table: &Table) -> Result<Option<f32>, RungError> {
         // A momentum by itself would do nothing in Keras, and is never meant so.
         None => Ok(table.get("ema_momentum").map(|_| momentum)),
     }
+}
+
+/// What some parameters have differently. The keys belong to every type.
+pub(super) fn read_groups(table: &Table) -> Result<ParameterGroups, RungError> {
+    let excluded = field(table, "exclude_from_weight_decay").map(|field| field.texts());
+    let multipliers = field(table, "learning_rate_multipliers").map(|field| read_multipliers(&field));
+    Ok(ParameterGroups {
+        exclude_from_weight_decay: excluded.transpose()?.unwrap_or_default(),
+        learning_rate_multipliers: multipliers.transpose()?.unwrap_or_default(),
+    })
+}
+
+fn read_multipliers(field: &Field<'_>) -> Result<Vec<(String, f32)>, RungError> {
+    let table = field.table("a table of numbers by parts of parameters' names, { beta = 64.0 }")?;
+    let multiplier = |entry: &Entry| {
+        if entry.key.chars().any(char::is_control) {
+            return Err(field.wrong("parts of parameters' names without control characters"));
+        }
+        let item = &entry.item;
+        let number = Field { item, ..*field }.number(Range::NOT_NEGATIVE)?;
+        Ok((entry.key.clone(), number))
+    };
+    table.entries.iter().map(multiplier).collect()
+}
+
+fn field<'a>(table: &'a Table, key: &'static str) -> Option<Field<'a>> {
+    table.get(key).map(|item| Field {
+        key,
+        within: WITHIN,
+        item,
+    })
 }
 
 /// The keys that may follow depend on the type, so it is read first.
@@ -145,7 +174,11 @@ fn clipping(reader: &Reader<'_>) -> Result<Option<Clipping>, RungError> {
     Ok(norm.map(Clipping::Norm).or(global.map(Clipping::GlobalNorm)))
 }
 
-pub(super) fn write(optimizer: &OptimizerConfig, ema_momentum: Option<f32>) -> Table {
+pub(super) fn write(
+    optimizer: &OptimizerConfig,
+    ema_momentum: Option<f32>,
+    groups: &ParameterGroups,
+) -> Table {
     let mut table = Table::default();
     table.put("type", optimizer.name());
     table.put("learning_rate", optimizer.learning_rate());
@@ -191,5 +224,19 @@ pub(super) fn write(optimizer: &OptimizerConfig, ema_momentum: Option<f32>) -> T
         table.put("use_ema", true);
         table.put("ema_momentum", momentum);
     }
+    write_groups(groups, &mut table);
     table
+}
+
+/// What no parameter has differently is left out.
+fn write_groups(groups: &ParameterGroups, table: &mut Table) {
+    let excluded = &groups.exclude_from_weight_decay;
+    table.put_unless("exclude_from_weight_decay", excluded.clone(), Vec::new());
+    if !groups.learning_rate_multipliers.is_empty() {
+        let mut multipliers = Table::default();
+        for (part, multiplier) in &groups.learning_rate_multipliers {
+            multipliers.put(part, *multiplier);
+        }
+        table.put("learning_rate_multipliers", Value::Table(multipliers));
+    }
 }

@@ -189,6 +189,11 @@ impl Range {
         contains: |n| (0.0..=1.0).contains(&n),
         words: "from 0 to 1",
     };
+    /// (0, 1]
+    pub(super) const PART: Range = Range {
+        contains: |n| n > 0.0 && n <= 1.0,
+        words: "greater than 0, and at most 1",
+    };
     /// [0, 1)
     pub(super) const BELOW_ONE: Range = Range {
         contains: |n| (0.0..1.0).contains(&n),
@@ -208,6 +213,11 @@ impl Range {
     pub(super) const ZOOM: Range = Range {
         contains: |n| n > -1.0 && n <= 1.0,
         words: "greater than -1, and at most 1",
+    };
+    /// [-0.5, 0.5]
+    pub(super) const HUE: Range = Range {
+        contains: |n| (-0.5..=0.5).contains(&n),
+        words: "from -0.5 to 0.5",
     };
     /// Finite, which every number is that is read.
     pub(super) const ANY: Range = Range {
@@ -232,9 +242,17 @@ impl Spread {
         apply: |number| [-number, number],
         words: "one number f for [-f, f]",
     };
+    pub(super) const BOTH_ENDS: Spread = Spread {
+        apply: |number| [number, number],
+        words: "one number f for [f, f]",
+    };
     pub(super) const AROUND_ONE: Spread = Spread {
         apply: |number| [1.0 - number, 1.0 + number],
         words: "one number f for [1 - f, 1 + f]",
+    };
+    pub(super) const AROUND_ONE_FROM_ZERO: Spread = Spread {
+        apply: |number| [(1.0 - number).max(0.0), 1.0 + number],
+        words: "one number f for [1 - f, 1 + f], but not below 0",
     };
 }
 
@@ -305,7 +323,20 @@ impl<'a> Field<'a> {
 
     pub(super) fn number(&self, range: Range) -> Result<f32, RungError> {
         let number = as_number(&self.item.value).filter(|&number| (range.contains)(number));
-        number.ok_or_else(|| self.wrong(format!("a number {}", range.words)))
+        number.ok_or_else(|| self.wrong(format!("a number {}{}", range.words, self.limit())))
+    }
+
+    /// What is to be said of a number whose size is the trouble.
+    fn limit(&self) -> &'static str {
+        let size = match self.item.value {
+            Value::Integer(number) => (number as f64).abs(),
+            Value::Float(number) => number.abs(),
+            _ => 0.0,
+        };
+        match size > f64::from(LARGEST) {
+            true => ", no further from 0 than 1e18",
+            false => "",
+        }
     }
 
     /// One number, or a list of them.
@@ -414,12 +445,15 @@ pub(super) fn as_count(value: &Value) -> Option<usize> {
     }
 }
 
-/// Finite also after rounding to 32 bits.
+/// The largest number that is read: the square of any beyond it is infinite in 32 bits, and nothing is trained by such a one.
+const LARGEST: f32 = 1e18;
+
+/// Not too large, also after rounding to 32 bits.
 fn as_number(value: &Value) -> Option<f32> {
     let number = match value {
         Value::Integer(number) => *number as f32,
         Value::Float(number) => *number as f32,
         _ => return None,
     };
-    number.is_finite().then_some(number)
+    (number.abs() <= LARGEST).then_some(number)
 }

@@ -5,12 +5,13 @@ use serde::ser::{Serialize, Serializer};
 use super::layers::{layer_tables, read_fan_in, read_initializer, read_layers};
 use super::reader::{Field, Range, Reader};
 use super::value::{Item, Table, Value};
-use super::{augmentation, optimizer, training};
+use super::{augmentation, optimizer, phases, start, training};
 use crate::error::RungError;
-use crate::graph::SIZE_LIMIT;
+use crate::graph::{SIZE_LIMIT, names};
 use crate::initializer::DepthwiseFanIn;
 use crate::lint::lint_names;
-use crate::rung::{DeckFigures, Defaults, Input, Rung};
+use crate::rung::{DeckFigures, Defaults, Fit, Input, Rung};
+use crate::training::EvaluationConfig;
 
 /// Every key of the file, in the order in which it is written.
 const KEYS: &[&str] = &[
@@ -21,15 +22,18 @@ const KEYS: &[&str] = &[
     "about",
     "allow",
     "layers",
+    "phase",
     "deck",
     "input",
     "defaults",
     "optimizer",
     "schedule",
     "training",
+    "evaluation",
     "early_stopping",
     "reduce_lr_on_plateau",
     "augmentation",
+    "start",
     "split",
 ];
 
@@ -94,19 +98,23 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
     let defaults = optional_table(&reader, "defaults", read_defaults)?.unwrap_or_default();
     let name_example = "name = \"..\", by which the command line calls it";
     let layers_example = "layers = [ { layer = \"Conv2D\", .. }, .. ], or name a `parent` that has some";
+    let name = reader.required("name", name_example, read_name)?;
     let schedule = optional_table(&reader, "schedule", training::read_schedule)?;
     let split = optional_table(&reader, "split", training::read_split)?;
+    let layers = reader.required("layers", layers_example, |field| read_layers(field, &defaults))?;
+    let names = names(&layers);
     let rung = Rung {
-        name: reader.required("name", name_example, read_name)?,
+        name,
         parent,
         change,
         about: reader.optional("about", |field| field.text().map(str::to_owned))?,
         deck: optional_table(&reader, "deck", read_deck)?,
-        layers: reader.required("layers", layers_example, |field| read_layers(field, &defaults))?,
+        layers,
         input: required_table(&reader, "input", "[input] with size = 512", read_input)?,
         defaults,
         optimizer: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read)?,
         ema_momentum: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read_ema)?,
+        parameter_groups: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read_groups)?,
         schedule: schedule.unwrap_or_default(),
         early_stopping: table_or_false(&reader, "early_stopping", training::read_early_stopping)?,
         reduce_lr_on_plateau: table_or_false(&reader, "reduce_lr_on_plateau", training::read_plateau)?,
@@ -116,7 +124,10 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
             "[training] with epochs = 30",
             training::read_training,
         )?,
+        phases: reader.or("phase", Vec::new(), phases::read)?,
+        evaluation: optional_table(&reader, "evaluation", training::read_evaluation)?.unwrap_or_default(),
         augmentation: table_or_false(&reader, "augmentation", augmentation::read_generator)?,
+        start: table_or_false(&reader, "start", |table| start::read(table, &names))?,
         split: split.unwrap_or_default(),
         allow: reader.or("allow", Vec::new(), read_allow)?,
         place: reader
@@ -153,7 +164,7 @@ fn optional_table<T>(
 fn table_or_false<T>(
     reader: &Reader<'_>,
     key: &'static str,
-    read: fn(&Table) -> Result<T, RungError>,
+    read: impl Fn(&Table) -> Result<T, RungError>,
 ) -> Result<Option<T>, RungError> {
     let table = reader.optional(key, |field| {
         if field.item.value == Value::Boolean(false) {
@@ -191,9 +202,10 @@ fn read_allow(field: &Field<'_>) -> Result<Vec<String>, RungError> {
 }
 
 fn read_input(table: &Table) -> Result<Input, RungError> {
-    let reader = Reader::new(table, "[input]", &["size"])?;
+    let reader = Reader::new(table, "[input]", &["size", "fit"])?;
     Ok(Input {
         size: reader.required("size", "size = 512", |field| field.count(1, SIZE_LIMIT))?,
+        fit: reader.or("fit", Fit::Crop, |field| field.choice("fit", Fit::NAMES))?,
     })
 }
 
@@ -242,20 +254,30 @@ pub(crate) fn table(rung: &Rung) -> Table {
     }
     table.put("allow", rung.allow.clone());
     table.put("layers", Value::List(layer_tables(&rung.layers, &rung.defaults)));
+    if !rung.phases.is_empty() {
+        table.put("phase", phases::write(&rung.phases));
+    }
     if let Some(deck) = &rung.deck {
         table.put("deck", deck_table(deck));
     }
     let mut input = Table::default();
     input.put("size", rung.input.size);
+    input.put_unless("fit", rung.input.fit.name(), Fit::Crop.name());
     table.put("input", input);
     let mut defaults = Table::default();
     defaults.put("kernel_initializer", rung.defaults.kernel_initializer);
     let usual = DepthwiseFanIn::default();
     defaults.put_unless("depthwise_fan_in", rung.defaults.depthwise_fan_in, usual);
     table.put("defaults", defaults);
-    table.put("optimizer", optimizer::write(&rung.optimizer, rung.ema_momentum));
+    table.put(
+        "optimizer",
+        optimizer::write(&rung.optimizer, rung.ema_momentum, &rung.parameter_groups),
+    );
     table.put("schedule", training::write_schedule(&rung.schedule));
     table.put("training", training::write_training(&rung.training));
+    if rung.evaluation != EvaluationConfig::default() {
+        table.put("evaluation", training::write_evaluation(&rung.evaluation));
+    }
     if let Some(stopping) = &rung.early_stopping {
         table.put("early_stopping", training::write_early_stopping(stopping));
     }
@@ -264,6 +286,9 @@ pub(crate) fn table(rung: &Rung) -> Table {
     }
     if let Some(generator) = &rung.augmentation {
         table.put("augmentation", augmentation::write_generator(generator));
+    }
+    if let Some(start) = &rung.start {
+        table.put("start", start::write(start));
     }
     table.put("split", training::write_split(&rung.split));
     table

@@ -6,14 +6,18 @@ use super::reader::{Range, Reader};
 use super::value::Table;
 use crate::error::RungError;
 use crate::training::{
-    ClassWeights, EarlyStopping, Monitor, ReduceLrOnPlateau, Schedule, SplitFractions, Training,
+    AnnealStrategy, ClassWeights, EarlyStopping, EvaluationConfig, Monitor, ReduceLrOnPlateau, Schedule,
+    SplitFractions, Training,
 };
 
 /// Most epochs, and most epochs of patience.
 const EPOCH_LIMIT: usize = 1_000_000;
 
 /// Most photos in a step.
-const BATCH_LIMIT: usize = 65_536;
+pub(super) const BATCH_LIMIT: usize = 65_536;
+
+/// Most photos that statistics are computed from.
+const PHOTO_LIMIT: usize = 100_000_000;
 
 pub(super) fn read_training(table: &Table) -> Result<Training, RungError> {
     let keys = &[
@@ -23,9 +27,13 @@ pub(super) fn read_training(table: &Table) -> Result<Training, RungError> {
         "class_weights",
         "mixup_alpha",
         "cutmix_alpha",
+        "mixing_probability",
+        "mixing_until",
+        "precise_batch_norm",
     ];
     let reader = Reader::new(table, "[training]", keys)?;
     let alpha = |key: &'static str| reader.or(key, 0.0, |field| field.number(Range::NOT_NEGATIVE));
+    let share = |key: &'static str| reader.or(key, 1.0, |field| field.number(Range::SHARE));
     Ok(Training {
         epochs: reader.required("epochs", "epochs = 30", |field| field.count(1, EPOCH_LIMIT))?,
         batch_size: reader.or("batch_size", 32, |field| field.count(1, BATCH_LIMIT))?,
@@ -33,6 +41,9 @@ pub(super) fn read_training(table: &Table) -> Result<Training, RungError> {
         class_weights: reader.or("class_weights", ClassWeights::None, class_weights::read)?,
         mixup_alpha: alpha("mixup_alpha")?,
         cutmix_alpha: alpha("cutmix_alpha")?,
+        mixing_probability: share("mixing_probability")?,
+        mixing_until: share("mixing_until")?,
+        precise_batch_norm: reader.or("precise_batch_norm", 0, |field| field.count(0, PHOTO_LIMIT))?,
     })
 }
 
@@ -47,6 +58,22 @@ pub(super) fn write_training(training: &Training) -> Table {
     }
     table.put_unless("mixup_alpha", training.mixup_alpha, 0.0);
     table.put_unless("cutmix_alpha", training.cutmix_alpha, 0.0);
+    table.put_unless("mixing_probability", training.mixing_probability, 1.0);
+    table.put_unless("mixing_until", training.mixing_until, 1.0);
+    table.put_unless("precise_batch_norm", training.precise_batch_norm, 0);
+    table
+}
+
+pub(super) fn read_evaluation(table: &Table) -> Result<EvaluationConfig, RungError> {
+    let reader = Reader::new(table, "[evaluation]", &["flips"])?;
+    Ok(EvaluationConfig {
+        flips: reader.or("flips", false, |field| field.flag())?,
+    })
+}
+
+pub(super) fn write_evaluation(evaluation: &EvaluationConfig) -> Table {
+    let mut table = Table::default();
+    table.put("flips", evaluation.flips);
     table
 }
 
@@ -55,12 +82,14 @@ enum Course {
     Constant,
     Cosine,
     OneCycle,
+    FlatCosine,
 }
 
 const COURSES: &[(&str, Course)] = &[
     ("constant", Course::Constant),
     ("cosine", Course::Cosine),
     ("one_cycle", Course::OneCycle),
+    ("flat_cosine", Course::FlatCosine),
 ];
 
 const SCHEDULE_KEYS: &[&str] = &[
@@ -69,6 +98,8 @@ const SCHEDULE_KEYS: &[&str] = &[
     "warmup_fraction",
     "initial_fraction",
     "final_fraction",
+    "anneal_strategy",
+    "flat_fraction",
 ];
 
 pub(super) fn read_schedule(table: &Table) -> Result<Schedule, RungError> {
@@ -76,7 +107,7 @@ pub(super) fn read_schedule(table: &Table) -> Result<Schedule, RungError> {
     let reader = Reader::new(table, within, SCHEDULE_KEYS)?;
     let course = reader.required(
         "type",
-        "type = \"constant\", \"cosine\" or \"one_cycle\"",
+        "type = \"constant\", \"cosine\", \"one_cycle\" or \"flat_cosine\"",
         |field| field.choice("schedule", COURSES),
     )?;
     let share = |reader: &Reader<'_>, key: &'static str, default: f32| {
@@ -96,12 +127,29 @@ pub(super) fn read_schedule(table: &Table) -> Result<Schedule, RungError> {
             })
         }
         Course::OneCycle => {
-            let keys = &["type", "warmup_fraction", "initial_fraction", "final_fraction"];
+            let keys = &[
+                "type",
+                "warmup_fraction",
+                "initial_fraction",
+                "final_fraction",
+                "anneal_strategy",
+            ];
             let reader = Reader::new(table, "the one_cycle [schedule]", keys)?;
             Ok(Schedule::OneCycle {
                 warmup_fraction: share(&reader, "warmup_fraction", 0.3)?,
                 initial_fraction: share(&reader, "initial_fraction", 0.04)?,
                 final_fraction: share(&reader, "final_fraction", 1e-4)?,
+                anneal_strategy: reader.or("anneal_strategy", AnnealStrategy::Cos, |field| {
+                    field.choice("anneal strategy", AnnealStrategy::NAMES)
+                })?,
+            })
+        }
+        Course::FlatCosine => {
+            let keys = &["type", "flat_fraction", "final_fraction"];
+            let reader = Reader::new(table, "the flat_cosine [schedule]", keys)?;
+            Ok(Schedule::FlatCosine {
+                flat_fraction: share(&reader, "flat_fraction", 0.75)?,
+                final_fraction: share(&reader, "final_fraction", 0.0)?,
             })
         }
     }
@@ -123,10 +171,21 @@ pub(super) fn write_schedule(schedule: &Schedule) -> Table {
             warmup_fraction,
             initial_fraction,
             final_fraction,
+            anneal_strategy,
         } => {
             table.put("type", "one_cycle");
             table.put("warmup_fraction", warmup_fraction);
             table.put("initial_fraction", initial_fraction);
+            table.put("final_fraction", final_fraction);
+            let usual = AnnealStrategy::default();
+            table.put_unless("anneal_strategy", anneal_strategy.name(), usual.name());
+        }
+        Schedule::FlatCosine {
+            flat_fraction,
+            final_fraction,
+        } => {
+            table.put("type", "flat_cosine");
+            table.put("flat_fraction", flat_fraction);
             table.put("final_fraction", final_fraction);
         }
     }

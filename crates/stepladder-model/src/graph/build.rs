@@ -63,6 +63,7 @@ pub(super) fn build(specs: &[LayerSpec], size: usize, classes: usize) -> Result<
             kind: spec.layer.kind(),
             place: spec.place.clone(),
             output,
+            frozen_statistics: false,
         });
     }
     check_all_used(&graph.layers, used)?;
@@ -81,6 +82,12 @@ fn split_augmentation(specs: &[LayerSpec]) -> Result<(Vec<RandomTransform>, &[La
             return Err(GraphError::AugmentationNotAtHead {
                 place: spec.place.clone(),
                 layer: spec.layer.kind(),
+            });
+        }
+        let is_crop = matches!(transform, RandomTransform::ResizedCrop(_));
+        if is_crop && !transforms.iter().all(RandomTransform::is_geometric) {
+            return Err(GraphError::CropTooLate {
+                place: spec.place.clone(),
             });
         }
         transforms.push(transform.clone());

@@ -53,6 +53,14 @@ pub enum GraphError {
     )]
     AugmentationNotAtHead { place: Place, layer: &'static str },
     #[error(
+        "{place}: only layers that turn, move, zoom or mirror may stand before RandomResizedCrop, and one of it is enough; move it up, or take it out"
+    )]
+    CropTooLate { place: Place },
+    #[error(
+        "{place}: RandomResizedCrop cuts the whole photo, and [augmentation] works on its central square; write `augmentation = false`, or take the layer out"
+    )]
+    CropAndGenerator { place: Place },
+    #[error(
         "{place}: nothing takes the output of {layer} `{name}`; name it in a later layer's `input`, or take it out"
     )]
     UnusedOutput {
@@ -194,6 +202,8 @@ impl GraphError {
             | GraphError::TooManyInputs { place, .. }
             | GraphError::TooFewInputs { place, .. }
             | GraphError::AugmentationNotAtHead { place, .. }
+            | GraphError::CropTooLate { place }
+            | GraphError::CropAndGenerator { place }
             | GraphError::UnusedOutput { place, .. }
             | GraphError::NeedsMap { place, .. }
             | GraphError::NeedsVector { place, .. }

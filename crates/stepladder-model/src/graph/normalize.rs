@@ -15,7 +15,8 @@ impl Lowering<'_> {
         layer: &BatchNormalization,
         input: &Input,
     ) -> Result<Source, GraphError> {
-        let (gamma, beta) = self.gamma_and_beta(layer.scale, layer.center, input)?;
+        let gamma = layer.scale.then_some(layer.gamma_initializer);
+        let (gamma, beta) = self.gamma_and_beta(gamma, layer.center, input)?;
         let moving = |this: &mut Self, weight: &str, initializer| {
             let fixed = ParameterSpec {
                 trainable: false,
@@ -39,7 +40,8 @@ impl Lowering<'_> {
         layer: &LayerNormalization,
         input: &Input,
     ) -> Result<Source, GraphError> {
-        let (gamma, beta) = self.gamma_and_beta(layer.scale, layer.center, input)?;
+        let gamma = layer.scale.then_some(Initializer::Ones);
+        let (gamma, beta) = self.gamma_and_beta(gamma, layer.center, input)?;
         let op = Op::LayerNormalization {
             gamma,
             beta,
@@ -83,11 +85,11 @@ impl Lowering<'_> {
 
     fn gamma_and_beta(
         &mut self,
-        scale: bool,
+        gamma: Option<Initializer>,
         center: bool,
         input: &Input,
     ) -> Result<(Option<ParameterId>, Option<ParameterId>), GraphError> {
-        let gamma = scale.then(|| self.parameter(self.of_channels("gamma", Initializer::Ones, input)));
+        let gamma = gamma.map(|initializer| self.parameter(self.of_channels("gamma", initializer, input)));
         let gamma = gamma.transpose()?;
         let beta = center.then(|| self.parameter(self.of_channels("beta", Initializer::Zeros, input)));
         Ok((gamma, beta.transpose()?))

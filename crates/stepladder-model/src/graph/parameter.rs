@@ -20,7 +20,7 @@ pub struct ParameterSpec {
     pub fan_in: usize,
     /// As Keras' `compute_fans` has it.
     pub fan_out: usize,
-    /// False for the moving mean and variance of batch normalization.
+    /// False for the moving mean and variance of batch normalization, and for what is [frozen](super::Graph::freeze).
     pub trainable: bool,
 }
 

@@ -163,6 +163,11 @@ impl Burn {
                 let x = self.rows(forward.inputs[0], channels);
                 Gradients::with(norm.backward(x, dz, 0), [*gamma, *beta])
             }
+            (Some(norm), Some(Norm::Moving { gamma, beta, .. })) => {
+                let x = self.rows(forward.inputs[0], channels);
+                let [_, by_gamma, by_beta] = norm.backward(x, dz.clone(), 0);
+                Gradients::with([norm.constant_backward(dz), by_gamma, by_beta], [*gamma, *beta])
+            }
             (Some(norm), _) => norm.constant_backward(dz).into(),
             (None, _) => flattened(dz).into(),
         };

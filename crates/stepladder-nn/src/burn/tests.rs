@@ -45,6 +45,13 @@ impl Case {
         Case::new(name, &rung.unwrap_or_else(|error| panic!("{name}: {error}")))
     }
 
+    /// The same with the first `layers` layers frozen.
+    fn frozen(mut self, layers: usize, frozen_statistics: bool) -> Case {
+        self.name = format!("{}, {layers} layers frozen", self.name);
+        self.graph = self.graph.freeze(layers, frozen_statistics);
+        self
+    }
+
     /// The same model on the CPU's kernels and on the reference.
     fn models(&self) -> [Model; 2] {
         [Device::Cpu, Device::Reference].map(|device| {
@@ -324,6 +331,20 @@ fn answers_are_the_references() {
 fn gradients_are_the_references() {
     for case in stored().iter().chain(&branching()) {
         case.check_gradients(PHOTOS, None);
+    }
+}
+
+/// What stays frozen, and statistics that do while gamma and beta are trained.
+#[test]
+fn gradients_above_what_is_frozen_are_the_references() {
+    for case in stored().into_iter().chain(branching()) {
+        case.frozen(0, true).check_gradients(PHOTOS, None);
+    }
+    for share in [3, 2] {
+        for case in stored().into_iter().chain(branching()) {
+            let layers = case.graph.layers.len() / share;
+            case.frozen(layers, share == 2).check_gradients(PHOTOS, None);
+        }
     }
 }
 

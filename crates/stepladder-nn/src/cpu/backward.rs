@@ -162,8 +162,10 @@ impl Cpu {
         // The skip has no part in the slope of what is linear.
         let skip = forward.inputs.get(1).copied().filter(|_| !passes);
         let (gamma, beta) = match &epilogue.norm {
-            Some(Norm::Batch { gamma, beta, .. }) => (place_of(step, *gamma), place_of(step, *beta)),
-            Some(Norm::Moving { .. } | Norm::Constant { .. }) | None => (None, None),
+            Some(Norm::Batch { gamma, beta, .. } | Norm::Moving { gamma, beta, .. }) => {
+                (place_of(step, *gamma), place_of(step, *beta))
+            }
+            Some(Norm::Constant { .. }) | None => (None, None),
         };
         let skip_route = step.inputs.get(1).copied().filter(|_| !passes);
         let to_skip = skip_route.and_then(target);
@@ -184,9 +186,21 @@ impl Cpu {
                 mean,
                 variance,
                 epsilon: *epsilon,
+                of_batch: true,
                 gamma: or_new(gamma.map(|_| dgamma.get()), &mut of_gamma, channels),
                 beta: or_new(beta.map(|_| dbeta.get()), &mut of_beta, channels),
             }),
+            Some(Norm::Moving { moving, epsilon, .. }) if gamma.is_some() || beta.is_some() => {
+                let [mean, variance] = moving.map(|id| operands.parameters[id.0].host());
+                Some(NormGradient {
+                    mean,
+                    variance,
+                    epsilon: *epsilon,
+                    of_batch: false,
+                    gamma: or_new(gamma.map(|_| dgamma.get()), &mut of_gamma, channels),
+                    beta: or_new(beta.map(|_| dbeta.get()), &mut of_beta, channels),
+                })
+            }
             Some(Norm::Moving { .. } | Norm::Constant { .. }) | None => None,
         };
         let skip = skip.map(|_| r.get::<E>());

@@ -145,7 +145,7 @@ impl Builder<'_> {
         let all: Vec<Option<ParameterId>> = match kind {
             Kind::Linear(Linear { kernel, bias, .. }) => vec![Some(*kernel), *bias],
             Kind::Epilogue(Epilogue {
-                norm: Some(Norm::Batch { gamma, beta, .. }),
+                norm: Some(Norm::Batch { gamma, beta, .. } | Norm::Moving { gamma, beta, .. }),
                 ..
             })
             | Kind::LayerNorm { gamma, beta, .. } => vec![*gamma, *beta],
@@ -186,8 +186,15 @@ impl Builder<'_> {
                 LinearShape::Dense(dense) => dense.workspace::<E>(isa, threads),
             },
             Kind::Epilogue(epilogue) => {
-                let is_trained = matches!(epilogue.norm, Some(Norm::Batch { .. }));
-                epilogue.shape.workspace::<E>(is_trained)
+                // By the sums of a batch norm's gradients, which one with moving statistics takes only where it is trained.
+                let has_sums = match epilogue.norm {
+                    Some(Norm::Batch { .. }) => true,
+                    Some(Norm::Moving { .. }) => {
+                        self.shape.purpose.has_parameter_gradients() && !self.trained(kind).is_empty()
+                    }
+                    Some(Norm::Constant { .. }) | None => false,
+                };
+                epilogue.shape.workspace::<E>(has_sums)
             }
             Kind::Pool(pool) => pool.workspace(threads),
             Kind::LayerNorm { shape, .. } => shape.workspace(),

@@ -10,7 +10,7 @@ use stepladder_kernels::{
     Epilogue as EpilogueShape, GlobalAveragePool, GroupedConv2d, LayerNorm, Multiply, Pool2d, PoolKind,
     channel_statistics_workspace,
 };
-use stepladder_model::{Graph, Op, Shape, Source};
+use stepladder_model::{Graph, Op, Operation, Shape, Source};
 
 /// Below it, a normalization by constants divides by this: Keras' epsilon.
 const SMALLEST_DEVIATION: f32 = 1e-7;
@@ -273,7 +273,8 @@ impl Builder<'_> {
             unreachable!("fusion takes only normalizations for one")
         };
         let moving = [moving_mean, moving_variance];
-        match self.shape.purpose.uses_batch_statistics() {
+        let layer = &self.shape.graph.layers[self.shape.graph.operations[index].layer];
+        match self.shape.purpose.uses_batch_statistics() && !layer.frozen_statistics {
             true => Norm::Batch {
                 gamma,
                 beta,
@@ -391,34 +392,13 @@ fn needed(graph: &Graph, mut steps: Vec<Step>, target: Source) -> Vec<Step> {
 /// What the dense layer that makes the scores reads, seen through what only rescales or bends them; the scores themselves where
 /// no dense layer makes them.
 fn features(graph: &Graph) -> Source {
-    let mut source = graph.logits();
-    while let Source::Operation(index) = source {
-        let operation = &graph.operations[index];
-        match &operation.op {
-            Op::Dense { .. } => return operation.inputs[0],
-            Op::Activation(_)
-            | Op::BatchNormalization { .. }
-            | Op::LayerNormalization { .. }
-            | Op::Scale { .. }
-            | Op::Normalization { .. }
-            | Op::Dropout { .. }
-            | Op::StochasticDepth { .. }
-            | Op::Flatten => source = operation.inputs[0],
-            Op::Convolution { .. }
-            | Op::DepthwiseConvolution { .. }
-            | Op::MaxPooling(_)
-            | Op::AveragePooling(_)
-            | Op::BlurPooling
-            | Op::GlobalAveragePooling
-            | Op::Add
-            | Op::Multiply
-            | Op::Concatenate => break,
-        }
+    match graph.head() {
+        Some(head) => graph.operations[head].inputs[0],
+        None => graph.logits(),
     }
-    graph.logits()
 }
 
-/// Whether a batch norm, and nobody else, reads the operation.
+/// Whether a batch norm that goes by its batch's statistics, and nobody else, reads the operation.
 fn is_normalized(graph: &Graph, index: usize) -> bool {
     let reads = |source: &Source| *source == Source::Operation(index);
     let mut readers = graph
@@ -426,7 +406,10 @@ fn is_normalized(graph: &Graph, index: usize) -> bool {
         .iter()
         .filter(|operation| operation.inputs.iter().any(reads));
     let first = readers.next();
-    readers.next().is_none() && first.is_some_and(|reader| matches!(reader.op, Op::BatchNormalization { .. }))
+    let by_batch = |reader: &Operation| {
+        matches!(reader.op, Op::BatchNormalization { .. }) && !graph.layers[reader.layer].frozen_statistics
+    };
+    readers.next().is_none() && first.is_some_and(by_batch)
 }
 
 /// Height, width and channels; of a vector, those of a map of one pixel.

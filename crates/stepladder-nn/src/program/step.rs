@@ -105,7 +105,7 @@ pub(crate) enum Norm {
         epsilon: f32,
         momentum: f32,
     },
-    /// By moving statistics, as in inference.
+    /// By moving statistics, as in inference, which stay as they are; in training, gamma and beta may be trained.
     Moving {
         gamma: Option<ParameterId>,
         beta: Option<ParameterId>,

@@ -6,7 +6,7 @@ use crate::error::TrainError;
 use crate::plateau::better;
 use crate::preparation::Prepared;
 use std::time::Instant;
-use stepladder_classifier::{Evaluation, classify};
+use stepladder_classifier::{ClassifyError, Evaluation, classify};
 use stepladder_model::Monitor;
 use stepladder_run::{EpochRecord, Outcome};
 
@@ -17,10 +17,16 @@ impl Fit<'_, '_> {
         seconds_before: f64,
         started: Instant,
     ) -> Result<EpochOutcome, TrainError> {
-        let validation = self.validate()?;
         if self.weights_left_the_numbers()? {
             return Ok(EpochOutcome::SetBack);
         }
+        let validation = match self.validate() {
+            Err(TrainError::Classify(ClassifyError::NotFinite { photos, asked })) => {
+                self.answers_left_the_numbers(photos, asked)?;
+                return Ok(EpochOutcome::SetBack);
+            }
+            validation => validation?,
+        };
         let (val_loss, val_accuracy) = validation
             .as_ref()
             .map(|evaluation| (evaluation.loss as f32, evaluation.accuracy as f32))
@@ -78,7 +84,7 @@ impl Fit<'_, '_> {
             best: best.is_some(),
         };
         self.epochs.push(&record)?;
-        self.observer.epoch(&record, self.epochs_in_all());
+        self.observer.epoch(&record, self.course.epochs());
         if self.look_at_epoch(mean, validation.as_ref())? {
             return Ok(EpochOutcome::SetBack);
         }

@@ -3,8 +3,10 @@
 use super::Fit;
 use crate::error::TrainError;
 use crate::meter::Clock;
+use crate::precise::with_precise_statistics;
 use crate::room::when_there_is_room;
 use std::path::Path;
+use std::sync::Arc;
 use stepladder_classifier::write_arrays;
 use stepladder_nn::profile::ProfileRow;
 use stepladder_nn::{Array, Model};
@@ -44,9 +46,12 @@ impl Fit<'_, '_> {
         self.flush()?;
         self.writer.wait()?;
         let seconds = self.seconds();
-        let last = self.trainer.evaluated();
+        let last = self
+            .trainer
+            .evaluated()
+            .with_graph(Arc::new(self.prepared.graph.clone()));
         let profile = last.profile();
-        let (batches, steps) = (self.loader.batches() as u64, self.steps_in_all());
+        let steps = self.course.steps();
         let write = |path: &Path, epoch: usize, step: u64, arrays: &[Array]| {
             when_there_is_room(self.observer, self.interrupt, || {
                 Ok(write_arrays(path, &Moment { epoch, step }, arrays)?)
@@ -60,7 +65,7 @@ impl Fit<'_, '_> {
             &last_arrays,
         )?;
         if let (Some(best), Some(epoch)) = (&self.best, self.place.best_epoch) {
-            let step = (epoch as u64 * batches).min(steps);
+            let step = self.course.steps_before(epoch).min(steps);
             write(&self.run.best_weights(), epoch, step, best)?;
         }
         let restores = self
@@ -77,6 +82,14 @@ impl Fit<'_, '_> {
                     .with_precision(self.request.precision),
             ),
             _ => ((self.place.batch == 0).then_some(self.place.epoch), last),
+        };
+        let at_once = self.request.answers_at_once(self.decided.photos_at_once);
+        let model = match outcome {
+            // Someone who stops a run does not want to wait.
+            Outcome::Interrupted => model,
+            Outcome::Finished | Outcome::StoppedEarly | Outcome::Stuck => {
+                with_precise_statistics(model, self.request, self.prepared, at_once)?
+            }
         };
         Ok(Fitted {
             outcome,

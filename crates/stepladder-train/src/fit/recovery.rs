@@ -6,7 +6,7 @@
 
 use super::Fit;
 use crate::checkpoint::Checkpoint;
-use crate::checkpoints::{checkpoint_path, restore};
+use crate::checkpoints::restore;
 use crate::error::TrainError;
 use crate::log::Log;
 use crate::watch::{Cause, Diagnosis};
@@ -87,6 +87,15 @@ impl Fit<'_, '_> {
         Ok(true)
     }
 
+    /// Validation got answers that are not finite, though weights and losses were. Goes back, or gives up.
+    pub(super) fn answers_left_the_numbers(&mut self, photos: usize, asked: usize) -> Result<(), TrainError> {
+        let seen = format!(
+            "after step {}, the answers about {photos} of {asked} validation photos are not finite, though the weights are",
+            self.place.step
+        );
+        self.back_to_the_numbers(seen, None, self.place.rate, f32::NAN)
+    }
+
     fn back_to_the_numbers(
         &mut self,
         seen: String,
@@ -155,23 +164,23 @@ impl Fit<'_, '_> {
         let graph = self.prepared.graph.clone();
         match step {
             Some(step) => {
-                let restored = restore(self.run, &checkpoint_path(self.run, step))?;
+                let restored = restore(self.run, step, self.observer)?;
                 let (place, weights, optimizer) = restored.snapshot.into_parts();
                 let model = Model::from_arrays(graph, weights, self.request.device)?;
                 self.trainer = self.request.trainer(model, at_once);
                 self.trainer.restore(optimizer)?;
                 self.place = place;
                 self.best = restored.best.map(Arc::from);
-                (self.steps, self.epochs) = (restored.steps, restored.epochs);
+                (self.steps, self.epochs) = (restored.steps.go_on()?, restored.epochs.go_on()?);
             }
             None => {
                 let seed = self.request.seed.wrapping_add(rescue.reseeds);
-                let model = Model::new(graph, seed, self.request.device);
+                let model = self.request.initial_model(self.prepared, seed)?;
                 self.trainer = self.request.trainer(model, at_once);
                 self.place = Checkpoint::default();
                 self.best = None;
-                self.steps = Log::open(&self.run.steps(), 0)?;
-                self.epochs = Log::open(&self.run.epochs(), 0)?;
+                self.steps = Log::begin(self.run, &self.run.steps())?;
+                self.epochs = Log::begin(self.run, &self.run.epochs())?;
             }
         }
         self.place.watch = watch.after_setback(self.place.epoch);

@@ -105,11 +105,11 @@ impl Fit<'_, '_> {
 
     /// The layer whose values are the first that are no numbers, for the batch that comes next.
     pub(super) fn first_layer_off_the_numbers(&self, photos: &[u32]) -> Result<Option<String>, TrainError> {
-        let Some(batch) = self
+        let shape = self.course.phase(self.place.epoch).shape();
+        let mut batches = self
             .loader
-            .epoch_from(self.place.epoch as u64, self.place.batch)
-            .next()
-        else {
+            .epoch_of(self.place.epoch as u64, self.place.batch, shape);
+        let Some(batch) = batches.next() else {
             return Ok(None);
         };
         let batch = batch?;
@@ -206,7 +206,9 @@ impl Fit<'_, '_> {
         *asked += 1;
         let model = self.trainer.evaluated();
         let (mut asked, mut by_moving, mut by_batch) = (0, 0, 0);
-        for batch in self.loader.epoch(self.place.epoch as u64) {
+        let next = self.place.epoch;
+        let shape = self.course.phase(next.saturating_sub(1)).shape();
+        for batch in self.loader.epoch_of(next as u64, 0, shape) {
             let batch = batch?;
             let photos = batch.labels.len();
             let greatest: Vec<u32> = self.prepared.targets(&batch).greatest().collect();

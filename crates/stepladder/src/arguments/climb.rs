@@ -17,6 +17,10 @@ pub(crate) struct ClimbArguments {
     #[arg(long, value_name = "RUNG,..", value_delimiter = ',')]
     pub rungs: Vec<String>,
 
+    /// Pretrained weights that each rung starts from, as in `train`; scratch for none [default: the rung's]
+    #[arg(long, value_name = "WEIGHTS")]
+    pub start: Option<String>,
+
     /// Trainings of each rung, with the seeds 0, 1, ..; the split is the same for all
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seeds: u64,

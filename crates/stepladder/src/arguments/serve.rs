@@ -42,7 +42,7 @@ pub(crate) struct ServeArguments {
 
     /// The most pixels of a photo, in millions
     #[arg(long, value_name = "MEGAPIXELS", default_value_t = 50)]
-    pub max_pixels: u64,
+    pub max_pixels: usize,
 
     /// Threads that decode and compute [default: one for each core]
     #[arg(long)]

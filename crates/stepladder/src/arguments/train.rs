@@ -12,9 +12,12 @@ pub(crate) struct TrainArguments {
     #[command(flatten)]
     pub parts: DataArguments,
 
-    /// The rung: a name from `stepladder models`, or a TOML file of your own
-    #[arg(long, default_value = "baseline")]
-    pub model: String,
+    /// The rung: a name from `stepladder models`, or a TOML file of your own [default: baseline, or the network of --start]
+    #[arg(long)]
+    pub model: Option<String>,
+
+    #[command(flatten)]
+    pub start: StartArguments,
 
     /// Most epochs, or auto: as many as still help [default: the rung's]
     #[arg(long)]
@@ -67,6 +70,20 @@ pub(crate) struct TrainArguments {
 
     #[command(flatten)]
     pub cache: CacheArguments,
+}
+
+/// Pretrained weights.
+#[derive(Debug, Args)]
+pub(crate) struct StartArguments {
+    /// Pretrained weights to start from: shipped (EfficientNet-Lite0 of ImageNet), a file (.safetensors, .pth), run:DIR for a run of your
+    /// own, or scratch [default: the rung's]
+    #[arg(long, value_name = "WEIGHTS")]
+    pub start: Option<String>,
+
+    /// What of them is not trained: backbone (all but the head, which is then fitted exactly), none, or the layer up to which
+    /// [default: the rung's, or backbone; of a run of your own, none]
+    #[arg(long, value_name = "LAYERS")]
+    pub frozen: Option<String>,
 }
 
 /// How often a training notes where it stands.

@@ -1,5 +1,6 @@
 //! `stepladder climb`: from what was typed to a climb, its progress, and what each change was worth.
 
+use super::start::{self, Wanted};
 use super::{cache, data, on_threads, threads};
 use crate::Ending;
 use crate::arguments::ClimbArguments;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use stepladder_climb::{ClimbError, ClimbPlace, ClimbRequest, Length};
 use stepladder_data::DataError;
-use stepladder_model::{Rung, RungCatalog, shipped};
+use stepladder_model::{Rung, shipped};
 
 pub(crate) fn climb(arguments: ClimbArguments, output: &Output) -> anyhow::Result<Ending> {
     let request = request(arguments)?;
@@ -64,13 +65,18 @@ fn request(arguments: ClimbArguments) -> anyhow::Result<ClimbRequest> {
 
 /// The rungs that were named, or all that are shipped.
 fn rungs(arguments: &ClimbArguments) -> anyhow::Result<Vec<Rung>> {
-    let catalog = RungCatalog::shipped();
     let named: Vec<&str> = match arguments.rungs.as_slice() {
         [] => shipped().iter().map(|rung| rung.name).collect(),
         named => named.iter().map(|name| name.trim()).collect(),
     };
     let rungs = named.into_iter().map(|name| {
-        let rung = catalog.open(name)?;
+        let wanted = Wanted {
+            model: Some(name),
+            start: arguments.start.as_deref(),
+            frozen: None,
+        };
+        let (rung, values) = start::rung(wanted, None)?;
+        let rung = rung.with_overrides(values.iter().map(|(key, value)| (key.as_str(), value.as_str())))?;
         // A number of epochs is checked as the rung's own would be.
         Ok(match arguments.epochs {
             Some(epochs) => rung.with_override("training.epochs", &epochs.to_string())?,

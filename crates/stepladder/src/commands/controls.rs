@@ -2,6 +2,7 @@
 
 use crate::arguments::{ControlArguments, Epochs, Patience, TrainArguments, weights_file};
 use anyhow::Context;
+use std::num::NonZeroU64;
 use std::path::Path;
 use stepladder_model::{Rung, Schedule};
 use stepladder_train::Controls;
@@ -35,7 +36,7 @@ pub(super) fn values(arguments: &TrainArguments, rung: &Rung) -> anyhow::Result<
             is_cosine,
             "--warmup belongs to the cosine schedule; add --schedule cosine (one-cycle warms up by itself: schedule.warmup_fraction)"
         );
-        set("schedule.warmup_epochs", warmup.to_string());
+        set("schedule.warmup_epochs", format!("{warmup:?}"));
     }
     match arguments.epochs {
         None => {}
@@ -75,25 +76,18 @@ pub(super) fn values(arguments: &TrainArguments, rung: &Rung) -> anyhow::Result<
             }
         }
     }
+    // As Rust writes them for itself: 1e30 with its exponent, 1 with its point, so that TOML takes them for what they are.
+    let number = |number: Option<f32>| number.map(|number| format!("{number:?}"));
     let numbers = [
         ("training.batch_size", arguments.batch.map(|n| n.to_string())),
-        ("optimizer.learning_rate", arguments.lr.map(|n| n.to_string())),
-        (
-            "optimizer.weight_decay",
-            controls.weight_decay.map(|n| n.to_string()),
-        ),
-        (
-            "optimizer.global_clipnorm",
-            controls.clip_norm.map(|n| n.to_string()),
-        ),
-        (
-            "training.label_smoothing",
-            controls.label_smoothing.map(|n| n.to_string()),
-        ),
+        ("optimizer.learning_rate", number(arguments.lr)),
+        ("optimizer.weight_decay", number(controls.weight_decay)),
+        ("optimizer.global_clipnorm", number(controls.clip_norm)),
+        ("training.label_smoothing", number(controls.label_smoothing)),
         ("optimizer.use_ema", controls.ema.map(|_| "true".to_string())),
-        ("optimizer.ema_momentum", controls.ema.map(|n| n.to_string())),
-        ("training.mixup_alpha", controls.mixup.map(|n| n.to_string())),
-        ("training.cutmix_alpha", controls.cutmix.map(|n| n.to_string())),
+        ("optimizer.ema_momentum", number(controls.ema)),
+        ("training.mixup_alpha", number(controls.mixup)),
+        ("training.cutmix_alpha", number(controls.cutmix)),
     ];
     for (key, value) in numbers {
         if let Some(value) = value {
@@ -106,6 +100,27 @@ pub(super) fn values(arguments: &TrainArguments, rung: &Rung) -> anyhow::Result<
     Ok(values)
 }
 
+/// A message about a value of the rung, which names the option that was typed instead of the value that it sets.
+pub(super) fn named_as_typed(message: &str) -> String {
+    const OPTIONS: [(&str, &str); 10] = [
+        ("training.epochs", "--epochs"),
+        ("training.batch_size", "--batch"),
+        ("optimizer.learning_rate", "--lr"),
+        ("optimizer.weight_decay", "--weight-decay"),
+        ("optimizer.global_clipnorm", "--clip-norm"),
+        ("training.label_smoothing", "--label-smoothing"),
+        ("optimizer.ema_momentum", "--ema"),
+        ("training.mixup_alpha", "--mixup"),
+        ("training.cutmix_alpha", "--cutmix"),
+        ("schedule.warmup_epochs", "--warmup"),
+    ];
+    let option = OPTIONS.iter().find_map(|(key, option)| {
+        let rest = message.strip_prefix("--set ")?.strip_prefix(key)?;
+        rest.starts_with(':').then(|| format!("{option}{rest}"))
+    });
+    option.unwrap_or_else(|| message.to_string())
+}
+
 /// What is not the rung's.
 pub(super) fn controls(arguments: &ControlArguments) -> anyhow::Result<Controls> {
     let memory = match arguments.memory {
@@ -115,6 +130,8 @@ pub(super) fn controls(arguments: &ControlArguments) -> anyhow::Result<Controls>
     };
     Ok(Controls {
         budget: arguments.budget,
+        began: None,
+        steps: arguments.steps.map(NonZeroU64::get),
         on_stuck: arguments.on_stuck.into(),
         memory,
     })
@@ -130,7 +147,10 @@ fn class_weights(text: &str) -> anyhow::Result<String> {
         None if text.contains('=') => pairs(text)?,
         None => {
             let numbers: Result<Vec<f32>, _> = text.split(',').map(|n| n.trim().parse()).collect();
-            let numbers = numbers.map_err(|_| {
+            let numbers = numbers
+                .ok()
+                .filter(|numbers| numbers.iter().all(|number| is_weight(*number)));
+            let numbers = numbers.ok_or_else(|| {
                 anyhow::anyhow!(
                     "--class-weights {text} is neither balanced or none, nor numbers (2,1,1), nor names (daisy=2,roses=1), nor a file"
                 )
@@ -159,13 +179,8 @@ fn pairs(text: &str) -> anyhow::Result<Vec<(String, f32)>> {
 fn from_file(path: &Path) -> anyhow::Result<Vec<(String, f32)>> {
     /// A table of classes is no longer than this.
     const LONGEST: u64 = 1 << 20;
-    let length = std::fs::metadata(path)?.len();
-    anyhow::ensure!(
-        length <= LONGEST,
-        "{} is longer than 1 MiB and no table of class weights",
-        path.display()
-    );
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = stepladder_files::read_to_string(path, LONGEST);
+    let text = text.with_context(|| format!("cannot read {} as a table of class weights", path.display()))?;
     let delimiter = if text.contains('\t') { '\t' } else { ',' };
     let mut found = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
@@ -190,17 +205,29 @@ fn from_file(path: &Path) -> anyhow::Result<Vec<(String, f32)>> {
 }
 
 fn number(text: &str) -> anyhow::Result<f32> {
-    let number = text
-        .trim()
-        .parse::<f32>()
-        .ok()
-        .filter(|n| n.is_finite() && *n >= 0.0);
+    let number = text.trim().parse::<f32>().ok().filter(|n| is_weight(*n));
     number.with_context(|| format!("--class-weights: {} is no number of 0 or more", text.trim()))
+}
+
+fn is_weight(number: f32) -> bool {
+    number.is_finite() && number >= 0.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_name_what_was_typed() {
+        let named = named_as_typed("--set optimizer.learning_rate: 1e30 is wrong");
+        assert_eq!(named, "--lr: 1e30 is wrong");
+        for other in [
+            "--set optimizer.learning_rates: x",
+            "my.toml:3: optimizer.learning_rate",
+        ] {
+            assert_eq!(named_as_typed(other), other);
+        }
+    }
 
     #[test]
     fn weights_are_read_in_each_form() {
@@ -217,7 +244,7 @@ mod tests {
             class_weights(file.to_str().unwrap()).unwrap(),
             "{ \"daisy\" = 3.0, \"lily, white\" = 1.5 }"
         );
-        for wrong in ["balance", "1,x", "daisy=-1", "daisy="] {
+        for wrong in ["balance", "1,x", "1,-1", "1,nan", "inf,1", "daisy=-1", "daisy="] {
             assert!(class_weights(wrong).is_err(), "{wrong}");
         }
     }

@@ -64,7 +64,7 @@ pub(super) struct Photos {
 /// The photos of a part of the run's own data, as the run split it.
 pub(super) fn own_photos(run: &Path, part: PartName) -> anyhow::Result<Photos> {
     let run = RunDirectory::open(run);
-    let config = std::fs::read(run.config()).with_context(|| {
+    let config = run.read(&run.config()).with_context(|| {
         format!(
             "{} is not a run directory; say which photos with --data",
             run.path().display()
@@ -73,9 +73,10 @@ pub(super) fn own_photos(run: &Path, part: PartName) -> anyhow::Result<Photos> {
     let config: Config =
         serde_json::from_slice(&config).with_context(|| format!("{} is damaged", run.config().display()))?;
     let dataset = Dataset::open(&data_request(&config.data, SHIPPED_PHOTOS))?;
-    let table = std::fs::File::open(run.split())
+    let table = run
+        .read(&run.split())
         .with_context(|| format!("{} is missing from the run", run.split().display()))?;
-    let split = Split::read_tsv(&dataset, &run.split().display().to_string(), table)?;
+    let split = Split::read_tsv(&dataset, &run.split().display().to_string(), table.as_slice())?;
     let (asked, part) = match part {
         PartName::Train => (split.train, "training part"),
         PartName::Val => (split.validation, "validation part"),

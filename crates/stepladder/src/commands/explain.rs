@@ -30,7 +30,8 @@ pub(crate) fn explain(arguments: ExplainArguments, output: &Output) -> anyhow::R
         let decoded = photo.read().with_context(|| photo.name().to_string())?;
         let predictor = classifier.predictor();
         let image = predictor.prepare(&decoded);
-        let probabilities = predictor.predict(image.clone()).concat();
+        let answers: Result<Vec<_>, _> = predictor.predict(image.clone()).into_iter().collect();
+        let probabilities = answers?.concat();
         let ranked = ranked(&probabilities);
         let class = asked.unwrap_or(ranked[0]);
         let named = |class: usize| ClassProbability {
@@ -39,7 +40,16 @@ pub(crate) fn explain(arguments: ExplainArguments, output: &Output) -> anyhow::R
         };
         let features = predictor.features(image.clone()).concat();
         let picture = match predictor.heat_map(image, class) {
-            Some(heat) => Some(Picture::write(&decoded, heat, &named(class).class, &file)?),
+            Some(heat) => {
+                let class = &named(class).class;
+                Some(Picture::write(
+                    &decoded,
+                    classifier.scaling(),
+                    heat,
+                    class,
+                    &file,
+                )?)
+            }
             None => None,
         };
         let neighbors = match arguments.neighbors {

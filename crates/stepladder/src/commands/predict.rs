@@ -9,8 +9,8 @@ use crate::Ending;
 use crate::arguments::PredictArguments;
 use crate::terminal::{Output, ProgressBar, warn};
 use answers::{Answers, Form};
-use pass::Pass;
-use photos::photos;
+pub(super) use pass::Pass;
+pub(super) use photos::photos;
 use stepladder_classifier::Classifier;
 
 pub(crate) fn predict(arguments: PredictArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -31,7 +31,11 @@ pub(crate) fn predict(arguments: PredictArguments, output: &Output) -> anyhow::R
             ));
         }
         let found = photos(&arguments.photos)?;
-        let predictor = classifier.predictor().with_flips(arguments.tta);
+        let as_trained = classifier.predictor();
+        let predictor = match arguments.tta {
+            true => as_trained.with_flips(true),
+            false => as_trained,
+        };
         let form = Form {
             top: arguments.top,
             unsure: arguments.unsure,

@@ -7,11 +7,10 @@ use crate::arguments::ReportArguments;
 use crate::terminal::{Output, ProgressBar, warn};
 use anyhow::Context;
 use serde_json::json;
-use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use stepladder_classifier::Classifier;
 use stepladder_climb::{ClimbRecord, RungRecord};
-use stepladder_data::{DataRequest, Dataset, PhotoStore, Split};
+use stepladder_data::{Augmentation, DataRequest, Dataset, PhotoStore, Split};
 use stepladder_inspection::Inspection;
 use stepladder_model::{Rung, RungCatalog, diff};
 use stepladder_nn::Device;
@@ -136,10 +135,14 @@ impl Opened {
         }
         let dataset = Dataset::open(&request)?;
         let table: PathBuf = run.directory.split();
-        let file = File::open(&table).with_context(|| format!("{} cannot be read", table.display()))?;
-        let split = Split::read_tsv(&dataset, &table.display().to_string(), file)?;
+        let rows = run.directory.read(&table)?;
+        let split = Split::read_tsv(&dataset, &table.display().to_string(), rows.as_slice())?;
         let classifier = Classifier::load(&model_file(run.directory.path())?, Device::Cpu)?;
-        let cache = cache(&arguments.cache, threads)?.with_scaling(classifier.scaling());
+        let layers = &classifier.model().graph().augmentation;
+        let augmentation = Augmentation::new(classifier.rung().augmentation.as_ref(), layers);
+        let cache = cache(&arguments.cache, threads)?
+            .with_scaling(classifier.scaling())
+            .with_whole_photos(augmentation.cuts_whole_photos());
         let bar = ProgressBar::new(output);
         let store = PhotoStore::open_or_build(&dataset, classifier.size(), &cache, &bar)?;
         let inspection = Inspection::new(&dataset, threads, &bar)?;

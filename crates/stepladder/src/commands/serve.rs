@@ -1,6 +1,6 @@
 //! `stepladder serve`: answers about photos over HTTP, until Ctrl-C.
 
-use super::server::{runtime, stopped, token};
+use super::server::{end, runtime, stopped, token};
 use super::{model_file, threads};
 use crate::Ending;
 use crate::arguments::ServeArguments;
@@ -18,7 +18,8 @@ pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Resul
     let config = config(&arguments)?;
     let models = Models::load(&files, arguments.device)?;
     let served = models.info();
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         if !config.host.is_loopback() && config.token.is_none() {
             warn(&format!(
                 "everybody who reaches {} can ask, and nothing is encrypted; give a --token, and put a proxy with TLS in front",
@@ -44,23 +45,23 @@ pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Resul
         server.serve(stopped()?, tell).await;
         note("stopped; every request that had begun was answered");
         Ok(Ending::Done)
-    })
+    });
+    end(runtime);
+    ended
 }
 
 fn config(arguments: &ServeArguments) -> anyhow::Result<ServerConfig> {
-    for (flag, value) in [
-        ("--batch", arguments.batch),
-        ("--queue", arguments.queue),
-        ("--max-body", arguments.max_body),
-        ("--max-pixels", arguments.max_pixels as usize),
+    for (flag, value, most) in [
+        ("--batch", arguments.batch, 4096),
+        ("--queue", arguments.queue, 65_536),
+        ("--max-body", arguments.max_body, 1024),
+        ("--max-pixels", arguments.max_pixels, 1000),
     ] {
-        anyhow::ensure!(value > 0, "{flag} 0 accepts nothing; give 1 or more");
+        anyhow::ensure!(
+            (1..=most).contains(&value),
+            "{flag} {value} is out of its range; give 1 to {most}"
+        );
     }
-    anyhow::ensure!(
-        arguments.max_body <= 1024,
-        "--max-body {} is more than 1024 MiB; send photos one by one",
-        arguments.max_body
-    );
     for origin in &arguments.cors {
         anyhow::ensure!(
             is_origin(origin),
@@ -79,7 +80,7 @@ fn config(arguments: &ServeArguments) -> anyhow::Result<ServerConfig> {
         queue: arguments.queue,
         body_bytes,
         bodies_bytes: usual.bodies_bytes.max(2 * body_bytes),
-        pixels: arguments.max_pixels * 1_000_000,
+        pixels: arguments.max_pixels as u64 * 1_000_000,
         photos: usual.photos.min(arguments.queue),
         ..usual
     })

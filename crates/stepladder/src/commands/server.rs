@@ -20,12 +20,20 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
 
 /// The token that was given, on the command line or in the environment.
 pub(super) fn token(given: &Option<String>) -> anyhow::Result<Option<String>> {
-    let token = given.clone().or_else(|| std::env::var(TOKEN_VARIABLE).ok());
+    // What is no UTF-8 is no token, and by no means none: a server that ignored it would answer everybody.
+    let from_environment =
+        || std::env::var_os(TOKEN_VARIABLE).map(|token| token.to_string_lossy().into_owned());
+    let token = given.clone().or_else(from_environment);
     anyhow::ensure!(
         token.as_deref().is_none_or(stepladder_http::caller::is_token),
         "the token must be of visible ASCII characters, without spaces; choose another --token or {TOKEN_VARIABLE}"
     );
     Ok(token)
+}
+
+/// Ends the threads of a server. What still reads or computes for nobody is not waited for.
+pub(super) fn end(runtime: Runtime) {
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
 }
 
 /// Ready at the first Ctrl-C or SIGTERM; the second ends the program at once.

@@ -1,6 +1,6 @@
 //! `stepladder watch`: a live page on trainings, until Ctrl-C.
 
-use super::server::{runtime, stopped, token};
+use super::server::{end, runtime, stopped, token};
 use crate::Ending;
 use crate::arguments::WatchArguments;
 use crate::terminal::{Output, note, warn};
@@ -33,7 +33,8 @@ pub(crate) fn watch(arguments: WatchArguments, output: &Output) -> anyhow::Resul
             false => arguments.runs.clone(),
         },
     };
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         if !config.host.is_loopback() {
             warn(&format!(
                 "whoever has the token can see and stop trainings from everywhere that reaches {}, and nothing is encrypted",
@@ -51,5 +52,7 @@ pub(crate) fn watch(arguments: WatchArguments, output: &Output) -> anyhow::Resul
         lookout.serve(stopped()?).await;
         note("stopped; the trainings go on");
         Ok(Ending::Done)
-    })
+    });
+    end(runtime);
+    ended
 }

@@ -1,7 +1,7 @@
 //! What `inspect` shows: the classes, figures of the photos, and each finding with what to do.
 
 use super::{Alignment, Output, Table, percent};
-use stepladder_inspection::{Count, Finding, Inspection, Quartiles, Statistics};
+use stepladder_inspection::{Count, Finding, Inspection, Quartiles, Statistics, cropped};
 
 /// Groups of photos that are named for each finding.
 const SHOWN: usize = 5;
@@ -25,6 +25,14 @@ pub(crate) fn show_inspection(output: &Output, inspection: &Inspection) {
         "aspect      {} (width : height)",
         range(&statistics.aspect, 2)
     ));
+    let beyond = statistics.beyond_square.median;
+    output.line(&format!(
+        "crop        the central square leaves out {:.0}% of a typical photo",
+        beyond * 100.0
+    ));
+    if cropped(beyond).is_some() {
+        output.line("            fit = \"pad\" in a rung's [input] shows photos whole");
+    }
     let rgb = |values: [f64; 3]| values.map(|value| format!("{value:.3}")).join(" ");
     output.line(&format!(
         "channels    mean {}, deviation {} (red green blue, 0..1)",

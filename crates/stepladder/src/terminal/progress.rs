@@ -51,7 +51,7 @@ impl ProgressBar {
         }
         // In this order: a reset draws the bar, which then has its length and message already.
         self.bar.set_length(total);
-        self.bar.set_message(message);
+        self.bar.set_message(super::output::progress_text(&message));
         self.bar.reset();
     }
 

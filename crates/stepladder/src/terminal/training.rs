@@ -11,7 +11,7 @@ use stepladder_data::Progress;
 use stepladder_model::{Finding, lint};
 use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{
-    Checkpoint, Diagnosis, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary,
+    AUTO, Checkpoint, Diagnosis, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary,
     TrainingRequest,
 };
 
@@ -118,7 +118,7 @@ impl<'a> TrainingView<'a> {
             (started.elapsed().as_secs_f64(), before)
         });
         let pace = so_far / (done - before).max(1e-9);
-        Duration::from_secs_f64((pace * (epochs - done).max(0.0)).min(1e9))
+        Duration::from_secs_f64((pace * (epochs - done).max(0.0)).clamp(0.0, 1e9))
     }
 
     /// Takes the bar off the screen.
@@ -172,7 +172,7 @@ impl<'a> TrainingView<'a> {
         line(format!(
             "{:<10}  {} for {} epochs at {:.0} photos/s{memory}",
             "time",
-            duration(Duration::from_secs_f64(summary.seconds)),
+            duration(Duration::from_secs_f64(summary.seconds.clamp(0.0, 1e9))),
             summary.epochs,
             summary.images_per_second
         ));
@@ -252,6 +252,12 @@ impl Observer for TrainingView<'_> {
                     shortened(&prepared.dropped_classes)
                 ),
             );
+        }
+        if rung.name == AUTO {
+            // Each sentence says one thing that was chosen.
+            for reason in rung.about.iter().flat_map(|about| about.split(". ")) {
+                line("auto", reason.to_string());
+            }
         }
         line(
             "model",
@@ -387,12 +393,15 @@ fn shortened(names: &[String]) -> String {
     text
 }
 
-/// A path as a shell takes it.
+/// A path as a shell takes it, and as no program takes it for an option.
 pub(crate) fn quoted(path: &str) -> String {
-    let plain = path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
-    if plain {
-        path.to_string()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
+    let plain = !path.is_empty() && path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    let path = match path.starts_with('-') {
+        true => format!("./{path}"),
+        false => path.to_string(),
+    };
+    match plain {
+        true => path,
+        false => format!("'{}'", path.replace('\'', r"'\''")),
     }
 }

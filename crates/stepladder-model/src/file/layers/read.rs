@@ -61,7 +61,8 @@ pub(super) const DENSE_KEYS: &[&str] = &[
     "kernel_initializer",
     "bias_initializer",
 ];
-pub(super) const BATCH_NORMALIZATION_KEYS: &[&str] = &["momentum", "epsilon", "center", "scale"];
+pub(super) const BATCH_NORMALIZATION_KEYS: &[&str] =
+    &["momentum", "epsilon", "center", "scale", "gamma_initializer"];
 pub(super) const LAYER_NORMALIZATION_KEYS: &[&str] = &["epsilon", "center", "scale"];
 pub(super) const POOLING_KEYS: &[&str] = &["pool_size", "strides", "padding"];
 
@@ -145,6 +146,7 @@ pub(super) fn batch_normalization(reader: &Reader<'_>, _: &Defaults) -> Result<L
         epsilon: reader.or("epsilon", default.epsilon, |field| field.number(Range::POSITIVE))?,
         center: reader.or("center", default.center, |field| field.flag())?,
         scale: reader.or("scale", default.scale, |field| field.flag())?,
+        gamma_initializer: reader.or("gamma_initializer", default.gamma_initializer, read_initializer)?,
     }))
 }
 

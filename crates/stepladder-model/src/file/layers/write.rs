@@ -121,6 +121,8 @@ pub(crate) fn layer_table(layer: &Layer, defaults: Option<&Defaults>) -> Table {
             out.put_unless("epsilon", normalization.epsilon, default.epsilon);
             out.put_unless("center", normalization.center, default.center);
             out.put_unless("scale", normalization.scale, default.scale);
+            let usual = default.gamma_initializer;
+            out.put_unless("gamma_initializer", normalization.gamma_initializer, usual);
         }
         Layer::LayerNormalization(normalization) => {
             let default = LayerNormalization::default();

@@ -6,7 +6,7 @@ use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use stepladder_classifier::overlay;
-use stepladder_data::RgbPhoto;
+use stepladder_data::{RgbPhoto, Scaling};
 use stepladder_nn::HeatMap;
 use stepladder_run::write_atomically;
 
@@ -36,9 +36,15 @@ struct Heat {
 
 impl Picture {
     /// Writes the picture of `heat` over `photo`.
-    pub fn write(photo: &RgbPhoto, heat: HeatMap, class: &str, file: &Path) -> anyhow::Result<Picture> {
+    pub fn write(
+        photo: &RgbPhoto,
+        scaling: Scaling,
+        heat: HeatMap,
+        class: &str,
+        file: &Path,
+    ) -> anyhow::Result<Picture> {
         let side = photo.short_side().clamp(SIDES[0], SIDES[1]);
-        let picture = overlay(photo, &heat, side);
+        let picture = overlay(photo, scaling, &heat, side);
         let mut bytes = Vec::new();
         PngEncoder::new(&mut bytes).write_image(picture.pixels(), side, side, ExtendedColorType::Rgb8)?;
         write_atomically(file, &bytes).with_context(|| format!("cannot write {}", file.display()))?;

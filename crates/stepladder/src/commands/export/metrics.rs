@@ -2,7 +2,7 @@
 
 use crate::Ending;
 use crate::arguments::{ExportArguments, ExportFormat};
-use crate::terminal::Output;
+use crate::terminal::{Output, quoted};
 use serde_json::json;
 use std::path::PathBuf;
 use stepladder_metrics::{write_events, write_mlflow, write_tables};
@@ -31,7 +31,10 @@ pub(super) fn export(arguments: &ExportArguments, output: &Output) -> anyhow::Re
                 &folder,
                 "loss, accuracy and learning rate of each step and epoch",
             );
-            output.hint(&format!("tensorboard --logdir {}", folder.display()));
+            output.hint(&format!(
+                "tensorboard --logdir {}",
+                quoted(&folder.display().to_string())
+            ));
             folder
         }
         ExportFormat::Mlflow => {
@@ -40,14 +43,20 @@ pub(super) fn export(arguments: &ExportArguments, output: &Output) -> anyhow::Re
             let name = name.file_name().unwrap_or(name.as_os_str()).to_string_lossy();
             let folder = write_mlflow(&run, &name, started, &mlruns)?;
             line("run", &folder, "figures of each epoch, settings as parameters");
-            output.hint(&format!("mlflow ui --backend-store-uri {}", mlruns.display()));
+            output.hint(&format!(
+                "mlflow ui --backend-store-uri {}",
+                quoted(&mlruns.display().to_string())
+            ));
             folder
         }
         _ => {
             let folder = folder("metrics");
             write_tables(&run.epochs, &run.steps()?, &folder)?;
             line("tables", &folder, "epochs.csv and steps.csv");
-            output.hint(&format!("head {}", folder.join("epochs.csv").display()));
+            output.hint(&format!(
+                "head {}",
+                quoted(&folder.join("epochs.csv").display().to_string())
+            ));
             folder
         }
     };

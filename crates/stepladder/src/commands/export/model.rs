@@ -4,7 +4,7 @@ use super::onnx;
 use crate::Ending;
 use crate::arguments::{ExportArguments, ExportFormat};
 use crate::commands::{model_file, on_threads, threads};
-use crate::terminal::{Output, file_size};
+use crate::terminal::{Output, file_size, quoted};
 use anyhow::Context;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ pub(super) fn export(arguments: &ExportArguments, output: &Output) -> anyhow::Re
                     let script = format!("stepladder_{library}");
                     output.hint(&format!(
                         "cd {} && python -c \"import {script}; {script}.load('.')\"",
-                        folder.display()
+                        quoted(&folder.display().to_string())
                     ));
                 }
                 output.json(&result(arguments, &classifier, &folder))?;

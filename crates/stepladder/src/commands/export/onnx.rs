@@ -4,7 +4,7 @@ use super::model::{place, result, show_file};
 use super::photos::Squares;
 use crate::Ending;
 use crate::arguments::{ExportArguments, ExportInput, PartName};
-use crate::terminal::{Output, ProgressBar, interval, percent, warn};
+use crate::terminal::{Output, ProgressBar, interval, percent, quoted, warn};
 use anyhow::Context;
 use serde::Serialize;
 use std::path::Path;
@@ -66,7 +66,7 @@ pub(super) fn export(
         output.line("Next:");
         output.hint(&format!(
             "stepladder export {} --quantize int8",
-            arguments.run.display()
+            quoted(&arguments.run.display().to_string())
         ));
     }
     let mut json = result(arguments, classifier, &file);

@@ -112,7 +112,7 @@ impl<'a> Answers<'a> {
         let line = line.into_inner().map_err(|error| error.into_error())?;
         let line = String::from_utf8(line)?;
         self.output.line(line.trim_end_matches('\n'));
-        Ok(())
+        self.output.expect_reader()
     }
 
     /// Says that a file could not be used.

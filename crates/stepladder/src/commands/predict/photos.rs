@@ -10,19 +10,19 @@ use stepladder_data::{PhotoFile, Skipped, find_photos, printable};
 const LONGEST_LIST: u64 = 256 << 20;
 
 /// The photos to look at, and what was named and is not there.
-pub(super) struct Found {
+pub(in crate::commands) struct Found {
     pub photos: Vec<PhotoFile>,
     pub failed: Vec<Failure>,
 }
 
 /// Something that was named and cannot be used.
-pub(super) struct Failure {
+pub(in crate::commands) struct Failure {
     pub name: String,
     pub reason: String,
 }
 
 /// What `named` stands for, in that order; `-` is a list on standard input.
-pub(super) fn photos(named: &[PathBuf]) -> anyhow::Result<Found> {
+pub(in crate::commands) fn photos(named: &[PathBuf]) -> anyhow::Result<Found> {
     let mut found = Found {
         photos: Vec::new(),
         failed: Vec::new(),

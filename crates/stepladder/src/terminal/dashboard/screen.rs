@@ -8,7 +8,7 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::{Frame, Terminal};
-use std::io::{Stdout, Write, stdout};
+use std::io::{Stdout, stdout};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -85,7 +85,7 @@ impl Drop for Screen {
         give_back();
         let _ = std::panic::take_hook();
         for panic in PANICS.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            let _ = writeln!(anstream::stderr(), "{panic}");
+            crate::terminal::note(&panic.to_string());
         }
     }
 }

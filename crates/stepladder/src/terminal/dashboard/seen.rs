@@ -118,7 +118,7 @@ impl Seen {
             (None, Some(since)) if self.steps > 0 => {
                 let of_all = (self.epochs * self.batches) as f64 - self.steps as f64;
                 let seconds = since.as_secs_f64() / self.steps as f64 * of_all.max(0.0);
-                Some(Duration::from_secs_f64(seconds.min(1e9)))
+                Some(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
             }
             _ => None,
         };

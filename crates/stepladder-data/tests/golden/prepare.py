@@ -1,0 +1,37 @@
+"""Asks the Python that is exported beside a model, on Pillow, for a network's input, by each way of scaling.
+
+Usage, with numpy and pillow: python crates/stepladder-data/tests/golden/prepare.py
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2] / "stepladder-export/python"))
+from stepladder_files import prepare  # noqa: E402
+
+# As the header of a model says it.
+RESIZE = {
+    "crop": "upright by EXIF; central square to size: bilinear, antialiased where it shrinks",
+    "pad": "upright by EXIF; long side to size, centered on gray of 128 in 255: bilinear, antialiased where it shrinks",
+    "stretch": "upright by EXIF; both sides to size: bilinear, antialiased where it shrinks",
+}
+
+
+def photo(width: int, height: int) -> Image.Image:
+    y, x, c = np.meshgrid(range(height), range(width), range(3), indexing="ij")
+    return Image.fromarray(((37 * y + 11 * x + 71 * c + 5 * x * y) % 256).astype(np.uint8))
+
+
+def case(fit: str, width: int, height: int, size: int) -> dict:
+    out = prepare(photo(width, height), size, RESIZE[fit]) * 255
+    return {"fit": fit, "photo": [width, height], "size": size, "out": [round(float(v)) for v in out.reshape(-1)]}
+
+
+shapes = [(23, 17, 8), (9, 30, 7), (6, 4, 9)]
+cases = [case(fit, *shape) for fit in RESIZE for shape in shapes]
+(HERE / "prepare.json").write_text(json.dumps(cases) + "\n")

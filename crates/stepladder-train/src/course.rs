@@ -1,0 +1,188 @@
+//! The course of a training: how many steps there are, and the input size and batch size of each epoch. It follows from the rung's
+//! phases, the number of photos, and either the epochs or the steps in all.
+
+use crate::start::frozen;
+use std::sync::Arc;
+use stepladder_data::BatchShape;
+use stepladder_model::{Graph, GraphError, Rung};
+
+/// A part of a training with input of one size.
+#[derive(Debug, Clone)]
+pub struct TrainingPhase {
+    /// The share of the epochs at which it ends; the last one's is 1.
+    pub until: f64,
+    /// The network for its input.
+    pub graph: Arc<Graph>,
+    /// Photos per step.
+    pub batch_size: usize,
+}
+
+impl TrainingPhase {
+    /// Side of the input and photos per step.
+    pub fn shape(&self) -> BatchShape {
+        BatchShape {
+            size: self.graph.input[0],
+            batch_size: self.batch_size,
+        }
+    }
+}
+
+/// The phases of a rung that is trained for input of `size` pixels; sizes are in proportion to the rung's own. A rung without phases has
+/// one.
+///
+/// # Errors
+///
+/// Where a layer does not fit a size, or the outputs do not fit the classes.
+pub fn training_phases(rung: &Rung, size: usize, classes: usize) -> Result<Vec<TrainingPhase>, GraphError> {
+    let usual = rung.training.batch_size;
+    let own = rung.input.size;
+    let phase = |until: f32, size: usize, batch_size: Option<usize>| {
+        Ok(TrainingPhase {
+            until: f64::from(until),
+            graph: Arc::new(frozen(rung, rung.graph(size, classes)?)),
+            batch_size: batch_size.unwrap_or(usual),
+        })
+    };
+    if rung.phases.is_empty() {
+        return Ok(vec![phase(1.0, size, None)?]);
+    }
+    let scaled = |of: usize| ((of * size + own / 2) / own).max(1);
+    let phases = rung.phases.iter();
+    phases
+        .map(|of| phase(of.until, scaled(of.size), of.batch_size))
+        .collect()
+}
+
+/// Which steps a training takes.
+#[derive(Debug, Clone)]
+pub(crate) struct Course {
+    phases: Vec<TrainingPhase>,
+    photos: usize,
+    /// Epochs in all, the last of which may be a short one.
+    epochs: f64,
+    steps: u64,
+}
+
+impl Course {
+    /// A training of so many whole epochs.
+    pub fn of_epochs(phases: &[TrainingPhase], photos: usize, epochs: usize) -> Course {
+        let mut course = Course {
+            phases: phases.to_vec(),
+            photos,
+            epochs: epochs as f64,
+            steps: 0,
+        };
+        course.steps = course.steps_before(epochs);
+        course
+    }
+
+    /// A training of so many steps.
+    pub fn of_steps(phases: &[TrainingPhase], photos: usize, steps: u64) -> Course {
+        Course {
+            phases: phases.to_vec(),
+            photos,
+            epochs: steps as f64 / steps_per_epoch(phases, photos).max(1e-9),
+            steps,
+        }
+    }
+
+    /// Steps from the first to the last.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Epochs that these are, the last of which may be a short one.
+    pub fn epochs(&self) -> usize {
+        let (mut epoch, mut before) = (0, 0);
+        while before < self.steps {
+            before += self.batches(epoch).max(1) as u64;
+            epoch += 1;
+        }
+        epoch
+    }
+
+    /// The phase of an epoch, from 0: phases change between epochs.
+    pub fn phase(&self, epoch: usize) -> &TrainingPhase {
+        let share = epoch as f64 / self.epochs;
+        let last = self.phases.len() - 1;
+        let phase = self.phases.iter().position(|phase| share < phase.until);
+        &self.phases[phase.unwrap_or(last)]
+    }
+
+    /// Steps of an epoch, from 0, that is not cut short.
+    pub fn batches(&self, epoch: usize) -> usize {
+        self.photos.div_ceil(self.phase(epoch).batch_size)
+    }
+
+    /// Steps before an epoch, from 0.
+    pub fn steps_before(&self, epoch: usize) -> u64 {
+        match self.phases.as_slice() {
+            [_] => epoch as u64 * self.batches(0) as u64,
+            _ => (0..epoch).map(|epoch| self.batches(epoch) as u64).sum(),
+        }
+    }
+}
+
+/// Steps of an epoch in the mean over the phases.
+pub(crate) fn steps_per_epoch(phases: &[TrainingPhase], photos: usize) -> f64 {
+    shares(phases)
+        .map(|(share, phase)| share * photos.div_ceil(phase.batch_size) as f64)
+        .sum()
+}
+
+/// Each phase with its share of the epochs.
+pub(crate) fn shares(phases: &[TrainingPhase]) -> impl Iterator<Item = (f64, &TrainingPhase)> {
+    let starts = std::iter::once(0.0).chain(phases.iter().map(|phase| phase.until));
+    let shares = phases.iter().zip(starts);
+    shares.map(|(phase, start)| (phase.until - start, phase))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepladder_model::RungCatalog;
+
+    /// Phases of m10's network, each with its end, size and batch size.
+    fn phases(of: &[(f64, usize, usize)]) -> Vec<TrainingPhase> {
+        let rung = RungCatalog::shipped().get("m10").unwrap();
+        let phase = |&(until, size, batch_size): &(f64, usize, usize)| TrainingPhase {
+            until,
+            graph: Arc::new(rung.graph(size, 3).unwrap()),
+            batch_size,
+        };
+        of.iter().map(phase).collect()
+    }
+
+    #[test]
+    fn without_phases_every_epoch_is_alike() {
+        let course = Course::of_epochs(&phases(&[(1.0, 32, 32)]), 100, 7);
+        assert_eq!((course.steps(), course.epochs()), (28, 7));
+        assert_eq!(course.steps_before(3), 12);
+        let course = Course::of_steps(&phases(&[(1.0, 32, 32)]), 100, 27);
+        assert_eq!((course.steps(), course.epochs()), (27, 7));
+    }
+
+    #[test]
+    fn phases_change_between_epochs_at_their_shares() {
+        let of = phases(&[(0.3, 32, 64), (0.7, 48, 32), (1.0, 64, 16)]);
+        let course = Course::of_epochs(&of, 128, 10);
+        let sizes: Vec<usize> = (0..10).map(|epoch| course.phase(epoch).shape().size).collect();
+        assert_eq!(sizes, [32, 32, 32, 48, 48, 48, 48, 64, 64, 64]);
+        assert_eq!(course.steps(), 3 * 2 + 4 * 4 + 3 * 8);
+        assert_eq!(course.epochs(), 10);
+        assert_eq!(course.steps_before(4), 10);
+        // The same steps make the same course.
+        let again = Course::of_steps(&of, 128, course.steps());
+        assert!((0..10).all(|epoch| again.phase(epoch).shape() == course.phase(epoch).shape()));
+        assert_eq!(again.epochs(), 10);
+    }
+
+    #[test]
+    fn a_training_shorter_than_its_phases_still_ends() {
+        let of = phases(&[(0.5, 32, 32), (1.0, 64, 32)]);
+        let course = Course::of_steps(&of, 1000, 1);
+        assert_eq!((course.steps(), course.epochs()), (1, 1));
+        assert_eq!(course.phase(0).shape().size, 32);
+        assert_eq!(course.phase(9).shape().size, 64);
+    }
+}

@@ -1,0 +1,26 @@
+//! The arguments of `stepladder embed`.
+
+use super::AnsweringArguments;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct EmbedArguments {
+    /// A run directory, a model.safetensors, or shipped: EfficientNet-Lite0 of ImageNet, without any training
+    pub run: String,
+
+    /// Photos, folders, zips, or patterns in quotes ('photos/**/*.jpg'); - reads a list of them, one a line
+    #[arg(required = true, value_name = "PHOTO")]
+    pub photos: Vec<PathBuf>,
+
+    /// The file to write: .npy (names beside it, in a .txt), .csv or .safetensors
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+
+    /// Side of the network's input in pixels, for `shipped` alone [default: 224]
+    #[arg(long)]
+    pub size: Option<usize>,
+
+    #[command(flatten)]
+    pub answering: AnsweringArguments,
+}

@@ -1,0 +1,147 @@
+//! What `--start` means: the rung that is trained, and where its weights come from.
+
+use crate::arguments::TrainArguments;
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+use stepladder_classifier::Classifier;
+use stepladder_model::{Rung, RungCatalog};
+use stepladder_nn::Device;
+use stepladder_train::{AUTO, RunDirectory};
+
+/// The rung of weights that are part of the program, and of everything that starts from pretrained weights of another program where
+/// no rung is named.
+pub(super) const NETWORK: &str = "efficientnet-lite0";
+
+/// What starts a training from no weights at all.
+const SCRATCH: &str = "scratch";
+
+/// The prefix of a run of one's own.
+const RUN: &str = "run:";
+
+/// What was said of the start on the command line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub model: Option<&'a str>,
+    pub start: Option<&'a str>,
+    pub frozen: Option<&'a str>,
+}
+
+/// Whether a rung is to be chosen, and if so, whether it may start from the weights inside the program.
+pub(super) fn pretrained_or_scratch(arguments: &TrainArguments) -> Option<bool> {
+    match (arguments.model.as_deref(), arguments.start.start.as_deref()) {
+        // Whoever steers gradient steps wants some: a head that is fitted exactly takes none.
+        (None | Some(AUTO), None) => Some(cfg!(feature = "shipped") && !steers_steps(arguments)),
+        (None | Some(AUTO), Some(SCRATCH)) => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether an option was given that says something about gradient steps.
+fn steers_steps(arguments: &TrainArguments) -> bool {
+    let controls = &arguments.controls;
+    let numbers = [
+        controls.warmup,
+        controls.weight_decay,
+        controls.clip_norm,
+        controls.label_smoothing,
+        controls.ema,
+        controls.mixup,
+        controls.cutmix,
+        arguments.lr,
+    ];
+    arguments.epochs.is_some()
+        || arguments.batch.is_some()
+        || controls.steps.is_some()
+        || controls.patience.is_some()
+        || controls.schedule.is_some()
+        || numbers.iter().any(Option::is_some)
+        || !arguments.overrides.is_empty()
+}
+
+/// The rung that was chosen or named, or that of the weights, and the values of it that are set.
+pub(super) fn rung(
+    wanted: Wanted<'_>,
+    chosen: Option<Rung>,
+) -> anyhow::Result<(Rung, Vec<(String, String)>)> {
+    let catalog = RungCatalog::shipped();
+    let own = wanted.start.map(own_model).transpose()?.flatten();
+    let rung = match (chosen, wanted.model, &own) {
+        (Some(chosen), _, _) => chosen,
+        (None, Some(name), _) => catalog.open(name)?,
+        (None, None, Some(path)) => Classifier::load(path, Device::Cpu)?.rung().clone(),
+        (None, None, None) => catalog.open(NETWORK)?,
+    };
+    let mut values: Vec<(String, String)> = Vec::new();
+    let mut set = |key: &str, value: String| values.push((key.to_string(), value));
+    match wanted.start {
+        None => {}
+        Some(SCRATCH) => set("start", "false".to_string()),
+        Some(weights) => {
+            if own.is_some() {
+                // What the model itself once started from is another matter.
+                set("start", "false".to_string());
+            }
+            set("start.weights", quoted(&absolute(weights)?));
+            if own.is_some() {
+                set("start.head", "by_class_name".to_string());
+                set("start.frozen", "none".to_string());
+            }
+        }
+    }
+    if let Some(frozen) = wanted.frozen {
+        let has_start = rung.start.is_some() || !matches!(wanted.start, None | Some(SCRATCH));
+        anyhow::ensure!(
+            has_start,
+            "--frozen {frozen} freezes pretrained weights, and there are none; add --start shipped, or another start"
+        );
+        set("start.frozen", quoted(frozen));
+        if frozen == "backbone" {
+            // The head alone is left to train, and that is done exactly.
+            set("start.exact_head", "true".to_string());
+        }
+    }
+    Ok((rung, values))
+}
+
+/// The file of a model that was trained here, where that is what the weights are.
+fn own_model(weights: &str) -> anyhow::Result<Option<PathBuf>> {
+    if let Some(run) = weights.strip_prefix(RUN) {
+        let file = RunDirectory::open(run).model();
+        anyhow::ensure!(
+            file.exists(),
+            "--start {weights}: {run} holds no model.safetensors; give the directory of a run that has trained"
+        );
+        return Ok(Some(file));
+    }
+    let path = Path::new(weights);
+    let file = if path.is_dir() {
+        RunDirectory::open(path).model()
+    } else {
+        path.to_path_buf()
+    };
+    Ok((file.is_file() && Classifier::load(&file, Device::Cpu).is_ok()).then_some(file))
+}
+
+/// The weights with their path from the root, so that a run finds them again from any folder.
+fn absolute(weights: &str) -> anyhow::Result<String> {
+    let (prefix, path) = match weights.strip_prefix(RUN) {
+        Some(run) => (RUN, run),
+        None if weights == "shipped" || weights.starts_with("hf:") => return Ok(weights.to_string()),
+        None => ("", weights),
+    };
+    let path = Path::new(path);
+    anyhow::ensure!(
+        path.exists(),
+        "--start {weights}: there is no such file; give `shipped`, a file of weights, `run:` and the directory of a run, or `scratch`"
+    );
+    let path = std::path::absolute(path).with_context(|| format!("--start {weights}"))?;
+    let path = path
+        .to_str()
+        .with_context(|| format!("--start {weights}: the path is no text; move the file to another"))?;
+    Ok(format!("{prefix}{path}"))
+}
+
+/// Text as a rung file has it.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
