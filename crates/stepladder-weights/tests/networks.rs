@@ -15,7 +15,7 @@ use stepladder_weights::{Fitted, Tensor, Weights, fit};
 const CLOSE: f64 = 1e-4;
 
 /// How far a single gradient may.
-const CLOSE_ALONE: f64 = 3e-4;
+const CLOSE_ALONE: f64 = 2e-4;
 
 /// The step of which gradients are read off: so large that the values before it cost small gradients no digits.
 const RATE: f32 = 1024.0;
