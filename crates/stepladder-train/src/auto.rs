@@ -2,6 +2,7 @@
 //! result is an ordinary rung, which a run keeps as `rung.toml` and which trains again like any other.
 
 mod photos;
+mod pretrained;
 mod scratch;
 
 pub use photos::PhotoFacts;
@@ -24,13 +25,6 @@ const LONGEST: f64 = 3600.0;
 /// Input of the network by which the machine is measured, in pixels, and how long that takes.
 const MEASURED_SIZE: usize = 64;
 const MEASURED_FOR: Duration = Duration::from_millis(200);
-
-/// Weights that are part of the program take photos that show something at this many pixels; smaller ones say little to a network
-/// that has learned from larger.
-const PRETRAINED_FROM: usize = 64;
-
-/// The network of these weights.
-const PRETRAINED_NETWORK: &str = "efficientnet-lite0";
 
 /// What a choice is made by.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,36 +78,20 @@ pub fn choose(request: &AutoRequest) -> Result<AutoChoice, TrainError> {
         .budget
         .unwrap_or_else(|| usual_budget(photos.in_all, request.threads));
     let mut reasons = vec![photos.in_words()];
-    let choice = match pretrained(request)? {
-        Some((rung, why)) => {
+    let (rung, budget) = match pretrained::is_worth_it(request) {
+        true => {
+            let (rung, why) = pretrained::features_and_head(request, budget)?;
             reasons.push(why);
             (rung, None)
         }
-        None => scratch(request, budget, &mut reasons)?,
+        false => scratch(request, budget, &mut reasons)?,
     };
-    let (rung, budget) = choice;
     let budget = budget.filter(|_| request.steps.is_none());
     Ok(AutoChoice {
         rung: named(rung, photos, &reasons)?,
         budget,
         reasons,
     })
-}
-
-/// A start from the weights inside the program, where they are worth more than training from random ones.
-fn pretrained(request: &AutoRequest) -> Result<Option<(Rung, String)>, RungError> {
-    let side = request.photos.short_side;
-    if !request.pretrained || request.steps.is_some() || side < PRETRAINED_FROM {
-        return Ok(None);
-    }
-    let size = request.size.unwrap_or_else(|| (side / 32 * 32).clamp(96, 192));
-    let rung = RungCatalog::shipped().get(PRETRAINED_NETWORK)?;
-    let size_text = size.to_string();
-    let rung = rung.with_overrides([("start.weights", "shipped"), ("input.size", size_text.as_str())])?;
-    let why = format!(
-        "{PRETRAINED_NETWORK} at {size} px from ImageNet's weights, which see more in a few photos than a network that starts from nothing"
-    );
-    Ok(Some((rung, why)))
 }
 
 /// A network of the family `small`, `medium`, `large`, from random weights.

@@ -110,6 +110,8 @@ pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingReque
         None => None,
     };
     let controls = controls::controls(&arguments.controls)?;
+    // What was chosen was chosen for these photos, which may be enlarged for it.
+    let chosen_size = chosen.as_ref().map(|chosen| chosen.rung.input.size);
     let (chosen_rung, budget) = match chosen {
         Some(chosen) => (Some(chosen.rung), chosen.budget),
         None => (None, controls.budget),
@@ -118,7 +120,7 @@ pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingReque
         rung: rung(&arguments, chosen_rung)?,
         checkpoint_every: checkpoint_every(&arguments.checkpoints)?,
         cache: cache(&arguments.cache, threads)?,
-        size: arguments.size,
+        size: arguments.size.or(chosen_size),
         seed: arguments.seed,
         split_seed: arguments.split_seed,
         group_duplicates: arguments.group_duplicates,
