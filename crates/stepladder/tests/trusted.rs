@@ -465,7 +465,7 @@ fn a_token_that_cannot_be_one_is_an_error_at_the_start() {
             let token = std::ffi::OsString::from_vec(token.to_vec());
             let mut child = place
                 .command(command)
-                .env("STEPLADDER_TOKEN", token)
+                .env("STEPLADDER_TOKEN", &token)
                 .stdout(Stdio::null())
                 .stderr(Stdio::piped())
                 .spawn()

@@ -40,7 +40,7 @@ pub(super) fn values(arguments: &TrainArguments, rung: &Rung) -> anyhow::Result<
     }
     match arguments.epochs {
         None => {}
-        Some(Epochs::AtMost(epochs)) => set("training.epochs", epochs.to_string()),
+        Some(Epochs::AtMost(epochs)) => set("training.epochs", whole(epochs)),
         Some(Epochs::Auto) => {
             let constant = match controls.schedule {
                 Some(course) => course.name() == "constant",
@@ -79,7 +79,7 @@ pub(super) fn values(arguments: &TrainArguments, rung: &Rung) -> anyhow::Result<
     // As Rust writes them for itself: 1e30 with its exponent, 1 with its point, so that TOML takes them for what they are.
     let number = |number: Option<f32>| number.map(|number| format!("{number:?}"));
     let numbers = [
-        ("training.batch_size", arguments.batch.map(|n| n.to_string())),
+        ("training.batch_size", arguments.batch.map(whole)),
         ("optimizer.learning_rate", number(arguments.lr)),
         ("optimizer.weight_decay", number(controls.weight_decay)),
         ("optimizer.global_clipnorm", number(controls.clip_norm)),
@@ -98,6 +98,14 @@ pub(super) fn values(arguments: &TrainArguments, rung: &Rung) -> anyhow::Result<
         set("training.class_weights", class_weights(weights)?);
     }
     Ok(values)
+}
+
+/// A whole number as TOML takes it; with its exponent, where its integers end before it.
+fn whole(number: usize) -> String {
+    match i64::try_from(number) {
+        Ok(number) => number.to_string(),
+        Err(_) => format!("{:e}", number as f64),
+    }
 }
 
 /// A message about a value of the rung, which names the option that was typed instead of the value that it sets.
