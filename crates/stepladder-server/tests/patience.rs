@@ -70,13 +70,13 @@ fn bodies_that_stall_make_room_for_others() {
     for _ in 0..3 {
         assert_answers_soon(&server);
     }
-    let given_up = stalled.iter_mut().filter(|stream| {
+    let was_told = |stream: &mut TcpStream| {
         stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let mut answer = [0; 64];
-        stream
-            .read(&mut answer)
-            .is_ok_and(|count| answer[..count].starts_with(b"HTTP/1.1 4"))
-    });
+        let read = stream.read(&mut answer);
+        read.is_ok_and(|count| answer[..count].starts_with(b"HTTP/1.1 4"))
+    };
+    let given_up = stalled.iter_mut().map(was_told).filter(|told| *told);
     assert!(given_up.count() >= 1, "one of those that stalled was told so");
 }
 
