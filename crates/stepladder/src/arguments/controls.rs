@@ -63,7 +63,7 @@ pub(crate) struct ControlArguments {
     pub on_stuck: OnStuck,
 
     /// Memory that training may take, in GiB; a larger batch is trained in pieces [default: what is left]
-    #[arg(long, value_name = "GIB")]
+    #[arg(long, value_name = "GIB", allow_negative_numbers = true)]
     pub memory: Option<f64>,
 }
 
