@@ -26,7 +26,7 @@ pub(crate) struct ControlArguments {
     pub schedule: Option<Course>,
 
     /// Epochs of linear rise at the start of the cosine schedule
-    #[arg(long, value_name = "EPOCHS")]
+    #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true)]
     pub warmup: Option<f32>,
 
     /// Decoupled weight decay [default: the rung's]
