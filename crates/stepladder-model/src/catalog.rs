@@ -203,7 +203,7 @@ impl RungCatalog {
         match suggest::nearest(name, self.names()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
-                let beside = VARIANTS.iter().chain(NETWORKS);
+                let beside = VARIANTS.iter().chain(BEYOND).chain(NETWORKS);
                 let ladder = self
                     .names()
                     .filter(|name| beside.clone().all(|rung| rung.name != *name));
