@@ -1,7 +1,7 @@
 """Checks that an export for Python gives the same probabilities in Keras, in PyTorch, and in Keras from a .keras file.
 
-Without an argument, for the exports that the Rust tests keep, whose probabilities go to
-crates/stepladder-export/tests/golden/*.json, where a Rust test compares ours with them.
+Without an argument, for the exports that the Rust tests keep, and those of networks that they have just written; the probabilities go
+to .json files beside the folders in crates/stepladder-export/tests/golden, where a Rust test compares ours with them.
 Usage: bench/check-loader [FOLDER ...]
 """
 
@@ -36,11 +36,11 @@ def probabilities(folder: Path) -> dict[str, np.ndarray]:
     exported = stepladder_files.read(folder)
     images = fill.images(BATCH, exported.size, len(exported.classes))
     model = stepladder_keras.load(folder)
-    found = {"keras": np.asarray(model(images, training=False))}
+    found = {"keras": keras.ops.convert_to_numpy(model(images, training=False))}
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "model.keras"
         model.save(file)
-        found["keras file"] = np.asarray(keras.models.load_model(file)(images, training=False))
+        found["keras file"] = keras.ops.convert_to_numpy(keras.models.load_model(file)(images, training=False))
     with torch.no_grad():
         photos = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
         found["torch"] = stepladder_torch.load(folder)(photos).numpy()
@@ -48,7 +48,9 @@ def probabilities(folder: Path) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    folders = [Path(argument) for argument in sys.argv[1:]] or [GOLDEN / "every-layer", GOLDEN / "other-layers"]
+    networks = sorted(path for path in (GOLDEN / "networks").glob("*") if path.is_dir())
+    ours = [GOLDEN / "every-layer", GOLDEN / "other-layers", *networks]
+    folders = [Path(argument) for argument in sys.argv[1:]] or ours
     for folder in folders:
         found = probabilities(folder)
         errors = {name: float(np.abs(values - found["keras"]).max()) for name, values in found.items()}
@@ -57,7 +59,7 @@ def main() -> None:
             sys.exit(f"{folder}: Keras and PyTorch differ by more than {TOLERANCE}")
         if not sys.argv[1:]:
             golden = {"batch": BATCH, "probabilities": found["keras"].reshape(-1).tolist()}
-            (GOLDEN / f"{folder.name}.json").write_text(json.dumps(golden) + "\n")
+            folder.with_name(f"{folder.name}.json").write_text(json.dumps(golden) + "\n")
     print(f"PyTorch {torch.__version__} and Keras {keras.__version__} agree within {TOLERANCE}")
 
 

@@ -274,7 +274,7 @@ impl Shared {
             false => self.store.photo_in(photo, CACHED.take())?,
         };
         match augmentation.cuts_whole_photos() {
-            true => augmentation.cut(&cached, size, showing, out),
+            true => augmentation.cut(&self.store.scaling().uncut(&cached), size, showing, out),
             false => {
                 let square = self.store.scaling().square(&cached, size as u32);
                 augmentation.apply(&square, showing, out);

@@ -55,6 +55,15 @@ impl Scaling {
         }
     }
 
+    /// The whole photo as a crop of it is taken in training: with the gray beside it, or squeezed, as the network sees it outside training.
+    pub(crate) fn uncut(self, photo: &RgbPhoto) -> Cow<'_, RgbPhoto> {
+        match self {
+            Scaling::Bilinear | Scaling::Lanczos => Cow::Borrowed(photo),
+            Scaling::Pad => photo.letterbox(photo.long_side(), Self::GRAY),
+            Scaling::Stretch => photo.stretch(photo.short_side(), photo.short_side()),
+        }
+    }
+
     /// What a cache keeps of a photo for input of `size` pixels, shrunk and never enlarged; [`square`](Self::square) does the rest.
     pub(crate) fn shrink(self, photo: &RgbPhoto, size: u32) -> Cow<'_, RgbPhoto> {
         match self {

@@ -198,6 +198,40 @@ fn crops_depend_on_seed_epoch_and_photo_alone() {
 }
 
 #[test]
+fn crops_are_taken_from_what_the_fit_shows() {
+    let place = Place::new();
+    let dataset = open(two_classes(&place, "x.zip", 1));
+    let everything = RandomTransform::ResizedCrop(RandomResizedCrop {
+        scale: [1.0, 1.0],
+        ratio: [1.0, 1.0],
+    });
+    for scaling in [Scaling::Bilinear, Scaling::Pad, Scaling::Stretch] {
+        let cache = place.cache().with_scaling(scaling).with_whole_photos(true);
+        let store = PhotoStore::open_or_build(&dataset, 16, &cache, &NoProgress).expect("readable");
+        let shown = |layers: &[RandomTransform]| {
+            let config = LoaderConfig {
+                augmentation: Augmentation::new(None, layers),
+                ..LoaderConfig::new(1, 16)
+            };
+            let loader = Loader::new(&store, &dataset.labels(), &[0], config).expect("sane");
+            all(&loader, 0).remove(0).images
+        };
+        // The first row of a photo of 12 by 10 is gray where it is padded.
+        let (cut, seen) = (shown(std::slice::from_ref(&everything)), shown(&[]));
+        let is_gray = |images: &[f32]| images[..48].iter().all(|v| (v * 255.0).round() == 128.0);
+        assert_eq!(is_gray(&cut), scaling == Scaling::Pad);
+        assert_eq!(is_gray(&seen), scaling == Scaling::Pad);
+        let off = cut
+            .iter()
+            .zip(seen.iter())
+            .map(|(a, b)| (a - b).abs())
+            .sum::<f32>()
+            / cut.len() as f32;
+        assert!(off < 0.1, "{scaling:?}: a mean of {off} apart");
+    }
+}
+
+#[test]
 fn crops_need_whole_photos() {
     let (_place, dataset, store) = ten_each();
     let config = LoaderConfig {

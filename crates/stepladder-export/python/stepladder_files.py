@@ -29,6 +29,11 @@ class Exported:
     temperature: float
     arrays: dict[str, np.ndarray]
 
+    @property
+    def flips(self) -> bool:
+        """Whether an answer is the mean over the photo and its mirror image."""
+        return self.rung.get("evaluation", {}).get("flips", False)
+
 
 def read(folder: str | Path) -> Exported:
     """Reads everything in `folder`."""

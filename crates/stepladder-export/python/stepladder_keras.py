@@ -19,11 +19,22 @@ from keras import ops
 def load(folder: str | Path) -> keras.Model:
     """The trained model in `folder`, as `stepladder export --format keras` wrote it."""
     exported = stepladder_files.read(folder)
-    model, variables = network(exported.rung, exported.size, len(exported.classes), exported.temperature)
+    temperature = None if exported.flips else exported.temperature
+    model, variables = network(exported.rung, exported.size, len(exported.classes), temperature)
     for name, variable in variables:
         variable.assign(exported.arrays[name])
     assert len(variables) == len(exported.arrays), "the weights belong to another network"
-    return model
+    return both_sides(model, exported.temperature) if exported.flips else model
+
+
+def both_sides(logits: keras.Model, temperature: float) -> keras.Model:
+    """Probabilities in the mean over a photo and its mirror image, left to right, from a model that gives logits."""
+    photos = keras.Input(logits.input_shape[1:])
+    sides = [logits(photos), logits(ops.flip(photos, axis=2))]
+    mean = kl.Average()([kl.Softmax()(side) for side in sides])
+    if temperature != 1.0:
+        mean = kl.Softmax()(kl.Rescaling(1.0 / temperature)(ops.log(mean)))
+    return keras.Model(photos, mean)
 
 
 def network(rung: dict, size: int, classes: int, temperature: float | None = 1.0) -> tuple[keras.Model, list]:

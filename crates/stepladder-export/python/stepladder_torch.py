@@ -42,7 +42,30 @@ def load(folder: str | Path) -> nn.Module:
     exported = stepladder_files.read(folder)
     network = Network(exported.rung, exported.size, len(exported.classes))
     assign(network, exported.arrays)
+    if exported.flips and exported.temperature != 1.0:
+        return nn.Sequential(BothSides(network), Logarithm(), Probabilities(exported.temperature)).eval()
+    if exported.flips:
+        return BothSides(network).eval()
     return nn.Sequential(network, Probabilities(exported.temperature)).eval()
+
+
+class BothSides(nn.Module):
+    """Probabilities in the mean over a photo and its mirror image, left to right."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, photos):
+        sides = [self.network(photos), self.network(photos.flip(3))]
+        return sum(F.softmax(side, dim=1) for side in sides) / 2
+
+
+class Logarithm(nn.Module):
+    """The natural logarithm, which makes logits of probabilities."""
+
+    def forward(self, probabilities):
+        return probabilities.log()
 
 
 class Probabilities(nn.Module):

@@ -5,6 +5,7 @@
 
 mod activation;
 mod builder;
+mod flips;
 mod operation;
 mod quantized;
 #[cfg(test)]
@@ -63,7 +64,7 @@ pub fn to_onnx(classifier: &Classifier, options: &OnnxOptions) -> Result<Vec<u8>
     let (builder, _) = emit(
         &graph,
         &parameters,
-        temperature(classifier),
+        Answering::of(classifier),
         options.input,
         options.quantization.as_ref(),
     );
@@ -82,6 +83,24 @@ fn inference(classifier: &Classifier) -> (Graph, Vec<Vec<f32>>) {
     fold_batch_norm(classifier.model().graph(), values)
 }
 
+/// What of an answer comes beside the graph.
+#[derive(Debug, Clone, Copy)]
+struct Answering {
+    /// What logits are divided by, if that is not 1.
+    temperature: Option<f64>,
+    /// Whether it is the mean over the photo and its mirror image.
+    flips: bool,
+}
+
+impl Answering {
+    fn of(classifier: &Classifier) -> Answering {
+        Answering {
+            temperature: temperature(classifier),
+            flips: classifier.rung().evaluation.flips,
+        }
+    }
+}
+
 /// What logits are divided by, if that is not 1.
 fn temperature(classifier: &Classifier) -> Option<f64> {
     let temperature = classifier.temperature()?.value();
@@ -94,7 +113,7 @@ pub(crate) fn observable(classifier: &Classifier) -> (Vec<u8>, Graph, Vec<String
     let (builder, names) = emit(
         &graph,
         &parameters,
-        temperature(classifier),
+        Answering::of(classifier),
         InputForm::Uint8Nhwc,
         None,
     );
@@ -104,7 +123,7 @@ pub(crate) fn observable(classifier: &Classifier) -> (Vec<u8>, Graph, Vec<String
 fn emit(
     graph: &Graph,
     parameters: &[Vec<f32>],
-    temperature: Option<f64>,
+    answering: Answering,
     form: InputForm,
     quantization: Option<&Quantization>,
 ) -> (Builder, Vec<String>) {
@@ -112,7 +131,8 @@ fn emit(
     let mut emission = Emission {
         builder: Builder::new(graph.input[0], graph.classes, form),
         affines,
-        temperature,
+        temperature: answering.temperature,
+        flips: answering.flips,
         graph,
         parameters,
         image: String::new(),
@@ -135,6 +155,8 @@ struct Emission<'a> {
     /// The quantization of each operation's value, where it has one.
     affines: Option<Vec<Option<Affine>>>,
     temperature: Option<f64>,
+    /// Whether the network sees each photo mirrored, too.
+    flips: bool,
     /// The name of the photo as the first layers read it.
     image: String,
     /// The name of each operation's value.
@@ -146,7 +168,12 @@ struct Emission<'a> {
 impl Emission<'_> {
     /// From the model's input to `[batch, 3, size, size]` in 0 to 1, divided as training does, so that 255 gives exactly 1.
     fn preprocess(&mut self, form: InputForm) -> String {
+        let (flips, size) = (self.flips, self.graph.input[1]);
         let builder = &mut self.builder;
+        let images = |builder: &mut Builder, x: &str| match flips {
+            true => flips::both_sides(builder, x, size),
+            false => x.to_string(),
+        };
         let nchw = |builder: &mut Builder, x: &str| transposed(builder, x, NCHW, "preprocessing/nchw");
         match (form, self.affines.is_some()) {
             (InputForm::Uint8Nhwc, false) => {
@@ -154,16 +181,26 @@ impl Emission<'_> {
                 let x = builder.node("Cast", &[INPUT], "preprocessing/float", &float);
                 let white = builder.floats("preprocessing/white", &[], &[255.0]);
                 let x = builder.node("Div", &[&x, &white], "preprocessing/unit", &[]);
-                nchw(builder, &x)
+                let x = nchw(builder, &x);
+                images(builder, &x)
             }
             // The bytes are the quantized photo already.
             (InputForm::Uint8Nhwc, true) => {
                 let x = nchw(builder, INPUT);
-                quantized::dequantize(builder, &x, "preprocessing/unit", Affine::IMAGE)
+                let x = quantized::dequantize(builder, &x, "preprocessing/unit", Affine::IMAGE);
+                match flips {
+                    // Not every engine puts bytes together.
+                    true => {
+                        let x = images(builder, &x);
+                        quantized::quantize_and_back(builder, &x, "flips/unit", Affine::IMAGE)
+                    }
+                    false => x,
+                }
             }
-            (InputForm::FloatNchw, false) => INPUT.to_string(),
+            (InputForm::FloatNchw, false) => images(builder, INPUT),
             (InputForm::FloatNchw, true) => {
-                quantized::quantize_and_back(builder, INPUT, "preprocessing/unit", Affine::IMAGE)
+                let x = images(builder, INPUT);
+                quantized::quantize_and_back(builder, &x, "preprocessing/unit", Affine::IMAGE)
             }
         }
     }
@@ -177,7 +214,10 @@ impl Emission<'_> {
         let inputs: Vec<String> = operation.inputs.iter().map(read).collect();
         let is_last = index + 1 == self.graph.operations.len();
         let value = if is_last && operation.op == Op::Activation(Activation::Softmax) {
-            self.probabilities(&inputs[0])
+            match self.flips {
+                true => self.mean_probabilities(&inputs[0]),
+                false => self.probabilities(&inputs[0]),
+            }
         } else {
             self.nodes(index, &inputs)
         };
@@ -202,15 +242,17 @@ impl Emission<'_> {
 
     /// The softmax at the end, behind the calibration.
     fn probabilities(&mut self, logits: &str) -> String {
-        let builder = &mut self.builder;
         let logits = match self.temperature {
             None => logits.to_string(),
-            Some(temperature) => {
-                let temperature = builder.floats("calibration/temperature", &[], &[temperature as f32]);
-                builder.node("Div", &[logits, &temperature], "calibration/logits", &[])
-            }
+            Some(temperature) => self.calibrated(logits, temperature),
         };
-        builder.output("Softmax", &[&logits], &[("axis", Attribute::Int(1))]);
+        self.builder
+            .output("Softmax", &[&logits], &[("axis", Attribute::Int(1))]);
         OUTPUT.to_string()
+    }
+    fn calibrated(&mut self, logits: &str, temperature: f64) -> String {
+        let builder = &mut self.builder;
+        let temperature = builder.floats("calibration/temperature", &[], &[temperature as f32]);
+        builder.node("Div", &[logits, &temperature], "calibration/logits", &[])
     }
 }

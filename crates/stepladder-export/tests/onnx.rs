@@ -5,8 +5,8 @@ mod support;
 use proptest::prelude::*;
 use stepladder_classifier::Temperature;
 use stepladder_export::{CalibrationRange, InputForm, OnnxOptions, Quantization, to_onnx};
-use stepladder_model::{Rung, RungCatalog, shipped, variants};
-use support::{classifier, layer_rungs, photos, rung, verified};
+use stepladder_model::{Rung, RungCatalog, networks, shipped, variants};
+use support::{calm, classifier, layer_rungs, photos, rung, verified};
 
 /// How far probabilities may lie apart here: sums in another order differ by a hundredth of it.
 const CLOSE: f32 = 1e-4;
@@ -39,6 +39,26 @@ fn every_rung_gives_the_same_probabilities() {
         count += 1;
     }
     assert!(count >= 21, "{count} rungs");
+}
+
+#[test]
+fn known_networks_give_the_same_probabilities() {
+    let catalog = RungCatalog::shipped();
+    for network in networks() {
+        let classifier = calm(&catalog.get(network.name).unwrap(), 64);
+        for input in [InputForm::Uint8Nhwc, InputForm::FloatNchw] {
+            let options = OnnxOptions {
+                input,
+                ..OnnxOptions::default()
+            };
+            let verification = verified(&classifier, &options, 4).agree().unwrap();
+            assert!(
+                verification.difference < CLOSE,
+                "{}: {verification:?}",
+                network.name
+            );
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use stepladder_classifier::{Classifier, Temperature};
 use stepladder_export::{PYTHON_FILES, write_python, write_weights};
+use stepladder_model::RungCatalog;
 use support::{CLASSES, fill, layer_rungs};
 
 /// What Python needs beside the scripts.
@@ -56,6 +57,23 @@ fn the_folders_are_those_that_keras_and_pytorch_agreed_on() {
             assert_eq!(std::fs::read_to_string(folder.join(script)).unwrap(), text);
         }
         agrees_with_python(&classifier, &golden(&format!("{name}.json")));
+    }
+}
+
+/// Networks of each family: one with TensorFlow's padding and ReLU6, one with a map of 1 x 1 behind its pooling, one with shortcuts.
+const NETWORKS: [&str; 3] = ["efficientnet-lite0", "mobilenetv4-small", "resnet18"];
+
+/// The folders have the whole weights, so that Python's answers alone are kept.
+#[test]
+fn known_networks_give_what_keras_and_pytorch_agreed_on() {
+    for name in NETWORKS {
+        let rung = RungCatalog::shipped().get(name).unwrap();
+        let classifier = support::calm(&rung, 64).with_temperature(Temperature::new(1.25));
+        if std::env::var_os("STEPLADDER_UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+            write_python(&classifier, &golden("networks").join(name)).unwrap();
+            continue;
+        }
+        agrees_with_python(&classifier, &golden("networks").join(format!("{name}.json")));
     }
 }
 

@@ -1,5 +1,5 @@
 //! The rungs that can be named without a path: the fourteen of the ladder, in its order; variants of them, which
-//! take apart what a rung changed at once or mend what was a mistake; and known networks, which pretrained weights fit.
+//! take apart what a rung changed at once or mend what was a mistake; a family of networks for training within a given time; and known networks, which pretrained weights fit.
 
 use std::path::Path;
 
@@ -53,6 +53,9 @@ const VARIANTS: &[ShippedRung] = shipped![
     "m20-45-degrees",
 ];
 
+/// The family that `auto` chooses from, from small to large.
+const FAMILY: &[ShippedRung] = shipped!["small", "medium", "large"];
+
 /// Known networks, from few multiplications to many. `oracle/network_rungs.py` writes their files.
 const NETWORKS: &[ShippedRung] = shipped![
     "mobilenetv3-small",
@@ -82,6 +85,11 @@ pub fn variants() -> &'static [ShippedRung] {
     VARIANTS
 }
 
+/// Networks for training from random weights within a given time, from small to large. They are no steps of the ladder.
+pub fn family() -> &'static [ShippedRung] {
+    FAMILY
+}
+
 /// Known networks as rungs, which are no steps of the ladder: their layers are named so that pretrained weights fit them.
 pub fn networks() -> &'static [ShippedRung] {
     NETWORKS
@@ -94,12 +102,13 @@ pub struct RungCatalog {
 }
 
 impl RungCatalog {
-    /// The rungs that are part of this program: the ladder, then the variants, then the networks.
+    /// The rungs that are part of this program: the ladder, then the variants, the family, and the networks.
     pub fn shipped() -> RungCatalog {
         RungCatalog {
             rungs: SHIPPED
                 .iter()
                 .chain(VARIANTS)
+                .chain(FAMILY)
                 .chain(NETWORKS)
                 .map(|rung| (rung.name.to_owned(), rung.toml.to_owned()))
                 .collect(),
@@ -116,7 +125,7 @@ impl RungCatalog {
         self
     }
 
-    /// The names: the ladder in its order, then the variants, then the networks, then what was added.
+    /// The names: the ladder in its order, then the variants, the family and the networks, then what was added.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.rungs.iter().map(|(name, _)| name.as_str())
     }

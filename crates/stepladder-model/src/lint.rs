@@ -42,6 +42,21 @@ const LINTS: &[Lint] = &[
         check: augmentation::flipped_digits,
     },
     Lint {
+        name: "crop-and-zoom",
+        about: "a crop of random size, and a zoom or a shift beside it",
+        check: augmentation::crop_and_zoom,
+    },
+    Lint {
+        name: "two-policies",
+        about: "TrivialAugmentWide or RandAugment beside what they do themselves",
+        check: augmentation::two_policies,
+    },
+    Lint {
+        name: "mixing-does-nothing",
+        about: "how often photos are mixed, where none are",
+        check: augmentation::mixing_does_nothing,
+    },
+    Lint {
         name: "skip-without-normalization",
         about: "skip connections that add up what nothing normalizes",
         check: layers::skip_without_normalization,

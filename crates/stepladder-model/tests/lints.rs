@@ -103,6 +103,45 @@ fn mirrored_digits() {
     }
 }
 
+#[test]
+fn what_a_crop_does_already() {
+    let crop = "{ layer = \"RandomResizedCrop\", scale = [0.4, 1] },";
+    let zoom = "{ layer = \"RandomZoom\", height_factor = 0.1 },";
+    let shift = "{ layer = \"RandomTranslation\", height_factor = 0.1, width_factor = 0.1 },";
+    let flip = "{ layer = \"RandomFlip\" },";
+    assert_eq!(
+        message(&rung(&format!("{crop}{zoom}"), "")),
+        "mine.toml:4: RandomResizedCrop moves and zooms already, and RandomZoom does it once more; \
+         take RandomZoom out, or widen the crop's scale (crop-and-zoom)"
+    );
+    assert_eq!(fired(&rung(&format!("{shift}{crop}"), "")), ["crop-and-zoom"]);
+    assert_eq!(fired(&rung(&format!("{crop}{flip}"), "")), [""; 0]);
+    assert_eq!(fired(&rung(&format!("{zoom}{shift}"), "")), [""; 0]);
+}
+
+#[test]
+fn policies_beside_what_they_do_themselves() {
+    let [trivial, several] =
+        ["TrivialAugmentWide", "RandAugment"].map(|kind| format!("{{ layer = \"{kind}\" }},"));
+    let jitter = "{ layer = \"ColorJitter\", hue = 0.1 },";
+    assert_eq!(
+        message(&rung(&format!("{jitter}{trivial}"), "")),
+        "mine.toml:4: TrivialAugmentWide changes colors already, and ColorJitter changes them once more; \
+         keep one of TrivialAugmentWide and ColorJitter (two-policies)"
+    );
+    assert_eq!(fired(&rung(&format!("{several}{trivial}"), "")), ["two-policies"]);
+    assert_eq!(fired(&rung(&several, "")), [""; 0]);
+    assert_eq!(fired(&rung(jitter, "")), [""; 0]);
+}
+
+#[test]
+fn mixing_without_a_way_to_mix() {
+    let with = |keys: &str| rung("", &format!("[training]\nepochs = 3\n{keys}"));
+    assert_eq!(fired(&with("mixing_until = 0.8")), ["mixing-does-nothing"]);
+    assert_eq!(fired(&with("mixing_probability = 0.5")), ["mixing-does-nothing"]);
+    assert_eq!(fired(&with("mixing_until = 0.8\nmixup_alpha = 0.2")), [""; 0]);
+}
+
 /// Two blocks; `normalization` stands behind each convolution that is added.
 fn blocks(normalization: &str) -> String {
     let conv = "{ layer = \"Conv2D\", filters = 8, kernel_size = 3, padding = \"same\" },";

@@ -58,11 +58,11 @@ fn mistakes_are_told_with_the_line() {
         ("weights = \"shipped\"\nhead = \"old\"", "new, by_class_name"),
         (
             "weights = \"shipped\"\nlearning_rate_decay = 0",
-            "greater than 0, up to 1",
+            "greater than 0, and at most 1",
         ),
         (
             "weights = \"shipped\"\nlearning_rate_decay = 1.5",
-            "greater than 0, up to 1",
+            "greater than 0, and at most 1",
         ),
         ("weights = \"shipped\"\nsha256 = \"abc\"", "64 hexadecimal digits"),
         ("weights = \"shipped\"\nfreeze = true", "freeze"),

@@ -101,7 +101,7 @@ pub(crate) fn measure(
     longest: Duration,
     interrupt: &AtomicBool,
 ) -> Result<Speeds, TrainError> {
-    let loader = request.training_loader(prepared)?;
+    let loader = request.training_loader(prepared, None)?;
     let model = request.initial_model(prepared, request.seed)?;
     let mut trainer = request.trainer(model, at_once);
     let longest = longest / prepared.phases.len() as u32;

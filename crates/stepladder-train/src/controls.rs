@@ -1,7 +1,7 @@
 //! How a training is steered beside what its rung says: a time to keep to, what to do where it is stuck, the memory that it may
 //! take.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stepladder_run::OnStuck;
 
 /// What a user asks of one training.
@@ -10,6 +10,10 @@ pub struct Controls {
     /// Time for the training from its first step to its last figure; the rung's epochs and its schedule are stretched or
     /// shortened to it. The only thing in a run that depends on the speed of the machine.
     pub budget: Option<Duration>,
+    /// When that time began; by default, when the photos are ready.
+    pub began: Option<Instant>,
+    /// Steps in all, instead of the rung's epochs; a budget goes before it.
+    pub steps: Option<u64>,
     /// What to do where the network learns nothing at all.
     pub on_stuck: OnStuck,
     /// Bytes of memory that training may take; by default, what the machine or the container has left.

@@ -109,6 +109,14 @@ impl Course {
         &self.phases[phase.unwrap_or(last)]
     }
 
+    /// Epochs from the first on that begin before a share of the training; all of them, however many there will be, for a share of 1.
+    pub fn epochs_until(&self, share: f32) -> u64 {
+        match share {
+            1.0 => u64::MAX,
+            share => (f64::from(share) * self.epochs).round() as u64,
+        }
+    }
+
     /// Steps of an epoch, from 0, that is not cut short.
     pub fn batches(&self, epoch: usize) -> usize {
         self.photos.div_ceil(self.phase(epoch).batch_size)

@@ -128,7 +128,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             interrupt,
             requests: Requests::new(run),
             course: prepared.course(decided.steps, request.rung.training.epochs),
-            loader: request.training_loader(prepared)?,
+            loader: request.training_loader(prepared, decided.steps)?,
             trainer,
             seconds_before: place.seconds,
             place,

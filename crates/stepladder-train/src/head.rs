@@ -14,12 +14,17 @@ use stepladder_classifier::Predictions;
 use stepladder_nn::Array;
 
 /// Strengths that are tried, from the strongest down by half a decade each.
-const STRENGTHS: [f64; 15] = [
-    10.0, 3.16, 1.0, 0.316, 0.1, 0.0316, 0.01, 3.16e-3, 1e-3, 3.16e-4, 1e-4, 3.16e-5, 1e-5, 3.16e-6, 1e-6,
+const STRENGTHS: [f64; 14] = [
+    3.16, 1.0, 0.316, 0.1, 0.0316, 0.01, 3.16e-3, 1e-3, 3.16e-4, 1e-4, 3.16e-5, 1e-5, 3.16e-6, 1e-6,
 ];
 
 /// The strength where there are no photos to choose one on.
 const USUAL: f64 = 0.0316;
+
+/// The greatest absolute value in the gradient at which a minimum is taken to be reached: on the way to the best strength, and of a head
+/// that is kept. The objective is of the order of 1.
+const NEAR: f64 = 1e-5;
+const REACHED: f64 = 1e-6;
 
 /// Weaker strengths are not tried once so many in a row were worse on validation.
 const WORSE: usize = 2;
@@ -73,22 +78,22 @@ impl ExactHead {
     /// # Panics
     ///
     /// There are no rows, or a label is no class.
-    pub fn choose(training: &Samples, validation: &Samples, config: HeadConfig) -> ExactHead {
-        let scaling = Scaling::of(training);
+    pub fn choose(training: Samples, validation: &Samples, config: HeadConfig) -> ExactHead {
+        let scaling = Scaling::of(&training);
         let problem = Problem::new(training, &scaling, config);
         let mut point = problem.origin();
         if validation.rows() == 0 {
-            let iterations = minimize(&problem.with_strength(USUAL), &mut point);
+            let iterations = minimize(&problem.with_strength(USUAL), &mut point, REACHED);
             return ExactHead::new(&scaling, &point, config.classes, USUAL, iterations);
         }
-        let mut best: Option<(f64, ExactHead)> = None;
+        let mut best: Option<(f64, f64, Vec<f64>)> = None;
         let (mut iterations, mut worse) = (0, 0);
         for strength in STRENGTHS {
-            iterations += minimize(&problem.with_strength(strength), &mut point);
+            iterations += minimize(&problem.with_strength(strength), &mut point, NEAR);
             let head = ExactHead::new(&scaling, &point, config.classes, strength, iterations);
             let loss = head.loss(validation);
-            if best.as_ref().is_none_or(|(least, _)| loss < *least) {
-                best = Some((loss, head));
+            if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
+                best = Some((loss, strength, point.clone()));
                 worse = 0;
             } else {
                 worse += 1;
@@ -97,8 +102,9 @@ impl ExactHead {
                 break;
             }
         }
-        let (_, head) = best.expect("a strength was tried, and its loss is a number");
-        ExactHead { iterations, ..head }
+        let (_, strength, mut point) = best.expect("a strength was tried, and its loss is a number");
+        iterations += minimize(&problem.with_strength(strength), &mut point, REACHED);
+        ExactHead::new(&scaling, &point, config.classes, strength, iterations)
     }
 
     /// The head for `training` with this strength.
@@ -106,11 +112,11 @@ impl ExactHead {
     /// # Panics
     ///
     /// As [`ExactHead::choose`].
-    pub fn fit(training: &Samples, strength: f64, config: HeadConfig) -> ExactHead {
-        let scaling = Scaling::of(training);
+    pub fn fit(training: Samples, strength: f64, config: HeadConfig) -> ExactHead {
+        let scaling = Scaling::of(&training);
         let problem = Problem::new(training, &scaling, config);
         let mut point = problem.origin();
-        let iterations = minimize(&problem.with_strength(strength), &mut point);
+        let iterations = minimize(&problem.with_strength(strength), &mut point, REACHED / 10.0);
         ExactHead::new(&scaling, &point, config.classes, strength, iterations)
     }
 
@@ -136,7 +142,7 @@ impl ExactHead {
                     *score += f64::from(*feature) * f64::from(*weight);
                 }
             }
-            let normalizer = logistic::log_sum_exp(&scores);
+            let normalizer = logistic::log_sum_exp(scores.iter().copied());
             probabilities.extend(scores.iter().map(|score| libm::exp(score - normalizer) as f32));
         }
         probabilities

@@ -4,6 +4,7 @@
 //! [`Observer`]. What a run is on disk is `stepladder-run`'s, whose types are exported here, too. The learning rate of each step is
 //! [`learning_rate`]'s; [`StoppingState`] and [`PlateauState`] watch the epochs as Keras' callbacks do. [`benchmark`] measures speed, without photos.
 
+mod auto;
 mod benchmark;
 mod bits;
 mod budget;
@@ -36,6 +37,7 @@ mod tables;
 mod training;
 mod watch;
 
+pub use auto::{AUTO, AutoChoice, AutoRequest, PhotoFacts, choose, usual_budget};
 pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
 };

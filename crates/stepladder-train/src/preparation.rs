@@ -13,7 +13,7 @@ use stepladder_data::{
     Progress, Scaling, Skipped, Split,
 };
 use stepladder_inspection::{concerns, cropped, near_groups};
-use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog, Training};
+use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog};
 use stepladder_nn::{Device, Model, ParameterSettings, Precision, Targets, Trainer};
 use stepladder_run::{Config, Decided, RunDirectory, RunPlace};
 
@@ -129,6 +129,8 @@ impl TrainingRequest {
                 budget,
                 on_stuck: config.on_stuck,
                 memory: None,
+                began: None,
+                steps: config.decided.steps.filter(|_| config.budget_seconds.is_none()),
             },
         })
     }
@@ -258,8 +260,13 @@ impl TrainingRequest {
         Augmentation::new(self.rung.augmentation.as_ref(), &graph.augmentation)
     }
 
-    /// The loader of the training part: shuffled and augmented.
-    pub(crate) fn training_loader(&self, prepared: &Prepared) -> Result<Loader, TrainError> {
+    /// The loader of the training part: shuffled and augmented. `steps` are those of the training, where they are not the rung's epochs.
+    pub(crate) fn training_loader(
+        &self,
+        prepared: &Prepared,
+        steps: Option<u64>,
+    ) -> Result<Loader, TrainError> {
+        let course = prepared.course(steps, self.rung.training.epochs);
         let config = LoaderConfig {
             shuffle: true,
             seed: self.seed,
@@ -268,7 +275,7 @@ impl TrainingRequest {
                 mixup_alpha: self.rung.training.mixup_alpha,
                 cutmix_alpha: self.rung.training.cutmix_alpha,
                 probability: self.rung.training.mixing_probability,
-                epochs: mixed_epochs(&self.rung.training),
+                epochs: course.epochs_until(self.rung.training.mixing_until),
             },
             threads: self.threads,
             prefetch_bytes: prefetch_bytes(self),
@@ -280,15 +287,6 @@ impl TrainingRequest {
             &prepared.split.train,
             config,
         )?)
-    }
-}
-
-/// Epochs from the first on in which photos are mixed.
-fn mixed_epochs(training: &Training) -> u64 {
-    match training.mixing_until {
-        // Early stopping and budgets change nothing about a mixing without an end.
-        1.0 => u64::MAX,
-        share => (f64::from(share) * training.epochs as f64).round() as u64,
     }
 }
 

@@ -47,7 +47,7 @@ pub fn test_rates(
 ) -> Result<RateCurve, TrainError> {
     let model = request.initial_model(prepared, request.seed)?;
     let mut trainer = request.trainer(model, None);
-    let loader = request.training_loader(prepared)?;
+    let loader = request.training_loader(prepared, None)?;
     let mut curve = RateCurve::default();
     let mut step = 0;
     for epoch in 0.. {

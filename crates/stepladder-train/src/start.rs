@@ -55,6 +55,7 @@ impl Pretrained {
                 source.sha256
             )));
         }
+        check_photos(&source, graph).map_err(wrong)?;
         let head = head::Place::of(graph);
         if start.exact_head {
             head.as_ref().map_err(|reason| wrong(reason.clone()))?;
@@ -217,6 +218,46 @@ fn without_head(mut fitted: Fitted, graph: &Graph) -> Fitted {
         fitted.misfits.retain(|misfit| misfit.parameter != *name);
     }
     fitted
+}
+
+/// The largest difference of two means or variances that are taken for the same.
+const SAME: f32 = 1e-3;
+
+/// Refuses weights that want their photos normalized otherwise than the network does it, where that is known.
+fn check_photos(source: &Source, graph: &Graph) -> Result<(), String> {
+    let Some(config) = &source.config else {
+        return Ok(());
+    };
+    let wanted = config.preprocessing.normalization();
+    let normalization = graph.operations.iter().find_map(|operation| {
+        if let Op::Normalization { mean, variance } = &operation.op {
+            Some((operation.layer, mean, variance))
+        } else {
+            None
+        }
+    });
+    let Some((layer, mean, variance)) = normalization else {
+        return Err(format!(
+            "its photos were normalized by a mean of {:?} and a variance of {:?}, and the rung has no layer that does it; begin the rung with \
+             {{ layer = \"Normalization\", mean = {:?}, variance = {:?} }}",
+            wanted.mean, wanted.variance, wanted.mean, wanted.variance
+        ));
+    };
+    let is_same = |found: &[f32], wanted: &[f32]| {
+        let pairs = (0..3).map(|channel| (found[channel % found.len()], wanted[channel % wanted.len()]));
+        pairs
+            .into_iter()
+            .all(|(found, wanted)| (found - wanted).abs() < SAME)
+    };
+    if is_same(mean, &wanted.mean) && is_same(variance, &wanted.variance) {
+        return Ok(());
+    }
+    let layer = &graph.layers[layer].name;
+    Err(format!(
+        "its photos were normalized by a mean of {:?} and a variance of {:?}, and the rung does it otherwise; add \
+         --set 'layers.{layer}.mean={:?}' --set 'layers.{layer}.variance={:?}'",
+        wanted.mean, wanted.variance, wanted.mean, wanted.variance
+    ))
 }
 
 /// Refuses weights of which nothing fits, and those that leave a part of what is frozen without values.

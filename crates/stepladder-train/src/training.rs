@@ -4,6 +4,7 @@ use crate::budget::steps_within;
 use crate::checkpoint::{BeganWith, Checkpoint};
 use crate::checkpoints::{newest, remove_checkpoints};
 use crate::content::{changes, content_table};
+use crate::course::steps_per_epoch;
 use crate::environment::describe;
 use crate::error::TrainError;
 use crate::figures::{Figures, measure, record, summarize};
@@ -159,22 +160,17 @@ fn decide(
     observer: &dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<Decided, TrainError> {
-    let began = Instant::now();
+    let began = request.controls.began.unwrap_or_else(Instant::now);
     let mut decided = Decided {
-        steps: None,
+        steps: request.controls.steps.filter(|_| !request.is_exact()),
         photos_at_once: photos_at_once(request, prepared, observer),
     };
     if let Some(budget) = request.controls.budget.filter(|_| !request.is_exact()) {
         let at_once = decided.photos_at_once;
         let steps = steps_within(budget, began, request, prepared, at_once, interrupt)?;
-        let batches = prepared
-            .split
-            .train
-            .len()
-            .div_ceil(request.rung.training.batch_size);
+        let epochs = steps as f64 / steps_per_epoch(&prepared.phases, prepared.split.train.len());
         observer.note(&format!(
-            "the time is enough for about {steps} steps, {:.1} epochs; the schedule runs over them",
-            steps as f64 / batches.max(1) as f64
+            "the time is enough for about {steps} steps, {epochs:.1} epochs; the schedule runs over them"
         ));
         decided.steps = Some(steps);
     }
@@ -288,6 +284,10 @@ fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> R
     compare("precision", then.precision, now.precision);
     let budget = |seconds: Option<f64>| seconds.map_or("none".to_string(), |s| format!("of {s} s"));
     compare("budget", budget(then.budget_seconds), budget(now.budget_seconds));
+    if now.budget_seconds.is_none() && !request.is_exact() {
+        let steps = |steps: Option<u64>| steps.map_or("of all epochs".to_string(), |n| n.to_string());
+        compare("steps", steps(then.decided.steps), steps(request.controls.steps));
+    }
     let on_stuck = |on_stuck: OnStuck| format!("{on_stuck:?}").to_lowercase();
     compare("on-stuck", on_stuck(then.on_stuck), on_stuck(now.on_stuck));
     if let Some(pretrained) = &prepared.pretrained {
@@ -388,7 +388,8 @@ fn complete(
     let measured = fitted.outcome != Outcome::Interrupted;
     let at_once = request.answers_at_once(decided.photos_at_once);
     let ask = |photos: &[u32]| -> Result<Predictions, TrainError> {
-        if let Some(exact) = features {
+        // What averages over mirror images is asked itself.
+        if let Some(exact) = features.filter(|_| !request.rung.evaluation.flips) {
             return Ok(exact.predictions(prepared, photos));
         }
         let Prepared { store, labels, .. } = prepared;

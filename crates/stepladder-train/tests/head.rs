@@ -41,7 +41,7 @@ impl Case {
 #[test]
 fn heads_are_those_of_scikit_learn() {
     for case in Case::all() {
-        let head = ExactHead::fit(&case.samples(), case.strength, case.config());
+        let head = ExactHead::fit(case.samples(), case.strength, case.config());
         let scale = case.kernel.iter().fold(0.0_f64, |most, w| most.max(w.abs()));
         for (found, expected) in head.kernel.iter().zip(&case.kernel) {
             assert!(
@@ -74,7 +74,7 @@ fn heads_do_not_depend_on_the_number_of_threads() {
                 .num_threads(threads)
                 .build()
                 .unwrap();
-            pool.install(|| ExactHead::choose(&samples, &samples, case.config()))
+            pool.install(|| ExactHead::choose(samples.clone(), &samples, case.config()))
         });
         assert_eq!(found[0], found[1]);
         assert_eq!(found[0], found[2]);
@@ -104,7 +104,7 @@ fn the_strength_is_chosen_by_what_is_left_out() {
         classes: 3,
         label_smoothing: 0.0,
     };
-    let of = |signal: f32| ExactHead::choose(&samples(0, signal), &samples(1000, signal), config);
+    let of = |signal: f32| ExactHead::choose(samples(0, signal), &samples(1000, signal), config);
     let (noise, signal) = (of(0.0), of(3.0));
     assert!(
         noise.strength > 100.0 * signal.strength,
@@ -123,7 +123,7 @@ fn smoothed_targets_leave_the_least_confidence() {
         ..case.config()
     };
     let [plain, smoothed] = [case.config(), config].map(|config| {
-        let head = ExactHead::fit(&case.samples(), 1e-4, config);
+        let head = ExactHead::fit(case.samples(), 1e-4, config);
         head.probabilities(&case.features).into_iter().fold(0.0, f32::max)
     });
     // The best answer to a target of 0.3 spread over 3 classes is 0.8 for the label.

@@ -81,6 +81,101 @@ fn interrupted_at_any_step_it_goes_on_exactly() {
     place.assert_same("whole", "each");
 }
 
+/// The same with crops of whole photos, changes of color, and a mixing that ends.
+fn cut() -> String {
+    let layers = r#"layers = [
+  { layer = "RandomResizedCrop", scale = [0.3, 1.0] },
+  { layer = "RandomFlip", mode = "horizontal", alternating = true },
+  { layer = "RandomRotation", factor = 0.05 },
+  { layer = "ColorJitter", brightness = 0.3, contrast = 0.3, saturation = 0.3, hue = 0.1 },
+  { layer = "RandomContrast", factor = 0.2 },
+  { layer = "TrivialAugmentWide" },
+  { layer = "RandAugment" },
+  { layer = "RandomErasing", value = "random" },"#;
+    let generator = "[augmentation]\nhorizontal_flip = true\nrotation_range = 20\n";
+    let rung = RUNG.replace("layers = [", layers).replace(generator, "");
+    let mixing = "cutmix_alpha = 1.0\nmixing_probability = 0.5\nmixing_until = 0.5";
+    rung.replace("cutmix_alpha = 1.0", mixing) + "[input]\nsize = 16\nfit = \"pad\"\n"
+}
+
+#[test]
+fn what_photos_are_cut_and_colored_to_depends_on_no_interruption_and_no_thread() {
+    let place = Place::new();
+    let rung = cut();
+    let whole = place.sit(&place.request("whole", &rung), None, false).unwrap();
+    assert_ne!(whole.outcome, Outcome::Interrupted);
+    let mut alone = place.request("alone", &rung);
+    alone.threads = 1;
+    place.sit(&alone, None, false).unwrap();
+    place.assert_same("whole", "alone");
+    for step in [0, 5, 10] {
+        let run = format!("at-{step}");
+        place.sit(&place.request(&run, &rung), Some(step), false).unwrap();
+        place.sit(&place.request(&run, &rung), None, false).unwrap();
+        place.assert_same("whole", &run);
+    }
+}
+
+/// Small inputs first, in larger batches; learning rates and decay by groups of parameters; exact statistics at the end.
+fn in_phases() -> String {
+    let phases = r#"
+phase = [{ until = 0.4, size = 8, batch_size = 12 }, { until = 0.8, size = 12 }, { until = 1.0, size = 16 }]
+optimizer = { type = "sgd", learning_rate = 0.05, momentum = 0.9, nesterov = true, weight_decay = 0.01, use_ema = true, ema_momentum = 0.9, exclude_from_weight_decay = ["bias", "beta"], learning_rate_multipliers = { beta = 4.0 } }
+schedule = { type = "one_cycle", anneal_strategy = "linear" }
+"#;
+    let without = |rung: String, key: &str| {
+        let lines = rung.lines().filter(|line| !line.starts_with(key));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let rung = without(without(RUNG.to_string(), "optimizer ="), "schedule =");
+    let rung = rung.replace("epochs = 4", "epochs = 5\nprecise_batch_norm = 20");
+    let rung = rung.replace("\n[training]", &format!("{phases}\n[training]"));
+    rung + "\n[input]\nsize = 16\n[evaluation]\nflips = true\n"
+}
+
+#[test]
+fn phases_of_a_training_depend_on_no_interruption_and_no_thread() {
+    let place = Place::new();
+    let rung = in_phases();
+    let whole = place.sit(&place.request("whole", &rung), None, false).unwrap();
+    assert_ne!(whole.outcome, Outcome::Interrupted);
+    let mut alone = place.request("alone", &rung);
+    alone.threads = 1;
+    place.sit(&alone, None, false).unwrap();
+    place.assert_same("whole", "alone");
+    let text = std::fs::read_to_string(place.path("whole/steps.jsonl")).unwrap();
+    for step in 0..text.lines().count() as u64 {
+        let run = format!("at-{step}");
+        place.sit(&place.request(&run, &rung), Some(step), false).unwrap();
+        place.sit(&place.request(&run, &rung), None, false).unwrap();
+        place.assert_same("whole", &run);
+    }
+    while place
+        .sit(&place.request("each", &rung), None, true)
+        .unwrap()
+        .outcome
+        == Outcome::Interrupted
+    {}
+    place.assert_same("whole", "each");
+}
+
+#[test]
+fn a_number_of_steps_ends_a_training_whatever_its_epochs() {
+    let place = Place::new();
+    let mut request = place.request("steps", &in_phases());
+    request.controls.steps = Some(7);
+    let summary = place.sit(&request, None, false).unwrap();
+    assert_eq!(summary.outcome, Outcome::Finished);
+    let text = std::fs::read_to_string(place.path("steps/steps.jsonl")).unwrap();
+    assert_eq!(text.lines().count(), 7);
+    // Other steps are another training.
+    request.controls.steps = Some(8);
+    assert!(matches!(
+        place.sit(&request, None, false),
+        Err(TrainError::OtherRun { .. })
+    ));
+}
+
 #[test]
 fn a_finished_run_is_returned_and_not_trained_again() {
     let place = Place::new();

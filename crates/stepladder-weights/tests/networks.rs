@@ -11,8 +11,11 @@ use stepladder_model::{Graph, OptimizerConfig, ParameterSpec, RungCatalog, netwo
 use stepladder_nn::{Array, Device, Model, Trainer};
 use stepladder_weights::{Fitted, Tensor, Weights, fit};
 
-/// How far outputs and gradients may lie from timm's in f64, relatively.
+/// How far outputs, the loss, and gradients on average may lie from timm's in f64, relatively.
 const CLOSE: f64 = 1e-4;
+
+/// How far a single gradient may.
+const CLOSE_ALONE: f64 = 2e-4;
 
 /// The step of which gradients are read off: so large that the values before it cost small gradients no digits.
 const RATE: f32 = 1024.0;
@@ -178,52 +181,62 @@ fn check(rung: &str) {
     let arrays = arrays(&graph, fit(&file(&golden), &graph));
     let model = Model::from_arrays(graph.clone(), arrays, Device::Cpu).unwrap();
 
-    let mut wrong = Vec::new();
-    let mut note = |what: &str, distance: f64| {
-        if distance.is_nan() || distance > CLOSE {
-            wrong.push(format!("{what} is {distance:.2e} away"));
-        }
-    };
+    let mut distances = Distances::default();
     for (what, model) in [("output", model.clone()), ("output, folded", model.folded())] {
         let logits = model.log_probabilities(&images, golden.batch);
         let [found, expected] = [&logits, &golden.logits].map(|logits| centered(logits, golden.classes));
-        note(what, distance(&found, &expected));
+        distances.note(what, distance(&found, &expected), CLOSE);
     }
     let (loss, gradients) = gradients(&graph, model, &golden, &images);
-    note("loss", distance(&[loss], &[golden.loss]));
+    distances.note("loss", distance(&[loss], &[golden.loss]), CLOSE);
     assert_eq!(gradients.len(), golden.gradients.len(), "gradients of {rung}");
+    let norms = golden.gradients.iter().map(|gradient| gradient.norm);
     // Where a normalization follows, the gradient of an offset is 0, and rounding leaves a little of what was summed up.
-    let largest = golden
-        .gradients
-        .iter()
-        .map(|gradient| gradient.norm)
-        .fold(0.0, f64::max);
-    for Digest { name, norm, values } in &golden.gradients {
-        let (found, floor) = (&gradients[name], largest / 100.0);
-        let length = found
-            .iter()
-            .map(|&value| f64::from(value).powi(2))
-            .sum::<f64>()
-            .sqrt();
-        note(
-            &format!("norm of the gradient of {name}"),
-            (length - norm).abs() / norm.max(floor),
-        );
-        let samples: Vec<f32> = (0..values.len())
-            .map(|i| found[i * found.len() / values.len()])
-            .collect();
-        // Samples that are all small are compared with what values of that norm have on average.
-        let typical = norm.max(floor) * (values.len() as f64 / found.len() as f64).sqrt();
-        let differences = samples
-            .iter()
-            .zip(values)
-            .map(|(found, value)| f64::from(found - value).powi(2));
-        note(
-            &format!("gradient of {name}"),
-            differences.sum::<f64>().sqrt() / typical,
-        );
+    let floor = norms.fold(0.0, f64::max) / 100.0;
+    let mut squares = 0.0;
+    for digest in &golden.gradients {
+        let distance = digest.distance(&gradients[&digest.name], floor);
+        distances.note(&format!("gradient of {}", digest.name), distance, CLOSE_ALONE);
+        squares += distance.powi(2);
     }
-    assert!(wrong.is_empty(), "{rung}, {}:\n{}", wrong.len(), wrong.join("\n"));
+    let typical = (squares / golden.gradients.len() as f64).sqrt();
+    distances.note("gradient, root mean square of all,", typical, CLOSE);
+    distances.assert_none(rung);
+}
+
+/// What is further away from timm's than it may be.
+#[derive(Default)]
+struct Distances {
+    wrong: Vec<String>,
+}
+
+impl Distances {
+    fn note(&mut self, what: &str, distance: f64, most: f64) {
+        if distance.is_nan() || distance > most {
+            self.wrong.push(format!("{what} is {distance:.2e} away"));
+        }
+    }
+
+    fn assert_none(self, rung: &str) {
+        let (count, wrong) = (self.wrong.len(), self.wrong.join("\n"));
+        assert!(count == 0, "{rung}, {count}:\n{wrong}");
+    }
+}
+
+impl Digest {
+    /// The distance of a gradient from it, in its norm or its samples, relative to its norm or to `floor`, whichever is greater.
+    fn distance(&self, found: &[f32], floor: f64) -> f64 {
+        let squares =
+            |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum::<f64>();
+        let (count, samples) = (found.len(), self.values.len());
+        let scale = self.norm.max(floor);
+        let length = squares(&mut found.iter().copied()).sqrt();
+        let sampled = (0..samples).map(|i| found[i * count / samples] - self.values[i]);
+        let sampled = squares(&mut sampled.into_iter()).sqrt();
+        // Samples that are all small are compared with what values of that norm have on average.
+        let typical = scale * (samples as f64 / count as f64).sqrt();
+        ((length - self.norm).abs() / scale).max(sampled / typical)
+    }
 }
 
 /// A test for each network, and the list of all.

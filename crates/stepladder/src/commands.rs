@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod auto;
 mod bench;
 mod climb;
 mod compare;

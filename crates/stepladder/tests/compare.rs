@@ -9,7 +9,9 @@ use std::path::Path;
 /// A workplace with the run `first` and a copy of it, `second`, whose rung has another learning rate.
 fn workplace() -> Workplace {
     let place = Workplace::new();
-    place.json(&["train", "--size", "24", "--epochs", "2", "--out", "first"]);
+    place.json(&[
+        "train", "--model", "baseline", "--size", "24", "--epochs", "2", "--out", "first",
+    ]);
     copy(&place.path("first"), &place.path("second"));
     let rung = place.read("second/rung.toml");
     std::fs::write(
@@ -98,7 +100,7 @@ fn recorded_predictions_are_compared_photo_by_photo() {
 fn runs_with_other_test_photos_are_not_paired_and_named() {
     let place = workplace();
     place.json(&[
-        "train", "--size", "24", "--epochs", "1", "--seed", "1", "--out", "other",
+        "train", "--model", "baseline", "--size", "24", "--epochs", "1", "--seed", "1", "--out", "other",
     ]);
     let compared = place.json(&["compare", "first", "second", "other"]);
     let other = &compared["against_first"][1];
@@ -115,6 +117,8 @@ fn runs_with_other_test_photos_are_not_paired_and_named() {
     // The same split with another seed can be paired.
     place.json(&[
         "train",
+        "--model",
+        "baseline",
         "--size",
         "24",
         "--epochs",

@@ -13,7 +13,9 @@ fn trained() -> &'static Workplace {
     static TRAINED: OnceLock<Workplace> = OnceLock::new();
     TRAINED.get_or_init(|| {
         let place = Workplace::new();
-        place.json(&["train", "--epochs", "2", "--size", "32", "--out", "run"]);
+        place.json(&[
+            "train", "--model", "baseline", "--epochs", "2", "--size", "32", "--out", "run",
+        ]);
         place
     })
 }

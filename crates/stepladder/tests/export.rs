@@ -9,6 +9,8 @@ use serde_json::Value;
 fn trained(place: &Workplace) {
     place.json(&[
         "train",
+        "--model",
+        "baseline",
         "--epochs",
         "2",
         "--size",
@@ -42,6 +44,32 @@ fn an_onnx_file_agrees_with_the_model_on_its_test_photos() {
     assert_ne!(place.bytes("run/model.onnx"), file);
     place.json(&["export", "run", "--license", "CC BY 4.0"]);
     assert_eq!(place.bytes("run/model.onnx"), file);
+}
+
+/// Its rung asks about each photo and its mirror image, in each form that a file can have.
+#[test]
+fn a_file_answers_in_the_mean_with_the_mirror_image_as_its_rung_does() {
+    let place = Workplace::new();
+    place.json(&[
+        "train",
+        "--model",
+        "small",
+        "--size",
+        "64",
+        "--steps",
+        "6",
+        "--precision",
+        "f32",
+        "--out",
+        "run",
+    ]);
+    for form in [&["--input", "float-nchw"][..], &[]] {
+        let result = place.json(&[&["export", "run"][..], form].concat());
+        assert_eq!(result["trial"]["differing"], 0);
+        assert!(number(&result["trial"]["largest_difference"]) < 1e-4);
+    }
+    let result = place.json(&["export", "run", "--quantize", "int8", "--out", "int8.onnx"]);
+    assert_eq!(result["size"], 64);
 }
 
 #[test]
@@ -145,7 +173,9 @@ fn a_run_whose_photos_are_gone_is_checked_on_the_shipped_ones() {
                 .unwrap();
         }
     }
-    place.json(&["train", "data", "--epochs", "1", "--size", "32", "--out", "run"]);
+    place.json(&[
+        "train", "--model", "baseline", "data", "--epochs", "1", "--size", "32", "--out", "run",
+    ]);
     std::fs::remove_dir_all(place.path("data")).unwrap();
     let output = place.run(&["export", "run", "--json"]);
     let words = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const TRAIN: [&str; 9] = [
+const TRAIN: [&str; 11] = [
     "train",
+    "--model",
+    "baseline",
     "--epochs",
     "3",
     "--size",

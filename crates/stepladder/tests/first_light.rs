@@ -7,8 +7,10 @@ use command::{Workplace, last_line, test_data};
 use serde_json::Value;
 
 /// A training that takes a second or two.
-const SHORT: [&str; 7] = [
+const SHORT: [&str; 9] = [
     "train",
+    "--model",
+    "baseline",
     "--epochs",
     "2",
     "--size",
@@ -196,7 +198,9 @@ fn runs_are_numbered_by_data_and_model() {
 #[cfg(unix)]
 fn ctrl_c_ends_the_run_after_the_step_with_a_checkpoint() {
     let place = Workplace::new();
-    let mut child = place.command(&["train", "--out", "run", "--epochs", "1000", "--json"]);
+    let mut child = place.command(&[
+        "train", "--model", "baseline", "--out", "run", "--epochs", "1000", "--json",
+    ]);
     let child = child
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
@@ -233,6 +237,8 @@ fn a_messy_archive_trains_through_and_lists_what_it_left_out() {
     let place = Workplace::new();
     let summary = place.json(&[
         "train",
+        "--model",
+        "baseline",
         dirty.to_str().unwrap(),
         "--size",
         "32",
@@ -264,7 +270,8 @@ fn a_table_says_which_part_a_photo_is_in_and_missing_parts_are_null() {
     let place = Workplace::new();
     let (zip, table) = (zip.to_str().unwrap(), table.to_str().unwrap());
     let summary = place.json(&[
-        "train", zip, "--table", table, "--size", "16", "--epochs", "1", "--out", "run",
+        "train", "--model", "baseline", zip, "--table", table, "--size", "16", "--epochs", "1", "--out",
+        "run",
     ]);
     assert_eq!(
         (summary["train_images"].as_u64(), summary["val_images"].as_u64()),

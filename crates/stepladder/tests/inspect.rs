@@ -67,7 +67,8 @@ fn findings_are_said_in_words_as_data_and_as_a_page() {
     assert_eq!(found["findings"][0]["kind"], "two_labels");
     assert_eq!(found["classes"][1]["photos"], 7);
     let trained = place.json(&[
-        "train", "data", "--table", "kept.csv", "--epochs", "1", "--size", "16", "--out", "run",
+        "train", "--model", "baseline", "data", "--table", "kept.csv", "--epochs", "1", "--size", "16",
+        "--out", "run",
     ]);
     assert_eq!(trained["classes"], serde_json::json!(["a", "b"]));
 }
@@ -86,7 +87,7 @@ fn leaks_are_found_across_archives_and_train_says_so() {
     assert_eq!(found["findings"][0]["groups"][0][0]["file"], "test/a/leak.png");
     assert_eq!(found["classes"][0]["parts"], serde_json::json!([6, 0, 7]));
     let output = place.run(&[
-        "train", "data", "--epochs", "1", "--size", "16", "--out", "run", "--json",
+        "train", "--model", "baseline", "data", "--epochs", "1", "--size", "16", "--out", "run", "--json",
     ]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("warning: 1 photo in more than one part"), "{said}");
@@ -155,6 +156,8 @@ fn an_archive_that_points_outside_writes_nothing_there() {
     std::fs::create_dir(place.path("here")).unwrap();
     let mut command = place.command(&[
         "train",
+        "--model",
+        "baseline",
         zip.to_str().unwrap(),
         "--epochs",
         "1",

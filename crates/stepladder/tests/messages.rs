@@ -25,11 +25,23 @@ fn a_rung_that_does_not_exist_is_answered_with_those_that_do() {
 fn a_wrong_override_names_the_key() {
     let place = Workplace::new();
     says(
-        &place.error(&["train", "--set", "optimizer.learning_rte=0.1"]),
+        &place.error(&[
+            "train",
+            "--model",
+            "baseline",
+            "--set",
+            "optimizer.learning_rte=0.1",
+        ]),
         &["learning_rte", "learning_rate"],
     );
-    says(&place.error(&["train", "--set", "epochs"]), &["--set key=value"]);
-    says(&place.error(&["train", "--lr", "-1"]), &["learning_rate"]);
+    says(
+        &place.error(&["train", "--model", "baseline", "--set", "epochs"]),
+        &["--set key=value"],
+    );
+    says(
+        &place.error(&["train", "--model", "baseline", "--lr", "-1"]),
+        &["learning_rate"],
+    );
 }
 
 #[test]
@@ -52,14 +64,23 @@ fn an_input_too_small_for_the_network_names_the_layer() {
 #[test]
 fn data_that_is_not_there_or_of_one_class_is_said() {
     let place = Workplace::new();
-    says(&place.error(&["train", "no-such.zip"]), &["no-such.zip"]);
+    says(
+        &place.error(&["train", "--model", "baseline", "no-such.zip"]),
+        &["no-such.zip"],
+    );
     std::fs::create_dir_all(place.path("photos/only")).unwrap();
     image::RgbImage::new(8, 8)
         .save(place.path("photos/only/a.png"))
         .unwrap();
-    says(&place.error(&["train", "photos"]), &["only one class", "only"]);
+    says(
+        &place.error(&["train", "--model", "baseline", "photos"]),
+        &["only one class", "only"],
+    );
     std::fs::create_dir_all(place.path("empty")).unwrap();
-    says(&place.error(&["train", "empty"]), &["empty", "no usable photos"]);
+    says(
+        &place.error(&["train", "--model", "baseline", "empty"]),
+        &["empty", "no usable photos"],
+    );
 }
 
 #[test]
@@ -68,7 +89,9 @@ fn a_directory_in_use_is_never_overwritten() {
     std::fs::create_dir_all(place.path("thesis")).unwrap();
     std::fs::write(place.path("thesis/chapter.txt"), "mine").unwrap();
     says(
-        &place.error(&["train", "--epochs", "1", "--size", "32", "--out", "thesis"]),
+        &place.error(&[
+            "train", "--model", "baseline", "--epochs", "1", "--size", "32", "--out", "thesis",
+        ]),
         &["thesis", "not empty", "--out"],
     );
     assert_eq!(place.read("thesis/chapter.txt"), "mine");
@@ -92,6 +115,9 @@ fn a_file_that_is_no_model_is_refused_by_name() {
 fn a_back_end_that_is_not_built_in_says_how_to_get_it() {
     let place = Workplace::new();
     if !cfg!(feature = "cuda") {
-        says(&place.error(&["train", "--device", "cuda"]), &["--features cuda"]);
+        says(
+            &place.error(&["train", "--model", "baseline", "--device", "cuda"]),
+            &["--features cuda"],
+        );
     }
 }

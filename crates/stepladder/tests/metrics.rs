@@ -12,6 +12,8 @@ use stepladder_metrics::{Scalar, read_scalars};
 fn train(out: &str) -> Vec<&str> {
     [
         "train",
+        "--model",
+        "baseline",
         "--size",
         "32",
         "--epochs",
@@ -108,7 +110,9 @@ fn event_files_say_what_the_logs_say_however_often_a_training_goes_on() {
 #[test]
 fn tables_and_an_mlflow_folder_are_made_of_a_run_that_ended() {
     let place = Workplace::new();
-    place.json(&["train", "--size", "32", "--epochs", "2", "--out", "run"]);
+    place.json(&[
+        "train", "--model", "baseline", "--size", "32", "--epochs", "2", "--out", "run",
+    ]);
     place.json(&["export", "run", "--format", "csv"]);
     let table = place.read("run/metrics/epochs.csv");
     assert_eq!(table.lines().count(), 3);

@@ -8,8 +8,10 @@ use std::io::{Cursor, Write};
 use std::process::Stdio;
 use std::sync::OnceLock;
 
-const TRAIN: [&str; 9] = [
+const TRAIN: [&str; 11] = [
     "train",
+    "--model",
+    "baseline",
     "--epochs",
     "2",
     "--size",

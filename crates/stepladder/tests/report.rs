@@ -7,7 +7,9 @@ use command::Workplace;
 /// A small training on the shipped photos, in `run`.
 fn workplace() -> Workplace {
     let place = Workplace::new();
-    place.json(&["train", "--size", "24", "--epochs", "2", "--out", "run"]);
+    place.json(&[
+        "train", "--model", "baseline", "--size", "24", "--epochs", "2", "--out", "run",
+    ]);
     place
 }
 

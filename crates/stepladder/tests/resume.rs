@@ -10,8 +10,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 /// A training of a few seconds with a checkpoint at every step.
-const TRAIN: [&str; 9] = [
+const TRAIN: [&str; 11] = [
     "train",
+    "--model",
+    "baseline",
     "--epochs",
     "4",
     "--size",
@@ -229,6 +231,8 @@ fn a_closed_terminal_does_not_end_a_run_and_the_same_command_goes_on() {
     let place = Workplace::new();
     let arguments = [
         "train",
+        "--model",
+        "baseline",
         "--size",
         "32",
         "--epochs",
@@ -257,7 +261,7 @@ fn a_closed_terminal_does_not_end_a_run_and_the_same_command_goes_on() {
     assert!(output.status.success());
     assert!(place.path(run).join("summary.json").exists());
 
-    let long = ["train", "--size", "32", "--epochs", "400"];
+    let long = ["train", "--model", "baseline", "--size", "32", "--epochs", "400"];
     let child = place
         .command(&long)
         .stderr(Stdio::null())

@@ -133,6 +133,8 @@ fn training_warns_on_stderr_before_it_starts() {
     let place = Workplace::new();
     let output = place.run(&[
         "train",
+        "--model",
+        "baseline",
         "--size",
         "16",
         "--epochs",

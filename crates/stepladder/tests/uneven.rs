@@ -31,7 +31,9 @@ fn photos(place: &Workplace, classes: &[(&str, u32)]) {
     }
 }
 
-const TRAIN: [&str; 6] = ["train", "birds", "--size", "32", "--epochs", "1"];
+const TRAIN: [&str; 8] = [
+    "train", "--model", "baseline", "birds", "--size", "32", "--epochs", "1",
+];
 
 #[test]
 fn uneven_classes_are_said_with_the_option_that_weighs_them_and_no_more_once_it_is_given() {

@@ -95,7 +95,9 @@ fn a_watched_training_takes_checkpoints_and_stops_on_request() {
         "3600",
     ];
     let long = [
-        &["train", "--size", "32", "--epochs", "20000", "--json"][..],
+        &[
+            "train", "--model", "baseline", "--size", "32", "--epochs", "20000", "--json",
+        ][..],
         &patient,
     ]
     .concat();
@@ -145,6 +147,6 @@ fn what_cannot_be_watched_is_said() {
     let place = Workplace::new();
     let message = place.error(&["watch", "absent"]);
     assert!(message.contains("absent is no directory"), "{message}");
-    let message = place.error(&["train", "--tui"]);
+    let message = place.error(&["train", "--model", "baseline", "--tui"]);
     assert!(message.contains("--tui needs a terminal"), "{message}");
 }

@@ -98,12 +98,13 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
     let defaults = optional_table(&reader, "defaults", read_defaults)?.unwrap_or_default();
     let name_example = "name = \"..\", by which the command line calls it";
     let layers_example = "layers = [ { layer = \"Conv2D\", .. }, .. ], or name a `parent` that has some";
+    let name = reader.required("name", name_example, read_name)?;
     let schedule = optional_table(&reader, "schedule", training::read_schedule)?;
     let split = optional_table(&reader, "split", training::read_split)?;
     let layers = reader.required("layers", layers_example, |field| read_layers(field, &defaults))?;
     let names = names(&layers);
     let rung = Rung {
-        name: reader.required("name", name_example, read_name)?,
+        name,
         parent,
         change,
         about: reader.optional("about", |field| field.text().map(str::to_owned))?,

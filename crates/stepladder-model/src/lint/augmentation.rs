@@ -1,7 +1,8 @@
-//! Lints of augmentation: units that were taken for others, and mirrors that change what a photo shows.
+//! Lints of augmentation: units that were taken for others, mirrors that change what a photo shows, and layers that do the same twice.
 
 use super::{Remark, Subject};
 use crate::augmentation::{FlipMode, RandomTransform};
+use crate::place::Place;
 
 /// Turns beyond which a factor is suspicious: nobody means 90 to 180 degrees, but a 0.45 that was meant as 45 degrees lands
 /// there. From half a turn on, every direction was meant.
@@ -83,6 +84,67 @@ pub(super) fn flipped_digits(subject: &Subject<'_>) -> Vec<Remark> {
         }
     }
     remarks
+}
+
+/// The layers of augmentation with their places.
+fn transforms<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = (&'a RandomTransform, &'a Place)> {
+    let layers = subject.rung.layers.iter();
+    layers.filter_map(|spec| Some((spec.layer.augmentation()?, &spec.place)))
+}
+
+pub(super) fn crop_and_zoom(subject: &Subject<'_>) -> Vec<Remark> {
+    let crops = transforms(subject).any(|(layer, _)| matches!(layer, RandomTransform::ResizedCrop(_)));
+    let again =
+        |layer: &RandomTransform| matches!(layer, RandomTransform::Zoom(_) | RandomTransform::Translation(_));
+    transforms(subject)
+        .filter(|(layer, _)| crops && again(layer))
+        .map(|(layer, place)| {
+            let kind = layer.kind();
+            let why = format!("RandomResizedCrop moves and zooms already, and {kind} does it once more");
+            let instead = format!("take {kind} out, or widen the crop's scale");
+            Remark::at(place, why, instead)
+        })
+        .collect()
+}
+
+pub(super) fn two_policies(subject: &Subject<'_>) -> Vec<Remark> {
+    let is_policy = |layer: &RandomTransform| {
+        matches!(
+            layer,
+            RandomTransform::TrivialAugmentWide(_) | RandomTransform::RandAugment(_)
+        )
+    };
+    let Some((policy, _)) = transforms(subject).find(|(layer, _)| is_policy(layer)) else {
+        return Vec::new();
+    };
+    let again = |layer: &RandomTransform| {
+        !std::ptr::eq(layer, policy) && (is_policy(layer) || matches!(layer, RandomTransform::ColorJitter(_)))
+    };
+    transforms(subject)
+        .filter(|(layer, _)| again(layer))
+        .map(|(layer, place)| {
+            let (kind, policy) = (layer.kind(), policy.kind());
+            let why = format!("{policy} changes colors already, and {kind} changes them once more");
+            Remark::at(place, why, format!("keep one of {policy} and {kind}"))
+        })
+        .collect()
+}
+
+pub(super) fn mixing_does_nothing(subject: &Subject<'_>) -> Vec<Remark> {
+    let training = &subject.rung.training;
+    let keys = [
+        ("mixing_probability", training.mixing_probability),
+        ("mixing_until", training.mixing_until),
+    ];
+    let mixes = training.mixup_alpha > 0.0 || training.cutmix_alpha > 0.0;
+    keys.into_iter()
+        .filter(|(_, share)| !mixes && *share < 1.0)
+        .map(|(key, _)| {
+            let why = format!("{key} says how often photos are mixed, and none are");
+            let instead = format!("write mixup_alpha or cutmix_alpha in [training], or take {key} out");
+            Remark::about(subject.rung, why, instead)
+        })
+        .collect()
 }
 
 /// Two significant digits of what is below ten, whole numbers above: `0.028`, `2.9`, `162`.

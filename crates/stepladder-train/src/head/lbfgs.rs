@@ -12,23 +12,21 @@ const MEMORY: usize = 12;
 /// The most steps.
 const STEPS: usize = 2000;
 
-/// The greatest absolute value in the gradient at which the minimum is taken to be reached, where the function is of the order of 1.
-const SMALL: f64 = 1e-6;
-
 /// Armijo's condition: the decrease over that which the slope promises.
 const DECREASE: f64 = 1e-4;
 
 /// Halvings of a step before it is given up: rounding hides what it would gain.
-const HALVINGS: usize = 30;
+const HALVINGS: usize = 12;
 
-/// Moves `point` to the minimum, and says how many steps it took.
-pub(super) fn minimize(function: &dyn Function, point: &mut [f64]) -> usize {
+/// Moves `point` to the minimum, where no value of the gradient is greater than `tolerance`, or as near to it as rounding lets it come;
+/// and says how many steps it took.
+pub(super) fn minimize(function: &dyn Function, point: &mut [f64], tolerance: f64) -> usize {
     let mut gradient = vec![0.0; point.len()];
     let mut value = function.evaluate(point, &mut gradient);
     let mut memory: Vec<Difference> = Vec::new();
     let (mut next, mut next_gradient) = (point.to_vec(), gradient.clone());
     for step in 0..STEPS {
-        if greatest(&gradient) <= SMALL {
+        if greatest(&gradient) <= tolerance {
             return step;
         }
         let direction = direction(&memory, &gradient);
@@ -146,12 +144,12 @@ mod tests {
     #[test]
     fn the_bottom_of_a_valley_is_found() {
         let mut point = [-40.0, 25.0, 2.0];
-        let steps = minimize(&Valley, &mut point);
+        let steps = minimize(&Valley, &mut point, 1e-6);
         assert!(steps < 100, "{steps} steps");
         for (found, expected) in point.iter().zip([3.0, -3.0, 0.0]) {
             // The fourth power is flat about its minimum.
             assert!((found - expected).abs() < 1e-2, "{point:?}");
         }
-        assert_eq!(minimize(&Valley, &mut point), 0);
+        assert_eq!(minimize(&Valley, &mut point, 1e-6), 0);
     }
 }

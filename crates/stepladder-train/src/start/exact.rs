@@ -44,7 +44,8 @@ pub(crate) fn solve(
         classes: prepared.dataset.classes.len(),
         label_smoothing: request.rung.training.label_smoothing,
     };
-    let head = ExactHead::choose(&training, &validation, config);
+    let rows = training.rows();
+    let head = ExactHead::choose(training, &validation, config);
     // Another thread cannot have set it: a run is prepared for one training.
     let _ = pretrained.exact.set(head.arrays([&place.kernel, &place.bias]));
     let exact = Exact {
@@ -52,7 +53,7 @@ pub(crate) fn solve(
         features,
         began,
     };
-    let record = exact.record(prepared, training.rows());
+    let record = exact.record(prepared, rows);
     observer.note(&told(&record, &exact));
     let record = StartRecord {
         head: Some(record),

@@ -1,17 +1,14 @@
 //! Where pretrained weights come from: the program itself, a model of one's own, or a file of another program.
 
 use crate::error::TrainError;
-use sha2::{Digest, Sha256};
-use std::io;
 use std::path::{Path, PathBuf};
 use stepladder_classifier::{Classifier, ClassifierError, WeightsError};
 use stepladder_nn::Device;
 use stepladder_run::{RunDirectory, RunError};
-use stepladder_weights::{Tensor, Weights};
+use stepladder_weights::{Config, Tensor, Weights, open, sha256};
 
-/// What `weights` of `[start]` begins with for a run of one's own, and for the Hugging Face hub.
+/// What `weights` of `[start]` begins with for a run of one's own.
 const RUN: &str = "run:";
-const HUB: &str = "hf:";
 
 /// Weights as they were read.
 #[derive(Debug)]
@@ -19,6 +16,8 @@ pub(super) struct Source {
     pub weights: Weights,
     /// The classes of its head; `None` where the weights do not say.
     pub classes: Option<Vec<String>>,
+    /// What is said beside the weights of another program.
+    pub config: Option<Config>,
     /// The sum of the file.
     pub sha256: String,
 }
@@ -31,16 +30,7 @@ impl Source {
         }
         if let Some(run) = name.strip_prefix(RUN) {
             let path = RunDirectory::open(run).model();
-            let classifier = Classifier::load(&path, Device::Cpu)?;
-            return own(&path, &classifier);
-        }
-        if let Some(hub) = name.strip_prefix(HUB) {
-            return Err(TrainError::Start {
-                weights: name.to_string(),
-                reason: format!(
-                    "weights are not fetched from the hub; `hf download {hub}` and give the path of its model.safetensors"
-                ),
-            });
+            return own(&path, &Classifier::load(&path, Device::Cpu)?);
         }
         let path = PathBuf::from(name);
         let path = if path.is_dir() {
@@ -48,15 +38,14 @@ impl Source {
         } else {
             path
         };
+        if !path.is_file() {
+            return other(name);
+        }
         match Classifier::load(&path, Device::Cpu) {
             Ok(classifier) => own(&path, &classifier),
             // Of another program, which its own reader judges.
             Err(ClassifierError::Weights(WeightsError::Foreign { .. } | WeightsError::Damaged { .. })) => {
-                Ok(Source {
-                    weights: stepladder_weights::read(&path)?,
-                    classes: None,
-                    sha256: sum(&path)?,
-                })
+                other(name)
             }
             Err(error) => Err(error.into()),
         }
@@ -68,7 +57,8 @@ fn shipped(_: &str) -> Result<Source, TrainError> {
     Ok(Source {
         weights: stepladder_weights::shipped(),
         classes: None,
-        sha256: hexadecimal(&Sha256::digest(stepladder_weights::SHIPPED_BYTES)),
+        config: None,
+        sha256: sha256(stepladder_weights::SHIPPED_BYTES),
     })
 }
 
@@ -80,33 +70,28 @@ fn shipped(name: &str) -> Result<Source, TrainError> {
     })
 }
 
+/// A file, a folder or a model of Hugging Face's cache.
+fn other(name: &str) -> Result<Source, TrainError> {
+    let opened = open(name)?;
+    Ok(Source {
+        weights: opened.weights,
+        classes: None,
+        config: opened.config,
+        sha256: opened.sha256,
+    })
+}
+
 /// A model that was trained here: its arrays are called as parameters are.
 fn own(path: &Path, classifier: &Classifier) -> Result<Source, TrainError> {
     let mut weights = Weights::default();
     for array in classifier.model().to_arrays() {
         weights.insert(array.name, Tensor::new(array.shape, array.values));
     }
+    let content = std::fs::read(path).map_err(|source| TrainError::Run(RunError::read(path, source)))?;
     Ok(Source {
         weights,
         classes: Some(classifier.classes().to_vec()),
-        sha256: sum(path)?,
+        config: None,
+        sha256: sha256(&content),
     })
-}
-
-/// The sha256 of a file, as `sha256sum` prints it.
-fn sum(path: &Path) -> Result<String, TrainError> {
-    let failed = |source: io::Error| TrainError::Run(RunError::read(path, source));
-    let mut file = std::fs::File::open(path).map_err(failed)?;
-    let mut hasher = Sha256::new();
-    let mut part = vec![0; 1 << 20];
-    loop {
-        match io::Read::read(&mut file, &mut part).map_err(failed)? {
-            0 => return Ok(hexadecimal(&hasher.finalize())),
-            read => hasher.update(&part[..read]),
-        }
-    }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

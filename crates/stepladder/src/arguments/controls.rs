@@ -1,6 +1,7 @@
 //! The everyday controls of `train`: each sets values of the rung, in the words that people reach for.
 
 use clap::{Args, ValueEnum};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,6 +12,10 @@ pub(crate) struct ControlArguments {
     /// Time for the training, e.g. 20m or 1h30m: the schedule ends when it does, whatever the rung's epochs
     #[arg(long, value_name = "TIME", conflicts_with = "epochs", value_parser = crate::span::parse)]
     pub budget: Option<Duration>,
+
+    /// Steps in all, instead of epochs or a time
+    #[arg(long, value_name = "STEPS", conflicts_with_all = ["epochs", "budget"])]
+    pub steps: Option<NonZeroU64>,
 
     /// Epochs without improvement after which training ends, or off [default: the rung's]
     #[arg(long, value_name = "EPOCHS")]

@@ -4,7 +4,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// Where photos come from beside the first argument.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct DataArguments {
     /// A table with the columns file, class and, if you like, split, that names photos inside the data
     #[arg(long, value_name = "FILE")]
@@ -24,7 +24,7 @@ pub(crate) struct DataArguments {
 }
 
 /// Where decoded photos are kept.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct CacheArguments {
     /// Folder of decoded photos, safe to delete [default: STEPLADDER_CACHE, or stepladder in your cache folder]
     #[arg(long, value_name = "DIR")]

@@ -75,7 +75,7 @@ fn rungs(arguments: &ClimbArguments) -> anyhow::Result<Vec<Rung>> {
             start: arguments.start.as_deref(),
             frozen: None,
         };
-        let (rung, values) = start::rung(wanted, name)?;
+        let (rung, values) = start::rung(wanted, None)?;
         let rung = rung.with_overrides(values.iter().map(|(key, value)| (key.as_str(), value.as_str())))?;
         // A number of epochs is checked as the rung's own would be.
         Ok(match arguments.epochs {

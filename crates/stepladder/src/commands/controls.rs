@@ -2,6 +2,7 @@
 
 use crate::arguments::{ControlArguments, Epochs, Patience, TrainArguments, weights_file};
 use anyhow::Context;
+use std::num::NonZeroU64;
 use std::path::Path;
 use stepladder_model::{Rung, Schedule};
 use stepladder_train::Controls;
@@ -137,6 +138,8 @@ pub(super) fn controls(arguments: &ControlArguments) -> anyhow::Result<Controls>
     };
     Ok(Controls {
         budget: arguments.budget,
+        began: None,
+        steps: arguments.steps.map(NonZeroU64::get),
         on_stuck: arguments.on_stuck.into(),
         memory,
     })

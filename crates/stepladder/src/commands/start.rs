@@ -1,11 +1,12 @@
 //! What `--start` means: the rung that is trained, and where its weights come from.
 
+use crate::arguments::TrainArguments;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use stepladder_classifier::Classifier;
 use stepladder_model::{Rung, RungCatalog};
 use stepladder_nn::Device;
-use stepladder_train::RunDirectory;
+use stepladder_train::{AUTO, RunDirectory};
 
 /// The rung of weights that are part of the program, and of everything that starts from pretrained weights of another program where
 /// no rung is named.
@@ -25,15 +26,50 @@ pub(super) struct Wanted<'a> {
     pub frozen: Option<&'a str>,
 }
 
-/// The rung that was named, or that of the weights, and the values of it that are set.
-pub(super) fn rung(wanted: Wanted<'_>, usual: &str) -> anyhow::Result<(Rung, Vec<(String, String)>)> {
+/// Whether a rung is to be chosen, and if so, whether it may start from the weights inside the program.
+pub(super) fn pretrained_or_scratch(arguments: &TrainArguments) -> Option<bool> {
+    match (arguments.model.as_deref(), arguments.start.start.as_deref()) {
+        // Whoever steers gradient steps wants some: a head that is fitted exactly takes none.
+        (None | Some(AUTO), None) => Some(cfg!(feature = "shipped") && !steers_steps(arguments)),
+        (None | Some(AUTO), Some(SCRATCH)) => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether an option was given that says something about gradient steps.
+fn steers_steps(arguments: &TrainArguments) -> bool {
+    let controls = &arguments.controls;
+    let numbers = [
+        controls.warmup,
+        controls.weight_decay,
+        controls.clip_norm,
+        controls.label_smoothing,
+        controls.ema,
+        controls.mixup,
+        controls.cutmix,
+        arguments.lr,
+    ];
+    arguments.epochs.is_some()
+        || arguments.batch.is_some()
+        || controls.steps.is_some()
+        || controls.patience.is_some()
+        || controls.schedule.is_some()
+        || numbers.iter().any(Option::is_some)
+        || !arguments.overrides.is_empty()
+}
+
+/// The rung that was chosen or named, or that of the weights, and the values of it that are set.
+pub(super) fn rung(
+    wanted: Wanted<'_>,
+    chosen: Option<Rung>,
+) -> anyhow::Result<(Rung, Vec<(String, String)>)> {
     let catalog = RungCatalog::shipped();
     let own = wanted.start.map(own_model).transpose()?.flatten();
-    let rung = match (wanted.model, wanted.start, &own) {
-        (Some(name), _, _) => catalog.open(name)?,
-        (None, Some(_), Some(path)) => Classifier::load(path, Device::Cpu)?.rung().clone(),
-        (None, None | Some(SCRATCH), None) => catalog.open(usual)?,
-        (None, _, _) => catalog.open(NETWORK)?,
+    let rung = match (chosen, wanted.model, &own) {
+        (Some(chosen), _, _) => chosen,
+        (None, Some(name), _) => catalog.open(name)?,
+        (None, None, Some(path)) => Classifier::load(path, Device::Cpu)?.rung().clone(),
+        (None, None, None) => catalog.open(NETWORK)?,
     };
     let mut values: Vec<(String, String)> = Vec::new();
     let mut set = |key: &str, value: String| values.push((key.to_string(), value));

@@ -1,7 +1,7 @@
 //! `stepladder train`: from what was typed to a training request, and its progress and result on the terminal.
 
 use super::start::{self, Wanted};
-use super::{SHIPPED_PHOTOS, cache, controls, data, threads};
+use super::{SHIPPED_PHOTOS, auto, cache, controls, data, threads};
 use crate::Ending;
 use crate::arguments::{
     CheckpointArguments, ResumeArguments, ShownArguments, ShownTrainArguments, TrainArguments,
@@ -13,10 +13,10 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stepladder_data::DataError;
 use stepladder_model::{Finding, Rung, RungError};
-use stepladder_train::{Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
+use stepladder_train::{Controls, Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
 
 pub(crate) fn train(arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
     let new = arguments.train.new;
@@ -101,30 +101,48 @@ fn checkpoint_every(arguments: &CheckpointArguments) -> anyhow::Result<Duration>
 
 /// What the words on the command line mean.
 pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
+    let began = Instant::now();
     let threads = threads(arguments.computing.threads)?;
+    let precision = arguments.computing.precision.on(arguments.computing.device);
+    let data = data(arguments.data.clone(), arguments.parts.clone());
+    let chosen = match start::pretrained_or_scratch(&arguments) {
+        Some(pretrained) => Some(auto::chosen(&arguments, &data, precision, threads, pretrained)?),
+        None => None,
+    };
+    let controls = controls::controls(&arguments.controls)?;
+    // What was chosen was chosen for these photos, which may be enlarged for it.
+    let chosen_size = chosen.as_ref().map(|chosen| chosen.rung.input.size);
+    let (chosen_rung, budget) = match chosen {
+        Some(chosen) => (Some(chosen.rung), chosen.budget),
+        None => (None, controls.budget),
+    };
     Ok(TrainingRequest {
-        rung: rung(&arguments)?,
+        rung: rung(&arguments, chosen_rung)?,
         checkpoint_every: checkpoint_every(&arguments.checkpoints)?,
         cache: cache(&arguments.cache, threads)?,
-        size: arguments.size,
+        size: arguments.size.or(chosen_size),
         seed: arguments.seed,
         split_seed: arguments.split_seed,
         group_duplicates: arguments.group_duplicates,
         device: arguments.computing.device,
-        precision: arguments.computing.precision.on(arguments.computing.device),
-        controls: controls::controls(&arguments.controls)?,
+        precision,
+        controls: Controls {
+            budget,
+            began: Some(began),
+            ..controls
+        },
         threads,
         place: match &arguments.out {
             Some(out) => RunPlace::Exactly(out.clone()),
             None => RunPlace::Below(PathBuf::from("runs")),
         },
-        data: data(arguments.data, arguments.parts),
+        data,
     })
 }
 
 /// The rung with everything that was overridden. The named options come after `--set`, which may replace the table that they
 /// are in: `--lr 0.1 --set optimizer.type=sgd` trains with gradient descent at 0.1.
-fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
+fn rung(arguments: &TrainArguments, chosen: Option<Rung>) -> anyhow::Result<Rung> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for pair in &arguments.overrides {
         let (key, value) = pair
@@ -137,7 +155,7 @@ fn rung(arguments: &TrainArguments) -> anyhow::Result<Rung> {
         start: arguments.start.start.as_deref(),
         frozen: arguments.start.frozen.as_deref(),
     };
-    let (rung, of_start) = start::rung(wanted, "baseline")?;
+    let (rung, of_start) = start::rung(wanted, chosen)?;
     // A value that is given by its key says more than --start does.
     pairs.splice(..0, of_start);
     let by_key = with(&rung, &pairs)?;

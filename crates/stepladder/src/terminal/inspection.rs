@@ -26,14 +26,13 @@ pub(crate) fn show_inspection(output: &Output, inspection: &Inspection) {
         range(&statistics.aspect, 2)
     ));
     let beyond = statistics.beyond_square.median;
-    let beyond = match cropped(beyond) {
-        Some(said) => said,
-        None => format!(
-            "the central square leaves out {:.0}% of a typical photo",
-            beyond * 100.0
-        ),
-    };
-    output.line(&format!("crop        {beyond}"));
+    output.line(&format!(
+        "crop        the central square leaves out {:.0}% of a typical photo",
+        beyond * 100.0
+    ));
+    if cropped(beyond).is_some() {
+        output.line("            fit = \"pad\" in a rung's [input] shows photos whole");
+    }
     let rgb = |values: [f64; 3]| values.map(|value| format!("{value:.3}")).join(" ");
     output.line(&format!(
         "channels    mean {}, deviation {} (red green blue, 0..1)",

@@ -11,7 +11,7 @@ use stepladder_data::Progress;
 use stepladder_model::{Finding, lint};
 use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{
-    Checkpoint, Diagnosis, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary,
+    AUTO, Checkpoint, Diagnosis, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary,
     TrainingRequest,
 };
 
@@ -252,6 +252,12 @@ impl Observer for TrainingView<'_> {
                     shortened(&prepared.dropped_classes)
                 ),
             );
+        }
+        if rung.name == AUTO {
+            // Each sentence says one thing that was chosen.
+            for reason in rung.about.iter().flat_map(|about| about.split(". ")) {
+                line("auto", reason.to_string());
+            }
         }
         line(
             "model",

@@ -1,0 +1,163 @@
+//! `auto`: a rung for the photos, the machine and the time that there are. What is chosen, and why, follows from a few counts; the
+//! result is an ordinary rung, which a run keeps as `rung.toml` and which trains again like any other.
+
+mod photos;
+mod pretrained;
+mod scratch;
+
+pub use photos::PhotoFacts;
+
+use crate::benchmark::{BenchmarkPart, BenchmarkRequest, benchmark};
+use crate::error::TrainError;
+use std::time::Duration;
+use stepladder_model::{Rung, RungCatalog, RungError};
+use stepladder_nn::{Device, Precision};
+
+/// The name of every rung that is chosen here, and so of the runs.
+pub const AUTO: &str = "auto";
+
+/// Time for a set of 200 photos on two threads, and how it grows with the photos: ten minutes for 3,700, forty for 20,000.
+const TIME_FOR_200: f64 = 50.0;
+const TIME_EXPONENT: f64 = 0.85;
+const SHORTEST: f64 = 30.0;
+const LONGEST: f64 = 3600.0;
+
+/// Input of the network by which the machine is measured, in pixels, and how long that takes.
+const MEASURED_SIZE: usize = 64;
+const MEASURED_FOR: Duration = Duration::from_millis(200);
+
+/// What a choice is made by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AutoRequest {
+    /// The photos.
+    pub photos: PhotoFacts,
+    /// Time that there is; by default as much as is enough for most sets of this size.
+    pub budget: Option<Duration>,
+    /// Steps that there are, instead of a time.
+    pub steps: Option<u64>,
+    /// Whether training may start from the weights that are part of the program.
+    pub pretrained: bool,
+    /// Side of the network's input in pixels, where the user has said so.
+    pub size: Option<usize>,
+    /// Threads that compute.
+    pub threads: usize,
+    /// Where to compute.
+    pub device: Device,
+    /// How activations are stored.
+    pub precision: Precision,
+}
+
+/// What was chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AutoChoice {
+    /// The rung, named [`AUTO`].
+    pub rung: Rung,
+    /// Time to keep to; `None` where the rung's epochs are enough, and take less.
+    pub budget: Option<Duration>,
+    /// Why, in a few lines.
+    pub reasons: Vec<String>,
+}
+
+/// The time for a set of this size where none was given: less on more threads, and rounded as people would.
+pub fn usual_budget(photos: usize, threads: usize) -> Duration {
+    let on_two = TIME_FOR_200 * libm::pow(photos as f64 / 200.0, TIME_EXPONENT);
+    let seconds = on_two * libm::sqrt(2.0 / threads.max(1) as f64);
+    let seconds = seconds.clamp(SHORTEST, LONGEST);
+    let unit = if seconds < 120.0 { 10.0 } else { 60.0 };
+    Duration::from_secs_f64((seconds / unit).round() * unit)
+}
+
+/// Chooses a rung.
+///
+/// # Errors
+///
+/// The photos are too small for any network.
+pub fn choose(request: &AutoRequest) -> Result<AutoChoice, TrainError> {
+    let photos = &request.photos;
+    let budget = request
+        .budget
+        .unwrap_or_else(|| usual_budget(photos.in_all, request.threads));
+    let mut reasons = vec![photos.in_words()];
+    let (rung, budget) = match pretrained::is_worth_it(request) {
+        true => {
+            let (rung, why) = pretrained::features_and_head(request, budget)?;
+            reasons.push(why);
+            (rung, None)
+        }
+        false => scratch(request, budget, &mut reasons)?,
+    };
+    let budget = budget.filter(|_| request.steps.is_none());
+    Ok(AutoChoice {
+        rung: named(rung, photos, &reasons)?,
+        budget,
+        reasons,
+    })
+}
+
+/// A network of the family `small`, `medium`, `large`, from random weights.
+fn scratch(
+    request: &AutoRequest,
+    budget: Duration,
+    reasons: &mut Vec<String>,
+) -> Result<(Rung, Option<Duration>), TrainError> {
+    let speed = match request.steps {
+        // A number of steps is to mean the same on every machine.
+        Some(_) => None,
+        None => Some(speed(request)?),
+    };
+    let plan = scratch::plan(request, budget, speed)?;
+    reasons.extend(plan.reasons);
+    Ok((plan.rung, plan.fills_the_time.then_some(budget)))
+}
+
+/// Multiply-adds of the forward pass that this machine trains in a second, by a few steps of the smallest network.
+fn speed(request: &AutoRequest) -> Result<f64, TrainError> {
+    let measured = benchmark(
+        &BenchmarkRequest {
+            rung: RungCatalog::shipped().get(scratch::SMALLEST)?,
+            size: MEASURED_SIZE,
+            classes: request.photos.classes.len().max(2),
+            device: request.device,
+            precision: request.precision,
+            threads: request.threads,
+            time: MEASURED_FOR,
+            parts: vec![BenchmarkPart::Training],
+            profile: false,
+        },
+        &|| {},
+    )?;
+    let rate = measured.training.map_or(0.0, |speed| speed.images_per_second);
+    Ok(rate * measured.multiply_adds as f64)
+}
+
+/// The rung under [`AUTO`]'s name, saying of itself what was chosen.
+fn named(rung: Rung, photos: &PhotoFacts, reasons: &[String]) -> Result<Rung, RungError> {
+    let of = rung.name.clone();
+    let rung = Rung {
+        name: AUTO.to_string(),
+        parent: None,
+        change: format!("Chosen for {} photos: {of}", photos.in_all),
+        about: Some(reasons.join(". ")),
+        deck: None,
+        ..rung
+    };
+    // As a file would be read: what cannot be is found here.
+    Rung::from_toml(&rung.to_toml(), AUTO, &RungCatalog::shipped())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_that_people_would_choose() {
+        let seconds = |photos, threads| usual_budget(photos, threads).as_secs();
+        assert_eq!(seconds(20, 2), 30);
+        assert_eq!(seconds(200, 2), 50);
+        assert_eq!(seconds(2_000, 2), 360);
+        assert_eq!(seconds(3_666, 2), 600);
+        assert_eq!(seconds(20_000, 2), 2520);
+        assert_eq!(seconds(1_000_000, 2), 3600);
+        assert!(seconds(20_000, 16) < seconds(20_000, 2) / 2);
+    }
+}

@@ -1,0 +1,312 @@
+//! A training from random weights: which network of the family, at which size, for how long, and with what augmentation.
+
+use super::AutoRequest;
+use super::photos::PhotoFacts;
+use crate::course::training_phases;
+use crate::error::TrainError;
+use std::time::Duration;
+use stepladder_model::{Rung, RungCatalog};
+
+/// The smallest network of the family.
+pub(super) const SMALLEST: &str = "small";
+
+/// Networks and sizes, from little work to much, and how many times as many epochs as the smallest network each needs before it is
+/// worth its price.
+const LADDER: [(&str, usize, f64); 9] = [
+    ("small", 32, 1.0),
+    ("small", 48, 1.0),
+    ("small", 64, 1.0),
+    ("small", 96, 1.0),
+    ("small", 128, 1.0),
+    ("medium", 128, 1.5),
+    ("medium", 160, 1.5),
+    ("large", 160, 2.5),
+    ("large", 192, 2.5),
+];
+
+/// Photos that the smallest network has to be shown before a larger one pays, and bounds of the epochs that these are.
+const SHOWN: f64 = 88_000.0;
+const EPOCHS: [f64; 2] = [12.0, 150.0];
+
+/// More epochs than this change nothing that can be measured.
+const MOST_EPOCHS: f64 = 300.0;
+
+/// Share of the time that is left for steps beside decoding, validation and figures.
+const FOR_STEPS: f64 = 0.85;
+
+/// Photos of less than this are not halved by the stem, and there are no smaller ones to begin with.
+const TINY: usize = 64;
+
+/// From this ratio of the largest to the smallest class on, classes are weighted.
+const IMBALANCED: f64 = 4.0;
+
+/// Fewer photos of a class than this are few.
+const FEW: usize = 60;
+
+/// What was planned.
+pub(super) struct Plan {
+    pub rung: Rung,
+    /// Whether the time is the bound; else the rung's epochs are.
+    pub fills_the_time: bool,
+    pub reasons: Vec<String>,
+}
+
+/// Plans a training; `speed` is the machine's, in multiply-adds of the forward pass a second, where time is the bound.
+pub(super) fn plan(request: &AutoRequest, budget: Duration, speed: Option<f64>) -> Result<Plan, TrainError> {
+    let photos = &request.photos;
+    let least = (SHOWN / photos.training as f64).clamp(EPOCHS[0], EPOCHS[1]);
+    let mut best: Option<(Rung, f64)> = None;
+    for (network, size, patience) in candidates(request) {
+        let rung = rung(network, size, photos)?;
+        let epochs = match (speed, request.steps) {
+            (Some(speed), _) => {
+                speed * budget.as_secs_f64() * FOR_STEPS / (work(&rung, photos)? * photos.training as f64)
+            }
+            (None, steps) => {
+                let batches = photos.training.div_ceil(rung.training.batch_size);
+                steps.unwrap_or(0) as f64 / batches as f64
+            }
+        };
+        // The first is taken in any case.
+        if best.is_none() || epochs >= least * patience {
+            best = Some((rung, epochs));
+        }
+    }
+    let (rung, epochs) = best.expect("there is always a smallest network");
+    let fills_the_time = epochs <= MOST_EPOCHS;
+    let rounded = (epochs.min(MOST_EPOCHS).round() as usize).max(1);
+    let text = rounded.to_string();
+    let reasons = reasons(request, &rung, budget, rounded, least);
+    Ok(Plan {
+        rung: rung.with_overrides([("training.epochs", text.as_str())])?,
+        fills_the_time,
+        reasons,
+    })
+}
+
+/// What the photos have pixels for, or what the user has asked for.
+fn candidates(request: &AutoRequest) -> Vec<(&'static str, usize, f64)> {
+    let side = request.photos.short_side;
+    if let Some(size) = request.size {
+        let networks = [("small", 1.0), ("medium", 1.5), ("large", 2.5)];
+        return networks
+            .map(|(network, patience)| (network, size, patience))
+            .to_vec();
+    }
+    if side < TINY {
+        // As they are: each pixel counts.
+        let size = side.max(16);
+        return vec![("small", size, 1.0), ("medium", size, 2.0), ("large", size, 4.0)];
+    }
+    let fits = |(_, size, _): &(&str, usize, f64)| *size <= side;
+    LADDER
+        .into_iter()
+        .filter(|step| step.1 >= TINY)
+        .filter(fits)
+        .collect()
+}
+
+/// Multiply-adds of a photo's forward pass, in the mean over the phases.
+fn work(rung: &Rung, photos: &PhotoFacts) -> Result<f64, TrainError> {
+    let phases = training_phases(rung, rung.input.size, photos.classes.len().max(2))?;
+    let mut from = 0.0;
+    let of_phase = phases.iter().map(|phase| {
+        let share = phase.until - from;
+        from = phase.until;
+        share * phase.graph.multiply_adds() as f64
+    });
+    Ok(of_phase.sum())
+}
+
+/// The network for these photos at this size.
+fn rung(network: &str, size: usize, photos: &PhotoFacts) -> Result<Rung, TrainError> {
+    let mut values: Vec<(&str, String)> = vec![("input.size", size.to_string())];
+    if size < TINY {
+        values.push(("layers.stem.strides", String::from("1")));
+        values.push(("phase", String::from("[]")));
+    } else {
+        // Multiples of eight fill the kernels' tiles.
+        let part = |share: f64| ((size as f64 * share / 8.0).round() as usize * 8).max(32);
+        values.push((
+            "phase",
+            format!(
+                "[{{ until = 0.3, size = {} }}, {{ until = 0.7, size = {} }}, {{ until = 1.0, size = {size} }}]",
+                part(0.5),
+                part(0.75)
+            ),
+        ));
+    }
+    if photos.training >= 5_000 {
+        // Fewer, larger steps: there are enough of them.
+        values.push(("training.batch_size", String::from("64")));
+        values.push(("optimizer.learning_rate", String::from("0.1")));
+    }
+    let of_a_class = photos.in_all / photos.classes.len().max(1);
+    if of_a_class < FEW {
+        values.push(("layers.dropout.rate", String::from("0.4")));
+    }
+    if photos.imbalance() >= IMBALANCED {
+        values.push(("training.class_weights", class_weights(photos)));
+    }
+    let rung = RungCatalog::shipped().get(network)?;
+    let rung = rung.with_overrides(values.iter().map(|(key, value)| (*key, value.as_str())))?;
+    Ok(match photos.are_digits() {
+        true => without_flips(rung),
+        false => rung,
+    })
+}
+
+/// Weights by the root of how rare a class is: the rare ones count more, but a few photos of them are not learnt by heart.
+fn class_weights(photos: &PhotoFacts) -> String {
+    let count = |count: usize| count.max(1) as f64;
+    let raw = |of: usize| libm::sqrt(1.0 / count(of));
+    let total: f64 = photos.classes.iter().map(|(_, of)| count(*of)).sum();
+    let mean: f64 = photos
+        .classes
+        .iter()
+        .map(|(_, of)| count(*of) * raw(*of))
+        .sum::<f64>()
+        / total;
+    let quoted = |name: &str| serde_json::to_string(name).unwrap_or_default();
+    let weight = |(name, of): &(String, usize)| format!("{} = {:.3}", quoted(name), raw(*of) / mean);
+    let weights: Vec<String> = photos.classes.iter().map(weight).collect();
+    format!("{{ {} }}", weights.join(", "))
+}
+
+fn without_flips(mut rung: Rung) -> Rung {
+    rung.layers.retain(|spec| spec.layer.kind() != "RandomFlip");
+    rung.evaluation.flips = false;
+    rung
+}
+
+fn reasons(request: &AutoRequest, rung: &Rung, budget: Duration, epochs: usize, least: f64) -> Vec<String> {
+    let photos = &request.photos;
+    let size = rung.input.size;
+    let length = match (request.steps, epochs as f64 >= MOST_EPOCHS) {
+        (Some(steps), _) => format!("{steps} steps"),
+        (None, true) => format!("{epochs} epochs, more of which would change nothing"),
+        (None, false) => format!("about {epochs} epochs in {} s", budget.as_secs()),
+    };
+    let mut reasons = vec![format!(
+        "{} at {size} px from random weights, {length}",
+        rung.name
+    )];
+    if (epochs as f64) < least {
+        reasons.push(format!(
+            "{:.0} epochs would be better: more time would make a better classifier",
+            least.ceil()
+        ));
+    }
+    if photos.imbalance() >= IMBALANCED {
+        reasons.push(format!(
+            "the largest class has {:.0} times as many photos as the smallest: rare classes count more",
+            photos.imbalance()
+        ));
+    }
+    if photos.are_digits() {
+        reasons.push(String::from("digits are not mirrored"));
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stepladder_model::ClassWeights;
+    use stepladder_nn::{Device, Precision};
+
+    fn request(counts: &[usize], short_side: usize) -> AutoRequest {
+        let in_all = counts.iter().sum();
+        let classes = counts.iter().enumerate();
+        AutoRequest {
+            photos: PhotoFacts {
+                in_all,
+                training: in_all * 8 / 10,
+                classes: classes
+                    .map(|(index, &count)| (format!("class {index}"), count))
+                    .collect(),
+                short_side,
+            },
+            budget: None,
+            steps: None,
+            pretrained: false,
+            size: None,
+            threads: 2,
+            device: Device::Cpu,
+            precision: Precision::F32,
+        }
+    }
+
+    fn planned(request: &AutoRequest, seconds: u64, speed: f64) -> Plan {
+        plan(request, Duration::from_secs(seconds), Some(speed)).unwrap()
+    }
+
+    #[test]
+    fn more_time_buys_more_network() {
+        let flowers = request(&[733; 5], 240);
+        let chosen = |seconds, speed| {
+            let plan = planned(&flowers, seconds, speed);
+            (plan.rung.name, plan.rung.input.size)
+        };
+        assert_eq!(chosen(20, 55e9), ("small".to_string(), 64));
+        assert_eq!(chosen(200, 55e9).0, "small");
+        assert_eq!(chosen(3600, 55e9), ("large".to_string(), 160));
+        assert_eq!(chosen(14_400, 55e9), ("large".to_string(), 192));
+        // A faster machine is as good as more time.
+        assert_eq!(chosen(600, 140e9), chosen(1527, 55e9));
+    }
+
+    #[test]
+    fn tiny_photos_are_taken_as_they_are() {
+        let cifar = request(&[5000; 10], 32);
+        let plan = planned(&cifar, 900, 55e9);
+        assert_eq!(plan.rung.input.size, 32);
+        assert!(plan.rung.phases.is_empty());
+        assert_eq!(plan.rung.training.batch_size, 64);
+        plan.rung.graph(32, 10).unwrap();
+    }
+
+    #[test]
+    fn digits_are_not_mirrored() {
+        let mut digits = request(&[600; 10], 28);
+        for (index, class) in digits.photos.classes.iter_mut().enumerate() {
+            class.0 = index.to_string();
+        }
+        let rung = planned(&digits, 60, 55e9).rung;
+        assert!(!rung.evaluation.flips);
+        assert!(rung.layers.iter().all(|spec| spec.layer.kind() != "RandomFlip"));
+    }
+
+    #[test]
+    fn rare_classes_count_more_but_not_in_proportion() {
+        let rung = planned(&request(&[1000, 25], 128), 100, 55e9).rung;
+        let ClassWeights::Named(weights) = rung.training.class_weights else {
+            panic!("weights by name");
+        };
+        let ratio = weights[1].1 / weights[0].1;
+        assert!((ratio - 40f32.sqrt()).abs() < 0.05, "{ratio}");
+        let even = planned(&request(&[100, 90], 128), 100, 55e9).rung;
+        assert_eq!(even.training.class_weights, ClassWeights::None);
+    }
+
+    #[test]
+    fn few_photos_end_before_their_time_and_many_classes_fit() {
+        let few = planned(&request(&[20; 5], 128), 36_000, 55e9);
+        assert!(!few.fills_the_time);
+        assert_eq!(few.rung.training.epochs, 300);
+        let many = planned(&request(&[100; 200], 128), 600, 55e9);
+        many.rung.graph(many.rung.input.size, 200).unwrap();
+        assert!(many.fills_the_time);
+    }
+
+    #[test]
+    fn a_number_of_steps_chooses_without_a_clock() {
+        let steps = AutoRequest {
+            steps: Some(3000),
+            ..request(&[733; 5], 128)
+        };
+        let one = plan(&steps, Duration::from_secs(1), None).unwrap();
+        let other = plan(&steps, Duration::from_secs(1000), None).unwrap();
+        assert_eq!(one.rung, other.rung);
+    }
+}
