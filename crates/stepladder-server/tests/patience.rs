@@ -63,14 +63,15 @@ fn bodies_that_stall_make_room_for_others() {
         read_time: Duration::from_secs(30),
         ..config()
     });
-    let mut stalled: Vec<TcpStream> = (0..8)
+    let stalled: Vec<TcpStream> = (0..8)
         .map(|_| connected(&server, &[announcing(1 << 20), vec![0; 900 << 10]].concat()))
         .collect();
     std::thread::sleep(Duration::from_millis(300));
     for _ in 0..3 {
         assert_answers_soon(&server);
     }
-    let given_up = stalled.iter_mut().filter(|stream| {
+    let given_up = stalled.iter().filter(|stream| {
+        let mut stream: &TcpStream = stream;
         stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let mut answer = [0; 64];
         stream
