@@ -316,9 +316,11 @@ fn an_epoch_may_be_dropped_at_any_time() {
 
 #[test]
 fn an_unreadable_photo_ends_the_epoch_with_its_name() {
-    let (_place, dataset, store) = ten_each();
+    let (place, dataset, store) = ten_each();
     let loader = Loader::new(&store, &dataset.labels(), &[2, 3], LoaderConfig::new(1, 8)).expect("sane");
     std::fs::write(store.path(), [0; 300]).expect("writable");
+    // Else the photo would be made again.
+    std::fs::write(place.path("x.zip"), "").expect("writable");
     let outcomes: Vec<_> = loader.epoch(0).collect();
     assert_eq!(outcomes.len(), 1);
     let error = outcomes[0].as_ref().expect_err("cut short").to_string();

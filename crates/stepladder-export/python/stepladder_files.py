@@ -85,6 +85,9 @@ def prepare(image, size: int, resize: str = "") -> np.ndarray:
     short = min(image.size)
     left, top = [(side - short) // 2 for side in image.size]
     square = (left, top, left + short, top + short)
+    if short <= size:
+        # What is enlarged, or taken as it is, is cut first: no pixel beyond the square is seen.
+        image, square = image.crop(square), None
     shrinks_by_lanczos = "Lanczos" in resize and short > size
     filter = Image.Resampling.LANCZOS if shrinks_by_lanczos else Image.Resampling.BILINEAR
     return np.asarray(image.resize((size, size), filter, square), np.float32) / 255

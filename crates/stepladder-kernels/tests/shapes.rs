@@ -145,7 +145,12 @@ fn windows_whose_padding_wraps_around_fit_on_no_map() {
         before: [usize::MAX - 1, 0],
         after: [usize::MAX - 1, 0],
     };
-    refuses("window", || drop(window.output([4, 4])));
+    refuses("window", || {
+        let _ = window.output([4, 4]);
+    });
+    let same = Window::same([usize::MAX, usize::MAX], [usize::MAX, 1], [4, 4]);
+    // Its padding ends where numbers do, and nothing wraps around.
+    assert_eq!(same.output([4, 4]), [1, 1]);
 }
 
 #[test]

@@ -56,6 +56,28 @@ const VARIANTS: &[ShippedRung] = shipped![
 /// The family that `auto` chooses from, from small to large.
 const FAMILY: &[ShippedRung] = shipped!["small", "medium", "large"];
 
+/// The second ladder: `small`, then each ingredient of its recipe taken away, then each that it does without added.
+const BEYOND: &[ShippedRung] = shipped![
+    "small-no-crops",
+    "small-light-crops",
+    "small-no-label-smoothing",
+    "small-adamw",
+    "small-no-decay",
+    "small-decay-everywhere",
+    "small-cosine",
+    "small-gamma-ones",
+    "small-one-size",
+    "small-moving-statistics",
+    "small-no-mirror",
+    "small-no-dropout",
+    "small-blur",
+    "small-average",
+    "small-trivial-augment",
+    "small-color",
+    "small-erasing",
+    "small-mixup",
+];
+
 /// Known networks, from few multiplications to many. `oracle/network_rungs.py` writes their files.
 const NETWORKS: &[ShippedRung] = shipped![
     "mobilenetv3-small",
@@ -90,6 +112,11 @@ pub fn family() -> &'static [ShippedRung] {
     FAMILY
 }
 
+/// The second ladder beside [`family`]'s `small`: what each ingredient of its recipe is worth, by taking it away or adding it.
+pub fn beyond() -> &'static [ShippedRung] {
+    BEYOND
+}
+
 /// Known networks as rungs, which are no steps of the ladder: their layers are named so that pretrained weights fit them.
 pub fn networks() -> &'static [ShippedRung] {
     NETWORKS
@@ -102,13 +129,14 @@ pub struct RungCatalog {
 }
 
 impl RungCatalog {
-    /// The rungs that are part of this program: the ladder, then the variants, the family, and the networks.
+    /// The rungs that are part of this program: the ladder, then the variants, the family, the second ladder and the networks.
     pub fn shipped() -> RungCatalog {
         RungCatalog {
             rungs: SHIPPED
                 .iter()
                 .chain(VARIANTS)
                 .chain(FAMILY)
+                .chain(BEYOND)
                 .chain(NETWORKS)
                 .map(|rung| (rung.name.to_owned(), rung.toml.to_owned()))
                 .collect(),
@@ -125,7 +153,7 @@ impl RungCatalog {
         self
     }
 
-    /// The names: the ladder in its order, then the variants, the family and the networks, then what was added.
+    /// The names: the ladder in its order, then the variants, the family, the second ladder and the networks, then what was added.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.rungs.iter().map(|(name, _)| name.as_str())
     }

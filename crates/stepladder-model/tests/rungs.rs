@@ -1,8 +1,10 @@
 //! The shipped rungs: that each is its parent with exactly the stated change, that they fit the sizes they are meant
 //! for, and what they look like.
 
+use std::collections::BTreeSet;
 use stepladder_model::{
-    Initializer, Op, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, diff, shipped, variants,
+    Initializer, Op, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, beyond, diff, family, shipped,
+    variants,
 };
 
 /// The ladder and the variants.
@@ -186,4 +188,33 @@ fn a_rung_as_json_has_the_words_of_the_file() {
     assert_eq!(json["optimizer"]["type"], "adam");
     assert_eq!(json["optimizer"]["learning_rate"], 0.001);
     assert_eq!(json["layers"][0]["filters"], 32);
+}
+
+/// Differences of a rung of the second ladder from `small`: one, or several of one table or one layer.
+#[test]
+fn each_rung_beyond_is_small_with_one_ingredient_less_or_more() {
+    for shipped in beyond() {
+        let rung = rung(shipped.name);
+        assert_eq!(rung.parent.as_deref(), Some("small"), "{}", rung.name);
+        let text = diff_text(&rung);
+        let tables: BTreeSet<&str> = text
+            .lines()
+            .map(|line| line[2..].split(['.', ' ']).next().unwrap())
+            .collect();
+        assert_eq!(tables.len(), 1, "{}:\n{text}", rung.name);
+    }
+}
+
+#[test]
+fn the_family_and_the_second_ladder_fit_each_phase() {
+    for shipped in family().iter().chain(beyond()) {
+        let rung = rung(shipped.name);
+        let sizes = rung.phases.iter().map(|phase| phase.size);
+        let parameters = |size: usize| rung.graph(size, 7).unwrap().parameters;
+        for size in sizes {
+            assert_eq!(parameters(size), parameters(rung.input.size), "{}", rung.name);
+        }
+    }
+    let count = |name: &str| rung(name).graph(128, 5).unwrap().trainable_parameter_count() / 10_000;
+    assert_eq!(["small", "medium", "large"].map(count), [197, 442, 785]);
 }

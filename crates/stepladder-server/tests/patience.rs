@@ -63,21 +63,20 @@ fn bodies_that_stall_make_room_for_others() {
         read_time: Duration::from_secs(30),
         ..config()
     });
-    let stalled: Vec<TcpStream> = (0..8)
+    let mut stalled: Vec<TcpStream> = (0..8)
         .map(|_| connected(&server, &[announcing(1 << 20), vec![0; 900 << 10]].concat()))
         .collect();
     std::thread::sleep(Duration::from_millis(300));
     for _ in 0..3 {
         assert_answers_soon(&server);
     }
-    let given_up = stalled.iter().filter(|stream| {
-        let mut stream: &TcpStream = stream;
+    let was_told = |stream: &mut TcpStream| {
         stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let mut answer = [0; 64];
-        stream
-            .read(&mut answer)
-            .is_ok_and(|count| answer[..count].starts_with(b"HTTP/1.1 4"))
-    });
+        let read = stream.read(&mut answer);
+        read.is_ok_and(|count| answer[..count].starts_with(b"HTTP/1.1 4"))
+    };
+    let given_up = stalled.iter_mut().map(was_told).filter(|told| *told);
     assert!(given_up.count() >= 1, "one of those that stalled was told so");
 }
 

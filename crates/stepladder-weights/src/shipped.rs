@@ -11,8 +11,8 @@ use std::path::Path;
 /// The rung that the shipped weights are of.
 pub const SHIPPED_RUNG: &str = "efficientnet-lite0";
 
-/// The shipped weights as a safetensors file.
-pub const SHIPPED_BYTES: &[u8] = include_bytes!("../weights/efficientnet-lite0.safetensors");
+/// The shipped weights as a safetensors file. Not a constant, of which each crate that names it would have a copy of its own.
+pub static SHIPPED_BYTES: &[u8] = include_bytes!("../weights/efficientnet-lite0.safetensors");
 
 /// The shipped weights, by timm's names (`tf_efficientnet_lite0`): all of the network but its classifier.
 pub fn shipped() -> Weights {

@@ -25,7 +25,7 @@ mod watch;
 use clap::{Parser, Subcommand};
 
 pub(crate) use bench::{BenchArguments, Measured};
-pub(crate) use climb::ClimbArguments;
+pub(crate) use climb::{ClimbArguments, Ladder};
 pub(crate) use compare::CompareArguments;
 pub(crate) use computing::{AnsweringArguments, ComputingArguments};
 pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};

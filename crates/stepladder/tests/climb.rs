@@ -262,7 +262,7 @@ fn a_rung_that_cannot_be_trained_is_a_row_and_the_climb_goes_on() {
     let place = workplace();
     let rung = |name: &str, text: String| std::fs::write(place.path(name), text).unwrap();
     let renamed = |name: &str| MINE.replace("\"mine\"", &format!("\"{name}\""));
-    let wild = "\n[optimizer]\ntype = \"sgd\"\nlearning_rate = 1e30\n";
+    let wild = "\n[optimizer]\ntype = \"sgd\"\nlearning_rate = 1e18\n";
     rung("wild.toml", renamed("wild") + wild);
     let head = "{ layer = \"Dense\", units = \"classes\", activation = \"softmax\" }";
     let wide = |units: usize| format!("{{ layer = \"Dense\", units = {units}, activation = \"relu\" }},\n  ");

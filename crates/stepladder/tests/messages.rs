@@ -15,8 +15,12 @@ fn says(message: &str, phrases: &[&str]) {
 fn a_rung_that_does_not_exist_is_answered_with_those_that_do() {
     let place = Workplace::new();
     says(
+        &place.error(&["train", "--model", "inception"]),
+        &["inception", "baseline"],
+    );
+    says(
         &place.error(&["train", "--model", "resnet"]),
-        &["resnet", "baseline"],
+        &["did you mean `resnet18`?"],
     );
     says(&place.error(&["models", "m99"]), &["m99", "did you mean `m9`?"]);
 }

@@ -39,7 +39,7 @@ pub(crate) struct BenchArguments {
     pub measure: Measured,
 
     /// How long to measure training, and then inference
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 5.0, allow_negative_numbers = true)]
     pub seconds: f64,
 
     /// Show the time of each layer and pass of the training steps; of inference, if that alone is measured

@@ -1,7 +1,7 @@
 //! The arguments of `stepladder climb`.
 
 use super::{CacheArguments, ComputingArguments, DataArguments};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +16,10 @@ pub(crate) struct ClimbArguments {
     /// The rungs: names from `stepladder models`, or TOML files of your own [default: all that are shipped]
     #[arg(long, value_name = "RUNG,..", value_delimiter = ',')]
     pub rungs: Vec<String>,
+
+    /// Which of the shipped ladders, where no rungs are named
+    #[arg(long, value_enum, default_value_t = Ladder::Deck, conflicts_with = "rungs")]
+    pub ladder: Ladder,
 
     /// Pretrained weights that each rung starts from, as in `train`; scratch for none [default: the rung's]
     #[arg(long, value_name = "WEIGHTS")]
@@ -46,4 +50,13 @@ pub(crate) struct ClimbArguments {
 
     #[command(flatten)]
     pub cache: CacheArguments,
+}
+
+/// A ladder that is part of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ladder {
+    /// The fourteen rungs of the deck, from baseline to m20
+    Deck,
+    /// What each ingredient of small's recipe is worth
+    Beyond,
 }

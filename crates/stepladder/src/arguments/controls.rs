@@ -26,7 +26,7 @@ pub(crate) struct ControlArguments {
     pub schedule: Option<Course>,
 
     /// Epochs of linear rise at the start of the cosine schedule
-    #[arg(long, value_name = "EPOCHS")]
+    #[arg(long, value_name = "EPOCHS", allow_negative_numbers = true)]
     pub warmup: Option<f32>,
 
     /// Decoupled weight decay [default: the rung's]
@@ -63,7 +63,7 @@ pub(crate) struct ControlArguments {
     pub on_stuck: OnStuck,
 
     /// Memory that training may take, in GiB; a larger batch is trained in pieces [default: what is left]
-    #[arg(long, value_name = "GIB")]
+    #[arg(long, value_name = "GIB", allow_negative_numbers = true)]
     pub memory: Option<f64>,
 }
 

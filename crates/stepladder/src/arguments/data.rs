@@ -31,6 +31,6 @@ pub(crate) struct CacheArguments {
     pub cache: Option<PathBuf>,
 
     /// What the folder may hold, in GiB; what was used longest ago goes first
-    #[arg(long, value_name = "GIB")]
+    #[arg(long, value_name = "GIB", allow_negative_numbers = true)]
     pub cache_limit: Option<f64>,
 }

@@ -10,11 +10,21 @@ pub(crate) struct FindLrArguments {
     pub train: TrainArguments,
 
     /// The first step's learning rate
-    #[arg(long, value_name = "RATE", default_value_t = 1e-7)]
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value_t = 1e-7,
+        allow_negative_numbers = true
+    )]
     pub from: f64,
 
     /// The last step's learning rate; the test ends before, where the loss diverges
-    #[arg(long, value_name = "RATE", default_value_t = 10.0)]
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value_t = 10.0,
+        allow_negative_numbers = true
+    )]
     pub to: f64,
 
     /// Steps of the test

@@ -9,6 +9,11 @@ pub(crate) struct PlanArguments {
     pub train: TrainArguments,
 
     /// Seconds for the steps that are timed; 0 takes none
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 5.0,
+        allow_negative_numbers = true
+    )]
     pub seconds: f64,
 }

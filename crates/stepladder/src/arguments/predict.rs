@@ -26,7 +26,7 @@ pub(crate) struct PredictArguments {
     pub tta: bool,
 
     /// Say "unsure" instead of a class whose probability is below this, e.g. 0.6
-    #[arg(long, value_name = "PROBABILITY")]
+    #[arg(long, value_name = "PROBABILITY", allow_negative_numbers = true)]
     pub unsure: Option<f32>,
 
     #[command(flatten)]

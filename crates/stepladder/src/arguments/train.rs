@@ -91,7 +91,12 @@ pub(crate) struct StartArguments {
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointArguments {
     /// Seconds between checkpoints; there is one after each epoch as well. The result does not depend on it
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 60.0,
+        allow_negative_numbers = true
+    )]
     pub checkpoint_every: f64,
 }
 

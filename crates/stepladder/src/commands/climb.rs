@@ -3,14 +3,14 @@
 use super::start::{self, Wanted};
 use super::{cache, data, on_threads, threads};
 use crate::Ending;
-use crate::arguments::ClimbArguments;
+use crate::arguments::{ClimbArguments, Ladder};
 use crate::signals::stop_on_signals;
 use crate::terminal::{ClimbView, Output, show_climb};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use stepladder_climb::{ClimbError, ClimbPlace, ClimbRequest, Length};
 use stepladder_data::DataError;
-use stepladder_model::{Rung, shipped};
+use stepladder_model::{Rung, beyond, shipped};
 
 pub(crate) fn climb(arguments: ClimbArguments, output: &Output) -> anyhow::Result<Ending> {
     let request = request(arguments)?;
@@ -66,7 +66,12 @@ fn request(arguments: ClimbArguments) -> anyhow::Result<ClimbRequest> {
 /// The rungs that were named, or all that are shipped.
 fn rungs(arguments: &ClimbArguments) -> anyhow::Result<Vec<Rung>> {
     let named: Vec<&str> = match arguments.rungs.as_slice() {
-        [] => shipped().iter().map(|rung| rung.name).collect(),
+        [] => match arguments.ladder {
+            Ladder::Deck => shipped().iter().map(|rung| rung.name).collect(),
+            Ladder::Beyond => std::iter::once("small")
+                .chain(beyond().iter().map(|rung| rung.name))
+                .collect(),
+        },
         named => named.iter().map(|name| name.trim()).collect(),
     };
     let rungs = named.into_iter().map(|name| {

@@ -6,7 +6,7 @@ use crate::arguments::{ModelsArguments, ModelsCommand};
 use crate::terminal::{Alignment, Output, Table, count, percent};
 use serde_json::json;
 use stepladder_model::{
-    Finding, Graph, Rung, RungCatalog, ShippedRung, diff, lint, networks, shipped, variants,
+    Finding, Graph, Rung, RungCatalog, ShippedRung, beyond, diff, family, lint, networks, shipped, variants,
 };
 
 pub(crate) fn models(arguments: ModelsArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -31,7 +31,7 @@ pub(crate) fn models(arguments: ModelsArguments, output: &Output) -> anyhow::Res
     Ok(Ending::Done)
 }
 
-/// The ladder, below it the variants, and the networks, one line each.
+/// The ladder, below it the variants, the family, the second ladder and the networks, one line each.
 fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> anyhow::Result<()> {
     let (table, rungs) = rows(shipped(), catalog, arguments)?;
     output.table(&table);
@@ -41,9 +41,19 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
     let (table, beside) = rows(variants(), catalog, arguments)?;
     output.table(&table);
     output.line("");
+    output.line("The family that auto chooses from:");
+    output.line("");
+    let (table, of_family) = network_rows(family(), catalog, arguments)?;
+    output.table(&table);
+    output.line("");
+    output.line("The second ladder, climb --ladder beyond: small with an ingredient less or more:");
+    output.line("");
+    let (table, ingredients) = network_rows(beyond(), catalog, arguments)?;
+    output.table(&table);
+    output.line("");
     output.line("Networks that pretrained weights fit:");
     output.line("");
-    let (table, known) = network_rows(catalog, arguments)?;
+    let (table, known) = network_rows(networks(), catalog, arguments)?;
     output.table(&table);
     output.line("");
     output.line(
@@ -52,11 +62,18 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
     output.hint("stepladder models m5                    layers, shapes and costs of one rung");
     output.hint("stepladder models m5 --diff             what it changes of its parent");
     output.hint("stepladder models new my.toml --from m5 start one of your own");
-    output.json(&json!({ "models": rungs, "variants": beside, "networks": known }))
+    output.json(&json!({
+        "models": rungs,
+        "variants": beside,
+        "family": of_family,
+        "beyond": ingredients,
+        "networks": known,
+    }))
 }
 
-/// As [`rows`], of the networks, which have neither parents nor figures of the ladder's origin.
+/// As [`rows`], of rungs beside the ladder, which have no figures of its origin.
 fn network_rows(
+    shipped: &[ShippedRung],
     catalog: &RungCatalog,
     arguments: &ModelsArguments,
 ) -> anyhow::Result<(Table, Vec<serde_json::Value>)> {
@@ -68,7 +85,7 @@ fn network_rows(
         ("what it is", Left),
     ]);
     let mut known = Vec::new();
-    for name in networks().iter().map(|rung| rung.name) {
+    for name in shipped.iter().map(|rung| rung.name) {
         let rung = catalog.get(name)?;
         let graph = rung.graph(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
         let (parameters, multiply_adds) = (graph.trainable_parameter_count(), graph.multiply_adds());

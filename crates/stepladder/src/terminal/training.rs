@@ -269,21 +269,27 @@ impl Observer for TrainingView<'_> {
                 prepared.size
             ),
         );
+        let controls = &self.request.controls;
+        let steps = match (controls.budget, controls.steps) {
+            (Some(budget), _) => format!("{} of time", duration(budget)),
+            (None, Some(steps)) => format!("{steps} steps"),
+            (None, None) => format!("up to {} epochs", rung.training.epochs),
+        };
+        let is_exact = rung.start.as_ref().is_some_and(|start| start.is_exact());
+        let how = match is_exact {
+            true => String::from("features once, then a head that fits them exactly"),
+            false => format!(
+                "{} {}, batch {}, {steps}",
+                rung.optimizer.name(),
+                rung.optimizer.learning_rate(),
+                rung.training.batch_size
+            ),
+        };
         line(
             "training",
             format!(
-                "{} {}, batch {}, {}, seed {}, {} with {} threads, {}",
-                rung.optimizer.name(),
-                rung.optimizer.learning_rate(),
-                rung.training.batch_size,
-                match self.request.controls.budget {
-                    Some(budget) => format!("{} of time", duration(budget)),
-                    None => format!("at most {} epochs", rung.training.epochs),
-                },
-                self.request.seed,
-                self.request.device,
-                self.request.threads,
-                self.request.precision
+                "{how}, seed {}, {} with {} threads, {}",
+                self.request.seed, self.request.device, self.request.threads, self.request.precision
             ),
         );
         if split.validation.is_empty() {

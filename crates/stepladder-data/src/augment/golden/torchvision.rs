@@ -174,8 +174,8 @@ fn operations_are_those_of_torchvision() {
         let op = op(name, magnitude.expect("a number"));
         let mut out = square();
         op.apply(SIZE, 0.0, &mut out);
-        // torchvision cuts fractions off.
-        compare(case, &out, 1.001);
+        // torchvision cuts fractions off, for contrast those of each pixel's gray as well.
+        compare(case, &out, 1.5);
         names.insert(op.described().0);
     }
     assert_eq!(names.len(), 14, "{names:?}");
