@@ -106,7 +106,7 @@ pub(crate) fn promised(path: &Path) -> Option<String> {
 
 /// The commit that a file of `refs` names, which becomes a part of a path.
 fn commit(reference: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(reference).ok()?;
+    let text = stepladder_files::read_to_string(reference, 1 << 10).ok()?;
     let commit = text.trim();
     (!commit.is_empty() && commit.len() <= 64 && is_hexadecimal(commit)).then(|| commit.to_owned())
 }

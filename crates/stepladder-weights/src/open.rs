@@ -6,8 +6,10 @@ use crate::preprocessing::Config;
 use crate::read::{content, from_bytes};
 use crate::tensor::Weights;
 use sha2::{Digest, Sha256};
-use std::fs;
 use std::path::Path;
+
+/// The longest `config.json` that is read, in bytes: names of 22,000 classes take one tenth.
+const LONGEST_CONFIG: u64 = 16 << 20;
 
 /// What begins the name of a model of the hub.
 const HUB: &str = "hf:";
@@ -74,7 +76,7 @@ fn opened(file: &Path, folder: Option<&Path>, name: &str) -> Result<Opened, Weig
         });
     }
     let config = folder.map(|folder| folder.join("config.json"));
-    let config = config.and_then(|path| Some((fs::read(&path).ok()?, path)));
+    let config = config.and_then(|path| Some((stepladder_files::read(&path, LONGEST_CONFIG).ok()?, path)));
     let config = config.map(|(json, path)| Config::from_json(&path, &json));
     Ok(Opened {
         weights: from_bytes(file, &content)?,
@@ -94,6 +96,7 @@ pub fn sha256(content: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::path::PathBuf;
 
     const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";

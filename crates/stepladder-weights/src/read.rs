@@ -4,7 +4,6 @@ use crate::error::WeightsError;
 use crate::pth;
 use crate::safetensors_file;
 use crate::tensor::Weights;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -29,7 +28,7 @@ pub(crate) fn content(path: &Path) -> Result<Vec<u8>, WeightsError> {
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(failed)?;
+    let file = stepladder_files::open(path).map_err(failed)?;
     let bytes = file.metadata().map_err(failed)?.len();
     if bytes > LARGEST_FILE {
         return Err(WeightsError::TooLarge {

@@ -114,7 +114,7 @@ impl FeatureCache {
     /// Reads the records that are whole, and says how many bytes of the file are of records, whole or not; 0 if it is no such file.
     fn read(&mut self, key: &[u8; 32]) -> io::Result<u64> {
         // Not locked: the lock to write is another handle's.
-        let mut file = match File::open(&self.path) {
+        let mut file = match stepladder_files::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             Err(error) => return Err(error),
@@ -138,6 +138,10 @@ impl FeatureCache {
 
 /// The file, locked for this process alone; `None` where another has it, or it cannot be written.
 fn writable(path: &Path) -> Option<File> {
+    // A pipe in its place would be waited for.
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return None;
+    }
     let file = File::options()
         .create(true)
         .truncate(false)

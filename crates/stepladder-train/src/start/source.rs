@@ -81,13 +81,17 @@ fn other(name: &str) -> Result<Source, TrainError> {
     })
 }
 
+/// The largest file that is read, in bytes, as for any model.
+const LARGEST: u64 = 16 << 30;
+
 /// A model that was trained here: its arrays are called as parameters are.
 fn own(path: &Path, classifier: &Classifier) -> Result<Source, TrainError> {
     let mut weights = Weights::default();
     for array in classifier.model().to_arrays() {
         weights.insert(array.name, Tensor::new(array.shape, array.values));
     }
-    let content = std::fs::read(path).map_err(|source| TrainError::Run(RunError::read(path, source)))?;
+    let content = stepladder_files::read(path, LARGEST)
+        .map_err(|source| TrainError::Run(RunError::read(path, source)))?;
     Ok(Source {
         weights,
         classes: Some(classifier.classes().to_vec()),

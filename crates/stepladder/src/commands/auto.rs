@@ -63,13 +63,17 @@ fn of_run(arguments: &TrainArguments, run: &RunDirectory) -> Option<Chosen> {
         return None;
     }
     let config: Config = run.read_json(&run.config()).ok()?;
-    let budget = config.budget_seconds.map(Duration::from_secs_f64);
+    let budget = match config.budget_seconds {
+        // What is no span of time is said where the run is taken up.
+        Some(seconds) => Some(Duration::try_from_secs_f64(seconds).ok()?),
+        None => None,
+    };
     let same_time = arguments.controls.budget.is_none() || arguments.controls.budget == budget;
     if config.model != AUTO || config.seed != arguments.seed || !same_time {
         return None;
     }
     let path: PathBuf = run.rung();
-    let text = std::fs::read_to_string(&path).ok()?;
+    let text = run.read_text(&path).ok()?;
     let rung = Rung::from_toml(&text, &path.display().to_string(), &RungCatalog::shipped()).ok()?;
     Some(Chosen { rung, budget })
 }

@@ -70,7 +70,7 @@ pub(super) fn values(arguments: &TrainArguments, rung: &Rung) -> anyhow::Result<
             set("early_stopping", "false".to_string());
         }
         Some(Patience::Epochs(epochs)) => {
-            set("early_stopping.patience", epochs.to_string());
+            set("early_stopping.patience", whole(epochs));
             if rung.early_stopping.is_none() {
                 set("early_stopping.restore_best_weights", "true".to_string());
             }
