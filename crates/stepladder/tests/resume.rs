@@ -108,7 +108,9 @@ fn cut_off(place: &Workplace, run: &str) {
         .spawn()
         .unwrap();
     let epochs = place.path(run).join("epochs.jsonl");
-    while !std::fs::read_to_string(&epochs).is_ok_and(|text| text.lines().count() >= 1) {
+    let has_an_epoch = || std::fs::read_to_string(&epochs).is_ok_and(|text| text.lines().count() >= 1);
+    // Its checkpoint is written beside the training, and may come a moment later.
+    while !has_an_epoch() || checkpoints(place, run).is_empty() {
         std::thread::sleep(Duration::from_millis(2));
     }
     child.kill().unwrap();
