@@ -6,8 +6,9 @@ mod pretrained;
 mod scratch;
 
 pub use photos::PhotoFacts;
+pub use pretrained::FINE_TUNING;
 
-use crate::benchmark::{BenchmarkPart, BenchmarkRequest, benchmark};
+use crate::benchmark::{BenchmarkPart, BenchmarkRequest, Speed, benchmark};
 use crate::error::TrainError;
 use std::time::Duration;
 use stepladder_model::{Rung, RungCatalog, RungError};
@@ -22,7 +23,7 @@ const TIME_EXPONENT: f64 = 0.85;
 const SHORTEST: f64 = 30.0;
 const LONGEST: f64 = 3600.0;
 
-/// Input of the network by which the machine is measured, in pixels, and how long that takes.
+/// Input of the network by which the machine is measured for training from random weights, in pixels, and how long each part takes.
 const MEASURED_SIZE: usize = 64;
 const MEASURED_FOR: Duration = Duration::from_millis(200);
 
@@ -80,9 +81,9 @@ pub fn choose(request: &AutoRequest) -> Result<AutoChoice, TrainError> {
     let mut reasons = vec![photos.in_words()];
     let (rung, budget) = match pretrained::is_worth_it(request) {
         true => {
-            let (rung, why) = pretrained::features_and_head(request, budget)?;
-            reasons.push(why);
-            (rung, None)
+            let plan = pretrained::plan(request, budget)?;
+            reasons.push(plan.why);
+            (plan.rung, plan.fills_the_time.then_some(budget))
         }
         false => scratch(request, budget, &mut reasons)?,
     };
@@ -103,31 +104,42 @@ fn scratch(
     let speed = match request.steps {
         // A number of steps is to mean the same on every machine.
         Some(_) => None,
-        None => Some(speed(request)?),
+        None => Some(speed(request, scratch::SMALLEST, MEASURED_SIZE)?.training),
     };
     let plan = scratch::plan(request, budget, speed)?;
     reasons.extend(plan.reasons);
     Ok((plan.rung, plan.fills_the_time.then_some(budget)))
 }
 
-/// Multiply-adds of the forward pass that this machine trains in a second, by a few steps of the smallest network.
-fn speed(request: &AutoRequest) -> Result<f64, TrainError> {
+/// What the machine does with a network in a second, in multiply-adds of the forward pass.
+#[derive(Debug, Clone, Copy)]
+struct MachineSpeed {
+    training: f64,
+    answers: f64,
+}
+
+/// Measures a network by a few steps and answers.
+fn speed(request: &AutoRequest, network: &str, size: usize) -> Result<MachineSpeed, TrainError> {
     let measured = benchmark(
         &BenchmarkRequest {
-            rung: RungCatalog::shipped().get(scratch::SMALLEST)?,
-            size: MEASURED_SIZE,
+            rung: RungCatalog::shipped().get(network)?,
+            size,
             classes: request.photos.classes.len().max(2),
             device: request.device,
             precision: request.precision,
             threads: request.threads,
             time: MEASURED_FOR,
-            parts: vec![BenchmarkPart::Training],
+            parts: vec![BenchmarkPart::Training, BenchmarkPart::Inference],
             profile: false,
         },
         &|| {},
     )?;
-    let rate = measured.training.map_or(0.0, |speed| speed.images_per_second);
-    Ok(rate * measured.multiply_adds as f64)
+    let work = measured.multiply_adds as f64;
+    let of = |part: Option<Speed>| part.map_or(0.0, |speed| speed.images_per_second * work);
+    Ok(MachineSpeed {
+        training: of(measured.training),
+        answers: of(measured.inference),
+    })
 }
 
 /// The rung under [`AUTO`]'s name, saying of itself what was chosen.

@@ -23,6 +23,9 @@ const ANSWERS: usize = 3;
 /// Part of the time that the steps may take by the trial's measure: a machine is never as quiet as in a trial.
 const FILLED: f64 = 0.95;
 
+/// Time of the features and the head over that of the features.
+const HEAD: f64 = 1.3;
+
 /// Speeds that a trial found, in seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Speeds {
@@ -80,7 +83,19 @@ pub(crate) fn steps_within(
     let split = &prepared.split;
     let parts = [split.train.len(), split.validation.len(), split.test.len()];
     let figures = parts.iter().sum::<usize>() + request.rung.training.precise_batch_norm.min(parts[0]);
+    let left = left - features_seconds(request, &speeds, parts);
     Ok(steps(left, &speeds, parts[1], figures))
+}
+
+/// Seconds of the features and the head from which fine-tuning begins, where it does.
+fn features_seconds(request: &TrainingRequest, speeds: &Speeds, parts: [usize; 3]) -> f64 {
+    if !request.has_exact_head() {
+        return 0.0;
+    }
+    // Training photos are seen mirrored, too; an answer is about both sides already where the rung says so.
+    let images = parts.iter().sum::<usize>() + parts[0];
+    let sides = if request.rung.evaluation.flips { 2.0 } else { 1.0 };
+    HEAD * images as f64 * speeds.answer / sides
 }
 
 /// Steps in `left` seconds, with a validation after each epoch and `figures` answers at the end.

@@ -3,6 +3,9 @@
 use stepladder_data::{Dataset, Part};
 use stepladder_model::SplitFractions;
 
+/// From this ratio of the largest to the smallest class on, classes are weighted.
+const IMBALANCED: f64 = 4.0;
+
 /// Counts and sizes that a choice depends on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PhotoFacts {
@@ -60,5 +63,22 @@ impl PhotoFacts {
         let counts = || self.classes.iter().map(|(_, count)| *count);
         let (least, most) = (counts().min().unwrap_or(1), counts().max().unwrap_or(1));
         most as f64 / least.max(1) as f64
+    }
+
+    /// Weights by the root of how rare a class is, as a rung has them, where classes are of very different size: rare ones count more,
+    /// but a few photos of them are not learnt by heart.
+    pub(super) fn class_weights(&self) -> Option<String> {
+        if self.imbalance() < IMBALANCED {
+            return None;
+        }
+        let count = |count: usize| count.max(1) as f64;
+        let raw = |of: usize| libm::sqrt(1.0 / count(of));
+        let classes = || self.classes.iter();
+        let total: f64 = classes().map(|(_, of)| count(*of)).sum();
+        let mean = classes().map(|(_, of)| count(*of) * raw(*of)).sum::<f64>() / total;
+        let quoted = |name: &str| serde_json::to_string(name).unwrap_or_default();
+        let weight = |(name, of): &(String, usize)| format!("{} = {:.3}", quoted(name), raw(*of) / mean);
+        let weights: Vec<String> = classes().map(weight).collect();
+        Some(format!("{{ {} }}", weights.join(", ")))
     }
 }

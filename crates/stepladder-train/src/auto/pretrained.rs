@@ -1,6 +1,7 @@
-//! A start from the weights inside the program: the features of a frozen network, and a head that is fitted to them exactly.
+//! A start from the weights inside the program: the features of a frozen network, a head that is fitted to them exactly, and where there
+//! is time, all layers fine-tuned from there.
 
-use super::{AutoRequest, speed};
+use super::{AutoRequest, MachineSpeed, speed};
 use crate::error::TrainError;
 use std::time::Duration;
 use stepladder_model::{Rung, RungCatalog};
@@ -18,50 +19,206 @@ const ENLARGED: f64 = 1.5;
 /// Inputs to choose from, in pixels: the network halves them five times.
 const SIZES: [usize; 5] = [96, 128, 160, 192, 224];
 
-/// Multiply-adds that this network answers with in the time that `small` trains with one: its layers are thin.
-const RELATIVE_SPEED: f64 = 0.45;
+/// Input at which the machine is measured, in pixels.
+const MEASURED_SIZE: usize = 128;
 
-/// Share of the time that features may take; the head takes the rest.
-const FOR_FEATURES: f64 = 0.8;
+/// Time of decoding, features and head over that of the answers.
+const FEATURES: f64 = 1.5;
 
-/// Whether features of these weights are worth more than training from random ones.
+/// Share of the time that is planned for: a machine is never as quiet as in a trial.
+const PLANNED: f64 = 0.85;
+
+/// Epochs of fine-tuning that are worth beginning, and those after which there is little left to gain.
+const EPOCHS: [f64; 2] = [4.0, 8.0];
+
+/// How all layers of a pretrained network are trained: at a low rate, and the first ones at a lower one, for they have the least to learn.
+pub const FINE_TUNING: [(&str, &str); 6] = [
+    ("start.frozen", "none"),
+    ("start.learning_rate_decay", "0.8"),
+    ("optimizer.learning_rate", "0.0006"),
+    ("schedule.type", "one_cycle"),
+    ("early_stopping", "false"),
+    ("evaluation.flips", "true"),
+];
+
+/// What was chosen.
+pub(super) struct Plan {
+    pub rung: Rung,
+    /// Whether the time is the bound; else the rung's epochs are, or there are none.
+    pub fills_the_time: bool,
+    pub why: String,
+}
+
+/// Whether these weights are worth more than random ones.
 pub(super) fn is_worth_it(request: &AutoRequest) -> bool {
     request.pretrained && request.steps.is_none() && request.photos.short_side >= FROM
 }
 
-/// The rung, and why.
-pub(super) fn features_and_head(
-    request: &AutoRequest,
-    budget: Duration,
-) -> Result<(Rung, String), TrainError> {
-    let rung = RungCatalog::shipped().get(NETWORK)?;
-    let size = match request.size {
-        Some(size) => size,
-        None => size(&rung, request, budget)?,
-    };
-    let size_text = size.to_string();
-    let rung = rung.with_overrides([("start.weights", "shipped"), ("input.size", size_text.as_str())])?;
-    let why = format!(
-        "{NETWORK} at {size} px as ImageNet has taught it, with a head for these classes; --start scratch begins from nothing"
-    );
-    Ok((rung, why))
+/// Features with a head that fits them, and fine-tuning from there where there is time for it.
+pub(super) fn plan(request: &AutoRequest, budget: Duration) -> Result<Plan, TrainError> {
+    plan_at(request, budget, speed(request, NETWORK, MEASURED_SIZE)?)
 }
 
-/// The size that shows the network most, of those that there is time for.
-fn size(rung: &Rung, request: &AutoRequest, budget: Duration) -> Result<usize, TrainError> {
-    let photos = &request.photos;
-    let wanted = photos.short_side as f64 * ENLARGED;
-    let nearest = |size: &usize| (*size as f64 - wanted).abs() as usize;
-    let largest = SIZES.into_iter().min_by_key(nearest).unwrap_or(SIZES[0]);
-    // Training photos are seen mirrored, too.
-    let images = (photos.in_all + photos.training) as f64;
-    let speed = RELATIVE_SPEED * speed(request)?;
-    let mut best = SIZES[0];
-    for size in SIZES.into_iter().filter(|size| *size <= largest) {
-        let work = rung.graph(size, photos.classes.len().max(2))?.multiply_adds() as f64;
-        if images * work / speed <= FOR_FEATURES * budget.as_secs_f64() {
-            best = size;
+/// [`plan`] on a machine of this speed.
+fn plan_at(request: &AutoRequest, budget: Duration, speed: MachineSpeed) -> Result<Plan, TrainError> {
+    let rung = RungCatalog::shipped().get(NETWORK)?;
+    let seconds = PLANNED * budget.as_secs_f64();
+    let (mut frozen, mut tuned) = (None, None);
+    for size in sizes(request) {
+        let time = Times::of(&rung, request, size, speed)?;
+        if time.features <= seconds || frozen.is_none() {
+            frozen = Some(size);
+        }
+        let epochs = (seconds - time.features) / time.epoch;
+        if epochs >= EPOCHS[0] {
+            tuned = Some((size, epochs));
         }
     }
-    Ok(best)
+    match (tuned, frozen) {
+        (Some((size, epochs)), _) => fine_tuned(&rung, request, size, epochs),
+        (None, size) => features_and_head(&rung, size.unwrap_or(SIZES[0])),
+    }
+}
+
+/// Seconds that parts of a training take.
+struct Times {
+    features: f64,
+    epoch: f64,
+}
+
+impl Times {
+    fn of(rung: &Rung, request: &AutoRequest, size: usize, speed: MachineSpeed) -> Result<Times, TrainError> {
+        let photos = &request.photos;
+        let work = rung.graph(size, photos.classes.len().max(2))?.multiply_adds() as f64;
+        // Training photos are seen mirrored, too.
+        let images = (photos.in_all + photos.training) as f64;
+        Ok(Times {
+            features: FEATURES * images * work / speed.answers,
+            epoch: photos.training as f64 * work / speed.training,
+        })
+    }
+}
+
+/// Sizes to choose from, up to the one that shows the network most of these photos.
+fn sizes(request: &AutoRequest) -> Vec<usize> {
+    if let Some(size) = request.size {
+        return vec![size];
+    }
+    let wanted = request.photos.short_side as f64 * ENLARGED;
+    let nearest = |size: &usize| (*size as f64 - wanted).abs() as usize;
+    let largest = SIZES.into_iter().min_by_key(nearest).unwrap_or(SIZES[0]);
+    SIZES.into_iter().filter(|size| *size <= largest).collect()
+}
+
+fn features_and_head(rung: &Rung, size: usize) -> Result<Plan, TrainError> {
+    let size_text = size.to_string();
+    let values = [("start.weights", "shipped"), ("input.size", size_text.as_str())];
+    Ok(Plan {
+        rung: rung.with_overrides(values)?,
+        fills_the_time: false,
+        why: format!(
+            "{NETWORK} at {size} px as ImageNet has taught it, with a head for these classes; --start scratch begins from nothing"
+        ),
+    })
+}
+
+fn fine_tuned(rung: &Rung, request: &AutoRequest, size: usize, epochs: f64) -> Result<Plan, TrainError> {
+    let photos = &request.photos;
+    let epochs_text = format!("{:.0}", epochs.min(EPOCHS[1]));
+    let size_text = size.to_string();
+    let mut values = vec![
+        ("start.weights", "shipped"),
+        ("input.size", size_text.as_str()),
+        ("training.epochs", epochs_text.as_str()),
+    ];
+    values.extend(FINE_TUNING);
+    if photos.are_digits() {
+        values.extend([
+            ("evaluation.flips", "false"),
+            ("augmentation.horizontal_flip", "false"),
+        ]);
+    }
+    let weights = photos.class_weights();
+    if let Some(weights) = &weights {
+        values.push(("training.class_weights", weights));
+    }
+    Ok(Plan {
+        rung: rung.with_overrides(values)?,
+        fills_the_time: epochs < EPOCHS[1],
+        why: format!(
+            "{NETWORK} at {size} px from ImageNet's weights: first a head for these classes, then {epochs_text} epochs in which all layers learn; --start scratch begins from nothing"
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auto::photos::PhotoFacts;
+    use stepladder_model::Frozen;
+    use stepladder_nn::{Device, Precision};
+
+    fn request(counts: &[usize], short_side: usize) -> AutoRequest {
+        let in_all = counts.iter().sum();
+        let classes = counts.iter().enumerate();
+        AutoRequest {
+            photos: PhotoFacts {
+                in_all,
+                training: in_all * 8 / 10,
+                classes: classes
+                    .map(|(index, &count)| (format!("class {index}"), count))
+                    .collect(),
+                short_side,
+            },
+            budget: None,
+            steps: None,
+            pretrained: true,
+            size: None,
+            threads: 2,
+            device: Device::Cpu,
+            precision: Precision::F32,
+        }
+    }
+
+    fn planned(request: &AutoRequest, seconds: u64) -> Plan {
+        let speed = MachineSpeed {
+            training: 10e9,
+            answers: 40e9,
+        };
+        plan_at(request, Duration::from_secs(seconds), speed).unwrap()
+    }
+
+    #[test]
+    fn a_short_time_is_for_features_and_a_longer_one_for_fine_tuning() {
+        let flowers = request(&[733; 5], 128);
+        let frozen = |plan: &Plan| plan.rung.start.as_ref().map(|start| start.frozen.clone());
+        let short = planned(&flowers, 90);
+        assert_eq!(frozen(&short), Some(Frozen::Backbone));
+        assert!(!short.fills_the_time);
+        let long = planned(&flowers, 600);
+        assert_eq!(frozen(&long), Some(Frozen::None));
+        assert!((128..=192).contains(&long.rung.input.size) && long.fills_the_time);
+        // More than enough time ends before it is over.
+        let longest = planned(&flowers, 36_000);
+        assert_eq!((longest.rung.input.size, longest.rung.training.epochs), (192, 8));
+        assert!(!longest.fills_the_time);
+    }
+
+    #[test]
+    fn photos_are_enlarged_by_no_more_than_a_half_or_so() {
+        for (side, largest) in [(64, 96), (96, 128), (128, 192), (150, 224), (2000, 224)] {
+            assert_eq!(sizes(&request(&[100; 2], side)).last(), Some(&largest), "{side}");
+        }
+        let tiny = request(&[100; 2], 32);
+        assert!(!is_worth_it(&tiny));
+    }
+
+    #[test]
+    fn rare_classes_count_more_in_fine_tuning() {
+        let plan = planned(&request(&[400, 20], 128), 3600);
+        assert_ne!(
+            plan.rung.training.class_weights,
+            stepladder_model::ClassWeights::None
+        );
+    }
 }

@@ -37,9 +37,6 @@ const FOR_STEPS: f64 = 0.85;
 /// Photos of less than this are not halved by the stem, and there are no smaller ones to begin with.
 const TINY: usize = 64;
 
-/// From this ratio of the largest to the smallest class on, classes are weighted.
-const IMBALANCED: f64 = 4.0;
-
 /// Fewer photos of a class than this are few.
 const FEW: usize = 60;
 
@@ -145,8 +142,8 @@ fn rung(network: &str, size: usize, photos: &PhotoFacts) -> Result<Rung, TrainEr
     if of_a_class < FEW {
         values.push(("layers.dropout.rate", String::from("0.4")));
     }
-    if photos.imbalance() >= IMBALANCED {
-        values.push(("training.class_weights", class_weights(photos)));
+    if let Some(weights) = photos.class_weights() {
+        values.push(("training.class_weights", weights));
     }
     let rung = RungCatalog::shipped().get(network)?;
     let rung = rung.with_overrides(values.iter().map(|(key, value)| (*key, value.as_str())))?;
@@ -154,23 +151,6 @@ fn rung(network: &str, size: usize, photos: &PhotoFacts) -> Result<Rung, TrainEr
         true => without_flips(rung),
         false => rung,
     })
-}
-
-/// Weights by the root of how rare a class is: the rare ones count more, but a few photos of them are not learnt by heart.
-fn class_weights(photos: &PhotoFacts) -> String {
-    let count = |count: usize| count.max(1) as f64;
-    let raw = |of: usize| libm::sqrt(1.0 / count(of));
-    let total: f64 = photos.classes.iter().map(|(_, of)| count(*of)).sum();
-    let mean: f64 = photos
-        .classes
-        .iter()
-        .map(|(_, of)| count(*of) * raw(*of))
-        .sum::<f64>()
-        / total;
-    let quoted = |name: &str| serde_json::to_string(name).unwrap_or_default();
-    let weight = |(name, of): &(String, usize)| format!("{} = {:.3}", quoted(name), raw(*of) / mean);
-    let weights: Vec<String> = photos.classes.iter().map(weight).collect();
-    format!("{{ {} }}", weights.join(", "))
 }
 
 fn without_flips(mut rung: Rung) -> Rung {
@@ -197,7 +177,7 @@ fn reasons(request: &AutoRequest, rung: &Rung, budget: Duration, epochs: usize, 
             least.ceil()
         ));
     }
-    if photos.imbalance() >= IMBALANCED {
+    if photos.class_weights().is_some() {
         reasons.push(format!(
             "the largest class has {:.0} times as many photos as the smallest: rare classes count more",
             photos.imbalance()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use stepladder_classifier::Classifier;
 use stepladder_model::{Rung, RungCatalog};
 use stepladder_nn::Device;
-use stepladder_train::{AUTO, RunDirectory};
+use stepladder_train::{AUTO, FINE_TUNING, RunDirectory};
 
 /// The rung of weights that are part of the program, and of everything that starts from pretrained weights of another program where
 /// no rung is named.
@@ -94,11 +94,16 @@ pub(super) fn rung(
             has_start,
             "--frozen {frozen} freezes pretrained weights, and there are none; add --start shipped, or another start"
         );
-        set("start.frozen", quoted(frozen));
         if frozen == "backbone" {
             // The head alone is left to train, and that is done exactly.
             set("start.exact_head", "true".to_string());
+        } else {
+            // The rung's own rate is for random weights, and would undo these.
+            for (key, value) in FINE_TUNING {
+                set(key, value.to_string());
+            }
         }
+        set("start.frozen", quoted(frozen));
     }
     Ok((rung, values))
 }
