@@ -21,6 +21,6 @@ pub use header::{Preprocessing, Score, TrainingRecord};
 pub use machine::free_bytes;
 pub use nearest::Neighbor;
 pub use overlay::{heat_color, overlay};
-pub use predictor::{NotFinite, Predictor, ranked};
+pub use predictor::{NotFinite, Predictor, mirrored, ranked};
 pub use temperature::Temperature;
 pub use weights::{WeightsError, WeightsFile, read_arrays, read_arrays_in, write_arrays, write_arrays_in};

@@ -129,8 +129,8 @@ impl Predictor {
     }
 }
 
-/// Each image mirrored left to right, where a row has `width` pixels.
-pub(crate) fn mirrored(images: &[f32], width: usize) -> Vec<f32> {
+/// Each of `images`, `[photos, height, width, 3]` one row after the other, mirrored left to right.
+pub fn mirrored(images: &[f32], width: usize) -> Vec<f32> {
     let rows = images.chunks_exact(width * 3);
     rows.flat_map(|row| row.rchunks_exact(3).flatten().copied())
         .collect()
@@ -175,6 +175,14 @@ mod tests {
         let photo =
             |mirror: bool| (0..1024).flat_map(move |i| ramp(if mirror { 31 - i % 32 } else { i % 32 }));
         photo(false).chain(photo(true)).collect()
+    }
+
+    #[test]
+    fn a_mirrored_image_has_its_columns_exchanged() {
+        let image: Vec<f32> = (0..2 * 2 * 3).map(|value| value as f32).collect();
+        let expected = [3.0, 4.0, 5.0, 0.0, 1.0, 2.0, 9.0, 10.0, 11.0, 6.0, 7.0, 8.0];
+        assert_eq!(mirrored(&image, 2), expected);
+        assert_eq!(mirrored(&mirrored(&image, 2), 2), image);
     }
 
     #[test]

@@ -161,6 +161,29 @@ fn named(rung: Rung, photos: &PhotoFacts, reasons: &[String]) -> Result<Rung, Ru
 mod tests {
     use super::*;
 
+    /// For random weights on two threads, with so many photos of each class.
+    pub(super) fn request(counts: &[usize], short_side: usize) -> AutoRequest {
+        let in_all = counts.iter().sum();
+        let classes = counts.iter().enumerate();
+        AutoRequest {
+            photos: PhotoFacts {
+                in_all,
+                training: in_all * 8 / 10,
+                classes: classes
+                    .map(|(index, &count)| (format!("class {index}"), count))
+                    .collect(),
+                short_side,
+            },
+            budget: None,
+            steps: None,
+            pretrained: false,
+            size: None,
+            threads: 2,
+            device: Device::Cpu,
+            precision: Precision::F32,
+        }
+    }
+
     #[test]
     fn times_are_those_that_people_would_choose() {
         let seconds = |photos, threads| usual_budget(photos, threads).as_secs();

@@ -254,8 +254,8 @@ fn check_photos(source: &Source, graph: &Graph) -> Result<(), String> {
     }
     let layer = &graph.layers[layer].name;
     Err(format!(
-        "its photos were normalized by a mean of {:?} and a variance of {:?}, and the rung does it otherwise; add \
-         --set 'layers.{layer}.mean={:?}' --set 'layers.{layer}.variance={:?}'",
+        "its photos were normalized by a mean of {:?} and a variance of {:?}, and the rung does it otherwise; give its layer {layer} \
+         mean = {:?} and variance = {:?}",
         wanted.mean, wanted.variance, wanted.mean, wanted.variance
     ))
 }
@@ -263,7 +263,7 @@ fn check_photos(source: &Source, graph: &Graph) -> Result<(), String> {
 /// Refuses weights of which nothing fits, and those that leave a part of what is frozen without values.
 fn check(start: &Start, rung: &Rung, graph: &Graph, fitted: &Fitted) -> Result<(), String> {
     let misfits: Vec<String> = fitted.misfits.iter().map(ToString::to_string).collect();
-    let remedy = "take weights of this network, or the rung that these are of: --model and a name of `stepladder models`";
+    let remedy = "take weights of this network, or the rung of the network that these are of";
     if fitted.parameters.iter().all(Option::is_none) {
         let what = match (misfits.is_empty(), fitted.unused.is_empty()) {
             (false, _) => listed(&misfits),

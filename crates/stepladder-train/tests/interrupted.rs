@@ -102,18 +102,27 @@ fn cut() -> String {
 fn what_photos_are_cut_and_colored_to_depends_on_no_interruption_and_no_thread() {
     let place = Place::new();
     let rung = cut();
-    let whole = place.sit(&place.request("whole", &rung), None, false).unwrap();
+    whole_and_alone(&place, &rung);
+    for step in [0, 5, 10] {
+        assert_interrupted_is_same(&place, &rung, step);
+    }
+}
+
+/// The runs `whole`, uninterrupted on two threads, and `alone`, on one; they are the same.
+fn whole_and_alone(place: &Place, rung: &str) {
+    let whole = place.sit(&place.request("whole", rung), None, false).unwrap();
     assert_ne!(whole.outcome, Outcome::Interrupted);
-    let mut alone = place.request("alone", &rung);
+    let mut alone = place.request("alone", rung);
     alone.threads = 1;
     place.sit(&alone, None, false).unwrap();
     place.assert_same("whole", "alone");
-    for step in [0, 5, 10] {
-        let run = format!("at-{step}");
-        place.sit(&place.request(&run, &rung), Some(step), false).unwrap();
-        place.sit(&place.request(&run, &rung), None, false).unwrap();
-        place.assert_same("whole", &run);
-    }
+}
+
+fn assert_interrupted_is_same(place: &Place, rung: &str, step: u64) {
+    let run = format!("at-{step}");
+    place.sit(&place.request(&run, rung), Some(step), false).unwrap();
+    place.sit(&place.request(&run, rung), None, false).unwrap();
+    place.assert_same("whole", &run);
 }
 
 /// Small inputs first, in larger batches; learning rates and decay by groups of parameters; exact statistics at the end.
@@ -137,18 +146,10 @@ schedule = { type = "one_cycle", anneal_strategy = "linear" }
 fn phases_of_a_training_depend_on_no_interruption_and_no_thread() {
     let place = Place::new();
     let rung = in_phases();
-    let whole = place.sit(&place.request("whole", &rung), None, false).unwrap();
-    assert_ne!(whole.outcome, Outcome::Interrupted);
-    let mut alone = place.request("alone", &rung);
-    alone.threads = 1;
-    place.sit(&alone, None, false).unwrap();
-    place.assert_same("whole", "alone");
+    whole_and_alone(&place, &rung);
     let text = std::fs::read_to_string(place.path("whole/steps.jsonl")).unwrap();
     for step in 0..text.lines().count() as u64 {
-        let run = format!("at-{step}");
-        place.sit(&place.request(&run, &rung), Some(step), false).unwrap();
-        place.sit(&place.request(&run, &rung), None, false).unwrap();
-        place.assert_same("whole", &run);
+        assert_interrupted_is_same(&place, &rung, step);
     }
     while place
         .sit(&place.request("each", &rung), None, true)

@@ -129,14 +129,15 @@ fn legacy(content: &[u8]) -> Result<Weights, Failure> {
     let (machine, value) = pickle::read(&mut cursor)?;
     let (lists, keys) = pickle::read(&mut cursor)?;
     let mut reader = Reader::new(&machine, value, content.len())?;
+    let kinds = machine.storages.iter().map(|storage| (storage.key, storage.kind));
+    let kinds: BTreeMap<&str, &str> = kinds.collect();
     for key in lists.parts(keys)? {
         let Value::Text(key) = *key else {
             return Err("a storage's key is no text".into());
         };
         let count = usize::try_from(cursor.i64()?).map_err(|_| "a storage of negative length")?;
-        let storage = machine.storages.iter().find(|storage| storage.key == key);
-        let storage = storage.ok_or("a storage that no tensor has")?;
-        let size = size_of(storage.kind).ok_or_else(|| format!("numbers of the type {}", storage.kind))?;
+        let kind = kinds.get(key).ok_or("a storage that no tensor has")?;
+        let size = size_of(kind).ok_or_else(|| format!("numbers of the type {kind}"))?;
         let length = count.checked_mul(size).ok_or("a storage longer than the file")?;
         reader.take(key, cursor.take(length)?)?;
     }
@@ -151,6 +152,15 @@ fn size_of(kind: &str) -> Option<usize> {
         "DoubleStorage" | "LongStorage" => Some(8),
         "ByteStorage" | "CharStorage" | "BoolStorage" => Some(1),
         _ => None,
+    }
+}
+
+/// A storage's numbers; of one of the types that [`Reader::new`] lets through.
+fn numbers(kind: &str, bytes: &[u8]) -> Vec<f32> {
+    match kind {
+        "FloatStorage" => wide(bytes, f32::from_le_bytes),
+        "HalfStorage" => wide(bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
+        _ => wide(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
     }
 }
 
@@ -213,25 +223,21 @@ impl<'m, 'a> Reader<'m, 'a> {
 
     /// Makes the tensors of a storage.
     fn take(&mut self, key: &str, bytes: &[u8]) -> Result<(), Failure> {
-        self.bytes_left = self
-            .bytes_left
-            .checked_sub(bytes.len())
-            .ok_or("storages longer than the file")?;
+        let left = self.bytes_left.checked_sub(bytes.len());
+        self.bytes_left = left.ok_or("storages longer than the file")?;
+        let mut read = ("", Vec::new());
         for (name, view) in self.waiting.remove(key).unwrap_or_default() {
-            let storage = &self.machine.storages[view.storage];
-            let numbers = match storage.kind {
-                "FloatStorage" => wide(bytes, f32::from_le_bytes),
-                "HalfStorage" => wide(bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
-                _ => wide(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-            };
-            if numbers.len() < storage.count {
-                return Err(
-                    format!("storage {key} has {} numbers of {}", numbers.len(), storage.count).into(),
-                );
+            let Storage { kind, count, .. } = self.machine.storages[view.storage];
+            // Once, and not for each of the views that a file may have of it.
+            if read.0 != kind {
+                read = (kind, numbers(kind, bytes));
             }
-            let values = self
-                .values(view, &numbers)
-                .map_err(|reason| format!("tensor `{name}`: {reason}"))?;
+            let numbers = &read.1;
+            if numbers.len() < count {
+                return Err(format!("storage {key} has {} numbers of {count}", numbers.len()).into());
+            }
+            let values = self.values(view, numbers);
+            let values = values.map_err(|reason| format!("tensor `{name}`: {reason}"))?;
             self.weights.insert(name, Tensor::new(view.shape.clone(), values));
         }
         Ok(())

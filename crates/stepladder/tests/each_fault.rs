@@ -6,32 +6,10 @@
 
 mod command;
 
-use command::Workplace;
+use command::{Workplace, ended, said};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-const RUNG: &str = r#"
-name = "tiny"
-[input]
-size = 8
-[optimizer]
-type = "adam"
-[training]
-epochs = 2
-batch_size = 8
-[[layers]]
-layer = "Conv2D"
-filters = 4
-kernel_size = 3
-activation = "relu"
-[[layers]]
-layer = "Flatten"
-[[layers]]
-layer = "Dense"
-units = "classes"
-activation = "softmax"
-"#;
+use std::time::Duration;
 
 /// Without `STEPLADDER_ALL_FAULTS`, one of so many operations fails.
 const SOME: usize = 13;
@@ -47,19 +25,7 @@ struct Place {
 impl Place {
     /// None, said aloud, where there is no compiler for the shim.
     fn new() -> Option<Place> {
-        let work = Workplace::new();
-        for (class, color) in [("red", [200, 30, 30]), ("green", [30, 200, 30])] {
-            std::fs::create_dir_all(work.path("data").join(class)).unwrap();
-            for number in 0..12_u8 {
-                let photo = image::RgbImage::from_fn(8, 8, |x, y| {
-                    image::Rgb(color.map(|value: u8| value + (x as u8 * 3 + y as u8 + number) % 19))
-                });
-                photo
-                    .save(work.path(format!("data/{class}/{number}.png")))
-                    .unwrap();
-            }
-        }
-        std::fs::write(work.path("tiny.toml"), RUNG).unwrap();
+        let work = Workplace::of_two_colors(2);
         let shim = work.path("shim.so");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fault/shim.rs");
         let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
@@ -96,7 +62,7 @@ impl Place {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
-        let output = ended(child.unwrap());
+        let output = ended(child.unwrap(), PATIENCE);
         let log = std::fs::read_to_string(&log).unwrap_or_default();
         (output, log.lines().map(String::from).collect())
     }
@@ -133,23 +99,6 @@ impl Place {
             }
         }
     }
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Waits for a command, which must not hang.
-fn ended(mut child: std::process::Child) -> Output {
-    let began = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if began.elapsed() > PATIENCE {
-            child.kill().unwrap();
-            panic!("it hangs: {}", said(&child.wait_with_output().unwrap()));
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    child.wait_with_output().unwrap()
 }
 
 fn train(out: &str) -> Vec<&str> {

@@ -3,7 +3,7 @@
 
 mod command;
 
-use command::Workplace;
+use command::{Workplace, ended, said};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
@@ -12,44 +12,9 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-const RUNG: &str = r#"
-name = "tiny"
-[input]
-size = 8
-[optimizer]
-type = "adam"
-[training]
-epochs = 400
-batch_size = 8
-[[layers]]
-layer = "Conv2D"
-filters = 4
-kernel_size = 3
-activation = "relu"
-[[layers]]
-layer = "Flatten"
-[[layers]]
-layer = "Dense"
-units = "classes"
-activation = "softmax"
-"#;
-
-/// A place with photos of two colors and a small rung.
+/// Photos of two colors and a rung that is long in training.
 fn place() -> Workplace {
-    let place = Workplace::new();
-    for (class, color) in [("red", [200, 30, 30]), ("green", [30, 200, 30])] {
-        std::fs::create_dir_all(place.path("data").join(class)).unwrap();
-        for number in 0..12_u8 {
-            let photo = image::RgbImage::from_fn(8, 8, |x, y| {
-                image::Rgb(color.map(|value: u8| value + (x as u8 * 3 + y as u8 + number) % 19))
-            });
-            photo
-                .save(place.path(format!("data/{class}/{number}.png")))
-                .unwrap();
-        }
-    }
-    std::fs::write(place.path("tiny.toml"), RUNG).unwrap();
-    place
+    Workplace::of_two_colors(400)
 }
 
 fn train<'a>(out: &'a str, epochs: &'a str) -> Vec<&'a str> {
@@ -118,27 +83,11 @@ fn resumed(place: &Workplace, run: &str) -> String {
     place.read("said")
 }
 
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 /// Runs a command that must not hang.
 fn soon(place: &Workplace, arguments: &[&str]) -> Output {
-    let mut child = place
-        .command(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > until {
-            child.kill().unwrap();
-            panic!("{arguments:?} hangs");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child.wait_with_output().unwrap()
+    let mut command = place.command(arguments);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    ended(child.unwrap(), Duration::from_secs(60))
 }
 
 fn pipe(path: &Path) {
@@ -465,22 +414,15 @@ fn a_token_that_cannot_be_one_is_an_error_at_the_start() {
             &["watch", "run", "--port", "0"],
         ] {
             let token = std::ffi::OsString::from_vec(token.to_vec());
-            let mut child = place
+            let child = place
                 .command(command)
                 .env("STEPLADDER_TOKEN", &token)
                 .stdout(Stdio::null())
                 .stderr(Stdio::piped())
                 .spawn()
                 .unwrap();
-            let until = Instant::now() + Duration::from_secs(20);
-            while child.try_wait().unwrap().is_none() {
-                if Instant::now() > until {
-                    child.kill().unwrap();
-                    panic!("{command:?} starts with {token:?}");
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            let output = child.wait_with_output().unwrap();
+            // One that starts would wait for requests.
+            let output = ended(child, Duration::from_secs(20));
             assert!(
                 !output.status.success() && said(&output).contains("the token must be"),
                 "{}",

@@ -192,30 +192,8 @@ fn reasons(request: &AutoRequest, rung: &Rung, budget: Duration, epochs: usize, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auto::tests::request;
     use stepladder_model::ClassWeights;
-    use stepladder_nn::{Device, Precision};
-
-    fn request(counts: &[usize], short_side: usize) -> AutoRequest {
-        let in_all = counts.iter().sum();
-        let classes = counts.iter().enumerate();
-        AutoRequest {
-            photos: PhotoFacts {
-                in_all,
-                training: in_all * 8 / 10,
-                classes: classes
-                    .map(|(index, &count)| (format!("class {index}"), count))
-                    .collect(),
-                short_side,
-            },
-            budget: None,
-            steps: None,
-            pretrained: false,
-            size: None,
-            threads: 2,
-            device: Device::Cpu,
-            precision: Precision::F32,
-        }
-    }
 
     fn planned(request: &AutoRequest, seconds: u64, speed: f64) -> Plan {
         plan(request, Duration::from_secs(seconds), Some(speed)).unwrap()

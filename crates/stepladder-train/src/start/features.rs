@@ -3,6 +3,7 @@
 use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::training::Observer;
+use stepladder_classifier::mirrored;
 use stepladder_data::{DataError, FeatureCache, Loader, LoaderConfig};
 use stepladder_nn::Model;
 
@@ -106,8 +107,13 @@ fn compute(
             let wanted: Vec<usize> = (0..work.len()).filter(|&at| work[at].1.contains(&view)).collect();
             let images: Vec<f32> = wanted
                 .iter()
-                .flat_map(|&at| seen(&batch.images[at * image..(at + 1) * image], prepared.size, view))
+                .flat_map(|&at| &batch.images[at * image..(at + 1) * image])
+                .copied()
                 .collect();
+            let images = match view {
+                View::Plain => images,
+                View::Mirrored => mirrored(&images, prepared.size),
+            };
             let photos: Vec<u32> = wanted.iter().map(|&at| work[at].0).collect();
             if !photos.is_empty() {
                 cache.append(&photos, view as u32, &model.features(images, photos.len()));
@@ -121,21 +127,6 @@ fn compute(
     }
     progress.finish();
     outcome
-}
-
-/// An image, `[size, size, 3]`, in a view.
-fn seen(image: &[f32], size: usize, view: View) -> Vec<f32> {
-    match view {
-        View::Plain => image.to_vec(),
-        View::Mirrored => {
-            let mut mirrored = Vec::with_capacity(image.len());
-            for row in image.chunks_exact(size * 3) {
-                row.rchunks_exact(3)
-                    .for_each(|pixel| mirrored.extend_from_slice(pixel));
-            }
-            mirrored
-        }
-    }
 }
 
 /// Values that the head reads of a photo.
@@ -180,18 +171,4 @@ fn key(request: &TrainingRequest, prepared: &Prepared, model: &Model) -> [u8; 32
         part(bytemuck::cast_slice(&array.values));
     }
     *key.finalize().as_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mirrored_image_has_its_columns_exchanged() {
-        let image: Vec<f32> = (0..2 * 2 * 3).map(|value| value as f32).collect();
-        let expected = [3.0, 4.0, 5.0, 0.0, 1.0, 2.0, 9.0, 10.0, 11.0, 6.0, 7.0, 8.0];
-        assert_eq!(seen(&image, 2, View::Mirrored), expected);
-        assert_eq!(seen(&seen(&image, 2, View::Mirrored), 2, View::Mirrored), image);
-        assert_eq!(seen(&image, 2, View::Plain), image);
-    }
 }

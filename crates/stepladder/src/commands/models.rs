@@ -33,27 +33,27 @@ pub(crate) fn models(arguments: ModelsArguments, output: &Output) -> anyhow::Res
 
 /// The ladder, below it the variants, the family, the second ladder and the networks, one line each.
 fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> anyhow::Result<()> {
-    let (table, rungs) = rows(shipped(), catalog, arguments)?;
+    let (table, rungs) = ladder_rows(shipped(), catalog, arguments)?;
     output.table(&table);
     output.line("");
     output.line("Variants, which take apart what a rung changed at once or mend a mistake:");
     output.line("");
-    let (table, beside) = rows(variants(), catalog, arguments)?;
+    let (table, beside) = ladder_rows(variants(), catalog, arguments)?;
     output.table(&table);
     output.line("");
     output.line("The family that auto chooses from:");
     output.line("");
-    let (table, of_family) = network_rows(family(), catalog, arguments)?;
+    let (table, of_family) = rows(family(), catalog, arguments)?;
     output.table(&table);
     output.line("");
     output.line("The second ladder, climb --ladder beyond: small with an ingredient less or more:");
     output.line("");
-    let (table, ingredients) = network_rows(beyond(), catalog, arguments)?;
+    let (table, ingredients) = rows(beyond(), catalog, arguments)?;
     output.table(&table);
     output.line("");
     output.line("Networks that pretrained weights fit:");
     output.line("");
-    let (table, known) = network_rows(networks(), catalog, arguments)?;
+    let (table, known) = rows(networks(), catalog, arguments)?;
     output.table(&table);
     output.line("");
     output.line(
@@ -71,8 +71,8 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
     }))
 }
 
-/// As [`rows`], of rungs beside the ladder, which have no figures of its origin.
-fn network_rows(
+/// As [`ladder_rows`], of rungs beside the ladder, which have no figures of its origin.
+fn rows(
     shipped: &[ShippedRung],
     catalog: &RungCatalog,
     arguments: &ModelsArguments,
@@ -84,30 +84,41 @@ fn network_rows(
         ("multiply-adds", Right),
         ("what it is", Left),
     ]);
-    let mut known = Vec::new();
-    for name in shipped.iter().map(|rung| rung.name) {
-        let rung = catalog.get(name)?;
-        let graph = rung.graph(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
-        let (parameters, multiply_adds) = (graph.trainable_parameter_count(), graph.multiply_adds());
+    let mut listed = Vec::new();
+    for shipped in shipped {
+        let (rung, [parameters, multiply_adds], document) = costs(shipped, catalog, arguments)?;
         table.row([
             rung.name.clone(),
             count(parameters),
             count(multiply_adds),
             rung.change.clone(),
         ]);
-        known.push(json!({
-            "name": rung.name,
-            "change": rung.change,
-            "size": graph.input[0],
-            "parameters": parameters,
-            "multiply_adds": multiply_adds,
-        }));
+        listed.push(document);
     }
-    Ok((table, known))
+    Ok((table, listed))
+}
+
+/// A rung with its parameters and multiply-adds, and what programs are told of it.
+fn costs(
+    shipped: &ShippedRung,
+    catalog: &RungCatalog,
+    arguments: &ModelsArguments,
+) -> anyhow::Result<(Rung, [u64; 2], serde_json::Value)> {
+    let rung = catalog.get(shipped.name)?;
+    let graph = rung.graph(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
+    let costs = [graph.trainable_parameter_count(), graph.multiply_adds()];
+    let document = json!({
+        "name": rung.name,
+        "change": rung.change,
+        "size": graph.input[0],
+        "parameters": costs[0],
+        "multiply_adds": costs[1],
+    });
+    Ok((rung, costs, document))
 }
 
 /// A table of rungs for people, and the same for programs.
-fn rows(
+fn ladder_rows(
     shipped: &[ShippedRung],
     catalog: &RungCatalog,
     arguments: &ModelsArguments,
@@ -122,9 +133,8 @@ fn rows(
         ("change", Left),
     ]);
     let mut rungs = Vec::new();
-    for name in shipped.iter().map(|rung| rung.name) {
-        let rung = catalog.get(name)?;
-        let graph = rung.graph(arguments.size.unwrap_or(rung.input.size), arguments.classes)?;
+    for shipped in shipped {
+        let (rung, [parameters, multiply_adds], mut document) = costs(shipped, catalog, arguments)?;
         // By way of its decimal digits: 0.56 as f64 is 0.56, where the f32 behind it is 0.5600000023841858.
         let deck = rung
             .deck
@@ -133,20 +143,14 @@ fn rows(
         table.row([
             rung.name.clone(),
             rung.parent.clone().unwrap_or_default(),
-            count(graph.trainable_parameter_count()),
-            count(graph.multiply_adds()),
+            count(parameters),
+            count(multiply_adds),
             deck.map(percent).unwrap_or_default(),
             rung.change.clone(),
         ]);
-        rungs.push(json!({
-            "name": rung.name,
-            "parent": rung.parent,
-            "change": rung.change,
-            "size": graph.input[0],
-            "parameters": graph.trainable_parameter_count(),
-            "multiply_adds": graph.multiply_adds(),
-            "deck_test_accuracy": deck,
-        }));
+        document["parent"] = json!(rung.parent);
+        document["deck_test_accuracy"] = json!(deck);
+        rungs.push(document);
     }
     Ok((table, rungs))
 }

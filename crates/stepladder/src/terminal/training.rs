@@ -258,6 +258,12 @@ impl Observer for TrainingView<'_> {
             for reason in rung.about.iter().flat_map(|about| about.split(". ")) {
                 line("auto", reason.to_string());
             }
+            if rung.start.is_some() {
+                line(
+                    "auto",
+                    "to begin from random weights instead: --start scratch".to_string(),
+                );
+            }
         }
         line(
             "model",

@@ -3,7 +3,31 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
+use std::time::{Duration, Instant};
+
+/// The rung of [`Workplace::of_two_colors`].
+const TINY: &str = r#"
+name = "tiny"
+[input]
+size = 8
+[optimizer]
+type = "adam"
+[training]
+epochs = EPOCHS
+batch_size = 8
+[[layers]]
+layer = "Conv2D"
+filters = 4
+kernel_size = 3
+activation = "relu"
+[[layers]]
+layer = "Flatten"
+[[layers]]
+layer = "Dense"
+units = "classes"
+activation = "softmax"
+"#;
 
 /// A folder to work in, with a cache of its own, that goes when the test ends.
 pub struct Workplace {
@@ -15,6 +39,28 @@ impl Workplace {
         Workplace {
             folder: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// A place with photos of two colors in `data`, and `tiny.toml`, a rung that is trained on them for so many epochs.
+    pub fn of_two_colors(epochs: usize) -> Workplace {
+        let place = Workplace::new();
+        for (class, color) in [("red", [200, 30, 30]), ("green", [30, 200, 30])] {
+            std::fs::create_dir_all(place.path("data").join(class)).unwrap();
+            for number in 0..12_u8 {
+                let photo = image::RgbImage::from_fn(8, 8, |x, y| {
+                    image::Rgb(color.map(|value: u8| value + (x as u8 * 3 + y as u8 + number) % 19))
+                });
+                photo
+                    .save(place.path(format!("data/{class}/{number}.png")))
+                    .unwrap();
+            }
+        }
+        std::fs::write(
+            place.path("tiny.toml"),
+            TINY.replace("EPOCHS", &epochs.to_string()),
+        )
+        .unwrap();
+        place
     }
 
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
@@ -62,6 +108,24 @@ impl Workplace {
     pub fn bytes(&self, name: impl AsRef<Path>) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
     }
+}
+
+/// What a command says on stderr.
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Waits for a command that must end within `patience`, and not hang.
+pub fn ended(mut child: Child, patience: Duration) -> Output {
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > patience {
+            child.kill().unwrap();
+            panic!("it hangs: {}", said(&child.wait_with_output().unwrap()));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.wait_with_output().unwrap()
 }
 
 /// The JSON object on the last line of stdout, which has no other line.
