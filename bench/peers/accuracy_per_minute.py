@@ -57,7 +57,9 @@ def unpacked(photos: Path, scratch: Path) -> Path:
         return photos
     with zipfile.ZipFile(photos) as archive:
         archive.extractall(scratch / "photos")
-    return scratch / "photos"
+    # Tables name files from the folder of the classes, which an archive may hold in another.
+    inside = list((scratch / "photos").iterdir())
+    return inside[0] if len(inside) == 1 else scratch / "photos"
 
 
 def ours(options, scratch: Path, seed: int, start: str) -> dict:
@@ -71,7 +73,7 @@ def ours(options, scratch: Path, seed: int, start: str) -> dict:
             command += ["--start", "scratch"]
         environment = {**os.environ, "STEPLADDER_CACHE": f"{place}/cache"}
         began = time.monotonic()
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
         seconds = time.monotonic() - began
     summary = json.loads(done.stdout.strip().splitlines()[-1])
     part = "test" if summary.get("test_images") else "val"
@@ -85,7 +87,7 @@ def ours(options, scratch: Path, seed: int, start: str) -> dict:
 def torchs(options, folder: Path, seed: int) -> dict:
     command = [sys.executable, HERE / "torch_time_budget.py", folder, options.table, str(options.budget), str(options.size), str(seed)]
     began = time.monotonic()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return {"who": "PyTorch", "seed": seed, "seconds": time.monotonic() - began, **json.loads(done.stdout.strip().splitlines()[-1])}
 
 
