@@ -23,8 +23,7 @@ const TIME_EXPONENT: f64 = 0.85;
 const SHORTEST: f64 = 30.0;
 const LONGEST: f64 = 3600.0;
 
-/// Input of the network by which the machine is measured for training from random weights, in pixels, and how long each part takes.
-const MEASURED_SIZE: usize = 64;
+/// How long each part of the machine's measurement takes.
 const MEASURED_FOR: Duration = Duration::from_millis(200);
 
 /// What a choice is made by.
@@ -72,43 +71,31 @@ pub fn usual_budget(photos: usize, threads: usize) -> Duration {
 ///
 /// # Errors
 ///
-/// The photos are too small for any network.
+/// The photos are too small for any network, or the machine could not be measured.
 pub fn choose(request: &AutoRequest) -> Result<AutoChoice, TrainError> {
     let photos = &request.photos;
     let budget = request
         .budget
         .unwrap_or_else(|| usual_budget(photos.in_all, request.threads));
-    let mut reasons = vec![photos.in_words()];
-    let (rung, budget) = match pretrained::is_worth_it(request) {
-        true => {
-            let plan = pretrained::plan(request, budget)?;
-            reasons.push(plan.why);
-            (plan.rung, plan.fills_the_time.then_some(budget))
-        }
-        false => scratch(request, budget, &mut reasons)?,
+    let plan = match pretrained::is_worth_it(request) {
+        true => pretrained::plan(request, budget)?,
+        false => scratch::plan(request, budget)?,
     };
-    let budget = budget.filter(|_| request.steps.is_none());
+    let reasons: Vec<String> = [photos.in_words()].into_iter().chain(plan.reasons).collect();
     Ok(AutoChoice {
-        rung: named(rung, photos, &reasons)?,
-        budget,
+        rung: named(plan.rung, photos, &reasons)?,
+        budget: plan.fills_the_time.then_some(budget),
         reasons,
     })
 }
 
-/// A network of the family `small`, `medium`, `large`, from random weights.
-fn scratch(
-    request: &AutoRequest,
-    budget: Duration,
-    reasons: &mut Vec<String>,
-) -> Result<(Rung, Option<Duration>), TrainError> {
-    let speed = match request.steps {
-        // A number of steps is to mean the same on every machine.
-        Some(_) => None,
-        None => Some(speed(request, scratch::SMALLEST, MEASURED_SIZE)?.training),
-    };
-    let plan = scratch::plan(request, budget, speed)?;
-    reasons.extend(plan.reasons);
-    Ok((plan.rung, plan.fills_the_time.then_some(budget)))
+/// A training that was planned.
+struct Plan {
+    rung: Rung,
+    /// Whether the time is the bound; else steps, the rung's epochs or an exact head are.
+    fills_the_time: bool,
+    /// Why, one thing after the other.
+    reasons: Vec<String>,
 }
 
 /// What the machine does with a network in a second, in multiply-adds of the forward pass.

@@ -290,7 +290,8 @@ fn weights_of_something_else_are_refused_with_the_remedy() {
         .replace("\"top\"", "\"c\"");
     let message = refused(&renamed);
     assert!(
-        message.contains("nothing in it fits") && message.contains("--model"),
+        message.contains("nothing in it fits")
+            && message.contains("take weights of this network, or the rung of the network"),
         "{message}"
     );
     let message = refused(&rung(&start(

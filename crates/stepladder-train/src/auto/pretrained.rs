@@ -1,7 +1,7 @@
 //! A start from the weights inside the program: the features of a frozen network, a head that is fitted to them exactly, and where there
 //! is time, all layers fine-tuned from there.
 
-use super::{AutoRequest, MachineSpeed, speed};
+use super::{AutoRequest, MachineSpeed, Plan, speed};
 use crate::error::TrainError;
 use std::time::Duration;
 use stepladder_model::{Rung, RungCatalog};
@@ -40,14 +40,6 @@ pub const FINE_TUNING: [(&str, &str); 6] = [
     ("early_stopping", "false"),
     ("evaluation.flips", "true"),
 ];
-
-/// What was chosen.
-pub(super) struct Plan {
-    pub rung: Rung,
-    /// Whether the time is the bound; else the rung's epochs are, or there are none.
-    pub fills_the_time: bool,
-    pub why: String,
-}
 
 /// Whether these weights are worth more than random ones.
 pub(super) fn is_worth_it(request: &AutoRequest) -> bool {
@@ -116,7 +108,9 @@ fn features_and_head(rung: &Rung, size: usize) -> Result<Plan, TrainError> {
     Ok(Plan {
         rung: rung.with_overrides(values)?,
         fills_the_time: false,
-        why: format!("{NETWORK} at {size} px as ImageNet has taught it, with a head for these classes"),
+        reasons: vec![format!(
+            "{NETWORK} at {size} px as ImageNet has taught it, with a head for these classes"
+        )],
     })
 }
 
@@ -143,9 +137,9 @@ fn fine_tuned(rung: &Rung, request: &AutoRequest, size: usize, epochs: f64) -> R
     Ok(Plan {
         rung: rung.with_overrides(values)?,
         fills_the_time: epochs < EPOCHS[1],
-        why: format!(
+        reasons: vec![format!(
             "{NETWORK} at {size} px from ImageNet's weights: first a head for these classes, then {epochs_text} epochs in which all layers learn"
-        ),
+        )],
     })
 }
 

@@ -1,21 +1,20 @@
 //! A training from random weights: which network of the family, at which size, for how long, and with what augmentation.
 
-use super::AutoRequest;
 use super::photos::PhotoFacts;
-use crate::course::training_phases;
+use super::{AutoRequest, Plan, speed};
+use crate::course::{shares, training_phases};
 use crate::error::TrainError;
 use std::time::Duration;
 use stepladder_model::{Rung, RungCatalog};
 
-/// The smallest network of the family.
-pub(super) const SMALLEST: &str = "small";
+/// The smallest network of the family, by which the machine is measured, and its input for that in pixels.
+const SMALLEST: &str = "small";
+const MEASURED_SIZE: usize = 64;
 
 /// Networks and sizes, from little work to much, and how many times as many epochs as the smallest network each needs before it is
 /// worth its price.
-const LADDER: [(&str, usize, f64); 9] = [
-    ("small", 32, 1.0),
-    ("small", 48, 1.0),
-    ("small", 64, 1.0),
+const LADDER: [(&str, usize, f64); 7] = [
+    ("small", TINY, 1.0),
     ("small", 96, 1.0),
     ("small", 128, 1.0),
     ("medium", 128, 1.5),
@@ -40,28 +39,30 @@ const TINY: usize = 64;
 /// Fewer photos of a class than this are few.
 const FEW: usize = 60;
 
-/// What was planned.
-pub(super) struct Plan {
-    pub rung: Rung,
-    /// Whether the time is the bound; else the rung's epochs are.
-    pub fills_the_time: bool,
-    pub reasons: Vec<String>,
+/// Plans a training.
+pub(super) fn plan(request: &AutoRequest, budget: Duration) -> Result<Plan, TrainError> {
+    let speed = match request.steps {
+        // A number of steps is to mean the same on every machine.
+        Some(_) => None,
+        None => Some(speed(request, SMALLEST, MEASURED_SIZE)?.training),
+    };
+    plan_at(request, budget, speed)
 }
 
-/// Plans a training; `speed` is the machine's, in multiply-adds of the forward pass a second, where time is the bound.
-pub(super) fn plan(request: &AutoRequest, budget: Duration, speed: Option<f64>) -> Result<Plan, TrainError> {
+/// [`plan`] on a machine of this speed, in multiply-adds of the forward pass a second; none where steps are the bound.
+fn plan_at(request: &AutoRequest, budget: Duration, speed: Option<f64>) -> Result<Plan, TrainError> {
     let photos = &request.photos;
     let least = (SHOWN / photos.training as f64).clamp(EPOCHS[0], EPOCHS[1]);
     let mut best: Option<(Rung, f64)> = None;
     for (network, size, patience) in candidates(request) {
         let rung = rung(network, size, photos)?;
-        let epochs = match (speed, request.steps) {
-            (Some(speed), _) => {
+        let epochs = match speed {
+            Some(speed) => {
                 speed * budget.as_secs_f64() * FOR_STEPS / (work(&rung, photos)? * photos.training as f64)
             }
-            (None, steps) => {
+            None => {
                 let batches = photos.training.div_ceil(rung.training.batch_size);
-                steps.unwrap_or(0) as f64 / batches as f64
+                request.steps.unwrap_or(0) as f64 / batches as f64
             }
         };
         // The first is taken in any case.
@@ -70,7 +71,7 @@ pub(super) fn plan(request: &AutoRequest, budget: Duration, speed: Option<f64>) 
         }
     }
     let (rung, epochs) = best.expect("there is always a smallest network");
-    let fills_the_time = epochs <= MOST_EPOCHS;
+    let fills_the_time = request.steps.is_none() && epochs <= MOST_EPOCHS;
     let rounded = (epochs.min(MOST_EPOCHS).round() as usize).max(1);
     let text = rounded.to_string();
     let reasons = reasons(request, &rung, budget, rounded, least);
@@ -95,23 +96,13 @@ fn candidates(request: &AutoRequest) -> Vec<(&'static str, usize, f64)> {
         let size = side.max(16);
         return vec![("small", size, 1.0), ("medium", size, 2.0), ("large", size, 4.0)];
     }
-    let fits = |(_, size, _): &(&str, usize, f64)| *size <= side;
-    LADDER
-        .into_iter()
-        .filter(|step| step.1 >= TINY)
-        .filter(fits)
-        .collect()
+    LADDER.into_iter().filter(|(_, size, _)| *size <= side).collect()
 }
 
 /// Multiply-adds of a photo's forward pass, in the mean over the phases.
 fn work(rung: &Rung, photos: &PhotoFacts) -> Result<f64, TrainError> {
     let phases = training_phases(rung, rung.input.size, photos.classes.len().max(2))?;
-    let mut from = 0.0;
-    let of_phase = phases.iter().map(|phase| {
-        let share = phase.until - from;
-        from = phase.until;
-        share * phase.graph.multiply_adds() as f64
-    });
+    let of_phase = shares(&phases).map(|(share, phase)| share * phase.graph.multiply_adds() as f64);
     Ok(of_phase.sum())
 }
 
@@ -196,7 +187,7 @@ mod tests {
     use stepladder_model::ClassWeights;
 
     fn planned(request: &AutoRequest, seconds: u64, speed: f64) -> Plan {
-        plan(request, Duration::from_secs(seconds), Some(speed)).unwrap()
+        plan_at(request, Duration::from_secs(seconds), Some(speed)).unwrap()
     }
 
     #[test]
@@ -263,8 +254,8 @@ mod tests {
             steps: Some(3000),
             ..request(&[733; 5], 128)
         };
-        let one = plan(&steps, Duration::from_secs(1), None).unwrap();
-        let other = plan(&steps, Duration::from_secs(1000), None).unwrap();
+        let one = plan_at(&steps, Duration::from_secs(1), None).unwrap();
+        let other = plan_at(&steps, Duration::from_secs(1000), None).unwrap();
         assert_eq!(one.rung, other.rung);
     }
 }
