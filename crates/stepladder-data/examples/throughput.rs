@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let side = dataset.typical_short_side();
     println!(
-        "survey    {:8.1} ms, short side {side:?}",
+        "sample    {:8.1} ms, short side {side:?}",
         start.elapsed().as_secs_f64() * 1e3
     );
 

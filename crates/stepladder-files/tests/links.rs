@@ -10,7 +10,7 @@ fn places() -> (tempfile::TempDir, Folder) {
     let place = tempfile::tempdir().unwrap();
     std::fs::create_dir(place.path().join("run")).unwrap();
     std::fs::create_dir(place.path().join("elsewhere")).unwrap();
-    std::fs::write(place.path().join("elsewhere/diary"), "dear diary").unwrap();
+    std::fs::write(place.path().join("elsewhere/diary"), "my diary").unwrap();
     let run = Folder::open(place.path().join("run")).unwrap();
     (place, run)
 }
@@ -34,7 +34,7 @@ fn links_to_files_are_neither_read_nor_added_to_but_replaced_and_removed() {
         symlink(target, place.path().join("run").join(name)).unwrap();
         run.remove(name).unwrap();
     }
-    assert_eq!(diary(place.path()), "dear diary");
+    assert_eq!(diary(place.path()), "my diary");
     assert!(!place.path().join("elsewhere/new").exists());
 }
 
@@ -47,7 +47,7 @@ fn links_to_folders_are_not_entered() {
         assert!(message.contains("symbolic link"), "{message}");
     }
     assert!(run.remove_folder("checkpoints").is_err());
-    assert_eq!(diary(place.path()), "dear diary");
+    assert_eq!(diary(place.path()), "my diary");
 }
 
 #[test]
@@ -57,10 +57,10 @@ fn a_file_with_a_second_name_elsewhere_is_copied_before_it_is_added_to() {
     let mut log = run.append("log").unwrap();
     log.write_all(b" and more").unwrap();
     log.set_len(15).unwrap();
-    assert_eq!(diary(place.path()), "dear diary");
+    assert_eq!(diary(place.path()), "my diary");
     let mut text = String::new();
     run.read("log").unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!(text, "dear diary and ");
+    assert_eq!(text, "my diary and ");
 }
 
 #[test]

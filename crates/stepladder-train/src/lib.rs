@@ -37,7 +37,9 @@ mod tables;
 mod training;
 mod watch;
 
-pub use auto::{AUTO, AutoChoice, AutoRequest, FINE_TUNING, PhotoFacts, choose, usual_budget};
+pub use auto::{
+    AUTO, AutoChoice, AutoRequest, FINE_TUNING, PhotoFacts, SHIPPED_NETWORK, choose, usual_budget,
+};
 pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
 };

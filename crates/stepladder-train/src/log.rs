@@ -184,7 +184,7 @@ mod tests {
             ("", 4, 0),
             ("1\n2", 6, 2),
             ("1\n2\n", 6, 4),
-            ("dear diary", 6, 0),
+            ("my diary", 6, 0),
             ("10\n20\n30\n", 4, 3),
         ] {
             let (_place, log) = found(content, length);

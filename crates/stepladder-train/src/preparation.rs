@@ -146,12 +146,10 @@ impl TrainingRequest {
             None => typical.map_or(rung_size, |photo| rung_size.min(photo.side(scaling))),
         };
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
-        let graph = self.rung.graph(size, dataset.classes.len())?;
-        let mut pretrained = Pretrained::load(&self.rung, &graph, &dataset.classes)?;
-        let phases = training_phases(&self.rung, size, dataset.classes.len())?;
-        let sizes = phases.iter().map(|phase| phase.shape().size);
+        let mut networks = self.networks(size, &dataset.classes)?;
+        let sizes = networks.phases.iter().map(|phase| phase.shape().size);
         let largest = sizes.fold(size, usize::max);
-        let whole_photos = self.augmentation(&graph).cuts_whole_photos();
+        let whole_photos = self.augmentation(&networks.graph).cuts_whole_photos();
         let cache = self.cache.clone();
         let cache = cache.with_scaling(scaling).with_whole_photos(whole_photos);
         let store = PhotoStore::open_or_build(&dataset, largest, &cache, progress)?;
@@ -167,11 +165,9 @@ impl TrainingRequest {
                 "--group-duplicates changes nothing here, as the data declares its parts; `stepladder inspect` finds copies in several of them",
             ));
         }
-        let graph = self.rung.graph(size, dataset.classes.len())?;
         if !dropped_classes.is_empty() {
-            pretrained = Pretrained::load(&self.rung, &graph, &dataset.classes)?;
+            networks = self.networks(size, &dataset.classes)?;
         }
-        let phases = training_phases(&self.rung, size, dataset.classes.len())?;
         let skipped = dataset.skipped.iter().chain(store.skipped()).cloned().collect();
         let labels = dataset.labels();
         let mut of_class = vec![0; dataset.classes.len()];
@@ -184,14 +180,23 @@ impl TrainingRequest {
             store,
             split,
             labels,
-            graph: frozen(&self.rung, graph),
-            pretrained,
-            phases,
+            graph: frozen(&self.rung, networks.graph),
+            pretrained: networks.pretrained,
+            phases: networks.phases,
             class_weights,
             size,
             skipped,
             dropped_classes,
             concerns,
+        })
+    }
+
+    fn networks(&self, size: usize, classes: &[String]) -> Result<Networks, TrainError> {
+        let graph = self.rung.graph(size, classes.len())?;
+        Ok(Networks {
+            pretrained: Pretrained::load(&self.rung, &graph, classes)?,
+            phases: training_phases(&self.rung, size, classes.len())?,
+            graph,
         })
     }
 
@@ -288,6 +293,13 @@ impl TrainingRequest {
             config,
         )?)
     }
+}
+
+/// What a rung is for one size and some classes.
+struct Networks {
+    graph: Graph,
+    pretrained: Option<Pretrained>,
+    phases: Vec<TrainingPhase>,
 }
 
 /// A span of time that a user can have asked for: up to a year.

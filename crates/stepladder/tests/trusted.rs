@@ -191,7 +191,7 @@ fn links_in_a_run_lead_nowhere() {
     killed(&place, "run");
     std::fs::create_dir(place.path("elsewhere")).unwrap();
     std::fs::write(place.path("elsewhere/step-by-step.txt"), "mine").unwrap();
-    std::fs::write(place.path("diary"), "dear diary").unwrap();
+    std::fs::write(place.path("diary"), "my diary").unwrap();
     for (file, target) in [
         ("steps.jsonl", "../diary"),
         (".lock", "../diary"),
@@ -209,7 +209,7 @@ fn links_in_a_run_lead_nowhere() {
         std::fs::remove_file(&path).unwrap();
         std::fs::rename(&aside, &path).unwrap();
     }
-    assert_eq!(place.read("diary"), "dear diary");
+    assert_eq!(place.read("diary"), "my diary");
     assert_eq!(place.read("elsewhere/step-by-step.txt"), "mine");
     assert!(!place.path("new").exists());
     let said = resumed(&place, "run");

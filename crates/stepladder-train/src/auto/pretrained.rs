@@ -6,8 +6,8 @@ use crate::error::TrainError;
 use std::time::Duration;
 use stepladder_model::{Rung, RungCatalog};
 
-/// The network of the weights that are part of the program.
-const NETWORK: &str = "efficientnet-lite0";
+/// The rung of the weights that are part of the program.
+pub const SHIPPED_NETWORK: &str = "efficientnet-lite0";
 
 /// Photos that show something at this many pixels; smaller ones say little to a network that has learned from larger.
 const FROM: usize = 64;
@@ -48,12 +48,12 @@ pub(super) fn is_worth_it(request: &AutoRequest) -> bool {
 
 /// Features with a head that fits them, and fine-tuning from there where there is time for it.
 pub(super) fn plan(request: &AutoRequest, budget: Duration) -> Result<Plan, TrainError> {
-    plan_at(request, budget, speed(request, NETWORK, MEASURED_SIZE)?)
+    plan_at(request, budget, speed(request, SHIPPED_NETWORK, MEASURED_SIZE)?)
 }
 
 /// [`plan`] on a machine of this speed.
 fn plan_at(request: &AutoRequest, budget: Duration, speed: MachineSpeed) -> Result<Plan, TrainError> {
-    let rung = RungCatalog::shipped().get(NETWORK)?;
+    let rung = RungCatalog::shipped().get(SHIPPED_NETWORK)?;
     let seconds = PLANNED * budget.as_secs_f64();
     let (mut frozen, mut tuned) = (None, None);
     for size in sizes(request) {
@@ -109,7 +109,7 @@ fn features_and_head(rung: &Rung, size: usize) -> Result<Plan, TrainError> {
         rung: rung.with_overrides(values)?,
         fills_the_time: false,
         reasons: vec![format!(
-            "{NETWORK} at {size} px as ImageNet has taught it, with a head for these classes"
+            "{SHIPPED_NETWORK} at {size} px as ImageNet has taught it, with a head for these classes"
         )],
     })
 }
@@ -138,7 +138,7 @@ fn fine_tuned(rung: &Rung, request: &AutoRequest, size: usize, epochs: f64) -> R
         rung: rung.with_overrides(values)?,
         fills_the_time: epochs < EPOCHS[1],
         reasons: vec![format!(
-            "{NETWORK} at {size} px from ImageNet's weights: first a head for these classes, then {epochs_text} epochs in which all layers learn"
+            "{SHIPPED_NETWORK} at {size} px from ImageNet's weights: first a head for these classes, then {epochs_text} epochs in which all layers learn"
         )],
     })
 }

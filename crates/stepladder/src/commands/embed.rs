@@ -3,7 +3,6 @@
 mod table;
 
 use super::predict::{Pass, photos};
-use super::start::NETWORK;
 use super::{model_file, on_threads, threads};
 use crate::Ending;
 use crate::arguments::EmbedArguments;
@@ -13,6 +12,7 @@ use std::path::Path;
 use stepladder_classifier::Classifier;
 use stepladder_model::RungCatalog;
 use stepladder_nn::Device;
+use stepladder_train::SHIPPED_NETWORK;
 use table::{Form, Table};
 
 /// The weights that are part of the program.
@@ -75,7 +75,7 @@ pub(crate) fn embed(arguments: EmbedArguments, output: &Output) -> anyhow::Resul
 /// The model that makes the features.
 fn classifier(run: &str, size: Option<usize>, device: Device) -> anyhow::Result<Classifier> {
     if run == SHIPPED {
-        let rung = RungCatalog::shipped().get(NETWORK)?;
+        let rung = RungCatalog::shipped().get(SHIPPED_NETWORK)?;
         let size = size.unwrap_or(rung.input.size);
         return Ok(stepladder_train::backbone(SHIPPED, &rung, size, device)?);
     }

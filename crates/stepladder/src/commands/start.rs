@@ -6,11 +6,7 @@ use std::path::{Path, PathBuf};
 use stepladder_classifier::Classifier;
 use stepladder_model::{Rung, RungCatalog};
 use stepladder_nn::Device;
-use stepladder_train::{AUTO, FINE_TUNING, RunDirectory};
-
-/// The rung of weights that are part of the program, and of everything that starts from pretrained weights of another program where
-/// no rung is named.
-pub(super) const NETWORK: &str = "efficientnet-lite0";
+use stepladder_train::{AUTO, FINE_TUNING, RunDirectory, SHIPPED_NETWORK};
 
 /// What starts a training from no weights at all.
 const SCRATCH: &str = "scratch";
@@ -69,7 +65,8 @@ pub(super) fn rung(
         (Some(chosen), _, _) => chosen,
         (None, Some(name), _) => catalog.open(name)?,
         (None, None, Some(path)) => Classifier::load(path, Device::Cpu)?.rung().clone(),
-        (None, None, None) => catalog.open(NETWORK)?,
+        // Of another program, where no rung is named.
+        (None, None, None) => catalog.open(SHIPPED_NETWORK)?,
     };
     let mut values: Vec<(String, String)> = Vec::new();
     let mut set = |key: &str, value: String| values.push((key.to_string(), value));
