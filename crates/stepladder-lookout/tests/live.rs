@@ -92,7 +92,7 @@ impl Live {
         runs.into_iter().find(|run| run["name"] == name).unwrap()
     }
 
-    /// Opens the stream of events.
+    /// Opens the stream of events; its place is taken when this returns.
     fn events(&self, query: &str) -> Events {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -101,9 +101,11 @@ impl Live {
             "GET /v1/events{query} HTTP/1.1\r\nHost: localhost\r\n\r\n"
         )
         .unwrap();
-        Events {
-            lines: BufReader::new(stream),
-        }
+        let mut lines = BufReader::new(stream);
+        let mut status = String::new();
+        lines.read_line(&mut status).unwrap();
+        assert_eq!(status.trim_end(), "HTTP/1.1 200 OK");
+        Events { lines }
     }
 
     /// The status of a page that begins to follow, and goes again.
