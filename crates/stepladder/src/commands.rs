@@ -10,6 +10,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod find_lr;
+mod hub;
 mod inspect;
 mod left_out;
 mod models;

@@ -1,7 +1,7 @@
 //! `stepladder train`: from what was typed to a training request, and its progress and result on the terminal.
 
 use super::start::{self, Wanted};
-use super::{SHIPPED_PHOTOS, auto, cache, controls, data, threads};
+use super::{SHIPPED_PHOTOS, auto, cache, controls, data, hub, threads};
 use crate::Ending;
 use crate::arguments::{
     CheckpointArguments, ResumeArguments, ShownArguments, ShownTrainArguments, TrainArguments,
@@ -20,7 +20,7 @@ use stepladder_train::{Controls, Outcome, RunDirectory, RunPlace, Summary, Train
 
 pub(crate) fn train(arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
     let new = arguments.train.new;
-    let request = request(arguments.train)?;
+    let request = request(arguments.train, output)?;
     run(&request, new, &arguments.shown, output)
 }
 
@@ -31,6 +31,7 @@ pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Res
     let cache = cache(&arguments.cache, threads)?;
     let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
     request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
+    hub::bring_start_of(&request.rung, output)?;
     run(&request, false, &arguments.shown, output)
 }
 
@@ -100,7 +101,7 @@ fn checkpoint_every(arguments: &CheckpointArguments) -> anyhow::Result<Duration>
 }
 
 /// What the words on the command line mean.
-pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
+pub(super) fn request(arguments: TrainArguments, output: &Output) -> anyhow::Result<TrainingRequest> {
     let began = Instant::now();
     let threads = threads(arguments.computing.threads)?;
     let precision = arguments.computing.precision.on(arguments.computing.device);
@@ -116,8 +117,10 @@ pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingReque
         Some(chosen) => (Some(chosen.rung), chosen.budget),
         None => (None, controls.budget),
     };
+    let rung = rung(&arguments, chosen_rung, output)?;
+    hub::bring_start_of(&rung, output)?;
     Ok(TrainingRequest {
-        rung: rung(&arguments, chosen_rung)?,
+        rung,
         checkpoint_every: checkpoint_every(&arguments.checkpoints)?,
         cache: cache(&arguments.cache, threads)?,
         size: arguments.size.or(chosen_size),
@@ -142,7 +145,7 @@ pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingReque
 
 /// The rung with everything that was overridden. The named options come after `--set`, which may replace the table that they
 /// are in: `--lr 0.1 --set optimizer.type=sgd` trains with gradient descent at 0.1.
-fn rung(arguments: &TrainArguments, chosen: Option<Rung>) -> anyhow::Result<Rung> {
+fn rung(arguments: &TrainArguments, chosen: Option<Rung>, output: &Output) -> anyhow::Result<Rung> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for pair in &arguments.overrides {
         let (key, value) = pair
@@ -155,7 +158,7 @@ fn rung(arguments: &TrainArguments, chosen: Option<Rung>) -> anyhow::Result<Rung
         start: arguments.start.start.as_deref(),
         frozen: arguments.start.frozen.as_deref(),
     };
-    let (rung, of_start) = start::rung(wanted, chosen)?;
+    let (rung, of_start) = start::rung(wanted, chosen, output)?;
     // A value that is given by its key says more than --start does.
     pairs.splice(..0, of_start);
     let by_key = with(&rung, &pairs)?;
