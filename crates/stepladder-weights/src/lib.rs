@@ -60,5 +60,5 @@ pub use open::{Opened, config, open, sha256};
 pub use preprocessing::{Config, Interpolation, Preprocessing};
 pub use read::{from_bytes, read};
 #[cfg(feature = "shipped")]
-pub use shipped::{SHIPPED_BYTES, SHIPPED_RUNG, shipped, shipped_preprocessing};
+pub use shipped::{SHIPPED_RUNG, shipped, shipped_file, shipped_preprocessing};
 pub use tensor::{Tensor, Weights};

@@ -7,19 +7,20 @@ mod loopback_hub;
 
 use command::{Workplace, said};
 
-/// The file of the shipped weights, as timm has their names.
-#[cfg(feature = "hub")]
-const SHIPPED: &[u8] = include_bytes!("../../stepladder-weights/weights/efficientnet-lite0.safetensors");
-
-#[cfg(feature = "hub")]
+#[cfg(all(feature = "hub", feature = "shipped"))]
 #[test]
 fn a_model_of_the_hub_is_downloaded_once_and_names_its_network() {
     use loopback_hub::{Fault, LoopbackHub};
     let place = Workplace::of_two_colors(1);
     let config: &[u8] =
         br#"{"architecture": "tf_efficientnet_lite0", "pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}"#;
+    let weights = stepladder_weights::shipped_file();
     let files: [(&str, &[u8], &str); 2] = [
-        ("model.safetensors", SHIPPED, &sha256(SHIPPED)),
+        (
+            "model.safetensors",
+            &weights,
+            &stepladder_weights::sha256(&weights),
+        ),
         ("config.json", config, ""),
     ];
     let hub = LoopbackHub::start("timm/lite0.in1k", &files, Fault::None);
@@ -49,11 +50,6 @@ fn a_model_of_the_hub_is_downloaded_once_and_names_its_network() {
     let second = train("again", "1");
     assert!(second.status.success(), "{}", said(&second));
     assert!(place.bytes("run/model.safetensors") == place.bytes("again/model.safetensors"));
-}
-
-#[cfg(feature = "hub")]
-fn sha256(content: &[u8]) -> String {
-    stepladder_weights::sha256(content)
 }
 
 /// Killed at any moment of features, head and fine-tuning, it goes on to the same bytes.
