@@ -14,6 +14,7 @@ use crate::training::Observer;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use stepladder_classifier::{Evaluation, Predictions};
+use stepladder_data::DataError;
 use stepladder_run::{EpochRecord, HeadRecord, Outcome, RunDirectory, StartRecord};
 
 /// A head on features, and the features.
@@ -45,7 +46,8 @@ pub(crate) fn solve(
         label_smoothing: request.rung.training.label_smoothing,
     };
     let rows = training.rows();
-    let head = ExactHead::choose(training, &validation, config);
+    let head = ExactHead::choose(training, &validation, config, observer.progress());
+    let head = head.ok_or(DataError::Cancelled)?;
     // Another thread cannot have set it: a run is prepared for one training.
     let _ = pretrained.exact.set(head.arrays([&place.kernel, &place.bias]));
     let exact = Exact {
