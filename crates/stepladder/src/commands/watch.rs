@@ -1,6 +1,6 @@
 //! `stepladder watch`: a live page on trainings, until Ctrl-C.
 
-use super::server::{end, runtime, stopped, token};
+use super::server::{end, not_listening, runtime, stopped, token};
 use crate::Ending;
 use crate::arguments::WatchArguments;
 use crate::terminal::{Output, note, warn};
@@ -41,7 +41,7 @@ pub(crate) fn watch(arguments: WatchArguments, output: &Output) -> anyhow::Resul
                 config.host
             ));
         }
-        let lookout = Lookout::bind(config).await?;
+        let lookout = Lookout::bind(config).await.map_err(not_listening)?;
         let url = format!("http://{}", lookout.address());
         let runs = lookout.runs();
         let training = runs.iter().filter(|(_, state)| *state == State::Training).count();
