@@ -11,6 +11,7 @@ mod explain;
 mod export;
 mod find_lr;
 mod inspect;
+mod known_runs;
 mod left_out;
 mod models;
 mod new_rung;
@@ -18,6 +19,7 @@ mod plan;
 mod predict;
 #[cfg(feature = "pages")]
 mod report;
+mod runs;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(any(feature = "serve", feature = "watch"))]
@@ -46,9 +48,11 @@ pub(crate) use left_out::watch;
 pub(crate) use models::models;
 use new_rung::new_rung;
 pub(crate) use plan::plan;
+use known_runs::{known_run, newest};
 pub(crate) use predict::predict;
 #[cfg(feature = "pages")]
 pub(crate) use report::report;
+pub(crate) use runs::runs;
 #[cfg(feature = "serve")]
 pub(crate) use serve::serve;
 pub(crate) use train::{resume, train};
@@ -115,8 +119,9 @@ fn model_file(run: &Path) -> anyhow::Result<PathBuf> {
     if !run.is_dir() {
         anyhow::ensure!(
             run.exists(),
-            "{} does not exist; give a run directory or a model.safetensors",
-            run.display()
+            "{} does not exist; give a run directory or a model.safetensors{}",
+            run.display(),
+            newest().map_or(String::new(), |newest| format!("; the newest run is {}", newest.display()))
         );
         return Ok(run.to_path_buf());
     }
@@ -155,6 +160,14 @@ fn check_page(page: &Path) -> anyhow::Result<()> {
         page.display()
     );
     Ok(())
+}
+
+/// Whether a name is that of a photo.
+pub(crate) fn looks_like_a_photo(path: &Path) -> bool {
+    const PHOTOS: [&str; 12] = [
+        "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "ppm",
+    ];
+    has_extension(path, &PHOTOS)
 }
 
 /// Whether the file's name ends in one of these, in upper or lower case.

@@ -1,7 +1,7 @@
 //! `stepladder serve`: answers about photos over HTTP, until Ctrl-C.
 
 use super::server::{TOKEN_VARIABLE, end, not_listening, runtime, stopped, token};
-use super::{model_file, threads};
+use super::{known_run, model_file, threads};
 use crate::Ending;
 use crate::arguments::ServeArguments;
 use crate::terminal::{Output, note, quoted, warn};
@@ -13,7 +13,7 @@ pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Resul
     let files: Vec<PathBuf> = arguments
         .models
         .iter()
-        .map(|run| model_file(run))
+        .map(|run| model_file(&known_run(run)?))
         .collect::<Result<_, _>>()?;
     let config = config(&arguments)?;
     let authorization = authorization(&config, &arguments.token);
