@@ -17,6 +17,7 @@ mod course;
 mod data_record;
 mod environment;
 mod error;
+mod estimate;
 mod figures;
 mod fit;
 mod head;
@@ -38,7 +39,7 @@ mod training;
 mod watch;
 
 pub use auto::{
-    AUTO, AutoChoice, AutoRequest, FINE_TUNING, PhotoFacts, SHIPPED_NETWORK, choose, usual_budget,
+    AUTO, AutoChoice, AutoRequest, FINE_TUNING, PhotoFacts, SHIPPED_NETWORK, choose, chosen_for, usual_budget,
 };
 pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
@@ -48,6 +49,7 @@ pub use controls::Controls;
 pub use course::{TrainingPhase, training_phases};
 pub use data_record::{data_record, data_request};
 pub use error::TrainError;
+pub use estimate::TrainingWork;
 pub use fit::Rescue;
 pub use head::{ExactHead, HeadConfig, Samples};
 pub use memory::{LayerPlan, MemoryPlan, free_bytes};

@@ -12,6 +12,7 @@ mod export;
 mod find_lr;
 mod hub;
 mod inspect;
+mod known_runs;
 mod left_out;
 mod models;
 mod new_rung;
@@ -19,6 +20,7 @@ mod plan;
 mod predict;
 #[cfg(feature = "pages")]
 mod report;
+mod runs;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(any(feature = "serve", feature = "watch"))]
@@ -37,6 +39,7 @@ pub(crate) use explain::explain;
 pub(crate) use export::export;
 pub(crate) use find_lr::find_lr;
 pub(crate) use inspect::inspect;
+use known_runs::{known_run, newest};
 pub(crate) use left_out::left_out;
 #[cfg(not(feature = "pages"))]
 pub(crate) use left_out::report;
@@ -50,6 +53,7 @@ pub(crate) use plan::plan;
 pub(crate) use predict::predict;
 #[cfg(feature = "pages")]
 pub(crate) use report::report;
+pub(crate) use runs::runs;
 #[cfg(feature = "serve")]
 pub(crate) use serve::serve;
 pub(crate) use train::{resume, train};
@@ -116,8 +120,12 @@ fn model_file(run: &Path) -> anyhow::Result<PathBuf> {
     if !run.is_dir() {
         anyhow::ensure!(
             run.exists(),
-            "{} does not exist; give a run directory or a model.safetensors",
-            run.display()
+            "{} does not exist; give a run directory or a model.safetensors{}",
+            run.display(),
+            newest().map_or(String::new(), |newest| format!(
+                "; the newest run is {}",
+                newest.display()
+            ))
         );
         return Ok(run.to_path_buf());
     }
@@ -156,6 +164,14 @@ fn check_page(page: &Path) -> anyhow::Result<()> {
         page.display()
     );
     Ok(())
+}
+
+/// Whether a name is that of a photo.
+pub(crate) fn looks_like_a_photo(path: &Path) -> bool {
+    const PHOTOS: [&str; 12] = [
+        "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "ppm",
+    ];
+    has_extension(path, &PHOTOS)
 }
 
 /// Whether the file's name ends in one of these, in upper or lower case.

@@ -1,7 +1,7 @@
 //! `stepladder report`: a run or a climb as one page.
 
 use super::evaluate::labels_of;
-use super::{SHIPPED_PHOTOS, cache, model_file, on_threads, threads};
+use super::{SHIPPED_PHOTOS, cache, known_run, model_file, on_threads, threads};
 use crate::Ending;
 use crate::arguments::ReportArguments;
 use crate::terminal::{Output, ProgressBar, warn};
@@ -18,7 +18,8 @@ use stepladder_report::{MeasuredSteps, OwnPhotos, RunReport, climb_page, gather,
 use stepladder_run::write_atomically;
 use stepladder_train::{RecordedRun, data_request};
 
-pub(crate) fn report(arguments: ReportArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn report(mut arguments: ReportArguments, output: &Output) -> anyhow::Result<Ending> {
+    arguments.directory = known_run(&arguments.directory)?;
     let out = arguments.out.clone();
     let out = out.unwrap_or_else(|| arguments.directory.join("report.html"));
     if let Some(climb) = ClimbRecord::read(&arguments.directory)? {

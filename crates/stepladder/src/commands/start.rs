@@ -1,6 +1,7 @@
 //! What `--start` means: the rung that is trained, and where its weights come from.
 
-use super::hub;
+use super::known_runs::is_run;
+use super::{has_extension, hub, known_run};
 use crate::arguments::TrainArguments;
 use crate::terminal::Output;
 use anyhow::Context;
@@ -63,6 +64,13 @@ pub(super) fn rung(
     chosen: Option<Rung>,
     output: &Output,
 ) -> anyhow::Result<(Rung, Vec<(String, String)>)> {
+    if let Some(model) = wanted.model.map(Path::new).filter(|model| is_trained(model)) {
+        anyhow::bail!(
+            "--model takes a rung, and {} is a trained model; --start run:{} goes on from it",
+            model.display(),
+            run_of(model).display()
+        );
+    }
     let catalog = RungCatalog::shipped();
     let own = wanted.start.map(own_model).transpose()?.flatten();
     let config = match (wanted.start, &own) {
@@ -128,10 +136,23 @@ fn config_of(weights: &str, output: &Output) -> anyhow::Result<Option<Config>> {
     Ok(stepladder_weights::config(weights)?)
 }
 
+/// Whether a path is a run, or the file of a trained model.
+fn is_trained(path: &Path) -> bool {
+    is_run(path) || (path.is_file() && has_extension(path, &["safetensors"]))
+}
+
+/// The run in which a model's file lies.
+fn run_of(model: &Path) -> &Path {
+    match model.parent() {
+        Some(run) if model.is_file() && is_run(run) => run,
+        _ => model,
+    }
+}
+
 /// The file of a model that was trained here, where that is what the weights are.
 fn own_model(weights: &str) -> anyhow::Result<Option<PathBuf>> {
     if let Some(run) = weights.strip_prefix(RUN) {
-        let file = RunDirectory::open(run).model();
+        let file = RunDirectory::open(known_run(Path::new(run))?).model();
         anyhow::ensure!(
             file.exists(),
             "--start {weights}: {run} holds no model.safetensors; give the directory of a run that has trained"
@@ -150,16 +171,15 @@ fn own_model(weights: &str) -> anyhow::Result<Option<PathBuf>> {
 /// The weights with their path from the root, so that a run finds them again from any folder.
 fn absolute(weights: &str) -> anyhow::Result<String> {
     let (prefix, path) = match weights.strip_prefix(RUN) {
-        Some(run) => (RUN, run),
+        Some(run) => (RUN, known_run(Path::new(run))?),
         None if weights == "shipped" || weights.starts_with("hf:") => return Ok(weights.to_string()),
-        None => ("", weights),
+        None => ("", PathBuf::from(weights)),
     };
-    let path = Path::new(path);
     anyhow::ensure!(
         path.exists(),
         "--start {weights}: there is no such file; give `shipped`, a file of weights, `run:` and the directory of a run, or `scratch`"
     );
-    let path = std::path::absolute(path).with_context(|| format!("--start {weights}"))?;
+    let path = std::path::absolute(&path).with_context(|| format!("--start {weights}"))?;
     let path = path
         .to_str()
         .with_context(|| format!("--start {weights}: the path is no text; move the file to another"))?;

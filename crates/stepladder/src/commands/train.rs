@@ -1,44 +1,61 @@
 //! `stepladder train`: from what was typed to a training request, and its progress and result on the terminal.
 
+use super::known_runs::is_run;
 use super::start::{self, Wanted};
-use super::{SHIPPED_PHOTOS, auto, cache, controls, data, hub, threads};
+use super::{
+    SHIPPED_PHOTOS, auto, cache, controls, data, hub, known_run, looks_like_a_photo, newest, threads,
+};
 use crate::Ending;
 use crate::arguments::{
     CheckpointArguments, ResumeArguments, ShownArguments, ShownTrainArguments, TrainArguments,
 };
 use crate::signals::stop_on_signals;
-use crate::terminal::{Dashboard, Output, TrainingView};
+use crate::terminal::{Dashboard, Output, TrainingView, quoted};
 use anyhow::Context;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use stepladder_data::DataError;
+use stepladder_data::{DataError, DataRequest};
 use stepladder_model::{Finding, Rung, RungError};
 use stepladder_train::{Controls, Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
 
 pub(crate) fn train(arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
-    let new = arguments.train.new;
+    let how = match arguments.train.new {
+        true => How::Anew,
+        false => How::OrGoOn,
+    };
     let request = request(arguments.train, output)?;
-    run(&request, new, &arguments.shown, output)
+    run(&request, how, &arguments.shown, output)
 }
 
 /// `stepladder resume`: a run goes on where its newest checkpoint was taken.
 pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Result<Ending> {
     let threads = threads(arguments.threads)?;
-    let directory = RunDirectory::open(&arguments.run);
+    let directory = RunDirectory::open(known_run(&arguments.run)?);
     let cache = cache(&arguments.cache, threads)?;
     let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
     request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
     hub::bring_start_of(&request.rung, output)?;
-    run(&request, false, &arguments.shown, output)
+    run(&request, How::Resumed, &arguments.shown, output)
+}
+
+/// How a training was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// `train --new`.
+    Anew,
+    /// `train`.
+    OrGoOn,
+    /// `resume`.
+    Resumed,
 }
 
 /// Trains, shows the way and the result.
 fn run(
     request: &TrainingRequest,
-    new: bool,
+    how: How,
     shown: &ShownArguments,
     output: &Output,
 ) -> anyhow::Result<Ending> {
@@ -50,19 +67,30 @@ fn run(
     if shown.tensorboard {
         view = view.with_events()?;
     }
-    let outcome = if new {
-        stepladder_train::train(request, &view, &interrupt)
-    } else {
-        stepladder_train::train_or_resume(request, &view, &interrupt)
+    let outcome = match how {
+        How::Anew => stepladder_train::train(request, &view, &interrupt),
+        How::OrGoOn | How::Resumed => stepladder_train::train_or_resume(request, &view, &interrupt),
     };
     let summary = match outcome {
         // Stopped before the first step: there is nothing to keep.
         Err(TrainError::Data(DataError::Cancelled)) => return Ok(Ending::Interrupted),
         outcome => outcome?,
     };
-    view.finish(&summary);
+    if view.has_ended_before() {
+        output.line(&match how {
+            How::Resumed => format!("{} has ended; there is nothing to go on with", summary.run),
+            How::Anew | How::OrGoOn => format!(
+                "{} is there already, with the same settings and photos; --new trains once more",
+                summary.run
+            ),
+        });
+    }
+    let longer = view.has_ended_before().then(|| longer(request, &summary));
+    view.finish(&summary, longer.as_deref());
     output.json(&Report {
         summary: &summary,
+        ended_before: view.has_ended_before(),
+        longer,
         lints: view.findings(),
         concerns: view.concerns(),
     })?;
@@ -78,8 +106,46 @@ fn run(
 struct Report<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
+    /// Whether there was nothing to do, as the run had ended before.
+    ended_before: bool,
+    /// Of such a run: the command that trains longer, in a new run that starts from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    longer: Option<String>,
     lints: Vec<Finding>,
     concerns: Vec<String>,
+}
+
+/// The command that goes on from a run that has ended, in a new run.
+fn longer(request: &TrainingRequest, summary: &Summary) -> String {
+    let run = quoted(&format!("run:{}", summary.run));
+    // All layers are trained from here on, at a rate that does not undo what they know.
+    let more = match request.rung.start.as_ref().is_some_and(|start| start.is_exact()) {
+        true => String::from(" --frozen none --epochs 4"),
+        false => format!(" --epochs {}", summary.epochs.max(1)),
+    };
+    let data = typed_data(&request.data);
+    format!(
+        "stepladder train{data} --start {run} --size {}{more}",
+        summary.size
+    )
+}
+
+/// The photos as they would be typed, with a space before; nothing for those that Stepladder ships.
+pub(super) fn typed_data(data: &DataRequest) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let options = [
+        ("", &data.path),
+        ("--table ", &data.table),
+        ("--train ", &data.train),
+        ("--val ", &data.val),
+        ("--test ", &data.test),
+    ];
+    let typed = options.into_iter().filter_map(|(option, path)| {
+        let path = path.as_ref()?;
+        let path = path.strip_prefix(&here).unwrap_or(path);
+        Some(format!(" {option}{}", quoted(&path.display().to_string())))
+    });
+    typed.collect()
 }
 
 /// Trains and shows the way, but no result.
@@ -100,9 +166,33 @@ fn checkpoint_every(arguments: &CheckpointArguments) -> anyhow::Result<Duration>
         .with_context(|| format!("--checkpoint-every {seconds} is no span of time; give seconds, 0 or more"))
 }
 
+/// An error where what was named is a photo or a run, and no data set.
+fn expect_data(arguments: &TrainArguments) -> anyhow::Result<()> {
+    let Some(data) = &arguments.data else {
+        return Ok(());
+    };
+    let shown = quoted(&data.display().to_string());
+    if looks_like_a_photo(data) && data.is_file() {
+        let run = newest().map_or(String::from("RUN"), |run| quoted(&run.display().to_string()));
+        anyhow::bail!(
+            "{} is a single photo; training takes a folder with one folder of photos per class, a zip of it, or a table. To ask a model \
+             about the photo: stepladder predict {run} {shown}",
+            data.display()
+        );
+    }
+    anyhow::ensure!(
+        !is_run(data),
+        "{} is a run, and no photos; stepladder resume {shown} goes on with one that was stopped, and --start run:{shown} after the photos \
+         begins a new one from its weights",
+        data.display()
+    );
+    Ok(())
+}
+
 /// What the words on the command line mean.
 pub(super) fn request(arguments: TrainArguments, output: &Output) -> anyhow::Result<TrainingRequest> {
     let began = Instant::now();
+    expect_data(&arguments)?;
     let threads = threads(arguments.computing.threads)?;
     let precision = arguments.computing.precision.on(arguments.computing.device);
     let data = data(arguments.data.clone(), arguments.parts.clone());
@@ -110,6 +200,7 @@ pub(super) fn request(arguments: TrainArguments, output: &Output) -> anyhow::Res
         Some(pretrained) => Some(auto::chosen(&arguments, &data, precision, threads, pretrained)?),
         None => None,
     };
+    let asked = chosen.as_ref().map(|_| auto::asked(&arguments));
     let controls = controls::controls(&arguments.controls)?;
     // What was chosen was chosen for these photos, which may be enlarged for it.
     let chosen_size = chosen.as_ref().map(|chosen| chosen.rung.input.size);
@@ -132,6 +223,7 @@ pub(super) fn request(arguments: TrainArguments, output: &Output) -> anyhow::Res
         controls: Controls {
             budget,
             began: Some(began),
+            asked: asked.unwrap_or_default(),
             ..controls
         },
         threads,
