@@ -47,7 +47,7 @@ pub(crate) use report::ReportArguments;
 pub(crate) use runs::RunsArguments;
 pub(crate) use serve::ServeArguments;
 pub(crate) use shown::{ShownArguments, ShownTrainArguments};
-pub(crate) use train::{CheckpointArguments, ResumeArguments, TrainArguments};
+pub(crate) use train::{CheckpointArguments, ResumeArguments, StartArguments, TrainArguments};
 pub(crate) use watch::WatchArguments;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have

@@ -26,6 +26,7 @@ mod serve;
 #[cfg(any(feature = "serve", feature = "watch"))]
 mod server;
 mod start;
+mod start_worth;
 mod train;
 #[cfg(feature = "watch")]
 mod watch;

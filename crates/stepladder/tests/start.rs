@@ -52,6 +52,28 @@ fn a_model_of_the_hub_is_downloaded_once_and_names_its_network() {
     assert!(place.bytes("run/model.safetensors") == place.bytes("again/model.safetensors"));
 }
 
+/// The pretrained run is judged against one from random weights, which is a run of its own.
+#[cfg(feature = "shipped")]
+#[test]
+fn what_a_start_was_worth_is_said_with_its_interval() {
+    let place = Workplace::of_two_colors(1);
+    let options = [
+        "--start", "shipped", "--size", "32", "--out", "run", "--budget", "4s",
+    ];
+    let told = place.json(&[&["train", "data", "--compare-scratch"], &options[..]].concat());
+    let comparison = &told["start_worth"]["comparison"];
+    assert!(comparison["photos"].as_u64().unwrap() > 0, "{told}");
+    let [low, high] = [0, 1].map(|side| comparison["interval"][side].as_f64().unwrap());
+    let difference = comparison["difference"].as_f64().unwrap();
+    assert!(low <= difference && difference <= high, "{comparison}");
+    assert!(place.path("run-scratch/model.safetensors").exists());
+    assert!(!place.read("run-scratch/rung.toml").contains("[start]"));
+    let kept: serde_json::Value = serde_json::from_slice(&place.bytes("run/start_worth.json")).unwrap();
+    assert_eq!(kept, told["start_worth"]);
+    let message = place.error(&["train", "data", "--start", "scratch", "--compare-scratch"]);
+    assert!(message.contains("leave out --start scratch"), "{message}");
+}
+
 /// Killed at any moment of features, head and fine-tuning, it goes on to the same bytes.
 #[cfg(all(unix, feature = "shipped"))]
 #[test]

@@ -2,6 +2,7 @@
 
 use super::known_runs::is_run;
 use super::start::{self, Wanted};
+use super::start_worth::{self, StartWorth};
 use super::{
     SHIPPED_PHOTOS, auto, cache, controls, data, hub, known_run, looks_like_a_photo, newest, threads,
 };
@@ -21,13 +22,19 @@ use stepladder_data::{DataError, DataRequest};
 use stepladder_model::{Finding, Rung, RungError};
 use stepladder_train::{Controls, Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
 
-pub(crate) fn train(arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn train(mut arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
+    let mut scratch = None;
+    if arguments.train.start.compare_scratch {
+        let (first, second) = start_worth::both(arguments.train)?;
+        arguments.train = first;
+        scratch = Some(second);
+    }
     let how = match arguments.train.new {
         true => How::Anew,
         false => How::OrGoOn,
     };
     let request = request(arguments.train, output)?;
-    run(&request, how, &arguments.shown, output)
+    run(&request, how, scratch, &arguments.shown, output)
 }
 
 /// `stepladder resume`: a run goes on where its newest checkpoint was taken.
@@ -38,7 +45,7 @@ pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Res
     let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
     request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
     hub::bring_start_of(&request.rung, output)?;
-    run(&request, How::Resumed, &arguments.shown, output)
+    run(&request, How::Resumed, None, &arguments.shown, output)
 }
 
 /// How a training was asked for.
@@ -52,10 +59,11 @@ enum How {
     Resumed,
 }
 
-/// Trains, shows the way and the result.
+/// Trains, shows the way and the result; and trains from `scratch` to compare, where that is asked for.
 fn run(
     request: &TrainingRequest,
     how: How,
+    scratch: Option<TrainArguments>,
     shown: &ShownArguments,
     output: &Output,
 ) -> anyhow::Result<Ending> {
@@ -87,8 +95,17 @@ fn run(
     }
     let longer = view.has_ended_before().then(|| longer(request, &summary));
     view.finish(&summary, longer.as_deref());
+    let start_worth = match scratch.filter(|_| summary.outcome != Outcome::Interrupted) {
+        Some(scratch) => start_worth::measure((request, &summary), scratch, &interrupt, output)?,
+        None => None,
+    };
+    if let Some(worth) = &start_worth {
+        output.line("");
+        output.line(&worth.in_words());
+    }
     output.json(&Report {
         summary: &summary,
+        start_worth,
         ended_before: view.has_ended_before(),
         longer,
         lints: view.findings(),
@@ -111,6 +128,9 @@ struct Report<'a> {
     /// Of such a run: the command that trains longer, in a new run that starts from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     longer: Option<String>,
+    /// With `--compare-scratch`: the pretrained start against random weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_worth: Option<StartWorth>,
     lints: Vec<Finding>,
     concerns: Vec<String>,
 }
