@@ -60,7 +60,7 @@ pub use preparation::{Prepared, TrainingRequest};
 pub use rate_curve::{RateCurve, RatePoint, Suggestions};
 pub use rate_test::{RateRange, test_rates};
 pub use schedule::learning_rate;
-pub use start::backbone;
+pub use start::{backbone, out_of_sample};
 pub use stepladder_run::{
     Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, RecordError, RecordedRun,
     RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers,

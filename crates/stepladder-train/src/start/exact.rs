@@ -39,7 +39,7 @@ pub(crate) fn solve(
         .expect("an exact head is part of a start");
     let place = Place::of(&prepared.graph).expect("a head that was looked for in reading the weights");
     let began = Instant::now();
-    let features = Features::compute(request, prepared, observer)?;
+    let features = Features::compute(request, prepared, observer.progress())?;
     let (training, validation) = samples(prepared, &features);
     let config = HeadConfig {
         classes: prepared.dataset.classes.len(),
@@ -66,7 +66,7 @@ pub(crate) fn solve(
 }
 
 /// The rows that the head is fitted to, and those that its strength is chosen on.
-fn samples(prepared: &Prepared, features: &Features) -> (Samples, Samples) {
+pub(super) fn samples(prepared: &Prepared, features: &Features) -> (Samples, Samples) {
     let split = &prepared.split;
     let labels = |photos: &[u32]| -> Vec<u32> {
         photos
