@@ -1,7 +1,7 @@
 //! `stepladder train`: from what was typed to a training request, and its progress and result on the terminal.
 
 use super::start::{self, Wanted};
-use super::{SHIPPED_PHOTOS, auto, cache, controls, data, threads};
+use super::{SHIPPED_PHOTOS, auto, cache, controls, data, if_moved, moved, threads};
 use crate::Ending;
 use crate::arguments::{
     CheckpointArguments, ResumeArguments, ShownArguments, ShownTrainArguments, TrainArguments,
@@ -31,7 +31,8 @@ pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Res
     let cache = cache(&arguments.cache, threads)?;
     let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
     request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
-    run(&request, false, &arguments.shown, output)
+    request.data = moved(request.data, arguments.data, arguments.parts);
+    run(&request, false, &arguments.shown, output).map_err(if_moved)
 }
 
 /// Trains, shows the way and the result.
