@@ -56,7 +56,7 @@ pub(crate) use train::{resume, train};
 pub(crate) use watch::watch;
 
 use crate::arguments::{CacheArguments, DataArguments, ReadingArguments};
-use crate::terminal::warn;
+use crate::terminal::{quoted, warn};
 use anyhow::Context;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -156,6 +156,31 @@ fn reading(arguments: ReadingArguments) -> Reading {
         classes: arguments.classes,
         zip_names: arguments.zip_names,
     }
+}
+
+/// The options that say how names are read, each with a space before it; those alone that a table needs, which says classes itself.
+fn reading_words(reading: &Reading, with_table: bool) -> String {
+    let classes = (!reading.classes.is_empty()).then(|| reading.classes.join(","));
+    // `inspect --fix` has written a column for what makes groups.
+    let says_group = |option: &Option<String>| option.as_ref().is_some_and(|text| text.contains("group"));
+    let grouped = reading.group_by.is_some() || says_group(&reading.layout) || says_group(&reading.class_from);
+    let group_by = match with_table {
+        true => grouped.then(|| String::from("group")),
+        false => reading.group_by.clone(),
+    };
+    let of_folders = |option: &Option<String>| option.clone().filter(|_| !with_table);
+    let valued = [
+        ("--layout", of_folders(&reading.layout)),
+        ("--class-from", of_folders(&reading.class_from)),
+        ("--group-by", group_by),
+        ("--classes", classes),
+        ("--zip-names", reading.zip_names.clone()),
+    ];
+    let valued = valued
+        .into_iter()
+        .filter_map(|(option, value)| Some(format!(" {option} {}", quoted(&value?))));
+    let follow = reading.follow_links.then(|| String::from(" --follow-links"));
+    valued.chain(follow).collect()
 }
 
 /// A run's photos where they are now: what was given replaces what the run has written down.
