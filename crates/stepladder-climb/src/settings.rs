@@ -5,7 +5,7 @@ use crate::error::ClimbError;
 use crate::ladder::Step;
 use crate::request::{ClimbRequest, Length};
 use serde::{Deserialize, Serialize};
-use stepladder_data::{Dataset, PhotoStore, Progress, TypicalPhoto};
+use stepladder_data::{Dataset, PhotoStore, Progress, Remark, TypicalPhoto};
 use stepladder_model::{Input, Rung};
 use stepladder_train::{DataRecord, data_record};
 
@@ -40,6 +40,8 @@ pub(crate) struct Photos {
     /// The data's short name.
     pub name: String,
     pub classes: usize,
+    /// What to know of how the data was read.
+    pub remarks: Vec<Remark>,
     /// How large the photos are.
     typical_photo: Option<TypicalPhoto>,
 }
@@ -82,6 +84,7 @@ impl Photos {
             },
             name: dataset.name.clone(),
             classes: dataset.classes.len(),
+            remarks: std::mem::take(&mut dataset.remarks),
             typical_photo,
         })
     }

@@ -45,6 +45,7 @@ pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
 };
 pub use checkpoint::{BeganWith, Checkpoint};
+pub use content::is_same_content;
 pub use controls::Controls;
 pub use course::{TrainingPhase, training_phases};
 pub use data_record::{data_record, data_request};
@@ -62,8 +63,8 @@ pub use rate_test::{RateRange, test_rates};
 pub use schedule::learning_rate;
 pub use start::{backbone, out_of_sample};
 pub use stepladder_run::{
-    Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, RecordError, RecordedRun,
-    RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers,
+    Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, ReadingRecord, RecordError,
+    RecordedRun, RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers,
 };
 pub use training::{Observer, train, train_or_resume};
 pub use watch::{Cause, Diagnosis, Watch};

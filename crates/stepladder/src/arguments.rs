@@ -30,7 +30,7 @@ pub(crate) use climb::{ClimbArguments, Ladder};
 pub(crate) use compare::CompareArguments;
 pub(crate) use computing::{AnsweringArguments, ComputingArguments};
 pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
-pub(crate) use data::{CacheArguments, DataArguments};
+pub(crate) use data::{CacheArguments, DataArguments, ReadingArguments};
 pub(crate) use embed::EmbedArguments;
 pub(crate) use evaluate::{EvaluateArguments, PartName};
 pub(crate) use explain::ExplainArguments;

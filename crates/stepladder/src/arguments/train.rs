@@ -110,6 +110,13 @@ pub(crate) struct ResumeArguments {
     /// The directory of the run
     pub run: PathBuf,
 
+    /// Where the run's photos are now, if they have moved: the same zip, folder or table
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub parts: DataArguments,
+
     /// Threads that compute and load [default: one for each core]; the result does not depend on it
     #[arg(long)]
     pub threads: Option<usize>,

@@ -191,10 +191,13 @@ fn differences(first: &RecordedRun, name: &str, run: &RecordedRun) -> Vec<Config
             .collect::<Vec<_>>()
             .join(" + ")
     };
+    // As `config.json` has it: the options that were given.
+    let reading = |run: &RecordedRun| serde_json::to_string(&run.config.data.reading).unwrap_or_default();
     let settings = |run: &RecordedRun| {
         let config = &run.config;
         [
             ("data", data(run)),
+            ("reading", reading(run)),
             ("rung", config.model.clone()),
             ("size", config.size.to_string()),
             ("seed", config.seed.to_string()),

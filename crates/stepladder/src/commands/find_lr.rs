@@ -6,7 +6,7 @@ use crate::Ending;
 use crate::arguments::FindLrArguments;
 use crate::plot::Plot;
 use crate::signals::stop_on_signals;
-use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, percent};
+use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, percent, warn_of_remarks};
 use anyhow::Context;
 use serde_json::json;
 use std::path::Path;
@@ -44,6 +44,7 @@ pub(crate) fn find_lr(arguments: FindLrArguments, output: &Output) -> anyhow::Re
     on_threads(threads, || {
         let bar = ProgressBar::new(output).stopped_by(Arc::clone(&interrupt));
         let prepared = request.prepare(&bar)?;
+        warn_of_remarks(&prepared.dataset.remarks);
         bar.begin(range.steps as u64, "trying rates".into());
         let curve = test_rates(
             &request,

@@ -1,10 +1,10 @@
 //! `stepladder report`: a run or a climb as one page.
 
 use super::evaluate::labels_of;
-use super::{SHIPPED_PHOTOS, cache, known_run, model_file, on_threads, threads};
+use super::{SHIPPED_PHOTOS, cache, known_run, model_file, moved, on_threads, threads};
 use crate::Ending;
 use crate::arguments::ReportArguments;
-use crate::terminal::{Output, ProgressBar, warn};
+use crate::terminal::{Output, ProgressBar, told, warn};
 use anyhow::Context;
 use serde_json::json;
 use std::path::{Component, Path, PathBuf};
@@ -133,13 +133,11 @@ fn of_run(
     let photos = Opened::open(&run, arguments, threads, output);
     if let Err(reason) = &photos {
         warn(&format!(
-            "the report has no pictures: {reason:#}; --data says where the photos are now"
+            "the report has no pictures: {}; --data says where the photos are now",
+            told(reason)
         ));
     }
-    let own = photos
-        .as_ref()
-        .map(Opened::own)
-        .map_err(|reason| format!("{reason:#}"));
+    let own = photos.as_ref().map(Opened::own).map_err(told);
     Ok(gather(run, own, steps)?)
 }
 
@@ -161,10 +159,8 @@ impl Opened {
         threads: usize,
         output: &Output,
     ) -> anyhow::Result<Opened> {
-        let mut request: DataRequest = data_request(&run.config.data, SHIPPED_PHOTOS);
-        if let Some(data) = &arguments.data {
-            request.path = Some(data.clone());
-        }
+        let of_run = data_request(&run.config.data, SHIPPED_PHOTOS);
+        let request: DataRequest = moved(of_run, arguments.data.clone(), arguments.parts.clone());
         let dataset = Dataset::open(&request)?;
         let table: PathBuf = run.directory.split();
         let rows = run.directory.read(&table)?;

@@ -4,7 +4,8 @@ use super::known_runs::is_run;
 use super::start::{self, Wanted};
 use super::start_worth::{self, StartWorth};
 use super::{
-    SHIPPED_PHOTOS, auto, cache, controls, data, hub, known_run, looks_like_a_photo, newest, threads,
+    SHIPPED_PHOTOS, auto, cache, controls, data, hub, if_moved, known_run, looks_like_a_photo, moved, newest,
+    threads,
 };
 use crate::Ending;
 use crate::arguments::{
@@ -44,8 +45,9 @@ pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Res
     let cache = cache(&arguments.cache, threads)?;
     let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
     request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
+    request.data = moved(request.data, arguments.data, arguments.parts);
     hub::bring_start_of(&request.rung, output)?;
-    run(&request, How::Resumed, None, &arguments.shown, output)
+    run(&request, How::Resumed, None, &arguments.shown, output).map_err(if_moved)
 }
 
 /// How a training was asked for.

@@ -2,6 +2,7 @@
 //! terminal, and loses what a terminal would act upon; and a result that cannot be written is an error ([`finish`]).
 
 use super::Table;
+use super::remedies::remedies;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -155,15 +156,23 @@ fn safe_json(json: String) -> String {
     out
 }
 
-/// Says on stderr why the command failed, with every cause that the message does not already hold.
-pub(crate) fn error(failure: &anyhow::Error) {
+/// Why something failed, with every cause that the message does not already hold.
+pub(crate) fn told(failure: &anyhow::Error) -> String {
     let mut message = failure.to_string();
     for cause in failure.chain().skip(1).map(ToString::to_string) {
         if !message.contains(&cause) {
             message += &format!(": {cause}");
         }
     }
-    say(&format!("\x1b[1;31merror:\x1b[0m {}", safe(&message)));
+    message
+}
+
+/// Says on stderr why the command failed, and what may help.
+pub(crate) fn error(failure: &anyhow::Error) {
+    say(&format!("\x1b[1;31merror:\x1b[0m {}", safe(&told(failure))));
+    for remedy in remedies(failure) {
+        say(&format!("\x1b[1;36mhint:\x1b[0m {}", safe(&remedy)));
+    }
 }
 
 /// Says on stderr what went wrong on the side.
