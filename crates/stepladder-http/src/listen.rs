@@ -70,7 +70,9 @@ mod tests {
             assert!((1..=LOOKED_AT).contains(&(free - address.port())), "{free}");
         }
         // Without a permission or an address, no other port would do.
-        let elsewhere = listen(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 0).await.unwrap_err();
+        let elsewhere = listen(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 0)
+            .await
+            .unwrap_err();
         assert_eq!(elsewhere.free, None);
     }
 }

@@ -68,7 +68,8 @@ pub(crate) struct Sent {
 }
 
 /// What is said of a form's field that is no file and no picture.
-const NOT_A_FILE: &str = "a form's field must be a file (curl -F photo=@PHOTO.jpg); options go into the address (?top=2)";
+const NOT_A_FILE: &str =
+    "a form's field must be a file (curl -F photo=@PHOTO.jpg); options go into the address (?top=2)";
 
 /// The photos of a request, and the right to hold their bytes.
 pub(crate) struct SentPhotos {

@@ -63,7 +63,7 @@ pub use schedule::learning_rate;
 pub use start::backbone;
 pub use stepladder_run::{
     Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, RecordError, RecordedRun,
-    RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers,
+    RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers, Unsettled,
 };
 pub use training::{Observer, train, train_or_resume};
 pub use watch::{Cause, Diagnosis, Watch};

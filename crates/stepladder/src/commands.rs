@@ -38,6 +38,7 @@ pub(crate) use explain::explain;
 pub(crate) use export::export;
 pub(crate) use find_lr::find_lr;
 pub(crate) use inspect::inspect;
+use known_runs::{known_run, newest};
 pub(crate) use left_out::left_out;
 #[cfg(not(feature = "pages"))]
 pub(crate) use left_out::report;
@@ -48,7 +49,6 @@ pub(crate) use left_out::watch;
 pub(crate) use models::models;
 use new_rung::new_rung;
 pub(crate) use plan::plan;
-use known_runs::{known_run, newest};
 pub(crate) use predict::predict;
 #[cfg(feature = "pages")]
 pub(crate) use report::report;
@@ -121,7 +121,10 @@ fn model_file(run: &Path) -> anyhow::Result<PathBuf> {
             run.exists(),
             "{} does not exist; give a run directory or a model.safetensors{}",
             run.display(),
-            newest().map_or(String::new(), |newest| format!("; the newest run is {}", newest.display()))
+            newest().map_or(String::new(), |newest| format!(
+                "; the newest run is {}",
+                newest.display()
+            ))
         );
         return Ok(run.to_path_buf());
     }

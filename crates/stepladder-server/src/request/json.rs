@@ -61,7 +61,11 @@ fn not_photos(error: &serde_json::Error) -> String {
 /// The bytes of base64 as clients write it: after the head of a data URI, wrapped into lines, in the URL-safe alphabet, without padding.
 fn bytes_of(data: &str) -> Option<Vec<u8>> {
     let data = match data.strip_prefix("data:") {
-        Some(uri) => uri.split_once(',').filter(|(head, _)| head.ends_with(";base64"))?.1,
+        Some(uri) => {
+            uri.split_once(',')
+                .filter(|(head, _)| head.ends_with(";base64"))?
+                .1
+        }
         None => data,
     };
     let unusual = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'-' | b'_');
@@ -204,7 +208,13 @@ mod tests {
         ] {
             assert_eq!(bytes_of(&data).as_ref(), Some(&bytes), "{data}");
         }
-        for wrong in ["data:image/jpeg,abcd", "data:abcd", "ab!d", "a", "https://example.org/a.jpg"] {
+        for wrong in [
+            "data:image/jpeg,abcd",
+            "data:abcd",
+            "ab!d",
+            "a",
+            "https://example.org/a.jpg",
+        ] {
             assert_eq!(bytes_of(wrong), None, "{wrong}");
         }
     }

@@ -119,7 +119,11 @@ mod tests {
     fn other_types_are_told_by_the_first_bytes() {
         for kind in [FORM_FIELDS, "text/plain", "binary/octet-stream"] {
             assert_eq!(of_body(&headers(kind), &png()), Ok(Form::Picture), "{kind}");
-            assert_eq!(of_body(&headers(kind), b" {\"photos\": []}"), Ok(Form::Json), "{kind}");
+            assert_eq!(
+                of_body(&headers(kind), b" {\"photos\": []}"),
+                Ok(Form::Json),
+                "{kind}"
+            );
         }
     }
 
@@ -139,7 +143,12 @@ mod tests {
     #[test]
     fn a_picture_without_line_ends_is_not_answered_about() {
         let mut jpeg = vec![0xff, 0xd8, 0xff];
-        jpeg.extend((0..=255_u8).cycle().take(5000).filter(|byte| !matches!(byte, b'\r' | b'\n')));
+        jpeg.extend(
+            (0..=255_u8)
+                .cycle()
+                .take(5000)
+                .filter(|byte| !matches!(byte, b'\r' | b'\n')),
+        );
         let refusal = of_body(&headers(FORM_FIELDS), &jpeg).unwrap_err();
         assert!(refusal.message.contains("--data-binary"), "{}", refusal.message);
     }

@@ -53,7 +53,17 @@ pub(super) fn chosen(
 
 /// What was asked for of the choice and of the rung, in words that are the same only where the same was asked.
 pub(super) fn asked(arguments: &TrainArguments) -> Vec<String> {
-    let TrainArguments { model: _, start, epochs, batch, size, lr, controls, overrides, .. } = arguments;
+    let TrainArguments {
+        model: _,
+        start,
+        epochs,
+        batch,
+        size,
+        lr,
+        controls,
+        overrides,
+        ..
+    } = arguments;
     let epochs = epochs.map(|epochs| match epochs {
         Epochs::Auto => String::from("auto"),
         Epochs::AtMost(epochs) => epochs.to_string(),
@@ -67,8 +77,12 @@ pub(super) fn asked(arguments: &TrainArguments) -> Vec<String> {
         ("lr", lr.map(|lr| lr.to_string())),
         ("controls", Some(format!("{controls:?}"))),
     ];
-    let options = options.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
-    options.chain(overrides.iter().map(|pair| format!("set {pair}"))).collect()
+    let options = options
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+    options
+        .chain(overrides.iter().map(|pair| format!("set {pair}")))
+        .collect()
 }
 
 /// What was chosen for a run for which the same was asked, an unfinished one before others.
@@ -79,7 +93,8 @@ fn earlier(arguments: &TrainArguments, data: &str, photos: usize) -> Option<Chos
     };
     let of_runs = |unfinished: bool| {
         let runs = runs.iter().filter(move |run| has_ended(run) != unfinished);
-        runs.map(|run| of_run(arguments, run, photos)).find_map(|chosen| chosen)
+        runs.map(|run| of_run(arguments, run, photos))
+            .find_map(|chosen| chosen)
     };
     of_runs(true).or_else(|| of_runs(false))
 }

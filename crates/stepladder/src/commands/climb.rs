@@ -51,6 +51,7 @@ fn request(arguments: ClimbArguments) -> anyhow::Result<ClimbRequest> {
             (None, Some(budget)) => Length::Budget(budget),
             (None, None) => Length::Rung,
         },
+        moving_statistics: arguments.moving_statistics,
         device: arguments.computing.device,
         precision: arguments.computing.precision.on(arguments.computing.device),
         threads,

@@ -87,5 +87,8 @@ fn classifier(run: &str, size: Option<usize>, device: Device) -> anyhow::Result<
         size.is_none(),
         "--size belongs to `embed shipped`; a model that was trained sees photos at the size that it was trained with"
     );
-    Ok(Classifier::load(&model_file(&known_run(Path::new(run))?)?, device)?)
+    Ok(Classifier::load(
+        &model_file(&known_run(Path::new(run))?)?,
+        device,
+    )?)
 }

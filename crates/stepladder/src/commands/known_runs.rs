@@ -62,16 +62,26 @@ pub(super) fn beginning_with(named: &Path) -> Vec<PathBuf> {
 /// The runs and climbs that lie in a folder, sorted by name; numbers at their ends by value.
 pub(super) fn runs_in(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut runs: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_run(path)).collect();
+    let mut runs: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| is_run(path))
+        .collect();
     runs.sort_by_key(|run| by_number(run));
     runs
 }
 
 /// The run that was begun last; `None` before there is one.
 pub(super) fn newest() -> Option<PathBuf> {
-    let began = |run: &PathBuf| run.join("config.json").metadata().and_then(|file| file.modified()).ok();
+    let began = |run: &PathBuf| {
+        run.join("config.json")
+            .metadata()
+            .and_then(|file| file.modified())
+            .ok()
+    };
     let runs = runs_in(Path::new(USUAL[0])).into_iter();
-    runs.filter_map(|run| Some((began(&run)?, run))).max().map(|(_, run)| run)
+    runs.filter_map(|run| Some((began(&run)?, run)))
+        .max()
+        .map(|(_, run)| run)
 }
 
 /// Whether a directory holds a run or a climb.

@@ -1,8 +1,8 @@
 //! `stepladder predict`: what is on photos that the model has never seen.
 
 mod answers;
-mod pass;
 mod hints;
+mod pass;
 mod photos;
 mod sorted;
 
@@ -52,7 +52,9 @@ pub(crate) fn predict(mut arguments: PredictArguments, output: &Output) -> anyho
             answers = answers.with_file(file)?;
         }
         let sorted = arguments.sort_into.as_deref();
-        let mut sorted = sorted.map(|folder| Sorted::below(folder, classifier.classes())).transpose()?;
+        let mut sorted = sorted
+            .map(|folder| Sorted::below(folder, classifier.classes()))
+            .transpose()?;
         for failure in found.failed {
             answers.failed(failure.name, failure.reason)?;
         }

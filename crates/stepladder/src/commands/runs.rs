@@ -12,13 +12,18 @@ use stepladder_train::{Config, Outcome, RunDirectory, Summary};
 
 pub(crate) fn runs(arguments: RunsArguments, output: &Output) -> anyhow::Result<Ending> {
     let found = match &arguments.name {
-        None => USUAL.iter().flat_map(|folder| runs_in(Path::new(folder))).collect(),
+        None => USUAL
+            .iter()
+            .flat_map(|folder| runs_in(Path::new(folder)))
+            .collect(),
         Some(name) => named(name)?,
     };
     let runs: Vec<ListedRun> = found.iter().map(|run| ListedRun::read(run)).collect();
     match runs.as_slice() {
         [] => {
-            output.line("There are no runs here yet; runs and climbs leave theirs in the folders runs and climbs");
+            output.line(
+                "There are no runs here yet; runs and climbs leave theirs in the folders runs and climbs",
+            );
             output.line("");
             output.line("Next:");
             output.hint("stepladder train PHOTOS");
@@ -102,7 +107,9 @@ impl ListedRun {
         line("run", self.run.clone());
         line("state", self.state.clone());
         if let (Some(model), Some(size)) = (&self.model, self.size) {
-            let epochs = self.epochs.map_or(String::new(), |epochs| format!(", {epochs} epochs"));
+            let epochs = self
+                .epochs
+                .map_or(String::new(), |epochs| format!(", {epochs} epochs"));
             line("model", format!("{model} at {size} px{epochs}"));
         }
         let parts = [
@@ -113,7 +120,14 @@ impl ListedRun {
             if let Some(accuracy) = accuracy {
                 let right = (accuracy * photos as f64).round() as usize;
                 let [low, high] = wilson_interval(right, photos);
-                line(part, format!("{:>6} of {photos} photos right ({})", percent(accuracy), interval(low, high)));
+                line(
+                    part,
+                    format!(
+                        "{:>6} of {photos} photos right ({})",
+                        percent(accuracy),
+                        interval(low, high)
+                    ),
+                );
             }
         }
         line("disk", file_size(self.bytes));

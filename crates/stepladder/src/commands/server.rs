@@ -42,10 +42,14 @@ pub(super) fn end(runtime: Runtime) {
 /// Why a server does not listen, with what to choose instead.
 pub(super) fn not_listening(error: impl Into<anyhow::Error>) -> anyhow::Error {
     let error = error.into();
-    let listening = error.chain().find_map(|cause| cause.downcast_ref::<ListenError>());
+    let listening = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<ListenError>());
     let remedy = match listening {
         None => return error,
-        Some(ListenError { free: Some(free), .. }) => format!("take --port {free}, which is free, or end what has that one"),
+        Some(ListenError { free: Some(free), .. }) => {
+            format!("take --port {free}, which is free, or end what has that one")
+        }
         Some(ListenError { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
             String::from("take a --port from 1024 on, e.g. --port 8080")
         }

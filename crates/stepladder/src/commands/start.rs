@@ -11,7 +11,7 @@ use stepladder_nn::Device;
 use stepladder_train::{AUTO, FINE_TUNING, RunDirectory, SHIPPED_NETWORK};
 
 /// What starts a training from no weights at all.
-const SCRATCH: &str = "scratch";
+pub(super) const SCRATCH: &str = "scratch";
 
 /// The prefix of a run of one's own.
 const RUN: &str = "run:";

@@ -1,10 +1,8 @@
 //! `stepladder train`: from what was typed to a training request, and its progress and result on the terminal.
 
-use super::start::{self, Wanted};
 use super::known_runs::is_run;
-use super::{
-    SHIPPED_PHOTOS, auto, cache, controls, data, known_run, looks_like_a_photo, newest, threads,
-};
+use super::start::{self, Wanted};
+use super::{SHIPPED_PHOTOS, auto, cache, controls, data, known_run, looks_like_a_photo, newest, threads};
 use crate::Ending;
 use crate::arguments::{
     CheckpointArguments, ResumeArguments, ShownArguments, ShownTrainArguments, TrainArguments,
@@ -123,7 +121,10 @@ fn longer(request: &TrainingRequest, summary: &Summary) -> String {
         false => format!(" --epochs {}", summary.epochs.max(1)),
     };
     let data = typed_data(&request.data);
-    format!("stepladder train{data} --start {run} --size {}{more}", summary.size)
+    format!(
+        "stepladder train{data} --start {run} --size {}{more}",
+        summary.size
+    )
 }
 
 /// The photos as they would be typed, with a space before; nothing for those that Stepladder ships.

@@ -1,8 +1,8 @@
 //! `stepladder watch`: a live page on trainings, until Ctrl-C.
 
-use super::server::{end, not_listening, runtime, stopped, token};
 use super::known_run;
 use super::known_runs::USUAL;
+use super::server::{end, not_listening, runtime, stopped, token};
 use crate::Ending;
 use crate::arguments::WatchArguments;
 use crate::terminal::{Output, note, warn};

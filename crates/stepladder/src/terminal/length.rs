@@ -79,7 +79,11 @@ fn said(seconds: f64, size: usize) -> Option<String> {
             span(seconds),
             (size / 2).max(16)
         )),
-        seconds if seconds >= SOON => Some(format!("{:<10}  about {} in all at this pace", "time", span(seconds))),
+        seconds if seconds >= SOON => Some(format!(
+            "{:<10}  about {} in all at this pace",
+            "time",
+            span(seconds)
+        )),
         _ => None,
     }
 }
@@ -110,6 +114,9 @@ mod tests {
 
     #[test]
     fn spans_are_round() {
-        assert_eq!([0.2, 40.0, 720.0, 32_400.0, 864_000.0].map(span), ["1 s", "40 s", "12 min", "9.0 h", "10 days"]);
+        assert_eq!(
+            [0.2, 40.0, 720.0, 32_400.0, 864_000.0].map(span),
+            ["1 s", "40 s", "12 min", "9.0 h", "10 days"]
+        );
     }
 }

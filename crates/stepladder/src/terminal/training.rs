@@ -3,7 +3,9 @@
 
 use super::events::Events;
 use super::length::Length;
-use super::{Dashboard, Output, ProgressBar, bytes, count, duration, interval, listed, percent, profile_table};
+use super::{
+    Dashboard, Output, ProgressBar, bytes, count, duration, interval, listed, percent, profile_table,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -207,10 +209,15 @@ impl<'a> TrainingView<'a> {
         }
         let run = quoted(&summary.run);
         for (command, does) in NEXT {
-            self.output.hint(&format!("{:<width$}  # {does}", command.replace("RUN", &run), width = 18 + run.len()));
+            self.output.hint(&format!(
+                "{:<width$}  # {does}",
+                command.replace("RUN", &run),
+                width = 18 + run.len()
+            ));
         }
         if let Some(longer) = longer {
-            self.output.line("To train longer, in a new run that starts from this one:");
+            self.output
+                .line("To train longer, in a new run that starts from this one:");
             self.output.hint(longer);
         }
     }
@@ -436,7 +443,10 @@ impl Observer for TrainingView<'_> {
 
 /// A path as a shell takes it, and as no program takes it for an option.
 pub(crate) fn quoted(path: &str) -> String {
-    let plain = !path.is_empty() && path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    let plain = !path.is_empty()
+        && path
+            .chars()
+            .all(|c| c.is_alphanumeric() || "/._-:=+,@%".contains(c));
     let path = match path.starts_with('-') {
         true => format!("./{path}"),
         false => path.to_string(),

@@ -22,7 +22,7 @@ pub(crate) fn show_usage(usage: &clap::Error) -> u8 {
     }
     match usage.print().and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            say(&format!("\x1b[1;31merror:\x1b[0m cannot write this: {error}"));
+            say(&format!("error: cannot write this: {error}"));
             1
         }
         _ => code,
@@ -42,21 +42,21 @@ fn tip(usage: &clap::Error) -> Option<&'static str> {
     let is_of = |command: &str| text.contains(&format!("stepladder {command}"));
     let name = argument.split(['=', ' ']).next().unwrap_or_default();
     match name {
-        "--resume" | "--continue" | "--checkpoint" if is_of("train") => {
-            Some("stepladder resume RUN goes on with a run; train goes on by itself with one that was stopped")
-        }
+        "--resume" | "--continue" | "--checkpoint" if is_of("train") => Some(
+            "stepladder resume RUN goes on with a run; train goes on by itself with one that was stopped",
+        ),
         "--weights" | "--pretrained" | "--init" if is_of("train") => {
             Some("--start takes weights: shipped, a file, or run:RUN for a run of your own")
         }
-        "--epochs" | "--budget" | "--steps" if is_of("resume") => {
-            Some("a run ends where it was to end; to train longer: stepladder train PHOTOS --start run:RUN --epochs N")
-        }
-        "--lr" | "--batch" | "--size" | "--model" | "--seed" if is_of("resume") => {
-            Some("a run keeps its settings; for others: stepladder train PHOTOS --start run:RUN, with what is to change")
-        }
-        photo if crate::commands::looks_like_a_photo(photo.as_ref()) && is_of("train") => {
-            Some("training takes a folder or a zip of photos; stepladder predict RUN PHOTO ... asks about single ones")
-        }
+        "--epochs" | "--budget" | "--steps" if is_of("resume") => Some(
+            "a run ends where it was to end; to train longer: stepladder train PHOTOS --start run:RUN --epochs N",
+        ),
+        "--lr" | "--batch" | "--size" | "--model" | "--seed" if is_of("resume") => Some(
+            "a run keeps its settings; for others: stepladder train PHOTOS --start run:RUN, with what is to change",
+        ),
+        photo if crate::commands::looks_like_a_photo(photo.as_ref()) && is_of("train") => Some(
+            "training takes a folder or a zip of photos; stepladder predict RUN PHOTO ... asks about single ones",
+        ),
         _ => None,
     }
 }

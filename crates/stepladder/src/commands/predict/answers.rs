@@ -1,7 +1,7 @@
 //! What the model says, as a table, as CSV and as JSON; and what could not be used.
 
-use crate::Ending;
 use super::sorted::Sorted;
+use crate::Ending;
 use crate::terminal::{Alignment, Output, Table, name_cell, note, path_cell, percent, warn};
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -22,7 +22,10 @@ pub(super) struct Form {
 /// The heads of the CSV's columns.
 fn csv_head(classifier: &Classifier) -> impl Iterator<Item = String> {
     let classes = classifier.classes().iter().map(|class| format!("p({class})"));
-    ["file", "class", "probability"].map(String::from).into_iter().chain(classes)
+    ["file", "class", "probability"]
+        .map(String::from)
+        .into_iter()
+        .chain(classes)
 }
 
 /// The answers so far.
@@ -140,7 +143,7 @@ impl<'a> Answers<'a> {
         line.write_record(cells)?;
         let line = line.into_inner().map_err(|error| error.into_error())?;
         let line = String::from_utf8(line)?;
-        self.output.line(line.trim_end_matches('\n'));
+        self.output.raw(line.trim_end_matches('\n'));
         self.output.expect_reader()
     }
 
@@ -154,12 +157,15 @@ impl<'a> Answers<'a> {
     /// Shows what is left to show.
     pub fn finish(mut self, sorted: Option<&Sorted>) -> anyhow::Result<Ending> {
         if let Some((path, file)) = &mut self.file {
-            file.flush().with_context(|| format!("cannot write {}", path.display()))?;
+            file.flush()
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         if self.answered > 0 && !self.form.csv {
             self.output.table(&self.table);
         }
-        if !self.form.csv && let Some((path, _)) = &self.file {
+        if !self.form.csv
+            && let Some((path, _)) = &self.file
+        {
             self.output.line("");
             self.output.line(&format!("table       {}", path.display()));
         }

@@ -43,7 +43,13 @@ impl Sorted {
     /// Copies a photo of the class, or of none that is sure, under its own name, or a numbered one where another photo has that.
     pub fn copy(&mut self, photo: &PhotoFile, class: Option<usize>) -> anyhow::Result<()> {
         let name = &self.names[class.unwrap_or(self.names.len() - 1)];
-        let cannot = || format!("cannot copy {} into {}", photo.name(), self.path.join(name).display());
+        let cannot = || {
+            format!(
+                "cannot copy {} into {}",
+                photo.name(),
+                self.path.join(name).display()
+            )
+        };
         let bytes = photo.bytes().with_context(cannot)?;
         let folder = self.folder.make_folder(name).with_context(cannot)?;
         for number in 1..MOST_OF_A_NAME {
@@ -52,7 +58,10 @@ impl Sorted {
                 self.copied += 1;
                 return Ok(());
             }
-            if folder.read_all(&copy, MAX_FILE_BYTES).is_ok_and(|there| there == bytes) {
+            if folder
+                .read_all(&copy, MAX_FILE_BYTES)
+                .is_ok_and(|there| there == bytes)
+            {
                 self.there += 1;
                 return Ok(());
             }
@@ -74,7 +83,11 @@ impl Sorted {
             0 => String::new(),
             there => format!("; {there} were there already"),
         };
-        format!("{} photos copied below {}{there}", self.copied, self.path.display())
+        format!(
+            "{} photos copied below {}{there}",
+            self.copied,
+            self.path.display()
+        )
     }
 }
 
@@ -82,13 +95,22 @@ impl Sorted {
 fn folder_names(classes: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for class in classes.iter().map(String::as_str).chain([UNSURE]) {
-        let safe = |c: char| if c.is_control() || RESERVED.contains(&c) { '_' } else { c };
+        let safe = |c: char| {
+            if c.is_control() || RESERVED.contains(&c) {
+                '_'
+            } else {
+                c
+            }
+        };
         let mut name: String = class.chars().map(safe).take(100).collect();
         name = name.trim_end_matches(['.', ' ']).to_string();
         if name.is_empty() {
             name = String::from("_");
         }
-        while names.iter().any(|other| other.to_lowercase() == name.to_lowercase()) {
+        while names
+            .iter()
+            .any(|other| other.to_lowercase() == name.to_lowercase())
+        {
             name += "_";
         }
         names.push(name);
@@ -119,7 +141,12 @@ mod tests {
     fn folders_stay_in_their_place_and_apart() {
         let classes = ["..", "a/b", "a\\b", "Rose", "rose", "unsure", "", "x\n"].map(String::from);
         let names = folder_names(&classes);
-        assert_eq!(names, ["_", "a_b", "a_b_", "Rose", "rose_", "unsure", "__", "x_", "unsure_"]);
+        assert_eq!(
+            names,
+            [
+                "_", "a_b", "a_b_", "Rose", "rose_", "unsure", "__", "x_", "unsure_"
+            ]
+        );
     }
 
     #[test]
