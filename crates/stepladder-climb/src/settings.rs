@@ -28,6 +28,9 @@ pub struct Settings {
     pub split_seed: u64,
     /// The share of photos in the test part, for every rung; without effect where the data declares its parts.
     pub test_fraction: f32,
+    /// Whether moving averages are evaluated as they are, even where they lag behind the weights.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moving_statistics: bool,
     /// Where it computed.
     pub device: String,
     /// Number format of activations.
@@ -79,6 +82,7 @@ impl Photos {
                 budget_seconds,
                 split_seed,
                 test_fraction: tested.clone().find(|&share| share > 0.0).unwrap_or(0.0),
+                moving_statistics: request.moving_statistics,
                 device: request.device.to_string(),
                 precision: request.precision.to_string(),
             },
@@ -182,6 +186,7 @@ mod tests {
             budget_seconds: None,
             split_seed: 0,
             test_fraction: 0.1,
+            moving_statistics: false,
             device: "cpu".to_string(),
             precision: "f32".to_string(),
         };

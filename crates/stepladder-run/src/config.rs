@@ -38,6 +38,9 @@ pub struct Config {
     /// What to do where it is stuck.
     #[serde(default)]
     pub on_stuck: OnStuck,
+    /// Whether moving averages are evaluated as they are, even where they lag behind the weights.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moving_statistics: bool,
     /// What was asked for where the rung was chosen (`auto`), in words; absent of rungs that were named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Vec<String>>,

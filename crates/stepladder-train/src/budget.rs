@@ -80,15 +80,20 @@ pub(crate) fn steps_within(
 ) -> Result<u64, TrainError> {
     let speeds = measure(request, prepared, at_once, budget.mul_f64(TRIAL), interrupt)?;
     let left = budget.saturating_sub(began.elapsed()).as_secs_f64();
+    Ok(steps_for(left, request, prepared, &speeds))
+}
+
+/// How many steps fit into so many seconds at these speeds; at least one.
+pub(crate) fn steps_for(left: f64, request: &TrainingRequest, prepared: &Prepared, speeds: &Speeds) -> u64 {
     let split = &prepared.split;
     let parts = [split.train.len(), split.validation.len(), split.test.len()];
     let figures = parts.iter().sum::<usize>() + request.rung.training.precise_batch_norm.min(parts[0]);
-    let left = left - features_seconds(request, &speeds, parts);
-    Ok(steps(left, &speeds, parts[1], figures))
+    let left = left - features_seconds(request, speeds, parts);
+    steps(left, speeds, parts[1], figures)
 }
 
 /// Seconds of the features and the head from which fine-tuning begins, where it does.
-fn features_seconds(request: &TrainingRequest, speeds: &Speeds, parts: [usize; 3]) -> f64 {
+pub(crate) fn features_seconds(request: &TrainingRequest, speeds: &Speeds, parts: [usize; 3]) -> f64 {
     if !request.has_exact_head() {
         return 0.0;
     }

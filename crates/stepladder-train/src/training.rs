@@ -307,6 +307,12 @@ fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> R
     }
     let on_stuck = |on_stuck: OnStuck| format!("{on_stuck:?}").to_lowercase();
     compare("on-stuck", on_stuck(then.on_stuck), on_stuck(now.on_stuck));
+    let statistics = |moving: bool| if moving { "as in Keras" } else { "as they are best" }.to_string();
+    compare(
+        "moving statistics",
+        statistics(then.moving_statistics),
+        statistics(now.moving_statistics),
+    );
     if let Some(pretrained) = &prepared.pretrained {
         let then: StartRecord = run.read_json(&run.start())?;
         let now = pretrained.record();

@@ -54,6 +54,7 @@ fn request(arguments: ClimbArguments, output: &Output) -> anyhow::Result<ClimbRe
             (None, Some(budget)) => Length::Budget(budget),
             (None, None) => Length::Rung,
         },
+        moving_statistics: arguments.moving_statistics,
         device: arguments.computing.device,
         precision: arguments.computing.precision.on(arguments.computing.device),
         threads,

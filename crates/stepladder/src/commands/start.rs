@@ -13,7 +13,7 @@ use stepladder_train::{AUTO, FINE_TUNING, RunDirectory, SHIPPED_NETWORK};
 use stepladder_weights::{Config, rung_of};
 
 /// What starts a training from no weights at all.
-const SCRATCH: &str = "scratch";
+pub(super) const SCRATCH: &str = "scratch";
 
 /// The prefix of a run of one's own.
 const RUN: &str = "run:";

@@ -464,7 +464,10 @@ impl Observer for TrainingView<'_> {
 
 /// A path as a shell takes it, and as no program takes it for an option.
 pub(crate) fn quoted(path: &str) -> String {
-    let plain = !path.is_empty() && path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    let plain = !path.is_empty()
+        && path
+            .chars()
+            .all(|c| c.is_alphanumeric() || "/._-:=+,@%".contains(c));
     let path = match path.starts_with('-') {
         true => format!("./{path}"),
         false => path.to_string(),
