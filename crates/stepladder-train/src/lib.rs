@@ -61,7 +61,7 @@ pub use preparation::{Prepared, TrainingRequest};
 pub use rate_curve::{RateCurve, RatePoint, Suggestions};
 pub use rate_test::{RateRange, test_rates};
 pub use schedule::learning_rate;
-pub use start::{backbone, out_of_sample};
+pub use start::{FeatureChecks, LookAlike, backbone};
 pub use stepladder_run::{
     Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, ReadingRecord, RecordError,
     RecordedRun, RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers, Unsettled,

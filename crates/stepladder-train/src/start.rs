@@ -2,13 +2,13 @@
 //! training begins with.
 
 mod exact;
+mod feature_checks;
 mod features;
 mod head;
-mod out_of_sample;
 mod source;
 
 pub(crate) use exact::solve;
-pub use out_of_sample::out_of_sample;
+pub use feature_checks::{FeatureChecks, LookAlike};
 
 use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};

@@ -74,6 +74,27 @@ fn what_a_start_was_worth_is_said_with_its_interval() {
     assert!(message.contains("leave out --start scratch"), "{message}");
 }
 
+/// Heads that have not learned a photo find its label wrong, and photos of one color look alike.
+#[cfg(all(feature = "pages", feature = "shipped"))]
+#[test]
+fn a_report_finds_a_wrong_label_and_look_alikes_by_pretrained_features() {
+    let place = Workplace::of_two_colors(1);
+    std::fs::copy(place.path("data/red/5.png"), place.path("data/green/wrong.png")).unwrap();
+    place.json(&[
+        "train", "data", "--start", "shipped", "--size", "32", "--out", "run",
+    ]);
+    let told = place.json(&["report", "run"]);
+    let table = place.read("run/labels_to_check.tsv");
+    let row = table.lines().find(|line| line.contains("wrong.png")).unwrap();
+    assert!(row.contains("\tgreen\tred\t"), "{row}");
+    let look_alikes = told["run"]["look_alikes"].as_array().unwrap();
+    assert!(!look_alikes.is_empty());
+    for pair in look_alikes {
+        assert!(pair["similarity"].as_f64().unwrap() > 0.9, "{pair}");
+    }
+    assert!(place.read("run/report.html").contains("Alike in two parts"));
+}
+
 /// Killed at any moment of features, head and fine-tuning, it goes on to the same bytes.
 #[cfg(all(unix, feature = "shipped"))]
 #[test]

@@ -8,7 +8,7 @@ use crate::terminal::{Output, ProgressBar, told, warn};
 use anyhow::Context;
 use serde_json::json;
 use std::path::{Component, Path, PathBuf};
-use stepladder_classifier::{Classifier, Predictions};
+use stepladder_classifier::Classifier;
 use stepladder_climb::{ClimbRecord, RungRecord};
 use stepladder_data::{Augmentation, DataRequest, Dataset, PhotoStore, Split};
 use stepladder_inspection::Inspection;
@@ -16,7 +16,7 @@ use stepladder_model::{Rung, RungCatalog, diff};
 use stepladder_nn::Device;
 use stepladder_report::{MeasuredSteps, OwnPhotos, RunReport, climb_page, gather, run_page};
 use stepladder_run::write_atomically;
-use stepladder_train::{RecordedRun, TrainingRequest, data_request, out_of_sample};
+use stepladder_train::{FeatureChecks, RecordedRun, TrainingRequest, data_request};
 
 pub(crate) fn report(mut arguments: ReportArguments, output: &Output) -> anyhow::Result<Ending> {
     arguments.directory = known_run(&arguments.directory)?;
@@ -149,7 +149,7 @@ struct Opened {
     labels: Vec<u32>,
     classifier: Classifier,
     inspection: Inspection,
-    out_of_sample: Option<Predictions>,
+    features: Option<FeatureChecks>,
 }
 
 impl Opened {
@@ -183,7 +183,7 @@ impl Opened {
         let unscaled = super::cache(&arguments.cache, threads)?;
         let mut training = TrainingRequest::of_run(&run.directory, SHIPPED_PHOTOS, threads, unscaled)?;
         training.data = request;
-        let out_of_sample = out_of_sample(&training, &run.directory, &bar)?;
+        let features = FeatureChecks::of_run(&training, &run.directory, &bar)?;
         Ok(Opened {
             dataset,
             split,
@@ -191,7 +191,7 @@ impl Opened {
             labels,
             classifier,
             inspection,
-            out_of_sample,
+            features,
         })
     }
 
@@ -203,7 +203,7 @@ impl Opened {
             labels: &self.labels,
             classifier: &self.classifier,
             inspection: &self.inspection,
-            out_of_sample: self.out_of_sample.as_ref(),
+            features: self.features.as_ref(),
         }
     }
 }

@@ -255,11 +255,12 @@ fn on_width(text: &str, width: Option<usize>) -> Cow<'_, str> {
 
 /// Words that begin or end a line in their color. What they say is in the words.
 fn painted(line: &str) -> Cow<'_, str> {
-    const BEGINNINGS: [(&str, &str); 4] = [
+    const BEGINNINGS: [(&str, &str); 5] = [
         ("warning:", "\x1b[1;33m"),
         ("note:", "\x1b[1;36m"),
         ("Next:", "\x1b[1m"),
         ("error:", "\x1b[1;31m"),
+        ("hint:", "\x1b[1;36m"),
     ];
     let beginning = BEGINNINGS.iter().find(|(word, _)| line.starts_with(word));
     if let Some((word, color)) = beginning {
