@@ -17,7 +17,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use stepladder_data::{DataError, DataRequest};
 use stepladder_model::{Finding, Rung, RungError};
-use stepladder_train::{Controls, Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
+use stepladder_train::{
+    Controls, Observer, Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest,
+};
 
 pub(crate) fn train(arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
     let how = match arguments.train.new {
@@ -35,6 +37,12 @@ pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Res
     let cache = cache(&arguments.cache, threads)?;
     let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
     request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
+    if let Some(summary) = ended(&directory) {
+        // Its photos are not asked for: they may have changed since, or be gone.
+        let view = TrainingView::new(output, &request, &Arc::default());
+        view.ended_before(&summary);
+        return show(&request, &summary, &view, How::Resumed, output);
+    }
     run(&request, How::Resumed, &arguments.shown, output)
 }
 
@@ -73,6 +81,27 @@ fn run(
         Err(TrainError::Data(DataError::Cancelled)) => return Ok(Ending::Interrupted),
         outcome => outcome?,
     };
+    show(request, &summary, &view, how, output)
+}
+
+/// The summary of a run that came to its end.
+fn ended(directory: &RunDirectory) -> Option<Summary> {
+    let summary: Summary = directory.read_json(&directory.summary()).ok()?;
+    (summary.outcome != Outcome::Interrupted).then(|| Summary {
+        // It may have been moved since.
+        run: directory.path().display().to_string(),
+        ..summary
+    })
+}
+
+/// Shows the result, and what there is to know of it for programs.
+fn show(
+    request: &TrainingRequest,
+    summary: &Summary,
+    view: &TrainingView<'_>,
+    how: How,
+    output: &Output,
+) -> anyhow::Result<Ending> {
     if view.has_ended_before() {
         output.line(&match how {
             How::Resumed => format!("{} has ended; there is nothing to go on with", summary.run),
@@ -82,10 +111,10 @@ fn run(
             ),
         });
     }
-    let longer = view.has_ended_before().then(|| longer(request, &summary));
-    view.finish(&summary, longer.as_deref());
+    let longer = view.has_ended_before().then(|| longer(request, summary));
+    view.finish(summary, longer.as_deref());
     output.json(&Report {
-        summary: &summary,
+        summary,
         ended_before: view.has_ended_before(),
         longer,
         lints: view.findings(),
