@@ -21,7 +21,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use stepladder_data::{DataError, DataRequest};
 use stepladder_model::{Finding, Rung, RungError};
-use stepladder_train::{Controls, Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
+use stepladder_train::{
+    Controls, Observer, Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest,
+};
 
 pub(crate) fn train(mut arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
     let mut scratch = None;
@@ -46,6 +48,12 @@ pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Res
     let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
     request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
     request.data = moved(request.data, arguments.data, arguments.parts);
+    if let Some(summary) = ended(&directory) {
+        // Its photos are not asked for: they may have changed since, or be gone.
+        let view = TrainingView::new(output, &request, &Arc::default());
+        view.ended_before(&summary);
+        return show(&request, &summary, &view, How::Resumed, None, output);
+    }
     hub::bring_start_of(&request.rung, output)?;
     run(&request, How::Resumed, None, &arguments.shown, output).map_err(if_moved)
 }
@@ -61,7 +69,7 @@ enum How {
     Resumed,
 }
 
-/// Trains, shows the way and the result; and trains from `scratch` to compare, where that is asked for.
+/// Trains, and shows the way and the result.
 fn run(
     request: &TrainingRequest,
     how: How,
@@ -86,6 +94,28 @@ fn run(
         Err(TrainError::Data(DataError::Cancelled)) => return Ok(Ending::Interrupted),
         outcome => outcome?,
     };
+    show(request, &summary, &view, how, scratch, output)
+}
+
+/// The summary of a run that came to its end.
+fn ended(directory: &RunDirectory) -> Option<Summary> {
+    let summary: Summary = directory.read_json(&directory.summary()).ok()?;
+    (summary.outcome != Outcome::Interrupted).then(|| Summary {
+        // It may have been moved since.
+        run: directory.path().display().to_string(),
+        ..summary
+    })
+}
+
+/// Shows the result, and what there is to know of it for programs; and trains from `scratch` to compare, where that is asked for.
+fn show(
+    request: &TrainingRequest,
+    summary: &Summary,
+    view: &TrainingView<'_>,
+    how: How,
+    scratch: Option<TrainArguments>,
+    output: &Output,
+) -> anyhow::Result<Ending> {
     if view.has_ended_before() {
         output.line(&match how {
             How::Resumed => format!("{} has ended; there is nothing to go on with", summary.run),
@@ -95,10 +125,10 @@ fn run(
             ),
         });
     }
-    let longer = view.has_ended_before().then(|| longer(request, &summary));
-    view.finish(&summary, longer.as_deref());
+    let longer = view.has_ended_before().then(|| longer(request, summary));
+    view.finish(summary, longer.as_deref());
     let start_worth = match scratch.filter(|_| summary.outcome != Outcome::Interrupted) {
-        Some(scratch) => start_worth::measure((request, &summary), scratch, &interrupt, output)?,
+        Some(scratch) => start_worth::measure((request, summary), scratch, output)?,
         None => None,
     };
     if let Some(worth) = &start_worth {
@@ -106,7 +136,7 @@ fn run(
         output.line(&worth.in_words());
     }
     output.json(&Report {
-        summary: &summary,
+        summary,
         start_worth,
         ended_before: view.has_ended_before(),
         longer,

@@ -210,11 +210,12 @@ impl<'a> TrainingView<'a> {
                 .hint(&format!("stepladder resume {}", quoted(&summary.run)));
         }
         let run = quoted(&summary.run);
-        for (command, does) in NEXT {
+        let commands = NEXT.map(|(command, does)| (command.replace("RUN", &run), does));
+        let width = commands.iter().map(|(command, _)| command.chars().count()).max();
+        for (command, does) in &commands {
             self.output.hint(&format!(
-                "{:<width$}  # {does}",
-                command.replace("RUN", &run),
-                width = 18 + run.len()
+                "{command:<width$}  # {does}",
+                width = width.unwrap_or(0)
             ));
         }
         if let Some(longer) = longer {
