@@ -49,7 +49,7 @@ pub use open::DataRequest;
 pub use part::Part;
 pub use photo::RgbPhoto;
 pub use progress::{NoProgress, Progress};
-pub use sample::TypicalPhoto;
+pub use sample::{TypicalPhoto, beyond};
 pub use scaling::{Scaling, prepare};
 pub use scan::Scanned;
 pub use split::Split;

@@ -2,6 +2,7 @@
 //! counted already.
 
 use std::collections::BTreeMap;
+use stepladder_model::ImageSize;
 
 use stepladder_data::{Dataset, Part, PhotoStore, Split};
 
@@ -86,14 +87,11 @@ pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split, weighed: b
 const NOTED: f64 = 0.3;
 const LIKELY: f64 = 0.4;
 
-/// What the central square leaves out of the photos, `beyond_square` of their area in the median, and what to do about it; `None` where
-/// it is little.
-pub fn cropped(beyond_square: f64) -> Option<String> {
-    let lost = format!(
-        "the central square leaves out {:.0}% of a typical photo",
-        beyond_square * 100.0
-    );
-    match beyond_square {
+/// What the central part with the shape of `input` leaves out of the photos, `beyond` of their area in the median, and what to do about
+/// it; `None` where it is little.
+pub fn cropped(beyond: f64, input: ImageSize) -> Option<String> {
+    let lost = left_out(beyond, input);
+    match beyond {
         share if share >= LIKELY => Some(format!(
             "{lost}; write fit = \"pad\" in [input] to show photos whole, which is likely better here"
         )),
@@ -102,6 +100,15 @@ pub fn cropped(beyond_square: f64) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// What a crop to the shape of `input` leaves out, `beyond` of a typical photo's area.
+pub fn left_out(beyond: f64, input: ImageSize) -> String {
+    let part = match input.is_square() {
+        true => String::from("the central square"),
+        false => format!("the central part in the shape of {input}"),
+    };
+    format!("{part} leaves out {:.0}% of a typical photo", beyond * 100.0)
 }
 
 /// Where one content was met.

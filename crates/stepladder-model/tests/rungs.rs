@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 use stepladder_model::{
-    Initializer, Op, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, beyond, diff, family, shipped,
-    variants,
+    ImageSize, Initializer, Op, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, beyond, diff, family,
+    shipped, variants,
 };
 
 /// The ladder and the variants.
@@ -210,7 +210,7 @@ fn the_family_and_the_second_ladder_fit_each_phase() {
     for shipped in family().iter().chain(beyond()) {
         let rung = rung(shipped.name);
         let sizes = rung.phases.iter().map(|phase| phase.size);
-        let parameters = |size: usize| rung.graph(size, 7).unwrap().parameters;
+        let parameters = |size: ImageSize| rung.graph(size, 7).unwrap().parameters;
         for size in sizes {
             assert_eq!(parameters(size), parameters(rung.input.size), "{}", rung.name);
         }

@@ -45,6 +45,7 @@ pub(crate) fn explain(arguments: ExplainArguments, output: &Output) -> anyhow::R
                 Some(Picture::write(
                     &decoded,
                     classifier.scaling(),
+                    classifier.size(),
                     heat,
                     class,
                     &file,
