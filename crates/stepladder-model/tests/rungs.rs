@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use stepladder_model::{
-    Initializer, Op, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, beyond, diff, family,
+    ImageSize, Initializer, Op, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, beyond, diff, family,
     pretrained, shipped, variants,
 };
 
@@ -232,7 +232,7 @@ fn the_family_and_the_second_ladder_fit_each_phase() {
     for shipped in family().iter().chain(beyond()) {
         let rung = rung(shipped.name);
         let sizes = rung.phases.iter().map(|phase| phase.size);
-        let parameters = |size: usize| rung.graph(size, 7).unwrap().parameters;
+        let parameters = |size: ImageSize| rung.graph(size, 7).unwrap().parameters;
         for size in sizes {
             assert_eq!(parameters(size), parameters(rung.input.size), "{}", rung.name);
         }

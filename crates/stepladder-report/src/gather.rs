@@ -212,7 +212,7 @@ fn with_photos(
             .iter()
             .position(|class| *class == answer.predicted);
         let map = class.and_then(|class| predictor.heat_map(predictor.prepare(&photo), class));
-        let look = map.and_then(|map| picture::look(&photo, predictor.scaling(), &map));
+        let look = map.and_then(|map| picture::look(&photo, predictor.scaling(), predictor.size(), &map));
         report.looks.push(Answer {
             picture: picture::small(&photo),
             look,
@@ -266,7 +266,7 @@ fn augmented(
         };
         let loader = Loader::new(photos.store, photos.labels, &[photo], config)?;
         let batch = loader.epoch(epoch).next().transpose()?;
-        Ok::<_, DataError>(batch.and_then(|batch| picture::square(&batch.images, size as u32)))
+        Ok::<_, DataError>(batch.and_then(|batch| picture::of_input(&batch.images, size)))
     };
     let mut shown = Vec::new();
     let as_it_is = seen(Augmentation::none(), 0)?.map(|picture| (String::from("as it is"), picture));

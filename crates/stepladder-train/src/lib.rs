@@ -57,7 +57,7 @@ pub use memory::{LayerPlan, MemoryPlan, free_bytes};
 pub use meter::{Clock, Mean};
 pub use plan::{TrainingPlan, plan};
 pub use plateau::{PlateauState, StoppingState};
-pub use preparation::{Prepared, TrainingRequest};
+pub use preparation::{Prepared, TrainingRequest, training_size};
 pub use rate_curve::{RateCurve, RatePoint, Suggestions};
 pub use rate_test::{RateRange, test_rates};
 pub use schedule::learning_rate;

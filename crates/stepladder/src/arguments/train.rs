@@ -3,6 +3,7 @@
 use super::{CacheArguments, ComputingArguments, ControlArguments, DataArguments, Epochs, ShownArguments};
 use clap::Args;
 use std::path::PathBuf;
+use stepladder_model::ImageSize;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TrainArguments {
@@ -27,9 +28,9 @@ pub(crate) struct TrainArguments {
     #[arg(hide_short_help = true, help_heading = "Course of the training", long)]
     pub batch: Option<usize>,
 
-    /// Side of the network's input in pixels [default: the rung's, but no more than the photos have]
+    /// Network's input in pixels: the side of a square, or height x width such as 192x256 [default: the rung's, but no more than the photos have]
     #[arg(help_heading = "Network", long)]
-    pub size: Option<usize>,
+    pub size: Option<ImageSize>,
 
     /// Learning rate [default: the rung's]
     #[arg(help_heading = "Course of the training", long, allow_negative_numbers = true)]

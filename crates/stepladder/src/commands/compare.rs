@@ -13,7 +13,7 @@ use stepladder_climb::Share;
 use stepladder_comparison::{
     Answers, Comparison, Verdict, compare as compare_answers, independent_interval, wilson_interval,
 };
-use stepladder_model::diff;
+use stepladder_model::{ImageSize, diff};
 use stepladder_train::{Outcome, RecordedRun, Summary};
 
 pub(crate) fn compare(mut arguments: CompareArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -63,7 +63,7 @@ pub(crate) struct RunFigures {
     pub model: String,
     pub outcome: Outcome,
     pub seed: u64,
-    pub size: usize,
+    pub size: ImageSize,
     pub test: Option<Share>,
     pub validation: Option<Share>,
     pub train: Option<Share>,

@@ -117,7 +117,7 @@ fn costs(
     let document = json!({
         "name": rung.name,
         "change": rung.change,
-        "size": graph.input[0],
+        "size": graph.image_size(),
         "parameters": costs[0],
         "multiply_adds": costs[1],
     });
