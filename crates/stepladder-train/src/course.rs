@@ -4,7 +4,7 @@
 use crate::start::frozen;
 use std::sync::Arc;
 use stepladder_data::BatchShape;
-use stepladder_model::{Graph, GraphError, ImageSize, Rung};
+use stepladder_model::{Frozen, Graph, GraphError, ImageSize, Rung};
 
 /// A part of a training with input of one size.
 #[derive(Debug, Clone)]
@@ -41,15 +41,15 @@ pub fn training_phases(
     let size = size.into();
     let usual = rung.training.batch_size;
     let own = rung.input.size;
-    let phase = |until: f32, size: ImageSize, batch_size: Option<usize>| {
+    let phase = |until: f32, size: ImageSize, batch_size: Option<usize>, held: Option<&Frozen>| {
         Ok(TrainingPhase {
             until: f64::from(until),
-            graph: Arc::new(frozen(rung, rung.graph(size, classes)?)),
+            graph: Arc::new(frozen(rung, rung.graph(size, classes)?, held)),
             batch_size: batch_size.unwrap_or(usual),
         })
     };
     if rung.phases.is_empty() {
-        return Ok(vec![phase(1.0, size, None)?]);
+        return Ok(vec![phase(1.0, size, None, None)?]);
     }
     let scaled = |of: ImageSize| ImageSize {
         height: in_proportion(of.height, size.height, own.height),
@@ -57,7 +57,7 @@ pub fn training_phases(
     };
     let phases = rung.phases.iter();
     phases
-        .map(|of| phase(of.until, scaled(of.size), of.batch_size))
+        .map(|of| phase(of.until, scaled(of.size), of.batch_size, of.frozen.as_ref()))
         .collect()
 }
 

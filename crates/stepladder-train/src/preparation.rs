@@ -179,7 +179,7 @@ impl TrainingRequest {
             store,
             split,
             labels,
-            graph: frozen(&self.rung, networks.graph),
+            graph: frozen(&self.rung, networks.graph, None),
             pretrained: networks.pretrained,
             phases: networks.phases,
             class_weights,

@@ -16,7 +16,7 @@ use head::KeptHead;
 use source::Source;
 use std::sync::OnceLock;
 use stepladder_classifier::Classifier;
-use stepladder_model::{Graph, ImageSize, Op, Rung, Start};
+use stepladder_model::{Frozen, Graph, ImageSize, Op, Rung, Start};
 use stepladder_nn::{Array, Device, Model};
 use stepladder_run::StartRecord;
 use stepladder_weights::{Fitted, fit};
@@ -199,12 +199,14 @@ pub fn backbone(
     Ok(Classifier::new(model, rung, classes))
 }
 
-/// The network of a rung that may start from pretrained weights, for training: what is frozen is marked.
-pub(crate) fn frozen(rung: &Rung, graph: Graph) -> Graph {
+/// The network of a rung that may start from pretrained weights, for training: what is frozen is marked, by the rung's start and where a
+/// phase holds more.
+pub(crate) fn frozen(rung: &Rung, graph: Graph, held: Option<&Frozen>) -> Graph {
     match &rung.start {
         None => graph,
         Some(start) => {
-            let layers = graph.frozen_layers(&start.frozen);
+            let held = held.map_or(0, |held| graph.frozen_layers(held));
+            let layers = graph.frozen_layers(&start.frozen).max(held);
             graph.freeze(layers, start.frozen_statistics)
         }
     }

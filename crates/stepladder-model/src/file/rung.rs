@@ -104,6 +104,8 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
     let split = optional_table(&reader, "split", training::read_split)?;
     let layers = reader.required("layers", layers_example, |field| read_layers(field, &defaults))?;
     let names = names(&layers);
+    let input = required_table(&reader, "input", "[input] with size = 512", read_input)?;
+    let input_size = input.size;
     let rung = Rung {
         name,
         parent,
@@ -111,7 +113,7 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
         about: reader.optional("about", |field| field.text().map(str::to_owned))?,
         deck: optional_table(&reader, "deck", read_deck)?,
         layers,
-        input: required_table(&reader, "input", "[input] with size = 512", read_input)?,
+        input,
         defaults,
         optimizer: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read)?,
         ema_momentum: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read_ema)?,
@@ -125,7 +127,9 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
             "[training] with epochs = 30",
             training::read_training,
         )?,
-        phases: reader.or("phase", Vec::new(), phases::read)?,
+        phases: reader.or("phase", Vec::new(), |field| {
+            phases::read(field, input_size, &names)
+        })?,
         evaluation: optional_table(&reader, "evaluation", training::read_evaluation)?.unwrap_or_default(),
         augmentation: table_or_false(&reader, "augmentation", augmentation::read_generator)?,
         start: table_or_false(&reader, "start", |table| start::read(table, &names))?,
@@ -141,8 +145,14 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
     Ok(rung)
 }
 
-/// Refuses phases of another shape than the input's: photos are kept in that shape.
+/// Refuses phases of another shape than the input's, as photos are kept in that shape, and those that freeze random weights.
 fn check_phases(reader: &Reader<'_>, rung: &Rung) -> Result<(), RungError> {
+    if rung.start.is_none() && rung.phases.iter().any(|phase| phase.frozen.is_some()) {
+        let expected = "tables without `frozen`, as the rung starts from random weights; write a [start] table for pretrained ones";
+        return reader
+            .optional("phase", |field| Err::<(), _>(field.wrong(expected)))
+            .map(drop);
+    }
     let own = rung.input.size;
     let Some(phase) = rung.phases.iter().find(|phase| !phase.size.has_shape_of(own)) else {
         return Ok(());

@@ -182,6 +182,7 @@ fn phases() -> impl Strategy<Value = Vec<Phase>> {
             until: (index + 1) as f32 / count as f32,
             size: ImageSize::square(size),
             batch_size,
+            frozen: None,
         };
         phases.map(phase).collect()
     })

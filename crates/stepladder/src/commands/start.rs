@@ -89,6 +89,9 @@ pub(super) fn rung(
     };
     if let Some(config) = &config {
         config.preprocessing.normalize_in(&mut rung);
+        if wanted.model.is_none() {
+            rung.input.size = config.preprocessing.size.into();
+        }
     }
     let mut values: Vec<(String, String)> = Vec::new();
     let mut set = |key: &str, value: String| values.push((key.to_string(), value));
