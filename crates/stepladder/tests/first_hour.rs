@@ -336,7 +336,8 @@ kernel_size = 3
 [[layers]]
 layer = "BatchNormalization"
 [[layers]]
-layer = "ReLU"
+layer = "Activation"
+activation = "relu"
 [[layers]]
 layer = "Flatten"
 [[layers]]
