@@ -317,3 +317,88 @@ fn a_plan_keeps_to_a_budget() {
     ]);
     assert_eq!((&steps["steps"], &steps["epochs"]), (&30.into(), &10.into()));
 }
+
+/// A rung whose batch normalization has Keras' momentum.
+const NORMALIZED: &str = r#"
+name = "normalized"
+[input]
+size = 8
+[optimizer]
+type = "adam"
+learning_rate = 0.01
+[training]
+epochs = 2
+batch_size = 8
+[[layers]]
+layer = "Conv2D"
+filters = 4
+kernel_size = 3
+[[layers]]
+layer = "BatchNormalization"
+[[layers]]
+layer = "Activation"
+activation = "relu"
+[[layers]]
+layer = "Flatten"
+[[layers]]
+layer = "Dense"
+units = "classes"
+activation = "softmax"
+"#;
+
+#[test]
+fn statistics_of_few_steps_are_computed_anew_and_weights_are_not() {
+    let place = Workplace::of_two_colors(1);
+    std::fs::write(place.path("normalized.toml"), NORMALIZED).unwrap();
+    let train = ["train", "data", "--model", "normalized.toml"];
+    let output = place.run(&[&train[..], &["--out", "anew"]].concat());
+    assert!(said(&output).contains("computed anew"), "{}", said(&output));
+    let anew: Value = serde_json::from_str(&place.read("anew/summary.json")).unwrap();
+    assert_eq!(anew["recomputed_statistics"], anew["train_images"]);
+    let keras = place.json(&[&train[..], &["--out", "keras", "--moving-statistics"]].concat());
+    assert!(keras["recomputed_statistics"].is_null());
+    // The training is the same; the model that answers is not.
+    assert_eq!(
+        place.bytes("anew/last.safetensors"),
+        place.bytes("keras/last.safetensors")
+    );
+    assert_ne!(
+        place.bytes("anew/model.safetensors"),
+        place.bytes("keras/model.safetensors")
+    );
+    // The model answers as its figures say.
+    for run in ["anew", "keras"] {
+        let summary: Value = serde_json::from_str(&place.read(format!("{run}/summary.json"))).unwrap();
+        let evaluated = place.json(&["evaluate", run, "--part", "train"]);
+        assert_eq!(
+            evaluated["figures"]["accuracy"], summary["train_accuracy"],
+            "{run}"
+        );
+    }
+    // A run keeps to what it began with.
+    let other = place.error(&[&train[..], &["--out", "keras"]].concat());
+    assert!(other.contains("moving statistics"), "{other}");
+}
+
+#[test]
+fn runs_that_were_cut_short_get_no_verdict() {
+    let place = Workplace::of_two_colors(1);
+    std::fs::write(place.path("normalized.toml"), NORMALIZED).unwrap();
+    let one = place.json(&[&TRAIN[..], &["--split-seed", "0"]].concat());
+    assert_eq!(one["unsettled"], "few_epochs");
+    let other = place.json(&[&TRAIN[..], &["--seed", "1", "--split-seed", "0"]].concat());
+    let (one, other) = (one["run"].as_str().unwrap(), other["run"].as_str().unwrap());
+    let compared = place.json(&["compare", one, other]);
+    let against = &compared["against_first"][0];
+    assert_eq!(against["paired"]["verdict"], "no verdict");
+    assert!(against["paired"]["p_value"].is_null());
+    assert!(
+        against["unsettled"]
+            .as_str()
+            .unwrap()
+            .contains("trained for a moment only"),
+        "{against}"
+    );
+    let text = String::from_utf8(place.run(&["compare", one, other]).stdout).unwrap();
+    assert!(text.contains("no verdict") && !text.contains("real"), "{text}");
+}

@@ -14,7 +14,7 @@ pub(crate) struct ControlArguments {
     #[arg(long, value_name = "TIME", conflicts_with = "epochs", value_parser = crate::span::parse)]
     pub budget: Option<Duration>,
 
-    /// Steps in all, instead of epochs or a time
+    /// Steps in all, instead of epochs or a time; of find-lr, those of its test, 200 by default
     #[arg(hide_short_help = true, long, value_name = "STEPS", conflicts_with_all = ["epochs", "budget"])]
     pub steps: Option<NonZeroU64>,
 

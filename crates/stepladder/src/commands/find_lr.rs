@@ -18,11 +18,16 @@ use stepladder_data::Progress;
 use stepladder_run::write_atomically;
 use stepladder_train::{Outcome, Prepared, RateCurve, RateRange, RunPlace, TrainingRequest, test_rates};
 
-pub(crate) fn find_lr(arguments: FindLrArguments, output: &Output) -> anyhow::Result<Ending> {
+/// Steps of the test where none were asked for.
+const STEPS: usize = 200;
+
+pub(crate) fn find_lr(mut arguments: FindLrArguments, output: &Output) -> anyhow::Result<Ending> {
+    // Of a test of rates, --steps are its own.
+    let steps = arguments.train.controls.steps.take();
     let range = RateRange {
         lowest: arguments.from,
         highest: arguments.to,
-        steps: arguments.steps,
+        steps: steps.map_or(STEPS, |steps| usize::try_from(steps.get()).unwrap_or(usize::MAX)),
     };
     anyhow::ensure!(
         range.lowest > 0.0 && range.highest > range.lowest && range.highest.is_finite(),

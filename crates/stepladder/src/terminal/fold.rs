@@ -97,7 +97,7 @@ mod tests {
         let line = "data        flowers5: 3666 photos of 5 classes (daisy, dandelion, roses)";
         assert_eq!(
             fold(line, 40),
-            "data        flowers5: 3666 photos of 5\n            classes (daisy, dandelion, roses)"
+            "data        flowers5: 3666 photos of 5\n            classes (daisy, dandelion,\n            roses)"
         );
         assert_eq!(
             fold("warning: one two three four", 16),
