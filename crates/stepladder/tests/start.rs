@@ -13,7 +13,7 @@ fn a_model_of_the_hub_is_downloaded_once_and_names_its_network() {
     use loopback_hub::{Fault, LoopbackHub};
     let place = Workplace::of_two_colors(1);
     let config: &[u8] =
-        br#"{"architecture": "tf_efficientnet_lite0", "pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}"#;
+        br#"{"architecture": "tf_efficientnet_lite0", "pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "input_size": [3, 48, 48]}}"#;
     let weights = stepladder_weights::shipped_file();
     let files: [(&str, &[u8], &str); 2] = [
         (
@@ -41,11 +41,15 @@ fn a_model_of_the_hub_is_downloaded_once_and_names_its_network() {
         "{}",
         said(&first)
     );
-    assert!(
-        place
-            .read("run/rung.toml")
-            .contains("name = \"efficientnet-lite0\"")
-    );
+    // The network, its input and how photos are made ready are those of the weights.
+    let rung = place.read("run/rung.toml");
+    for part in [
+        "name = \"efficientnet-lite0\"",
+        "size = 48",
+        "mean = [0.5, 0.5, 0.5], variance = [0.25, 0.25, 0.25]",
+    ] {
+        assert!(rung.contains(part), "{part} in {rung}");
+    }
     // From now on it is there, network or not.
     let second = train("again", "1");
     assert!(second.status.success(), "{}", said(&second));
