@@ -82,24 +82,16 @@ pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split, weighed: b
     concerns
 }
 
-/// The share of a photo's area beyond its central square from which on it is worth a word, and from which on another fit is likely
-/// to be better: photos of 4 to 3 lose a quarter, of 3 to 2 a third, of 16 to 9 nearly a half.
-const NOTED: f64 = 0.3;
-const LIKELY: f64 = 0.4;
+/// The share of a photo's area beyond its central square from which on another fit is likely to be better. Photos of 4 to 3, which lose a
+/// quarter, and of 3 to 2, which lose a third, are what cameras make, with their subject in the middle; of 16 to 9, nearly a half is lost.
+const MUCH: f64 = 0.4;
 
 /// What the central part with the shape of `input` leaves out of the photos, `beyond` of their area in the median, and what to do about
-/// it; `None` where it is little.
+/// it; `None` where it is what photos usually lose.
 pub fn cropped(beyond: f64, input: ImageSize) -> Option<String> {
     let lost = left_out(beyond, input);
-    match beyond {
-        share if share >= LIKELY => Some(format!(
-            "{lost}; write fit = \"pad\" in [input] to show photos whole, which is likely better here"
-        )),
-        share if share >= NOTED => Some(format!(
-            "{lost}; if what tells the classes apart may lie there, write fit = \"pad\" in [input]"
-        )),
-        _ => None,
-    }
+    (beyond >= MUCH)
+        .then(|| format!("{lost}; --set input.fit=pad shows photos whole, which is likely better here"))
 }
 
 /// What a crop to the shape of `input` leaves out, `beyond` of a typical photo's area.

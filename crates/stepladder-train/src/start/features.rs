@@ -2,9 +2,8 @@
 
 use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
-use crate::training::Observer;
 use stepladder_classifier::mirrored;
-use stepladder_data::{DataError, FeatureCache, Loader, LoaderConfig};
+use stepladder_data::{DataError, FeatureCache, Loader, LoaderConfig, Progress};
 use stepladder_model::ImageSize;
 use stepladder_nn::Model;
 
@@ -39,7 +38,7 @@ impl Features {
     pub fn compute(
         request: &TrainingRequest,
         prepared: &Prepared,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
     ) -> Result<Features, TrainError> {
         let model = request.initial_model(prepared, request.seed)?;
         let key = key(request, prepared, &model);
@@ -61,7 +60,7 @@ impl Features {
             work.extend(photos.iter().map(|&photo| (photo, missing(photo, views))));
         }
         work.retain(|(_, views)| !views.is_empty());
-        compute(request, prepared, &model, &work, &mut cache, observer)?;
+        compute(request, prepared, &model, &work, &mut cache, progress)?;
         Ok(Features { cache, width })
     }
 
@@ -86,7 +85,7 @@ fn compute(
     model: &Model,
     work: &[(u32, Vec<View>)],
     cache: &mut FeatureCache,
-    observer: &dyn Observer,
+    progress: &dyn Progress,
 ) -> Result<(), TrainError> {
     if work.is_empty() {
         return Ok(());
@@ -98,7 +97,6 @@ fn compute(
         ..LoaderConfig::new(TOGETHER, prepared.size)
     };
     let loader = Loader::new(&prepared.store, &prepared.labels, &photos, config)?;
-    let progress = observer.progress();
     progress.start(photos.len() as u64, "features");
     let mut outcome = Ok(());
     for (batch, work) in loader.epoch(0).zip(work.chunks(TOGETHER)) {
