@@ -303,4 +303,35 @@ mod tests {
             assert!((0.0..=1.0).contains(&mix.share(SIZE)));
         }
     }
+
+    #[test]
+    fn a_rectangle_has_the_proportions_of_a_photo_that_is_not_square() {
+        let size = ImageSize::new(6, 12);
+        let mut random = Stream::new(Purpose::Mixing, 0, 0, 0);
+        for _ in 0..1000 {
+            let mix = cut(size, 1.0, &mut random);
+            let Mix::Cut {
+                left,
+                right,
+                top,
+                bottom,
+            } = mix
+            else {
+                panic!("a cut")
+            };
+            assert!(left >= 0.0 && top >= 0.0 && right <= 12.001 && bottom <= 6.001);
+            assert!(((right - left) - 2.0 * (bottom - top)).abs() < 1e-4);
+        }
+        let mix = Mix::Cut {
+            left: 8.0,
+            right: 12.0,
+            top: 2.0,
+            bottom: 4.0,
+        };
+        assert!((mix.share(size) - 64.0 / 72.0).abs() < 1e-6);
+        let mut photo = vec![0.0; size.values()];
+        mix.apply(size, &vec![1.0; size.values()], &mut photo);
+        let pixels: Vec<usize> = (0..72).filter(|&at| photo[at * 3] == 1.0).collect();
+        assert_eq!(pixels, [32, 33, 34, 35, 44, 45, 46, 47]);
+    }
 }

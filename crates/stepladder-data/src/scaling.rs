@@ -222,4 +222,68 @@ mod tests {
         let [left, right] = [0, 19].map(|x| square.pixels()[(10 * 20 + x) * 3]);
         assert!(left <= 2 && right >= 57, "{left} {right}");
     }
+
+    /// The red (column), or green (row), of each pixel.
+    fn channel(photo: &RgbPhoto, channel: usize) -> Vec<u8> {
+        photo.pixels().iter().skip(channel).step_by(3).copied().collect()
+    }
+
+    #[test]
+    fn a_shape_that_is_not_square_shows_what_each_fit_says() {
+        // 8 columns, 4 rows; input of 4 rows and 6 columns, then of 6 rows and 3 columns.
+        let photo = ramp(8, 4);
+        let wide = ImageSize::new(4, 6);
+        let cropped = Scaling::Bilinear.input(&photo, wide).into_owned();
+        assert_eq!((cropped.width(), cropped.height()), (6, 4));
+        assert_eq!(channel(&cropped, 0), [1, 2, 3, 4, 5, 6].repeat(4));
+        assert_eq!(channel(&cropped, 1)[..7], [0, 0, 0, 0, 0, 0, 1]);
+        let padded = Scaling::Pad.input(&photo, wide).into_owned();
+        // 8 x 4 becomes 6 x 3; the spare row of gray is below.
+        assert_eq!((padded.width(), padded.height()), (6, 4));
+        assert_eq!(
+            channel(&padded, 2),
+            [[7; 18].as_slice(), &[Scaling::GRAY; 6]].concat()
+        );
+        let stretched = Scaling::Stretch.input(&photo, wide).into_owned();
+        assert_eq!(channel(&stretched, 1), [[0; 6], [1; 6], [2; 6], [3; 6]].concat());
+        assert!(channel(&stretched, 0)[..6].is_sorted_by(|a, b| a < b));
+        // The central two columns, enlarged: no others are seen.
+        let tall = Scaling::Bilinear.input(&photo, ImageSize::new(6, 3)).into_owned();
+        assert_eq!((tall.width(), tall.height()), (3, 6));
+        assert!(channel(&tall, 0).iter().all(|column| (3..=4).contains(column)));
+        assert_eq!(channel(&tall, 1)[..3], [0; 3]);
+        assert_eq!(channel(&tall, 1)[15..], [3; 3]);
+    }
+
+    #[test]
+    fn whole_photos_are_uncut_in_the_shape_of_the_input() {
+        let photo = ramp(8, 4);
+        let shape = ImageSize::new(30, 40);
+        let sides = |scaling: Scaling| {
+            let uncut = scaling.uncut(&photo, shape).into_owned();
+            (uncut.width(), uncut.height())
+        };
+        assert_eq!(sides(Scaling::Bilinear), (8, 4));
+        assert_eq!(sides(Scaling::Pad), (8, 6));
+        assert_eq!(sides(Scaling::Stretch), (6, 4));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_kept_makes_what_the_photo_makes(
+            (width, height) in (1_u32..60, 1_u32..60),
+            (high, wide) in (1_usize..40, 1_usize..40),
+        ) {
+            let (photo, size) = (ramp(width, height), ImageSize::new(high, wide));
+            for scaling in [Scaling::Bilinear, Scaling::Pad, Scaling::Stretch] {
+                let kept = scaling.shrink(&photo, size);
+                proptest::prop_assert!(kept.width() <= width && kept.height() <= height);
+                let input = scaling.input(&kept, size).into_owned();
+                proptest::prop_assert_eq!([input.width() as usize, input.height() as usize], [wide, high]);
+                // Kept at the input's size, it is the input; kept as it was, nothing was lost.
+                let again = scaling.shrink(&kept, size);
+                proptest::prop_assert_eq!(&*again, &*kept, "{:?}", scaling);
+            }
+        }
+    }
 }

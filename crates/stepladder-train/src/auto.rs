@@ -193,4 +193,23 @@ mod tests {
         assert_eq!(seconds(1_000_000, 2), 3600);
         assert!(seconds(20_000, 16) < seconds(20_000, 2) / 2);
     }
+
+    #[test]
+    fn a_rung_says_that_it_enlarges_the_photos_it_was_chosen_for() {
+        let photos = request(&[100; 2], 128).photos;
+        let chosen = |size: &str| {
+            let rung = RungCatalog::shipped().get("small").unwrap();
+            let rung = rung
+                .with_overrides([("input.size", size), ("phase", "[]")])
+                .unwrap();
+            named(rung, &photos, &[]).unwrap()
+        };
+        for (size, enlarges) in [("96", false), ("128", false), ("192", true), ("[96, 192]", true)] {
+            let rung = chosen(size);
+            assert_eq!(rung.input.enlarge, enlarges, "{size}");
+            assert_eq!(training_size(&rung, photos.typical.as_ref()), rung.input.size);
+            let text = rung.to_toml();
+            assert_eq!(text.contains("enlarge = true"), enlarges, "{text}");
+        }
+    }
 }

@@ -285,3 +285,52 @@ fn apply_rest(mut rest: &[Draw], frame: Frame, out: &mut [f32]) {
         apply(rest, &pixels(out), frame, out);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: Frame = Frame { width: 6, height: 3 };
+
+    /// Value 10 row + column.
+    fn drawn(draws: &[Draw]) -> Vec<f32> {
+        let source: Vec<Pixel> = (0..18).map(|at| [(at / 6 * 10 + at % 6) as f32; 4]).collect();
+        let mut out = vec![0.0; 54];
+        apply(draws, &source, WIDE, &mut out);
+        out.chunks(3).map(|pixel| pixel[0]).collect()
+    }
+
+    #[test]
+    fn factors_are_of_height_and_width_each() {
+        let edge = Edge::Constant(99.0);
+        let shifted = drawn(&[Draw::Translation {
+            height: 1.0 / 3.0,
+            width: 0.5,
+            edge,
+        }]);
+        assert_eq!(shifted[..6], [99.0; 6]);
+        assert_eq!(shifted[6..12], [99.0, 99.0, 99.0, 0.0, 1.0, 2.0]);
+        let flipped = drawn(&[Draw::Flip {
+            horizontal: true,
+            vertical: true,
+        }]);
+        assert_eq!(flipped[..6], [25.0, 24.0, 23.0, 22.0, 21.0, 20.0]);
+    }
+
+    #[test]
+    fn turning_keeps_pixels_square() {
+        // A quarter counter-clockwise: what lay right of the center lies above it. Of six columns three rows remain.
+        let turned = drawn(&[Draw::Rotation {
+            turns: 0.25,
+            edge: Edge::Constant(99.0),
+        }]);
+        let at = |row: usize, column: usize| turned[row * 6 + column];
+        assert_eq!(at(0, 0), 99.0);
+        for row in 0..3 {
+            // Columns 2.5 and on are between two rows of the source each: half a pixel, as width and height differ by an odd number.
+            let source = 3.5 - row as f32;
+            assert!((at(row, 2) - (5.0 + source)).abs() < 1e-3, "{turned:?}");
+            assert!((at(row, 3) - (15.0 + source)).abs() < 1e-3, "{turned:?}");
+        }
+    }
+}

@@ -278,4 +278,24 @@ mod tests {
         let other = plan_at(&steps, Duration::from_secs(1000), None).unwrap();
         assert_eq!(one.rung, other.rung);
     }
+
+    #[test]
+    fn input_that_is_not_square_has_phases_and_crops_of_its_shape() {
+        let wide = AutoRequest {
+            size: Some(ImageSize::new(96, 192)),
+            ..request(&[733; 5], 240)
+        };
+        let rung = planned(&wide, 200, 55e9).rung;
+        assert_eq!(rung.input.size, ImageSize::new(96, 192));
+        let sizes: Vec<ImageSize> = rung.phases.iter().map(|phase| phase.size).collect();
+        assert_eq!(sizes, [[48, 96], [72, 144], [96, 192]].map(ImageSize::from));
+        let crops = rung
+            .layers
+            .iter()
+            .find_map(|spec| match spec.layer.augmentation() {
+                Some(RandomTransform::ResizedCrop(crop)) => Some(crop.ratio),
+                _ => None,
+            });
+        assert_eq!(crops, Some([1.5, 8.0 / 3.0]));
+    }
 }
