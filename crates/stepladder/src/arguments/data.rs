@@ -4,7 +4,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// Where photos come from beside the first argument.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Photos")]
 pub(crate) struct DataArguments {
     /// A table with the columns file, class and, if you like, split, that names photos inside the data
@@ -28,7 +28,7 @@ pub(crate) struct DataArguments {
 }
 
 /// How the names of folders and files are read, where they do not speak for themselves.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ReadingArguments {
     /// What the folders mean, from the outermost: part, class, group or * for each level, as in group/class, class/part, part/group/class.
     /// Photos of one group stay in one part of the split [default: as their names say]

@@ -3,7 +3,7 @@
 use super::evaluate::labels_of;
 use super::{SHIPPED_PHOTOS, cache, known_run, model_file, moved, on_threads, threads};
 use crate::Ending;
-use crate::arguments::ReportArguments;
+use crate::arguments::{CacheArguments, DataArguments, ReportArguments};
 use crate::terminal::{Output, ProgressBar, told, warn};
 use anyhow::Context;
 use serde_json::json;
@@ -40,6 +40,26 @@ pub(crate) fn report(mut arguments: ReportArguments, output: &Output) -> anyhow:
         output.json(&json!({ "report": out, "run": report }))?;
         Ok(Ending::Done)
     })
+}
+
+/// The report of a first run, on the photos that Stepladder ships: a picture of the result, and where it is. A run is not worth less for
+/// a report that cannot be made.
+pub(super) fn of_first_run(run: &str, threads: usize, cache: &Path, output: &Output) {
+    let arguments = ReportArguments {
+        directory: PathBuf::from(run),
+        out: None,
+        data: None,
+        parts: DataArguments::default(),
+        threads: Some(threads),
+        cache: CacheArguments {
+            cache: Some(cache.to_path_buf()),
+            cache_limit: None,
+        },
+    };
+    output.line("");
+    if let Err(error) = report(arguments, output) {
+        warn(&format!("no report was made: {}", told(&error)));
+    }
 }
 
 fn write(out: &Path, page: &str, output: &Output) -> anyhow::Result<()> {

@@ -135,6 +135,11 @@ fn show(
         output.line("");
         output.line(&worth.in_words());
     }
+    #[cfg(feature = "pages")]
+    if request.data.memory.is_some() && !view.has_ended_before() && !output.is_json() && is_complete(summary)
+    {
+        super::report::of_first_run(&summary.run, request.threads, &request.cache.dir, output);
+    }
     output.json(&Report {
         summary,
         start_worth,
@@ -148,6 +153,12 @@ fn show(
         Outcome::Finished | Outcome::StoppedEarly => Ending::Done,
         Outcome::Stuck => Ending::Incomplete,
     })
+}
+
+/// Whether a training came to its end with a model worth showing.
+#[cfg(feature = "pages")]
+fn is_complete(summary: &Summary) -> bool {
+    matches!(summary.outcome, Outcome::Finished | Outcome::StoppedEarly)
 }
 
 /// The result for programs: `summary.json`, what the lints said, and what was found in the data.
