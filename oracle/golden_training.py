@@ -1,4 +1,5 @@
-"""Asks Keras for losses with smoothed and mixed targets and sample weights, and for a moving average of weights over some steps.
+"""Asks Keras for losses with smoothed and mixed targets and sample weights, for a moving average of weights over some steps, and for steps of
+Lion.
 
 Usage: oracle/python oracle/golden_training.py
 """
@@ -49,11 +50,28 @@ def average(momentum: float) -> dict:
     return {"momentum": momentum, "values": values, "averages": averages}
 
 
+def lion() -> dict:
+    """Values after each step of Lion with weight decay; the last gradient is 0 where the momentum is not."""
+    start = np.array([1.0, -2.0, 0.5, 0.25], np.float32)
+    variable = keras.Variable(start)
+    settings = {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.95, "weight_decay": 0.1}
+    optimizer = keras.optimizers.Lion(**settings)
+    optimizer.build([variable])
+    gradients = np.random.default_rng(5).normal(size=(6, 4)).astype(np.float32)
+    gradients[:, 3] = 0
+    values = []
+    for gradient in gradients:
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        values.append(np.asarray(variable).tolist())
+    return {**settings, "start": start.tolist(), "gradients": gradients.tolist(), "values": values}
+
+
 flags = [False, True]
 golden = {
     "keras": keras.__version__,
     "losses": [loss(s, m, w) for s in (0.0, 0.1) for m in flags for w in flags],
     "averages": [average(m) for m in (0.5, 0.99)],
+    "lion": lion(),
 }
 OUT.write_text(json.dumps(golden) + "\n")
 print(OUT.name, OUT.stat().st_size)

@@ -45,5 +45,5 @@ def network(rung: dict, size: int, classes: int, dropout: bool = False) -> tuple
 def optimizer(rung: dict) -> keras.optimizers.Optimizer:
     """The rung's optimizer."""
     spec = dict(rung["optimizer"])
-    kinds = {"adam": "Adam", "adamw": "AdamW", "nadam": "Nadam", "sgd": "SGD"}
+    kinds = {"adam": "Adam", "adamw": "AdamW", "lion": "Lion", "nadam": "Nadam", "sgd": "SGD"}
     return getattr(keras.optimizers, kinds[spec.pop("type")])(**spec)

@@ -1,6 +1,6 @@
 //! Optimizers as one pass over a parameter, its gradient and its state; global norm.
 //!
-//! Formulas are those of Keras 3 (`optimizers/{adam,adamw,nadam,sgd}.py`): Adam's epsilon is its paper's "epsilon hat", and
+//! Formulas are those of Keras 3 (`optimizers/{adam,adamw,lion,nadam,sgd}.py`): Adam's epsilon is its paper's "epsilon hat", and
 //! weight decay is taken off before the step, times the learning rate.
 
 use crate::{
@@ -40,6 +40,13 @@ pub enum Rule {
         /// Added to the root of the second moment.
         epsilon: f32,
     },
+    /// Steps of one length, by the sign of the momentum alone (Chen et al. 2023); state: the momentum.
+    Lion {
+        /// Share of the momentum in the step's direction.
+        beta_1: f32,
+        /// Decay of the momentum.
+        beta_2: f32,
+    },
 }
 
 impl Rule {
@@ -47,6 +54,7 @@ impl Rule {
     pub fn slots(&self) -> usize {
         match self {
             Rule::Sgd { momentum, .. } => usize::from(*momentum != 0.0),
+            Rule::Lion { .. } => 1,
             Rule::Adam { .. } | Rule::Nadam { .. } => 2,
         }
     }
@@ -101,7 +109,9 @@ fn nadam_momentum(beta_1: f32, t: f64) -> f64 {
 /// - [`Rule::Sgd`]: d = -`learning_rate` g. Without momentum w = w + d. With it, the first slot is the velocity v:
 ///   v = `momentum` v + d, and w = w + v, or with Nesterov momentum w = w + `momentum` v + d;
 /// - [`Rule::Adam`] and [`Rule::Nadam`], with the moments m and v in the slots: m = m + (1 - `beta_1`) (g - m),
-///   v = v + (1 - `beta_2`) (g^2 - v), w = w - (`by_moment` m + `by_gradient` g) / (sqrt(`by_square` v) + `epsilon`).
+///   v = v + (1 - `beta_2`) (g^2 - v), w = w - (`by_moment` m + `by_gradient` g) / (sqrt(`by_square` v) + `epsilon`);
+/// - [`Rule::Lion`], with the momentum m in the first slot: w = w - `learning_rate` sign(`beta_1` m + (1 - `beta_1`) g), and then
+///   m = `beta_2` m + (1 - `beta_2`) g.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     rule: Rule,
@@ -124,7 +134,7 @@ impl Step {
         let t = progress.steps as f64;
         let rate = f64::from(learning_rate);
         let (by_moment, by_gradient, by_square) = match rule {
-            Rule::Sgd { .. } => (0.0, 0.0, 0.0),
+            Rule::Sgd { .. } | Rule::Lion { .. } => (0.0, 0.0, 0.0),
             Rule::Adam { beta_1, beta_2, .. } => {
                 let root = (1.0 - libm::pow(f64::from(beta_2), t)).sqrt();
                 (rate * root / (1.0 - libm::pow(f64::from(beta_1), t)), 0.0, 1.0)
@@ -184,7 +194,7 @@ impl Step {
         self.keep
     }
 
-    /// Factor of the first moment in the step, learning rate and bias correction included; 0 for SGD.
+    /// Factor of the first moment in the step, learning rate and bias correction included; 0 for SGD and Lion.
     pub fn by_moment(&self) -> f32 {
         self.by_moment
     }
@@ -194,7 +204,7 @@ impl Step {
         self.by_gradient
     }
 
-    /// Factor of the second moment under its root; 1 for Adam, whose correction is in [`Step::by_moment`], and 0 for SGD.
+    /// Factor of the second moment under its root; 1 for Adam, whose correction is in [`Step::by_moment`], and 0 for SGD and Lion.
     pub fn by_square(&self) -> f32 {
         self.by_square
     }
@@ -307,6 +317,16 @@ impl Kernel for Apply<'_> {
                         let up = s.mul_add(m, s.splat(step.by_moment), s.mul(g, s.splat(step.by_gradient)));
                         let root = s.sqrt(s.mul(v, s.splat(step.by_square)));
                         s.add(w, s.sub(zero, s.div(up, s.add(root, s.splat(epsilon)))))
+                    }
+                    Rule::Lion { beta_1, beta_2 } => {
+                        let m = s.load_first(first.add(at), n);
+                        let direction = s.mul_add(m, s.splat(beta_1), s.mul(g, s.splat(1.0 - beta_1)));
+                        let m = s.mul_add(m, s.splat(beta_2), s.mul(g, s.splat(1.0 - beta_2)));
+                        s.store_first(first.add(at), m, n);
+                        let rate = s.splat(step.learning_rate);
+                        let down = s.select(s.gt(direction, zero), rate, zero);
+                        let up = s.select(s.gt(zero, direction), rate, zero);
+                        s.add(w, s.sub(up, down))
                     }
                 };
                 s.store_first(w_at, w, n);

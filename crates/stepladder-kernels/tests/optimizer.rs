@@ -51,6 +51,12 @@ fn keras(rule: Rule, start: f32, gradients: &[f32]) -> f64 {
                 let m_hat = next * m / (1.0 - product * next) + (1.0 - u) * g / (1.0 - product);
                 w -= m_hat * rate / ((v / (1.0 - b2.powf(t))).sqrt() + f64::from(epsilon));
             }
+            Rule::Lion { beta_1, beta_2 } => {
+                let (b1, b2) = (f64::from(beta_1), f64::from(beta_2));
+                // No direction is 0 here.
+                w -= rate * (b1 * m + (1.0 - b1) * g).signum();
+                m = b2 * m + (1.0 - b2) * g;
+            }
         }
     }
     w
@@ -92,6 +98,10 @@ fn steps_agree_with_keras_on_any_number_of_threads() {
             beta_1: 0.9,
             beta_2: 0.999,
             epsilon: 1e-7,
+        },
+        Rule::Lion {
+            beta_1: 0.9,
+            beta_2: 0.99,
         },
     ];
     let length = 40_003;

@@ -200,6 +200,7 @@ fn rule(config: &OptimizerConfig) -> Rule {
             beta_2,
             epsilon,
         },
+        OptimizerConfig::Lion { beta_1, beta_2, .. } => Rule::Lion { beta_1, beta_2 },
         OptimizerConfig::Sgd {
             momentum, nesterov, ..
         } => Rule::Sgd { momentum, nesterov },
@@ -209,4 +210,51 @@ fn rule(config: &OptimizerConfig) -> Rule {
 /// Moments that an optimizer keeps of each parameter.
 pub(crate) fn moments_kept(config: &OptimizerConfig) -> usize {
     rule(config).slots()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use stepladder_kernels::Context;
+
+    #[derive(Deserialize)]
+    struct Golden {
+        lion: Lion,
+    }
+
+    /// What `oracle/golden_training.py` stores: the values after each step.
+    #[derive(Deserialize)]
+    struct Lion {
+        learning_rate: f32,
+        beta_1: f32,
+        beta_2: f32,
+        weight_decay: f32,
+        start: Vec<f32>,
+        gradients: Vec<Vec<f32>>,
+        values: Vec<Vec<f32>>,
+    }
+
+    #[test]
+    fn lion_steps_as_in_keras() {
+        let golden: Golden = serde_json::from_str(include_str!("../tests/golden/training.json")).unwrap();
+        let lion = golden.lion;
+        let rule = rule(&OptimizerConfig::Lion {
+            learning_rate: lion.learning_rate,
+            beta_1: lion.beta_1,
+            beta_2: lion.beta_2,
+            weight_decay: Some(lion.weight_decay),
+            clipping: None,
+        });
+        let context = Context::new(1).unwrap();
+        let mut progress = Progress::default();
+        let (mut values, mut momentum) = (lion.start.clone(), vec![0.0; lion.start.len()]);
+        for (gradient, expected) in lion.gradients.iter().zip(&lion.values) {
+            let step = Step::next(rule, &mut progress, lion.learning_rate, lion.weight_decay);
+            step.apply(&context, &mut values, gradient, &mut [&mut momentum]);
+            for (found, expected) in values.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-6, "{found}, Keras has {expected}");
+            }
+        }
+    }
 }

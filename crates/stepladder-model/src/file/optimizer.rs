@@ -13,6 +13,7 @@ const EMA_MOMENTUM: f32 = 0.99;
 const TYPES: &[(&str, Method)] = &[
     ("adam", Method::Adam),
     ("adamw", Method::AdamW),
+    ("lion", Method::Lion),
     ("nadam", Method::Nadam),
     ("sgd", Method::Sgd),
 ];
@@ -22,6 +23,19 @@ const ADAM_KEYS: &[&str] = &[
     "beta_1",
     "beta_2",
     "epsilon",
+    "weight_decay",
+    "clipnorm",
+    "global_clipnorm",
+    "use_ema",
+    "ema_momentum",
+    "exclude_from_weight_decay",
+    "learning_rate_multipliers",
+];
+const LION_KEYS: &[&str] = &[
+    "type",
+    "learning_rate",
+    "beta_1",
+    "beta_2",
     "weight_decay",
     "clipnorm",
     "global_clipnorm",
@@ -48,16 +62,17 @@ const SGD_KEYS: &[&str] = &[
 enum Method {
     Adam,
     AdamW,
+    Lion,
     Nadam,
     Sgd,
 }
 
 pub(super) fn read(table: &Table) -> Result<OptimizerConfig, RungError> {
     let method = method(table)?;
-    let keys = if matches!(method, Method::Sgd) {
-        SGD_KEYS
-    } else {
-        ADAM_KEYS
+    let keys = match method {
+        Method::Sgd => SGD_KEYS,
+        Method::Lion => LION_KEYS,
+        Method::Adam | Method::AdamW | Method::Nadam => ADAM_KEYS,
     };
     let reader = Reader::new(table, WITHIN, keys)?;
     let number =
@@ -75,6 +90,15 @@ pub(super) fn read(table: &Table) -> Result<OptimizerConfig, RungError> {
     }
     let learning_rate = number("learning_rate", 1e-3, Range::POSITIVE)?;
     let beta_1 = number("beta_1", 0.9, Range::BELOW_ONE)?;
+    if let Method::Lion = method {
+        return Ok(OptimizerConfig::Lion {
+            learning_rate,
+            beta_1,
+            beta_2: number("beta_2", 0.99, Range::BELOW_ONE)?,
+            weight_decay,
+            clipping,
+        });
+    }
     let beta_2 = number("beta_2", 0.999, Range::BELOW_ONE)?;
     let epsilon = number("epsilon", 1e-7, Range::POSITIVE)?;
     Ok(match method {
@@ -94,7 +118,7 @@ pub(super) fn read(table: &Table) -> Result<OptimizerConfig, RungError> {
             weight_decay,
             clipping,
         },
-        Method::Adam | Method::Sgd => OptimizerConfig::Adam {
+        Method::Adam | Method::Lion | Method::Sgd => OptimizerConfig::Adam {
             learning_rate,
             beta_1,
             beta_2,
@@ -204,6 +228,10 @@ pub(super) fn write(
             table.put("beta_1", beta_1);
             table.put("beta_2", beta_2);
             table.put("epsilon", epsilon);
+        }
+        OptimizerConfig::Lion { beta_1, beta_2, .. } => {
+            table.put("beta_1", beta_1);
+            table.put("beta_2", beta_2);
         }
         OptimizerConfig::Sgd {
             momentum, nesterov, ..

@@ -14,6 +14,8 @@ pub(super) fn learning_rate(subject: &Subject<'_>) -> Vec<Remark> {
     // Keras' defaults. Gradient descent without momentum takes ten times as much.
     let usual: f32 = match optimizer {
         OptimizerConfig::Adam { .. } | OptimizerConfig::AdamW { .. } | OptimizerConfig::Nadam { .. } => 0.001,
+        // A third of Adam's, as its authors advise.
+        OptimizerConfig::Lion { .. } => 0.0003,
         OptimizerConfig::Sgd { momentum, .. } if *momentum > 0.0 => 0.01,
         OptimizerConfig::Sgd { .. } => 0.1,
     };

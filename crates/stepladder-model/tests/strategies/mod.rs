@@ -37,7 +37,7 @@ fn optimizer() -> impl Strategy<Value = OptimizerConfig> {
         prop::option::of(share()),
         clipping(),
     );
-    (0..4, numbers, any::<bool>()).prop_map(|(method, numbers, nesterov)| {
+    (0..5, numbers, any::<bool>()).prop_map(|(method, numbers, nesterov)| {
         let (learning_rate, beta_1, beta_2, epsilon, weight_decay, clipping) = numbers;
         match method {
             0 => OptimizerConfig::Adam {
@@ -67,6 +67,13 @@ fn optimizer() -> impl Strategy<Value = OptimizerConfig> {
                     clipping,
                 }
             }
+            3 => OptimizerConfig::Lion {
+                learning_rate,
+                beta_1,
+                beta_2,
+                weight_decay,
+                clipping,
+            },
             _ => OptimizerConfig::Sgd {
                 learning_rate,
                 momentum: beta_1,

@@ -414,6 +414,13 @@ fn optimizers_step_as_the_reference() {
             clipping: Some(Clipping::Norm(0.2)),
         },
         descent(0.9, None),
+        OptimizerConfig::Lion {
+            learning_rate: 0.001,
+            beta_1,
+            beta_2,
+            weight_decay: Some(0.1),
+            clipping: None,
+        },
         OptimizerConfig::Sgd {
             learning_rate: 0.02,
             momentum: 0.8,

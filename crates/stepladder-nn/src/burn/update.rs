@@ -52,7 +52,15 @@ pub(super) fn update(parameter: &mut Flat, gradient: Flat, moments: [Option<&mut
             let change = up / ((v.clone() * step.by_square()).sqrt() + epsilon);
             parameter.inplace(|parameter| parameter - change);
         }
-        (Rule::Adam { .. } | Rule::Nadam { .. }, _) => panic!("two moments of a parameter"),
+        (Rule::Lion { beta_1, beta_2 }, [Some(m), _]) => {
+            let direction = m.clone() * beta_1 + gradient.clone() * (1.0 - beta_1);
+            m.inplace(|m| m * beta_2 + gradient * (1.0 - beta_2));
+            let change = direction.sign() * step.learning_rate();
+            parameter.inplace(|parameter| parameter - change);
+        }
+        (Rule::Adam { .. } | Rule::Lion { .. } | Rule::Nadam { .. }, _) => {
+            panic!("the moments of a parameter")
+        }
     }
 }
 
