@@ -1,7 +1,7 @@
 //! Photos for Stepladder: where they come from, how they are decoded, split, cached, augmented and delivered in batches.
 //!
 //! The way of a photo: [`Dataset::open`] lists an archive, a folder or a table; [`PhotoStore::open_or_build`] decodes every photo
-//! once into a cache; [`Split::new`] divides them; [`Loader`] delivers batches of squares, NHWC, RGB, 0..=1.
+//! once into a cache; [`Split::new`] divides them; [`Loader`] delivers batches of one height and width, NHWC, RGB, 0..=1.
 //!
 //! Nothing here knows of networks or training. No input makes it panic or write outside the cache folder. While photos are
 //! decoded, all threads together hold about 1 GiB of pixels at most, and each at most 256 MiB of a file's bytes; otherwise memory
