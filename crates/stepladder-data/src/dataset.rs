@@ -24,6 +24,8 @@ pub struct Dataset {
     /// Files set aside, with reasons. Photos that turn out to be unreadable join them in
     /// [`PhotoStore::skipped`].
     pub skipped: Vec<Skipped>,
+    /// What a user should know of how the data was read, a sentence each.
+    pub notes: Vec<String>,
     pub(crate) sources: Vec<Arc<dyn Source>>,
 }
 
@@ -127,6 +129,7 @@ impl Dataset {
         let mut photos = Vec::new();
         let mut skipped = Vec::new();
         let mut sources = Vec::new();
+        let mut notes = Vec::new();
         let classes: BTreeSet<String> = listings
             .iter()
             .flat_map(|l| l.photos.iter().map(|photo| photo.class.clone()))
@@ -149,6 +152,7 @@ impl Dataset {
                 reason: s.reason,
             }));
             sources.push(listing.source);
+            notes.extend(listing.notes);
         }
         if photos.is_empty() {
             let example = skipped.first().cloned();
@@ -166,6 +170,7 @@ impl Dataset {
             classes: classes.into_iter().collect(),
             photos,
             skipped,
+            notes,
             sources,
         })
     }

@@ -103,6 +103,32 @@ pub enum DataError {
         /// What is wrong and what is expected.
         message: String,
     },
+    /// A table whose columns are not clear.
+    #[error("{name}, line {line}: {message}")]
+    TableColumns {
+        /// The table's file.
+        name: String,
+        /// Line number, from 1.
+        line: u64,
+        /// What is wrong and what is expected.
+        message: String,
+        /// The column that seems to name files, if any does.
+        file: Option<String>,
+        /// A column that could be the class.
+        class: Option<String>,
+    },
+    /// A table in an encoding that is not known.
+    #[error("{name}, line {line}: {message}")]
+    TableEncoding {
+        /// The table's file.
+        name: String,
+        /// Line number, from 1.
+        line: u64,
+        /// What is wrong.
+        message: String,
+        /// An encoding that it could be in.
+        likely: Option<&'static str>,
+    },
     /// An IDX file is not what its header says.
     #[error("{name}: {message}")]
     Idx {

@@ -52,5 +52,6 @@ pub use progress::{NoProgress, Progress};
 pub use sample::TypicalPhoto;
 pub use scaling::{Scaling, prepare};
 pub use scan::Scanned;
+pub use source::TableForm;
 pub use split::Split;
 pub use store::PhotoStore;

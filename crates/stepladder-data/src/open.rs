@@ -10,7 +10,7 @@ use crate::names::printable;
 use crate::part::Part;
 use crate::source::folder::FolderSource;
 use crate::source::zip::ZipSource;
-use crate::source::{Found, Labelled, Source, idx, table};
+use crate::source::{Found, Labelled, Source, TableForm, idx, table};
 
 /// Which data to open. Either [`path`](Self::path) (with or without a table), or [`memory`](Self::memory), or separate
 /// archives for the parts.
@@ -21,6 +21,8 @@ pub struct DataRequest {
     /// A CSV or TSV table with the columns `file`, `class` and, if it likes, `split`, naming files inside `path`, or,
     /// without one, in the table's own folder.
     pub table: Option<PathBuf>,
+    /// How the table is to be read, where it does not say.
+    pub table_form: TableForm,
     /// Data for training only.
     pub train: Option<PathBuf>,
     /// Data for validation only.
@@ -58,11 +60,13 @@ impl DataRequest {
     pub(crate) fn list(&self) -> Result<Vec<Listing>, DataError> {
         let table = self.table.as_deref();
         match (&self.path, &self.memory, self.separate().as_slice(), table) {
-            (Some(path), None, [], _) => open_path(path, table),
-            (None, Some((name, bytes)), [], _) => {
-                Ok(vec![open_zip(ZipSource::in_memory(name, bytes)?, table)?])
-            }
-            (None, None, [], Some(table)) => Ok(vec![open_table_alone(table)?]),
+            (Some(path), None, [], _) => open_path(path, table, &self.table_form),
+            (None, Some((name, bytes)), [], _) => Ok(vec![open_zip(
+                ZipSource::in_memory(name, bytes)?,
+                table,
+                &self.table_form,
+            )?]),
+            (None, None, [], Some(table)) => Ok(vec![open_table_alone(table, &self.table_form)?]),
             (None, None, [], None) => Err(DataError::Request(
                 "no data is given; name a zip, a folder or a table of photos",
             )),
@@ -70,7 +74,7 @@ impl DataRequest {
                 let mut listings = Vec::new();
                 for &(part, path) in separate {
                     listings.extend(
-                        open_path(path, None)?
+                        open_path(path, None, &self.table_form)?
                             .into_iter()
                             .map(|listing| listing.into_part(part)),
                     );
@@ -125,6 +129,8 @@ pub(crate) struct Listing {
     pub(crate) skipped: Vec<Skipped>,
     /// Put before names, where there are several sources.
     pub(crate) prefix: Option<String>,
+    /// What a user should know of how it was read.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Listing {
@@ -139,7 +145,13 @@ impl Listing {
             photos: found.entries,
             skipped,
             prefix: None,
+            notes: Vec::new(),
         }
+    }
+
+    pub(crate) fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
     }
 
     fn into_part(mut self, part: Part) -> Self {
@@ -151,7 +163,7 @@ impl Listing {
     }
 }
 
-fn open_path(path: &Path, table: Option<&Path>) -> Result<Vec<Listing>, DataError> {
+fn open_path(path: &Path, table: Option<&Path>, form: &TableForm) -> Result<Vec<Listing>, DataError> {
     let io = |source| DataError::Io {
         path: path.to_owned(),
         source,
@@ -159,9 +171,9 @@ fn open_path(path: &Path, table: Option<&Path>) -> Result<Vec<Listing>, DataErro
     let metadata = std::fs::metadata(path).map_err(io)?;
     if let Some(table) = table {
         return Ok(vec![if metadata.is_dir() {
-            table::open_in_folder(table, path)?
+            table::open_in_folder(table, form, path)?
         } else {
-            open_zip(ZipSource::open(path)?, Some(table))?
+            open_zip(ZipSource::open(path)?, Some(table), form)?
         }]);
     }
     if metadata.is_dir() {
@@ -174,18 +186,18 @@ fn open_path(path: &Path, table: Option<&Path>) -> Result<Vec<Listing>, DataErro
         return Ok(vec![Listing::new(source, laid_out, found.skipped)]);
     }
     if table::is_table(path) {
-        return Ok(vec![open_table_alone(path)?]);
+        return Ok(vec![open_table_alone(path, form)?]);
     }
     if let Some(pair) = idx::pair_of(path)? {
         return Ok(vec![pair.open()?]);
     }
-    Ok(vec![open_zip(ZipSource::open(path)?, None)?])
+    Ok(vec![open_zip(ZipSource::open(path)?, None, form)?])
 }
 
-fn open_zip(source: ZipSource, table: Option<&Path>) -> Result<Listing, DataError> {
+fn open_zip(source: ZipSource, table: Option<&Path>, form: &TableForm) -> Result<Listing, DataError> {
     let found = source.list();
     match table {
-        Some(table) => table::open_in_archive(table, source, found),
+        Some(table) => table::open_in_archive(table, form, source, found),
         None => {
             let laid_out = layout::lay_out(found.entries, source.name())?;
             Ok(Listing::new(source, laid_out, found.skipped))
@@ -193,12 +205,12 @@ fn open_zip(source: ZipSource, table: Option<&Path>) -> Result<Listing, DataErro
     }
 }
 
-fn open_table_alone(path: &Path) -> Result<Listing, DataError> {
+fn open_table_alone(path: &Path, form: &TableForm) -> Result<Listing, DataError> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    table::open_in_folder(path, folder)
+    table::open_in_folder(path, form, folder)
 }
 
 /// The last component without its extension, reduced to letters, digits, '-', '_' and '.'.

@@ -6,6 +6,8 @@ pub(crate) mod idx;
 pub(crate) mod table;
 pub(crate) mod zip;
 
+pub use table::TableForm;
+
 use std::fmt::Debug;
 use std::io::Read;
 

@@ -52,12 +52,39 @@ pub struct DataRecord {
     pub path: Option<PathBuf>,
     /// The table that names files in `path`.
     pub table: Option<PathBuf>,
+    /// How the table is read, where it does not say.
+    #[serde(default, skip_serializing_if = "TableRecord::is_empty")]
+    pub table_form: TableRecord,
     /// Separate training photos.
     pub train: Option<PathBuf>,
     /// Separate validation photos.
     pub val: Option<PathBuf>,
     /// Separate test photos.
     pub test: Option<PathBuf>,
+}
+
+/// What was said of a table: its encoding, and which column is which.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRecord {
+    /// The encoding's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// The column of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The column of classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The column of parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+}
+
+impl TableRecord {
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What happens when a training is found to be stuck at chance.

@@ -1,8 +1,8 @@
 //! The data of a run, from what was asked for to what `config.json` says of it, and back.
 
 use std::path::PathBuf;
-use stepladder_data::DataRequest;
-use stepladder_run::DataRecord;
+use stepladder_data::{DataRequest, TableForm};
+use stepladder_run::{DataRecord, TableRecord};
 
 /// Writes a request down, with absolute paths.
 pub fn data_record(request: &DataRequest) -> DataRecord {
@@ -15,6 +15,7 @@ pub fn data_record(request: &DataRequest) -> DataRecord {
         shipped: request.memory.as_ref().map(|(name, _)| name.clone()),
         path: absolute(&request.path),
         table: absolute(&request.table),
+        table_form: table_record(&request.table_form),
         train: absolute(&request.train),
         val: absolute(&request.val),
         test: absolute(&request.test),
@@ -27,8 +28,39 @@ pub fn data_request(record: &DataRecord, shipped: &'static [u8]) -> DataRequest 
         memory: record.shipped.clone().map(|name| (name, shipped)),
         path: record.path.clone(),
         table: record.table.clone(),
+        table_form: table_form(&record.table_form),
         train: record.train.clone(),
         val: record.val.clone(),
         test: record.test.clone(),
+    }
+}
+
+fn table_record(form: &TableForm) -> TableRecord {
+    let TableForm {
+        encoding,
+        file,
+        class,
+        split,
+    } = form.clone();
+    TableRecord {
+        encoding,
+        file,
+        class,
+        split,
+    }
+}
+
+fn table_form(record: &TableRecord) -> TableForm {
+    let TableRecord {
+        encoding,
+        file,
+        class,
+        split,
+    } = record.clone();
+    TableForm {
+        encoding,
+        file,
+        class,
+        split,
     }
 }

@@ -19,6 +19,7 @@ mod predict;
 mod report;
 mod serve;
 mod shown;
+mod table_form;
 mod train;
 mod watch;
 
@@ -45,6 +46,7 @@ pub(crate) use predict::PredictArguments;
 pub(crate) use report::ReportArguments;
 pub(crate) use serve::ServeArguments;
 pub(crate) use shown::{ShownArguments, ShownTrainArguments};
+pub(crate) use table_form::TableFormArguments;
 pub(crate) use train::{CheckpointArguments, ResumeArguments, TrainArguments};
 pub(crate) use watch::WatchArguments;
 

@@ -10,6 +10,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod find_lr;
+mod hint;
 mod inspect;
 mod left_out;
 mod models;
@@ -35,6 +36,7 @@ pub(crate) use evaluate::evaluate;
 pub(crate) use explain::explain;
 pub(crate) use export::export;
 pub(crate) use find_lr::find_lr;
+pub(crate) use hint::hint;
 pub(crate) use inspect::inspect;
 pub(crate) use left_out::left_out;
 #[cfg(not(feature = "pages"))]
@@ -137,6 +139,7 @@ fn data(path: Option<PathBuf>, parts: DataArguments) -> DataRequest {
     DataRequest {
         path,
         table: parts.table,
+        table_form: parts.table_form.form(),
         train: parts.train,
         val: parts.val,
         test: parts.test,

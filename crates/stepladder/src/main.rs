@@ -11,7 +11,7 @@ mod terminal;
 use arguments::{Arguments, Command};
 use clap::Parser;
 use std::process::ExitCode;
-use terminal::{Output, error, finish, show_usage};
+use terminal::{Output, error, finish, show_hint, show_usage};
 
 /// Stopped by Ctrl-C, as shells have it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -39,6 +39,9 @@ fn main() -> ExitCode {
         Ok(Ending::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(failure) => {
             error(&failure);
+            if let Some(hint) = commands::hint(&failure) {
+                show_hint(&hint);
+            }
             ExitCode::FAILURE
         }
     }

@@ -31,7 +31,7 @@ pub(crate) use numbers::file_size;
 pub(crate) use numbers::{
     bytes, count, duration, interval, p_value, percent, points, points_interval, share_interval,
 };
-pub(crate) use output::{Output, error, finish, progress_line as note, show_usage, warn};
+pub(crate) use output::{Output, error, finish, progress_line as note, show_hint, show_usage, warn};
 pub(crate) use profile::profile_table;
 pub(crate) use progress::ProgressBar;
 pub(crate) use sparkline::sparkline;

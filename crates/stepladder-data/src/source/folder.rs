@@ -93,6 +93,13 @@ impl FolderSource {
         })
     }
 
+    /// The names of everything below the root that could be a photo, sorted.
+    pub(crate) fn names_below(&self) -> Vec<String> {
+        let listed = Self::list(&self.root).map(|(_, found)| found.entries);
+        let entries = listed.unwrap_or_default().into_iter();
+        entries.map(|entry| entry.name).collect()
+    }
+
     /// Adds the file `name`, relative to the root, or says why it cannot be used.
     pub(crate) fn add(&mut self, name: &str) -> Result<Entry, String> {
         let relative = if Path::new(name).is_relative() && !name.split('/').any(|part| part == "..") {

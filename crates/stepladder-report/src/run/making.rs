@@ -76,6 +76,7 @@ pub(super) fn data_words(report: &RunReport) -> String {
         shipped: _,
         path,
         table,
+        table_form,
         train,
         val,
         test,
@@ -91,7 +92,23 @@ pub(super) fn data_words(report: &RunReport) -> String {
         let path = path.as_ref()?.display().to_string();
         Some(format!(" {option}{}", quoted(&path)))
     });
-    words.collect()
+    let mut words: String = words.collect();
+    if let Some(encoding) = &table_form.encoding {
+        words += &format!(" --encoding {}", quoted(encoding));
+    }
+    let columns = [
+        ("file", &table_form.file),
+        ("class", &table_form.class),
+        ("split", &table_form.split),
+    ];
+    let columns = columns
+        .iter()
+        .filter_map(|(role, column)| Some(format!("{role}={}", column.as_ref()?)));
+    let columns: Vec<String> = columns.collect();
+    if !columns.is_empty() {
+        words += &format!(" --columns {}", quoted(&columns.join(",")));
+    }
+    words
 }
 
 /// A word as a shell takes it.

@@ -1,5 +1,6 @@
 //! Where photos come from, and where they are kept.
 
+use super::TableFormArguments;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -9,6 +10,9 @@ pub(crate) struct DataArguments {
     /// A table with the columns file, class and, if you like, split, that names photos inside the data
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub table_form: TableFormArguments,
 
     /// Training photos, where the parts are separate archives or folders
     #[arg(long, value_name = "DATA", conflicts_with = "data")]

@@ -1,6 +1,6 @@
 //! The arguments of `stepladder evaluate`.
 
-use super::{AnsweringArguments, CacheArguments};
+use super::{AnsweringArguments, CacheArguments, TableFormArguments};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -16,6 +16,9 @@ pub(crate) struct EvaluateArguments {
     /// A table that names photos inside --data
     #[arg(long, value_name = "FILE", requires = "data")]
     pub table: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub table_form: TableFormArguments,
 
     /// Which part [default: test; with --data, the test part where it has parts, else all of it]
     #[arg(long, value_enum)]

@@ -91,6 +91,7 @@ fn other_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
     let request = DataRequest {
         path: arguments.data.clone(),
         table: arguments.table.clone(),
+        table_form: arguments.table_form.clone().form(),
         ..DataRequest::default()
     };
     let dataset = Dataset::open_for_evaluation(&request)?;

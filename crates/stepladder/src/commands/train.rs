@@ -64,6 +64,7 @@ fn run(
         summary: &summary,
         lints: view.findings(),
         concerns: view.concerns(),
+        data_notes: view.data_notes(),
     })?;
     Ok(match summary.outcome {
         Outcome::Interrupted => Ending::Interrupted,
@@ -79,6 +80,7 @@ struct Report<'a> {
     summary: &'a Summary,
     lints: Vec<Finding>,
     concerns: Vec<String>,
+    data_notes: Vec<String>,
 }
 
 /// Trains and shows the way, but no result.

@@ -166,6 +166,11 @@ pub(crate) fn error(failure: &anyhow::Error) {
     say(&format!("\x1b[1;31merror:\x1b[0m {}", safe(&message)));
 }
 
+/// Says on stderr what answers an error.
+pub(crate) fn show_hint(hint: &str) {
+    say(&format!("\x1b[1;36mhint:\x1b[0m {}", safe(hint)));
+}
+
 /// Says on stderr what went wrong on the side.
 pub(crate) fn warn(message: &str) {
     say(&format!("\x1b[1;33mwarning:\x1b[0m {}", safe(message)));

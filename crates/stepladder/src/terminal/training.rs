@@ -32,6 +32,8 @@ pub(crate) struct TrainingView<'a> {
     /// What was found in the data.
     concerns: Mutex<Vec<String>>,
     dashboard: Option<Arc<Dashboard>>,
+    /// How the data was read.
+    data_notes: Mutex<Vec<String>>,
     /// TensorBoard's files.
     events: Mutex<Events>,
 }
@@ -50,6 +52,7 @@ impl<'a> TrainingView<'a> {
             started: Mutex::new(None),
             findings: Mutex::default(),
             concerns: Mutex::default(),
+            data_notes: Mutex::default(),
             begun: AtomicBool::new(false),
             dashboard: None,
             events: Mutex::default(),
@@ -108,6 +111,14 @@ impl<'a> TrainingView<'a> {
         self.concerns
             .lock()
             .map(|concerns| concerns.clone())
+            .unwrap_or_default()
+    }
+
+    /// How the data was read; empty before there was data, and where it was as usual.
+    pub fn data_notes(&self) -> Vec<String> {
+        self.data_notes
+            .lock()
+            .map(|notes| notes.clone())
             .unwrap_or_default()
     }
 
@@ -233,6 +244,9 @@ impl Observer for TrainingView<'_> {
                 split.test.len()
             ),
         );
+        for note in &prepared.dataset.notes {
+            line("note", note.clone());
+        }
         if !prepared.skipped.is_empty() {
             let list = run.path().join("skipped.tsv");
             line(
@@ -307,6 +321,9 @@ impl Observer for TrainingView<'_> {
         line("run", run.path().display().to_string());
         for concern in &prepared.concerns {
             self.bar.line(&format!("warning: {concern}"));
+        }
+        if let Ok(mut kept) = self.data_notes.lock() {
+            kept.clone_from(&prepared.dataset.notes);
         }
         if let Ok(mut kept) = self.concerns.lock() {
             kept.clone_from(&prepared.concerns);
