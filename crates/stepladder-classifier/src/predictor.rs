@@ -3,7 +3,7 @@
 
 use crate::classifier::Classifier;
 use crate::temperature::Temperature;
-use stepladder_data::{RgbPhoto, Scaling, prepare};
+use stepladder_data::{Decoding, RgbPhoto, Scaling, prepare};
 use stepladder_nn::{HeatMap, Model};
 
 /// The network gives no numbers for a photo.
@@ -20,6 +20,7 @@ pub struct Predictor {
     classes: Vec<String>,
     temperature: Option<Temperature>,
     scaling: Scaling,
+    decoding: Decoding,
     flips: bool,
 }
 
@@ -30,6 +31,7 @@ impl Predictor {
             classes: classifier.classes().to_vec(),
             temperature: classifier.temperature(),
             scaling: classifier.scaling(),
+            decoding: classifier.decoding(),
             flips: classifier.rung().evaluation.flips,
         }
     }
@@ -48,6 +50,11 @@ impl Predictor {
     /// The rule by which photos are scaled.
     pub fn scaling(&self) -> Scaling {
         self.scaling
+    }
+
+    /// How photos are decoded for it.
+    pub fn decoding(&self) -> &Decoding {
+        &self.decoding
     }
 
     /// Side of the square that the network sees, in pixels.

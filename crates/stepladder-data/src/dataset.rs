@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::decode::{Decoding, Levels, MAX_PIXELS};
+use crate::deep::LevelsChoice;
 use crate::error::{DataError, Skipped};
 use crate::open::{DataRequest, Listing};
 use crate::part::Part;
@@ -24,6 +26,8 @@ pub struct Dataset {
     /// Files set aside, with reasons. Photos that turn out to be unreadable join them in
     /// [`PhotoStore::skipped`].
     pub skipped: Vec<Skipped>,
+    /// How photos are decoded.
+    pub decoding: Decoding,
     /// What a user should know of how the data was read, a sentence each.
     pub notes: Vec<String>,
     pub(crate) sources: Vec<Arc<dyn Source>>,
@@ -66,7 +70,22 @@ impl Dataset {
 
     /// Lists data to evaluate a model on, where a single class or a lone test part are fine. There is at least one photo.
     pub fn open_for_evaluation(request: &DataRequest) -> Result<Self, DataError> {
-        Self::assemble(request.list()?, request.short_name(), request.origin())
+        let mut dataset = Self::assemble(request.list()?, request.short_name(), request.origin())?;
+        dataset.decoding.max_pixels = request.max_pixels.unwrap_or(MAX_PIXELS);
+        dataset.decoding.levels = match request.levels {
+            LevelsChoice::AsStored => None,
+            LevelsChoice::Given(levels) => Some(levels),
+            LevelsChoice::Measured => dataset.measured_levels(),
+        };
+        if request.levels == LevelsChoice::Measured {
+            dataset.notes.push(match dataset.decoding.levels {
+                Some(Levels { black, white }) => format!(
+                    "{black} becomes black and {white} white, as the photos of more than 8 bits need it"
+                ),
+                None => String::from("no photo has more than 8 bits, so that levels change nothing"),
+            });
+        }
+        Ok(dataset)
     }
 
     /// Drops classes of which `store` could read no photo, so that the network has no output that nothing trains, and returns
@@ -170,6 +189,7 @@ impl Dataset {
             classes: classes.into_iter().collect(),
             photos,
             skipped,
+            decoding: Decoding::default(),
             notes,
             sources,
         })

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::deep::LevelsChoice;
 use crate::error::{DataError, Skipped};
 use crate::layout;
 use crate::names::printable;
@@ -29,6 +30,10 @@ pub struct DataRequest {
     pub val: Option<PathBuf>,
     /// Data for testing only.
     pub test: Option<PathBuf>,
+    /// The black and the white of photos of more than 8 bits.
+    pub levels: LevelsChoice,
+    /// The most pixels that a photo may have; [`MAX_PIXELS`](crate::MAX_PIXELS) where nothing is said.
+    pub max_pixels: Option<u64>,
     /// A zip that the program carries: its name and its bytes.
     pub memory: Option<(String, &'static [u8])>,
 }

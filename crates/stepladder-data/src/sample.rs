@@ -69,7 +69,7 @@ impl Dataset {
                 let head = readers[photo.source as usize]
                     .read_head(photo.entry, HEAD_BYTES)
                     .ok()?;
-                head.dimensions().ok()
+                head.dimensions(&self.decoding).ok()
             })
             .collect();
         Some(sides)

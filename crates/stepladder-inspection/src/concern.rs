@@ -46,6 +46,7 @@ pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split, weighed: b
             count(contradicted, "photo")
         ));
     }
+    concerns.extend(narrow_levels(dataset).map(|(what, advice)| format!("{what}; {advice}")));
     let mut sizes = vec![0_usize; dataset.classes.len()];
     for &number in &split.train {
         if let Some(size) = sizes.get_mut(dataset.photos[number as usize].class as usize) {
@@ -79,6 +80,24 @@ pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split, weighed: b
         ));
     }
     concerns
+}
+
+/// Photos of more than 8 bits that use a small part of them: what is seen, and what to do.
+pub(crate) fn narrow_levels(dataset: &Dataset) -> Option<(String, String)> {
+    if dataset.decoding.levels.is_some() {
+        return None;
+    }
+    let values = dataset.deep_values().filter(|values| values.is_narrow())?;
+    let (black, white) = (values.levels.black.floor(), values.levels.white.ceil());
+    Some((
+        format!(
+            "photos of 16 bits hold values from {black} to {white} of {}, so that they look black or flat to the network",
+            values.most.unwrap_or(65_535.0)
+        ),
+        format!(
+            "--levels auto stretches them over the whole range, or say it yourself, e.g. --levels {black}:{white}"
+        ),
+    ))
 }
 
 /// The share of a photo's area beyond its central square from which on it is worth a word, and from which on another fit is likely

@@ -55,6 +55,12 @@ pub struct DataRecord {
     /// How the table is read, where it does not say.
     #[serde(default, skip_serializing_if = "TableRecord::is_empty")]
     pub table_form: TableRecord,
+    /// The black and the white of photos of more than 8 bits, as `0:4095`; null where those of the files count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub levels: Option<String>,
+    /// The most pixels that a photo may have, where another limit than the usual one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pixels: Option<u64>,
     /// Separate training photos.
     pub train: Option<PathBuf>,
     /// Separate validation photos.

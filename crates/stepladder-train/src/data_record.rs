@@ -1,7 +1,7 @@
 //! The data of a run, from what was asked for to what `config.json` says of it, and back.
 
 use std::path::PathBuf;
-use stepladder_data::{DataRequest, TableForm};
+use stepladder_data::{DataRequest, LevelsChoice, TableForm};
 use stepladder_run::{DataRecord, TableRecord};
 
 /// Writes a request down, with absolute paths.
@@ -16,6 +16,10 @@ pub fn data_record(request: &DataRequest) -> DataRecord {
         path: absolute(&request.path),
         table: absolute(&request.table),
         table_form: table_record(&request.table_form),
+        levels: Some(request.levels)
+            .filter(|levels| *levels != LevelsChoice::AsStored)
+            .map(|levels| levels.to_string()),
+        max_pixels: request.max_pixels,
         train: absolute(&request.train),
         val: absolute(&request.val),
         test: absolute(&request.test),
@@ -29,6 +33,13 @@ pub fn data_request(record: &DataRecord, shipped: &'static [u8]) -> DataRequest 
         path: record.path.clone(),
         table: record.table.clone(),
         table_form: table_form(&record.table_form),
+        // A text that is no choice was never written by us; the files' own levels are then the best that is known.
+        levels: record
+            .levels
+            .as_ref()
+            .and_then(|levels| levels.parse().ok())
+            .unwrap_or_default(),
+        max_pixels: record.max_pixels,
         train: record.train.clone(),
         val: record.val.clone(),
         test: record.test.clone(),

@@ -140,6 +140,10 @@ fn data(path: Option<PathBuf>, parts: DataArguments) -> DataRequest {
         path,
         table: parts.table,
         table_form: parts.table_form.form(),
+        levels: parts.levels.unwrap_or_default(),
+        max_pixels: parts
+            .max_pixels
+            .map(|millions| millions.saturating_mul(1_000_000)),
         train: parts.train,
         val: parts.val,
         test: parts.test,

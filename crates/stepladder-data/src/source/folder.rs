@@ -105,7 +105,9 @@ impl FolderSource {
         let relative = if Path::new(name).is_relative() && !name.split('/').any(|part| part == "..") {
             PathBuf::from(name)
         } else {
-            return Err(String::from("its name points outside the folder"));
+            return Err(String::from(
+                "its name points outside the folder; give the folder of the photos, and the table beside it",
+            ));
         };
         let metadata = stat(&self.root, &relative)?;
         let number = self.files.len() as u32;

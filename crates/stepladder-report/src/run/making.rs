@@ -77,6 +77,8 @@ pub(super) fn data_words(report: &RunReport) -> String {
         path,
         table,
         table_form,
+        levels,
+        max_pixels,
         train,
         val,
         test,
@@ -95,6 +97,12 @@ pub(super) fn data_words(report: &RunReport) -> String {
     let mut words: String = words.collect();
     if let Some(encoding) = &table_form.encoding {
         words += &format!(" --encoding {}", quoted(encoding));
+    }
+    if let Some(levels) = levels {
+        words += &format!(" --levels={levels}");
+    }
+    if let Some(pixels) = max_pixels {
+        words += &format!(" --max-pixels {}", pixels / 1_000_000);
     }
     let columns = [
         ("file", &table_form.file),

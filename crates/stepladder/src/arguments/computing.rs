@@ -2,6 +2,7 @@
 
 use super::Precision;
 use clap::Args;
+use stepladder_data::{Decoding, MAX_PIXELS};
 use stepladder_nn::Device;
 
 /// Where and how a training computes.
@@ -31,7 +32,21 @@ pub(crate) struct AnsweringArguments {
     #[arg(long)]
     pub threads: Option<usize>,
 
+    /// The most pixels of a photo, in millions
+    #[arg(long, value_name = "MILLIONS", default_value_t = MAX_PIXELS / 1_000_000)]
+    pub max_pixels: u64,
+
     /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
     #[arg(long, default_value = "cpu")]
     pub device: Device,
+}
+
+impl AnsweringArguments {
+    /// How photos are decoded for a model.
+    pub fn decoding(&self, model: &Decoding) -> Decoding {
+        Decoding {
+            max_pixels: self.max_pixels.saturating_mul(1_000_000),
+            ..*model
+        }
+    }
 }

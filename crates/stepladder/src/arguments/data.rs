@@ -3,6 +3,7 @@
 use super::TableFormArguments;
 use clap::Args;
 use std::path::PathBuf;
+use stepladder_data::LevelsChoice;
 
 /// Where photos come from beside the first argument.
 #[derive(Debug, Clone, Args)]
@@ -13,6 +14,15 @@ pub(crate) struct DataArguments {
 
     #[command(flatten)]
     pub table_form: TableFormArguments,
+
+    /// The values that become black and white in photos of more than 8 bits: 0:4095, or auto, as the photos need it
+    /// [default: those of the file's format]
+    #[arg(long, value_name = "LEVELS", allow_hyphen_values = true)]
+    pub levels: Option<LevelsChoice>,
+
+    /// The most pixels of a photo, in millions [default: 200]
+    #[arg(long, value_name = "MILLIONS")]
+    pub max_pixels: Option<u64>,
 
     /// Training photos, where the parts are separate archives or folders
     #[arg(long, value_name = "DATA", conflicts_with = "data")]

@@ -27,7 +27,9 @@ pub(crate) fn explain(arguments: ExplainArguments, output: &Output) -> anyhow::R
             Some(class) => Some(index_of(class, &classifier)?),
             None => None,
         };
-        let decoded = photo.read().with_context(|| photo.name().to_string())?;
+        let decoded = photo
+            .read(&arguments.answering.decoding(&classifier.decoding()))
+            .with_context(|| photo.name().to_string())?;
         let predictor = classifier.predictor();
         let image = predictor.prepare(&decoded);
         let answers: Result<Vec<_>, _> = predictor.predict(image.clone()).into_iter().collect();

@@ -18,8 +18,8 @@ pub(crate) fn hint(failure: &anyhow::Error) -> Option<String> {
             ))
         }
         DataError::TableEncoding { likely, .. } => Some(format!(
-            "say the table's encoding, e.g. --encoding {}, or save it as UTF-8",
-            likely.unwrap_or("windows-1252")
+            "say the table's encoding with --encoding {}, or save the table as UTF-8",
+            likely.unwrap_or("NAME")
         )),
         _ => None,
     }

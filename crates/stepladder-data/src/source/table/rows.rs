@@ -148,7 +148,10 @@ impl Row {
                 name: String::from(table),
                 line: self.line,
                 message: unknown_encoding(bytes),
-                likely: text::readings(bytes).first().map(|(name, _)| *name),
+                likely: match text::readings(bytes).as_slice() {
+                    [(name, _)] => Some(name),
+                    _ => None,
+                },
             }),
         }
     }
@@ -199,7 +202,7 @@ fn decoded(path: &Path, name: &str, form: &TableForm) -> Result<BufReader<Box<dy
 fn unknown_encoding(bytes: &[u8]) -> String {
     let readings: Vec<String> = text::readings(bytes)
         .into_iter()
-        .take(4)
+        .take(5)
         .map(|(name, text)| format!("\"{text}\" in {name}"))
         .collect();
     match readings.is_empty() {
