@@ -12,7 +12,7 @@ use crate::training::{done, is_of, train_or_read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use stepladder_data::DataError;
+use stepladder_data::{DataError, Remark};
 use stepladder_model::{Rung, shipped};
 use stepladder_train::{
     Controls, MemoryPlan, Observer, Outcome, RecordedRun, RunPlace, TrainError, TrainingRequest, free_bytes,
@@ -21,6 +21,8 @@ use stepladder_train::{
 
 /// Told what happens while it happens: as an [`Observer`] of each training, and of the climb as a whole.
 pub trait ClimbObserver: Observer {
+    /// The photos have been read, and this is to be known of how.
+    fn read(&self, _remarks: &[Remark]) {}
     /// The photos are ready, and the first training is next.
     fn begin(&self, climb: &ClimbRecord);
     /// A training is next.
@@ -55,6 +57,7 @@ pub fn climb(
 ) -> Result<ClimbRecord, ClimbError> {
     let steps = steps(&request.rungs)?;
     let photos = Photos::open(request, &steps, observer.progress())?;
+    observer.read(&photos.remarks);
     let names = Names {
         rungs: steps.iter().map(|step| step.rung.name.as_str()).collect(),
         seeds: &request.seeds,
@@ -95,6 +98,7 @@ impl Climb<'_> {
                 rung: step.rung.name.clone(),
                 ancestors: step.ancestors.clone(),
                 change: step.rung.change.clone(),
+                ancestor_changes: step.ancestor_changes.clone(),
                 // By way of its decimal digits: 0.56 as f64 is 0.56, where the f32 behind it is 0.5600000023841858.
                 deck_test_accuracy: deck.and_then(|deck| deck.to_string().parse().ok()),
                 size: self.photos.size(step),
@@ -365,7 +369,10 @@ impl Climb<'_> {
             threads: self.request.threads,
             place,
             cache: self.request.cache.clone(),
-            controls: Controls::default(),
+            controls: Controls {
+                moving_statistics: self.request.moving_statistics,
+                ..Controls::default()
+            },
         }
     }
 

@@ -162,6 +162,7 @@ mod tests {
             budget_seconds,
             split_seed: 0,
             test_fraction: 0.1,
+            moving_statistics: false,
             device: "cpu".to_string(),
             precision: "f32".to_string(),
         }

@@ -19,6 +19,8 @@ pub struct ClimbRequest {
     pub size: Option<usize>,
     /// How long each training takes.
     pub length: Length,
+    /// Whether moving averages are evaluated as they are, even where they lag behind the weights.
+    pub moving_statistics: bool,
     /// Where to compute.
     pub device: Device,
     /// How activations are stored.

@@ -5,7 +5,7 @@ use crate::error::ClimbError;
 use crate::ladder::Step;
 use crate::request::{ClimbRequest, Length};
 use serde::{Deserialize, Serialize};
-use stepladder_data::{Dataset, PhotoStore, Progress, TypicalPhoto};
+use stepladder_data::{Dataset, PhotoStore, Progress, Remark, TypicalPhoto};
 use stepladder_model::{Input, Rung};
 use stepladder_train::{DataRecord, data_record};
 
@@ -28,6 +28,9 @@ pub struct Settings {
     pub split_seed: u64,
     /// The share of photos in the test part, for every rung; without effect where the data declares its parts.
     pub test_fraction: f32,
+    /// Whether moving averages are evaluated as they are, even where they lag behind the weights.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moving_statistics: bool,
     /// Where it computed.
     pub device: String,
     /// Number format of activations.
@@ -40,6 +43,8 @@ pub(crate) struct Photos {
     /// The data's short name.
     pub name: String,
     pub classes: usize,
+    /// What to know of how the data was read.
+    pub remarks: Vec<Remark>,
     /// How large the photos are.
     typical_photo: Option<TypicalPhoto>,
 }
@@ -77,11 +82,13 @@ impl Photos {
                 budget_seconds,
                 split_seed,
                 test_fraction: tested.clone().find(|&share| share > 0.0).unwrap_or(0.0),
+                moving_statistics: request.moving_statistics,
                 device: request.device.to_string(),
                 precision: request.precision.to_string(),
             },
             name: dataset.name.clone(),
             classes: dataset.classes.len(),
+            remarks: std::mem::take(&mut dataset.remarks),
             typical_photo,
         })
     }
@@ -179,6 +186,7 @@ mod tests {
             budget_seconds: None,
             split_seed: 0,
             test_fraction: 0.1,
+            moving_statistics: false,
             device: "cpu".to_string(),
             precision: "f32".to_string(),
         };

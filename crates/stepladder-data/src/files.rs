@@ -1,17 +1,18 @@
 //! Single photos, without classes: what a user names for prediction, as files, in folders and in zips.
 
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::decode::{Decoding, decode};
 use crate::error::{DataError, PhotoError, Skipped};
-use crate::names::printable;
+use crate::names::{path_of, shown_path};
 use crate::photo::RgbPhoto;
 use crate::source::folder::FolderSource;
 use crate::source::read_all;
 use crate::source::zip::ZipSource;
-use crate::source::{EntryReader, Found};
+use crate::source::{Content, EntryReader, Found};
 
 /// A file that could be a photo, wherever it lies. It is not opened before it is read.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ impl PhotoFile {
     pub fn at(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         Self {
-            name: printable(&path.to_string_lossy()).into_owned(),
+            name: shown_path(&path),
             place: Place::File(path),
         }
     }
@@ -39,6 +40,30 @@ impl PhotoFile {
     /// Its path as the user wrote it, or below the folder or zip that the user wrote; safe to print.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its own name, without the folders that it lies in; empty where it has none.
+    pub fn file_name(&self) -> &OsStr {
+        match &self.place {
+            Place::File(path) => path.file_name().unwrap_or_default(),
+            // Entries are named with slashes on every system.
+            Place::Zip(..) => OsStr::new(self.name.rsplit('/').next().unwrap_or_default()),
+        }
+    }
+
+    /// Its bytes as they lie there, bounded as for decoding.
+    pub fn bytes(&self) -> Result<Vec<u8>, PhotoError> {
+        match &self.place {
+            Place::File(path) => {
+                let file = stepladder_files::open(path)?;
+                let len = file.metadata()?.len();
+                Ok(read_all(file, len)?)
+            }
+            Place::Zip(archive, entry) => match archive.as_ref().read(*entry)? {
+                Content::File(bytes) => Ok(bytes),
+                Content::Gray { pixels, .. } => Ok(pixels),
+            },
+        }
     }
 
     /// Reads and decodes it.
@@ -56,14 +81,19 @@ impl PhotoFile {
 
 /// The photos that `path` stands for: the files below a folder that could be photos, or those in a zip, sorted by name, and
 /// those set aside with reasons; any other file is itself a photo. Of a zip the directory is read, of another file the
-/// first bytes.
+/// first bytes. A path that does not exist may be one as lists show it.
 pub fn find_photos(path: &Path) -> Result<(Vec<PhotoFile>, Vec<Skipped>), DataError> {
+    let shown = path
+        .to_str()
+        .map(path_of)
+        .filter(|real| real != path && real.exists() && !path.exists());
+    let path = shown.as_deref().unwrap_or(path);
     let io = |source| DataError::Io {
         path: path.to_owned(),
         source,
     };
     if std::fs::metadata(path).map_err(io)?.is_dir() {
-        let (source, found) = FolderSource::list(path)?;
+        let (source, found, _) = FolderSource::list(path, false)?;
         // Joined anew, so that the paths read as the user wrote the folder.
         let files = found
             .entries
@@ -75,8 +105,8 @@ pub fn find_photos(path: &Path) -> Result<(Vec<PhotoFile>, Vec<Skipped>), DataEr
     if !is_zip(path).map_err(io)? {
         return Ok((vec![PhotoFile::at(path)], Vec::new()));
     }
-    let archive = Arc::new(ZipSource::open(path)?);
-    let Found { entries, skipped } = archive.list();
+    let archive = Arc::new(ZipSource::open(path, None)?);
+    let Found { entries, skipped } = archive.list().0;
     let photo = |(name, number): (String, u32)| PhotoFile {
         name: format!("{}/{name}", archive.name()),
         place: Place::Zip(Arc::clone(&archive), number),

@@ -7,6 +7,7 @@ pub(crate) mod table;
 pub(crate) mod zip;
 
 pub use table::TableForm;
+pub(crate) use table::encoding_named;
 
 use std::fmt::Debug;
 use std::io::Read;
@@ -96,6 +97,8 @@ pub(crate) struct Labelled {
     pub(crate) entry: Entry,
     pub(crate) class: String,
     pub(crate) part: Option<Part>,
+    /// Photos of one group stay in one part.
+    pub(crate) group: Option<String>,
 }
 
 /// What listing a source, or laying out its entries, has found.

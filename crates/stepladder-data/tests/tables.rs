@@ -213,9 +213,9 @@ fn other_forms_are_read_where_they_are_clear_and_that_is_said() {
         let dataset = dataset.unwrap_or_else(|error| panic!("{table}: {error}"));
         assert_eq!(listing(&dataset), ["p - 0.png", "q - 1.png"], "{table}");
         assert!(
-            dataset.notes.iter().any(|said| said.contains(note)),
+            dataset.remarks.iter().any(|said| said.to_string().contains(note)),
             "{table}: {:?}",
-            dataset.notes
+            dataset.remarks
         );
     }
     let plain = in_folder(
@@ -223,13 +223,17 @@ fn other_forms_are_read_where_they_are_clear_and_that_is_said() {
         b"file,class\n0.png,p\n1.png,q\n,\n,\n",
         TableForm::default(),
     );
-    assert_eq!(plain.expect("usual").notes, [""; 0]);
+    assert!(plain.expect("usual").remarks.is_empty());
     let several = in_folder(
         &place,
         b"file,label\n0.png,p\n1.png,p rust\n",
         TableForm::default(),
     );
-    assert!(several.expect("two").notes[0].contains("\"p rust\" look like several labels"));
+    assert!(
+        several.expect("two").remarks[0]
+            .to_string()
+            .contains("\"p rust\" look like several labels")
+    );
 }
 
 #[test]

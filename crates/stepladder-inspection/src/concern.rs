@@ -65,13 +65,8 @@ pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split, weighed: b
     let Some((&few, &many)) = sizes.get(least).zip(sizes.get(most)) else {
         return concerns;
     };
-    if few < FEW {
-        concerns.push(format!(
-            "class {} has {} to train on; add some, or leave the class out",
-            dataset.classes[least],
-            count(few, "photo")
-        ));
-    }
+    concerns.extend(untrained(dataset, split, &sizes));
+    concerns.extend(small(dataset, &sizes));
     let ratio = many as f64 / few.max(1) as f64;
     if ratio >= VERY_UNEVEN && !weighed {
         concerns.push(format!(
@@ -100,27 +95,71 @@ pub(crate) fn narrow_levels(dataset: &Dataset) -> Option<(String, String)> {
     ))
 }
 
-/// The share of a photo's area beyond its central square from which on it is worth a word, and from which on another fit is likely
-/// to be better: photos of 4 to 3 lose a quarter, of 3 to 2 a third, of 16 to 9 nearly a half.
-const NOTED: f64 = 0.3;
-const LIKELY: f64 = 0.4;
+/// Classes of which no photo is trained on, though there are some.
+fn untrained(dataset: &Dataset, split: &Split, sizes: &[usize]) -> Option<String> {
+    let mut held_out = vec![0_usize; sizes.len()];
+    for &number in split.validation.iter().chain(&split.test) {
+        if let Some(count) = held_out.get_mut(dataset.photos[number as usize].class as usize) {
+            *count += 1;
+        }
+    }
+    let named: Vec<String> = (0..sizes.len())
+        .filter(|&class| sizes[class] == 0 && held_out[class] > 0)
+        .map(|class| format!("{} (all {} held out)", dataset.classes[class], held_out[class]))
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "no photo to train on of {}: photos are split by their content, and of so few all can fall into the validation or test part; add photos, leave the class out, or say the parts in a table's column split",
+            few_of(&named)
+        )
+    })
+}
+
+/// Classes with few photos to train on, the smallest first.
+fn small(dataset: &Dataset, sizes: &[usize]) -> Option<String> {
+    let mut small: Vec<usize> = (0..sizes.len())
+        .filter(|&class| (1..FEW).contains(&sizes[class]))
+        .collect();
+    small.sort_by_key(|&class| sizes[class]);
+    let (&first, others) = small.split_first()?;
+    let names: Vec<String> = others
+        .iter()
+        .map(|&class| format!("{} {}", dataset.classes[class], sizes[class]))
+        .collect();
+    let (others, them) = match names.is_empty() {
+        true => (String::new(), "the class"),
+        false => (format!(", {}", few_of(&names)), "them"),
+    };
+    Some(format!(
+        "class {} has {} to train on{others}; add some, or leave {them} out",
+        dataset.classes[first],
+        count(sizes[first], "photo")
+    ))
+}
+
+/// The first of many names, and how many more there are.
+fn few_of(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// The share of a photo's area beyond its central square from which on another fit is likely to be better. Photos of 4 to 3, which lose a
+/// quarter, and of 3 to 2, which lose a third, are what cameras make, with their subject in the middle; of 16 to 9, nearly a half is lost.
+const MUCH: f64 = 0.4;
 
 /// What the central square leaves out of the photos, `beyond_square` of their area in the median, and what to do about it; `None` where
-/// it is little.
+/// it is what photos usually lose.
 pub fn cropped(beyond_square: f64) -> Option<String> {
-    let lost = format!(
-        "the central square leaves out {:.0}% of a typical photo",
-        beyond_square * 100.0
-    );
-    match beyond_square {
-        share if share >= LIKELY => Some(format!(
-            "{lost}; write fit = \"pad\" in [input] to show photos whole, which is likely better here"
-        )),
-        share if share >= NOTED => Some(format!(
-            "{lost}; if what tells the classes apart may lie there, write fit = \"pad\" in [input]"
-        )),
-        _ => None,
-    }
+    (beyond_square >= MUCH).then(|| {
+        format!(
+            "the central square leaves out {:.0}% of a typical photo; --set input.fit=pad shows photos whole, which is likely better here",
+            beyond_square * 100.0
+        )
+    })
 }
 
 /// Where one content was met.

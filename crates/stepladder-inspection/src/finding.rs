@@ -7,6 +7,7 @@ use crate::concern::narrow_levels;
 use crate::duplicates::Group;
 use crate::fingerprint::SMALLEST_SIDE;
 use crate::look::Look;
+use crate::remark::advice;
 use crate::statistics::Statistics;
 use crate::words::count;
 
@@ -29,6 +30,8 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
+    /// How the names of folders and files were read.
+    Names,
     /// The same photo in several parts.
     Leak,
     /// The same photo in several classes.
@@ -139,6 +142,7 @@ impl Evidence<'_> {
         ]
         .into_iter()
         .flatten()
+        .chain(self.names())
         .collect();
         findings.sort_by_key(|finding| !finding.serious);
         findings
@@ -153,6 +157,19 @@ impl Evidence<'_> {
             note,
             number: Some(number),
         }
+    }
+
+    fn names(&self) -> impl Iterator<Item = Finding> {
+        let remarks = self.dataset.remarks.iter();
+        remarks.filter_map(|remark| {
+            Some(Finding {
+                kind: FindingKind::Names,
+                serious: remark.is_warning(),
+                what: remark.to_string(),
+                advice: String::from(advice(remark)?),
+                groups: Vec::new(),
+            })
+        })
     }
 
     fn copies(&self, kind: FindingKind) -> Option<Finding> {

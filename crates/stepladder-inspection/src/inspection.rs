@@ -13,8 +13,6 @@ use crate::statistics::Statistics;
 pub struct Inspection {
     /// The data as the user named it.
     pub data: String,
-    /// How the data was read, where it is not as usual.
-    pub notes: Vec<String>,
     /// Figures of the photos that can be read.
     #[serde(flatten)]
     pub statistics: Statistics,
@@ -52,7 +50,6 @@ impl Inspection {
         let findings = evidence.findings();
         Ok(Self {
             data: dataset.origin.clone(),
-            notes: dataset.notes.clone(),
             statistics,
             findings,
             groups,

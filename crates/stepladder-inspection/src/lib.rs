@@ -16,6 +16,7 @@ mod kept;
 mod look;
 #[cfg(feature = "page")]
 mod page;
+mod remark;
 mod search;
 mod statistics;
 mod words;
@@ -28,4 +29,5 @@ pub use inspection::Inspection;
 pub use kept::Kept;
 #[cfg(feature = "page")]
 pub use page::page;
+pub use remark::advice;
 pub use statistics::{ClassCount, Count, Quartiles, Statistics};

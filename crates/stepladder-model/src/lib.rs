@@ -53,7 +53,7 @@ pub use augmentation::{
     RandomContrast, RandomErasing, RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform,
     RandomTranslation, RandomZoom, TrivialAugmentWide,
 };
-pub use catalog::{RungCatalog, ShippedRung, beyond, family, networks, shipped, variants};
+pub use catalog::{RungCatalog, ShippedRung, beyond, family, networks, pretrained, shipped, variants};
 pub use diff::{Difference, diff};
 pub use error::RungError;
 pub use graph::{

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 use stepladder_model::{
-    Initializer, Op, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, beyond, diff, family, shipped,
-    variants,
+    Initializer, Op, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, beyond, diff, family,
+    pretrained, shipped, variants,
 };
 
 /// The ladder and the variants.
@@ -203,6 +203,28 @@ fn each_rung_beyond_is_small_with_one_ingredient_less_or_more() {
             .collect();
         assert_eq!(tables.len(), 1, "{}:\n{text}", rung.name);
     }
+}
+
+#[test]
+fn the_last_rungs_differ_in_their_start_and_in_how_they_learn_from_it() {
+    let changed = |name: &str| diff_text(&rung(name));
+    let features = changed("features");
+    assert!(
+        features.lines().all(|line| line[2..].starts_with("start")),
+        "{features}"
+    );
+    let tables = [
+        "start",
+        "optimizer",
+        "schedule",
+        "training",
+        "evaluation",
+        "early_stopping",
+    ];
+    let tuned = changed("fine-tuned");
+    let is_of_learning = |line: &str| tables.iter().any(|table| line[2..].starts_with(table));
+    assert!(tuned.lines().all(is_of_learning), "{tuned}");
+    assert_eq!(pretrained().len(), 2);
 }
 
 #[test]

@@ -38,6 +38,12 @@ pub struct Config {
     /// What to do where it is stuck.
     #[serde(default)]
     pub on_stuck: OnStuck,
+    /// Whether moving averages are evaluated as they are, even where they lag behind the weights.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moving_statistics: bool,
+    /// What was asked for where the rung was chosen (`auto`), in words; absent of rungs that were named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Vec<String>>,
     /// What the machine decided before the first step.
     #[serde(flatten)]
     pub decided: Decided,
@@ -67,6 +73,38 @@ pub struct DataRecord {
     pub val: Option<PathBuf>,
     /// Separate test photos.
     pub test: Option<PathBuf>,
+    /// How folders and names were read, where that was asked for.
+    #[serde(default, skip_serializing_if = "ReadingRecord::is_usual")]
+    pub reading: ReadingRecord,
+}
+
+/// How the names of folders and files were read; what is absent was read as usual.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadingRecord {
+    /// What each level of folders means, as in `group/class`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
+    /// The pattern by which files' names hold the classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_from: Option<String>,
+    /// What photos are kept together by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
+    /// Whether symbolic links were followed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow_links: bool,
+    /// The classes that were taken; all where it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// The encoding of a zip's names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zip_names: Option<String>,
+}
+
+impl ReadingRecord {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What was said of a table: its encoding, and which column is which.

@@ -16,12 +16,12 @@ mod records;
 mod requests;
 mod start;
 
-pub use config::{Config, DataRecord, Decided, OnStuck, TableRecord};
+pub use config::{Config, DataRecord, Decided, OnStuck, ReadingRecord, TableRecord};
 pub use curve::{StepCurve, StepFigures};
 pub use directory::{RunDirectory, RunLock, RunPlace};
 pub use error::RunError;
 pub use recorded::{RecordError, RecordedRun, TestAnswers};
-pub use records::{Environment, EpochRecord, Outcome, StepRecord, Summary};
+pub use records::{Environment, EpochRecord, Outcome, StepRecord, Summary, Unsettled};
 pub use requests::{Requests, RunRequest};
 pub use start::{HeadRecord, StartRecord};
 pub use stepladder_files::{Folder, write_atomically, write_atomically_by};

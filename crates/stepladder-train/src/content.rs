@@ -2,8 +2,8 @@
 //! with and no others.
 
 use crate::preparation::Prepared;
-use std::collections::BTreeMap;
-use stepladder_data::Part;
+use std::collections::{BTreeMap, HashMap};
+use stepladder_data::{Part, names_elsewhere, nfc};
 
 /// A line for each photo in a part: file, class, part, and the blake3 sum of the file.
 pub(crate) fn content_table(prepared: &Prepared) -> String {
@@ -17,7 +17,7 @@ pub(crate) fn content_table(prepared: &Prepared) -> String {
         let photo = &prepared.dataset.photos[number as usize];
         let class = prepared.dataset.classes.get(photo.class as usize);
         let content = prepared.store.content_hash(number).unwrap_or_default();
-        let hex: String = content.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hexadecimal(&content);
         // Names are safe to print, so they hold neither tabs nor line ends.
         let class = class.map_or("", String::as_str);
         table += &format!("{}\t{class}\t{}\t{hex}\n", photo.name, part.name());
@@ -25,9 +25,13 @@ pub(crate) fn content_table(prepared: &Prepared) -> String {
     table
 }
 
+fn hexadecimal(content: &[u8; 32]) -> String {
+    content.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What changed between two tables, in words; `None` if nothing did.
 pub(crate) fn changes(before: &str, now: &str) -> Option<String> {
-    if before == now {
+    if before == now || moved(before) == moved(now) {
         return None;
     }
     const SHOWN: usize = 3;
@@ -62,6 +66,63 @@ pub(crate) fn changes(before: &str, now: &str) -> Option<String> {
         text += &format!(", and {more} more");
     }
     Some(text)
+}
+
+/// Whether the photos of a run, by its `content.tsv`, are the same as these and in the same order, wherever they lie: each with its name, its
+/// class, and the blake3 sum of its file. Parts are not compared, as other data may declare none.
+pub fn is_same_content<'a>(
+    before: &str,
+    photos: impl Iterator<Item = (&'a str, &'a str, [u8; 32])> + Clone,
+) -> bool {
+    let names = names_elsewhere(photos.clone().map(|(name, ..)| name));
+    let now = names.into_iter().zip(photos);
+    let now = now.map(|(name, (_, class, content))| (name, nfc(class).into_owned(), hexadecimal(&content)));
+    let then = moved(before)
+        .into_iter()
+        .map(|[name, class, _, content]| (name, class, content));
+    now.eq(then)
+}
+
+/// The part that each content had in a run, by its `content.tsv`; the training part where it had several.
+pub fn parts_of_contents(table: &str) -> HashMap<[u8; 32], Part> {
+    let mut parts: HashMap<[u8; 32], Part> = HashMap::new();
+    for line in table.lines().skip(1) {
+        let mut cells = line.rsplit('\t');
+        let (content, part) = (
+            cells.next().and_then(bytes_of),
+            cells.next().and_then(Part::from_name),
+        );
+        if let (Some(content), Some(part)) = (content, part) {
+            let known = parts.entry(content).or_insert(part);
+            *known = (*known).min(part);
+        }
+    }
+    parts
+}
+
+fn bytes_of(hexadecimal: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if hexadecimal.len() != 64 || !hexadecimal.is_ascii() {
+        return None;
+    }
+    for (number, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hexadecimal[2 * number..2 * number + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// The rows of a table as they are in every place where the photos may lie: see [`names_elsewhere`].
+fn moved(table: &str) -> Vec<[String; 4]> {
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split('\t').collect())
+        .collect();
+    let cell = |row: &Vec<&str>, place: usize| String::from(row.get(place).copied().unwrap_or_default());
+    let names = names_elsewhere(rows.iter().map(|row| row.first().copied().unwrap_or_default()));
+    let rows = rows.iter().zip(names);
+    rows.map(|(row, name)| [name, nfc(&cell(row, 1)).into_owned(), cell(row, 2), cell(row, 3)])
+        .collect()
 }
 
 /// Class, part and content by file.
@@ -101,6 +162,37 @@ mod tests {
             after(&["a\tx\ttrain\t00", "b\tx\ttest\t01", "c\tx\ttrain\t02"]),
             "c is new"
         );
+    }
+
+    #[test]
+    fn photos_that_lie_elsewhere_are_the_same() {
+        let head = "file\tclass\tpart\tblake3\n";
+        let before = format!("{head}w/a/1\ta\ttrain\t00\nw/b/2\tB\u{308}\ttest\t01\n");
+        let now = format!("{head}a/1\ta\ttrain\t00\nb/2\t\u{1e04}\ttest\t01\n");
+        assert!(changes(&before, &now).is_some(), "another letter");
+        let now = format!("{head}a/1\ta\ttrain\t00\nb/2\tB\u{308}\ttest\t01\n");
+        assert_eq!(changes(&before, &now), None);
+        let mut content = [0; 32];
+        let first = |content| ("x/a/1", "a", content);
+        let table = format!("{head}w/a/1\ta\ttrain\t{}\n", "00".repeat(32));
+        assert!(is_same_content(&table, [first(content)].into_iter()));
+        content[0] = 1;
+        assert!(!is_same_content(&table, [first(content)].into_iter()));
+    }
+
+    #[test]
+    fn each_content_has_its_part() {
+        let line = |name: &str, part: &str, byte: &str| format!("{name}\tx\t{part}\t{}\n", byte.repeat(32));
+        let table = format!(
+            "file\tclass\tpart\tblake3\n{}{}{}a\tx\ttrain\tshort\n",
+            line("a", "test", "0a"),
+            line("b", "train", "0a"),
+            line("c", "validation", "ff")
+        );
+        let parts = parts_of_contents(&table);
+        assert_eq!(parts.len(), 2);
+        assert_eq!(parts[&[10; 32]], Part::Train);
+        assert_eq!(parts[&[255; 32]], Part::Validation);
     }
 
     #[test]

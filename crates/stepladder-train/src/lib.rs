@@ -17,6 +17,7 @@ mod course;
 mod data_record;
 mod environment;
 mod error;
+mod estimate;
 mod figures;
 mod fit;
 mod head;
@@ -38,16 +39,18 @@ mod training;
 mod watch;
 
 pub use auto::{
-    AUTO, AutoChoice, AutoRequest, FINE_TUNING, PhotoFacts, SHIPPED_NETWORK, choose, usual_budget,
+    AUTO, AutoChoice, AutoRequest, FINE_TUNING, PhotoFacts, SHIPPED_NETWORK, choose, chosen_for, usual_budget,
 };
 pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
 };
 pub use checkpoint::{BeganWith, Checkpoint};
+pub use content::{is_same_content, parts_of_contents};
 pub use controls::Controls;
 pub use course::{TrainingPhase, training_phases};
 pub use data_record::{data_record, data_request};
 pub use error::TrainError;
+pub use estimate::TrainingWork;
 pub use fit::Rescue;
 pub use head::{ExactHead, HeadConfig, Samples};
 pub use memory::{LayerPlan, MemoryPlan, free_bytes};
@@ -58,10 +61,10 @@ pub use preparation::{Prepared, TrainingRequest};
 pub use rate_curve::{RateCurve, RatePoint, Suggestions};
 pub use rate_test::{RateRange, test_rates};
 pub use schedule::learning_rate;
-pub use start::backbone;
+pub use start::{FeatureChecks, LookAlike, backbone};
 pub use stepladder_run::{
-    Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, RecordError, RecordedRun,
-    RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers,
+    Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, ReadingRecord, RecordError,
+    RecordedRun, RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers, Unsettled,
 };
 pub use training::{Observer, train, train_or_resume};
 pub use watch::{Cause, Diagnosis, Watch};

@@ -129,6 +129,8 @@ impl TrainingRequest {
                 budget,
                 on_stuck: config.on_stuck,
                 memory: None,
+                moving_statistics: config.moving_statistics,
+                asked: config.asked.unwrap_or_default(),
                 began: None,
                 steps: config.decided.steps.filter(|_| config.budget_seconds.is_none()),
             },
@@ -238,6 +240,8 @@ impl TrainingRequest {
             threads: self.threads,
             budget_seconds: self.controls.budget.map(|budget| budget.as_secs_f64()),
             on_stuck: self.controls.on_stuck,
+            asked: (!self.controls.asked.is_empty()).then(|| self.controls.asked.clone()),
+            moving_statistics: self.controls.moving_statistics,
             decided,
         }
     }

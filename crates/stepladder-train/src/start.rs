@@ -2,11 +2,13 @@
 //! training begins with.
 
 mod exact;
+mod feature_checks;
 mod features;
 mod head;
 mod source;
 
 pub(crate) use exact::solve;
+pub use feature_checks::{FeatureChecks, LookAlike};
 
 use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};

@@ -5,10 +5,11 @@ use crate::checkpoint::{BeganWith, Checkpoint};
 use crate::checkpoints::{newest, remove_checkpoints};
 use crate::content::{changes, content_table};
 use crate::course::steps_per_epoch;
+use crate::data_record::data_record;
 use crate::environment::describe;
 use crate::error::TrainError;
 use crate::figures::{Figures, measure, record, summarize};
-use crate::fit::fit;
+use crate::fit::{Timing, fit};
 use crate::memory::{MemoryPlan, free_bytes};
 use crate::model_card::{CardFigures, model_card};
 use crate::preparation::{Prepared, TrainingRequest};
@@ -44,6 +45,8 @@ pub trait Observer: Sync {
     fn diagnosed(&self, _found: &Diagnosis) {}
     /// Something that the user should know.
     fn note(&self, _message: &str) {}
+    /// There was nothing to do: this run of the same settings and photos has ended before.
+    fn ended_before(&self, _summary: &Summary) {}
     /// Training is over, and the environment asked for its time by layer and pass.
     fn profiled(&self, _rows: &[ProfileRow]) {}
 }
@@ -71,7 +74,7 @@ pub fn train(
 /// - It holds a run with other settings, photos that changed, or foreign files: an error, and nothing is touched.
 ///
 /// Below a folder ([`RunPlace::Below`]), the latest unfinished run of the same settings and photos that no other process trains goes on;
-/// without one, a new run begins.
+/// without one, the summary of the latest that has ended is returned; without either, a new run begins.
 ///
 /// Killed at any moment and called again, it leaves the same bytes in `model.safetensors`, the predictions and the logs (times aside) as
 /// without interruption, on the same machine and version.
@@ -91,14 +94,14 @@ pub fn train_or_resume(
             }
             RunPlace::Below(parent) => {
                 let runs = RunDirectory::numbered(parent, &prepared.dataset.name, &request.rung.name);
-                let unfinished = runs.into_iter().find(|run| {
-                    run.config().exists()
-                        && !matches!(finished(run), Ok(Some(_)))
-                        && same(request, &prepared, run).is_ok()
-                        && run.lock().is_ok()
-                });
-                if let Some(run) = unfinished {
-                    return go_on(request, &prepared, run, observer, interrupt);
+                let has_ended = |run: &RunDirectory| matches!(finished(run), Ok(Some(_)));
+                let alike: Vec<RunDirectory> = runs
+                    .into_iter()
+                    .filter(|run| run.config().exists() && same(request, &prepared, run).is_ok())
+                    .collect();
+                let unfinished = alike.iter().find(|run| !has_ended(run) && run.lock().is_ok());
+                if let Some(run) = unfinished.or_else(|| alike.iter().find(|run| has_ended(run))) {
+                    return go_on(request, &prepared, run.clone(), observer, interrupt);
                 }
             }
         }
@@ -136,7 +139,7 @@ fn begin(
     if let Some(pretrained) = &prepared.pretrained {
         observer.note(&format!("starting from {}", pretrained.told()));
     }
-    let decided = decide(request, prepared, observer, interrupt)?;
+    let (decided, timing) = decide(request, prepared, observer, interrupt)?;
     when_there_is_room(observer, interrupt, || {
         run.write(&run.rung(), request.rung.to_toml())?;
         let environment = describe(request.device, request.precision, request.threads);
@@ -146,6 +149,9 @@ fn begin(
         write_skipped(&run, &prepared.skipped)?;
         if let Some(pretrained) = &prepared.pretrained {
             run.write_json(&run.start(), pretrained.record())?;
+        }
+        if let Some(timing) = &timing {
+            timing.write(&run)?;
         }
         // The last: a run that has it has all of the above.
         Ok(run.write_json(&run.config(), &request.config(prepared, decided))?)
@@ -159,7 +165,7 @@ fn decide(
     prepared: &Prepared,
     observer: &dyn Observer,
     interrupt: &AtomicBool,
-) -> Result<Decided, TrainError> {
+) -> Result<(Decided, Option<Timing>), TrainError> {
     let began = request.controls.began.unwrap_or_else(Instant::now);
     let mut decided = Decided {
         steps: request.controls.steps.filter(|_| !request.is_exact()),
@@ -167,14 +173,15 @@ fn decide(
     };
     if let Some(budget) = request.controls.budget.filter(|_| !request.is_exact()) {
         let at_once = decided.photos_at_once;
-        let steps = steps_within(budget, began, request, prepared, at_once, interrupt)?;
+        let (steps, speeds) = steps_within(budget, began, request, prepared, at_once, interrupt)?;
         let epochs = steps as f64 / steps_per_epoch(&prepared.phases, prepared.split.train.len());
         observer.note(&format!(
-            "the time is enough for about {steps} steps, {epochs:.1} epochs; the schedule runs over them"
+            "the time is enough for about {steps} steps, {epochs:.1} epochs; how many exactly is corrected on the way"
         ));
         decided.steps = Some(steps);
+        return Ok((decided, Some(Timing::new(began, speeds))));
     }
-    Ok(decided)
+    Ok((decided, None))
 }
 
 /// The most photos that fit through the network together, where a batch does not.
@@ -218,7 +225,9 @@ fn go_on(
     interrupt: &AtomicBool,
 ) -> Result<Summary, TrainError> {
     same(request, prepared, &run)?;
+    note_where_data_is(request, &run)?;
     if let Some(summary) = finished(&run)? {
+        observer.ended_before(&summary);
         return Ok(summary);
     }
     let _lock = run.lock()?;
@@ -233,6 +242,18 @@ fn go_on(
     note_another_machine(request, &run, observer)?;
     let config: Config = run.read_json(&run.config())?;
     complete(request, prepared, &run, config.decided, observer, interrupt)
+}
+
+/// Where the photos are the same and lie elsewhere now, the run is told, so that they are found again.
+fn note_where_data_is(request: &TrainingRequest, run: &RunDirectory) -> Result<(), TrainError> {
+    let config: Config = run.read_json(&run.config())?;
+    let data = data_record(&request.data);
+    if config.data == data {
+        return Ok(());
+    }
+    // Another process that trains it has found them itself.
+    let Ok(_lock) = run.lock() else { return Ok(()) };
+    Ok(run.write_json(&run.config(), &Config { data, ..config })?)
 }
 
 /// The summary of a run that came to its end.
@@ -290,6 +311,12 @@ fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> R
     }
     let on_stuck = |on_stuck: OnStuck| format!("{on_stuck:?}").to_lowercase();
     compare("on-stuck", on_stuck(then.on_stuck), on_stuck(now.on_stuck));
+    let statistics = |moving: bool| if moving { "as in Keras" } else { "as they are best" }.to_string();
+    compare(
+        "moving statistics",
+        statistics(then.moving_statistics),
+        statistics(now.moving_statistics),
+    );
     if let Some(pretrained) = &prepared.pretrained {
         let then: StartRecord = run.read_json(&run.start())?;
         let now = pretrained.record();

@@ -11,7 +11,7 @@ mod terminal;
 use arguments::{Arguments, Command};
 use clap::Parser;
 use std::process::ExitCode;
-use terminal::{Output, error, finish, show_hint, show_usage};
+use terminal::{Output, error, finish, show_usage};
 
 /// Stopped by Ctrl-C, as shells have it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -39,9 +39,6 @@ fn main() -> ExitCode {
         Ok(Ending::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(failure) => {
             error(&failure);
-            if let Some(hint) = commands::hint(&failure) {
-                show_hint(&hint);
-            }
             ExitCode::FAILURE
         }
     }
@@ -63,6 +60,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
         Command::Serve(arguments) => commands::serve(arguments, output),
         Command::Watch(arguments) => commands::watch(arguments, output),
         Command::Climb(arguments) => commands::climb(arguments, output),
+        Command::Runs(arguments) => commands::runs(arguments, output),
         Command::Compare(arguments) => commands::compare(arguments, output),
         Command::Models(arguments) => commands::models(arguments, output),
         Command::Bench(arguments) => commands::bench(arguments, output),

@@ -8,6 +8,7 @@ mod names;
 mod rows;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -16,11 +17,13 @@ use super::zip::ZipSource;
 use super::{Entry, Found};
 use crate::error::DataError;
 use crate::layout;
-use crate::names::normalize;
+use crate::names::{nfc, normalize};
 use crate::open::Listing;
+use crate::reading::Rules;
 
 pub use form::TableForm;
 use names::Finder;
+pub(crate) use text::encoding as encoding_named;
 
 /// Whether a path names a table, by its extension.
 pub(crate) fn is_table(path: &Path) -> bool {
@@ -40,43 +43,49 @@ trait Place {
 /// Photos inside a zip, labelled by a table. Names may leave out the folders that wrap the whole archive.
 pub(crate) fn open_in_archive(
     table: &Path,
-    form: &TableForm,
     source: ZipSource,
     found: Found<Entry>,
+    rules: &Rules,
 ) -> Result<Listing, DataError> {
     let place = InArchive::new(&source, &found);
-    let (labelled, notes, _) = labels::read(table, form, place)?;
-    Ok(Listing::new(source, labelled, Vec::new()).with_notes(notes))
+    let (labelled, remarks, _) = labels::read(table, rules, place)?;
+    Ok(Listing::new(source, labelled, Vec::new()).with_remarks(remarks))
 }
 
 /// Photos below a folder, labelled by a table.
-pub(crate) fn open_in_folder(table: &Path, form: &TableForm, folder: &Path) -> Result<Listing, DataError> {
+pub(crate) fn open_in_folder(table: &Path, folder: &Path, rules: &Rules) -> Result<Listing, DataError> {
     let place = InFolder {
         source: FolderSource::empty(folder)?,
+        follow_links: rules.follow_links,
         seen: HashMap::new(),
     };
-    let (labelled, notes, place) = labels::read(table, form, place)?;
-    Ok(Listing::new(place.source, labelled, Vec::new()).with_notes(notes))
+    let (labelled, remarks, place) = labels::read(table, rules, place)?;
+    Ok(Listing::new(place.source, labelled, Vec::new()).with_remarks(remarks))
 }
 
 struct InArchive<'a> {
     archive: String,
     wrappers: Vec<String>,
     by_name: HashMap<&'a str, u32>,
+    /// Those whose accents are composed otherwise than in the archive.
+    composed: HashMap<String, u32>,
+    by_number: HashMap<u32, &'a str>,
     set_aside: HashMap<&'a str, &'a str>,
 }
 
 impl<'a> InArchive<'a> {
     fn new(source: &ZipSource, found: &'a Found<Entry>) -> Self {
         let set_aside = found.skipped.iter();
+        let entries = found.entries.iter();
+        let decomposed = entries.clone().filter(|e| matches!(nfc(&e.name), Cow::Owned(_)));
         Self {
             archive: String::from(source.name()),
             wrappers: layout::wrappers(&found.entries),
-            by_name: found
-                .entries
-                .iter()
-                .map(|e| (e.name.as_str(), e.number))
+            by_name: entries.clone().map(|e| (e.name.as_str(), e.number)).collect(),
+            composed: decomposed
+                .map(|e| (nfc(&e.name).into_owned(), e.number))
                 .collect(),
+            by_number: entries.map(|e| (e.number, e.name.as_str())).collect(),
             set_aside: set_aside.map(|s| (s.name.as_str(), s.reason.as_str())).collect(),
         }
     }
@@ -101,6 +110,17 @@ impl Place for InArchive<'_> {
             if let Some(&number) = self.by_name.get(full.as_str()) {
                 return Ok(Entry { name: full, number });
             }
+            // Accents may be written in Unicode's other form, in the archive or in the table.
+            let composed = nfc(&full);
+            let number = self.by_name.get(composed.as_ref());
+            let number = number.or(self.composed.get(composed.as_ref()));
+            let known = number.and_then(|number| Some((*number, *self.by_number.get(number)?)));
+            if let Some((number, name)) = known {
+                return Ok(Entry {
+                    name: String::from(name),
+                    number,
+                });
+            }
             reason = reason.or(self.set_aside.get(full.as_str()).copied());
         }
         Err(reason.map_or_else(
@@ -118,26 +138,29 @@ impl Place for InArchive<'_> {
 
 struct InFolder {
     source: FolderSource,
+    follow_links: bool,
     seen: HashMap<String, Result<Entry, String>>,
 }
 
 impl Place for InFolder {
     fn exact(&mut self, file: &str) -> Result<Entry, String> {
-        let source = &mut self.source;
+        let (source, follow) = (&mut self.source, self.follow_links);
         let known = self.seen.entry(String::from(file));
         known
             .or_insert_with(|| {
                 // A table made on Windows names files with backslashes.
-                source.add(file).or_else(|reason| match file.contains('\\') {
-                    true => source.add(&file.replace('\\', "/")),
-                    false => Err(reason),
-                })
+                source
+                    .add(file, follow)
+                    .or_else(|reason| match file.contains('\\') {
+                        true => source.add(&file.replace('\\', "/"), follow),
+                        false => Err(reason),
+                    })
             })
             .clone()
     }
 
     fn names(&self) -> Vec<String> {
-        self.source.names_below()
+        self.source.names_below(self.follow_links)
     }
 }
 

@@ -181,6 +181,24 @@ mod tests {
     }
 
     #[test]
+    fn fine_tuning_is_that_of_the_ladders_last_rung() {
+        let catalog = RungCatalog::shipped();
+        let mut rung = catalog
+            .get("features")
+            .unwrap()
+            .with_overrides(FINE_TUNING)
+            .unwrap();
+        let tuned = catalog.get("fine-tuned").unwrap();
+        rung.training.epochs = tuned.training.epochs;
+        let values = |rung: &Rung| {
+            let toml = rung.to_toml();
+            let from = toml.find("layers = ").unwrap();
+            toml[from..].to_string()
+        };
+        assert_eq!(values(&rung), values(&tuned));
+    }
+
+    #[test]
     fn photos_are_enlarged_by_no_more_than_a_half_or_so() {
         for (side, largest) in [(64, 96), (96, 128), (128, 192), (150, 224), (2000, 224)] {
             assert_eq!(

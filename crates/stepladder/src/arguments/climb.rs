@@ -41,6 +41,10 @@ pub(crate) struct ClimbArguments {
     #[arg(long, value_name = "TIME", conflicts_with = "epochs", value_parser = crate::span::parse)]
     pub budget: Option<Duration>,
 
+    /// Evaluate with the moving averages of batch normalization even after few steps, when they lag behind the weights, as Keras does
+    #[arg(long)]
+    pub moving_statistics: bool,
+
     #[command(flatten)]
     pub computing: ComputingArguments,
 

@@ -1,6 +1,6 @@
 //! The arguments of `stepladder embed`.
 
-use super::AnsweringArguments;
+use super::{AnsweringArguments, PixelLimit};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -20,6 +20,9 @@ pub(crate) struct EmbedArguments {
     /// Side of the network's input in pixels, for `shipped` alone [default: 224]
     #[arg(long)]
     pub size: Option<usize>,
+
+    #[command(flatten)]
+    pub pixels: PixelLimit,
 
     #[command(flatten)]
     pub answering: AnsweringArguments,

@@ -3,7 +3,7 @@
 #[cfg(feature = "pages")]
 mod page;
 
-use super::check_page;
+use super::{check_page, known_run};
 use crate::Ending;
 use crate::arguments::CompareArguments;
 use crate::terminal::{Output, note, show_comparison, write_comparison_csv};
@@ -16,9 +16,12 @@ use stepladder_comparison::{
 use stepladder_model::diff;
 use stepladder_train::{Outcome, RecordedRun, Summary};
 
-pub(crate) fn compare(arguments: CompareArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn compare(mut arguments: CompareArguments, output: &Output) -> anyhow::Result<Ending> {
     if let Some(page) = &arguments.html {
         check_page(page)?;
+    }
+    for run in &mut arguments.runs {
+        *run = known_run(run)?;
     }
     let runs: Vec<RecordedRun> = arguments
         .runs
@@ -101,6 +104,8 @@ pub(crate) struct AgainstFirst {
     pub unpaired: Option<Unpaired>,
     /// Why the two were not paired; null where they were.
     pub reason: Option<String>,
+    /// Why there is no verdict; null where there is one.
+    pub unsettled: Option<String>,
 }
 
 /// The difference of accuracies on different photos.
@@ -188,10 +193,13 @@ fn differences(first: &RecordedRun, name: &str, run: &RecordedRun) -> Vec<Config
             .collect::<Vec<_>>()
             .join(" + ")
     };
+    // As `config.json` has it: the options that were given.
+    let reading = |run: &RecordedRun| serde_json::to_string(&run.config.data.reading).unwrap_or_default();
     let settings = |run: &RecordedRun| {
         let config = &run.config;
         [
             ("data", data(run)),
+            ("reading", reading(run)),
             ("rung", config.model.clone()),
             ("size", config.size.to_string()),
             ("seed", config.seed.to_string()),
@@ -212,14 +220,26 @@ fn differences(first: &RecordedRun, name: &str, run: &RecordedRun) -> Vec<Config
 
 impl AgainstFirst {
     fn new((first_name, first): (&String, &RecordedRun), name: &str, run: &RecordedRun) -> AgainstFirst {
+        let cut_short =
+            |name: &str, run: &RecordedRun| Some(format!("{name} {}", run.summary.unsettled?.words()));
+        let cut_short: Vec<String> = [cut_short(first_name, first), cut_short(name, run)]
+            .into_iter()
+            .flatten()
+            .collect();
+        let unsettled = (!cut_short.is_empty()).then(|| cut_short.join(", "));
         let reason = match (&first.test, &run.test) {
             (Some(ones), Some(others)) if ones.same_photos(others) => {
                 let answers = |right: &[bool]| Answers::one(right.iter().copied());
+                let compared = compare_answers(&answers(&ones.right), &answers(&others.right), 0);
                 return AgainstFirst {
                     run: name.to_string(),
-                    paired: Some(compare_answers(&answers(&ones.right), &answers(&others.right), 0)),
+                    paired: Some(match unsettled {
+                        None => compared,
+                        Some(_) => compared.without_verdict(),
+                    }),
                     unpaired: None,
                     reason: None,
+                    unsettled,
                 };
             }
             (Some(_), Some(_)) => format!("{name} was tested on other photos than {first_name}"),
@@ -229,8 +249,15 @@ impl AgainstFirst {
         AgainstFirst {
             run: name.to_string(),
             paired: None,
-            unpaired: unpaired(&first.summary, &run.summary),
+            unpaired: unpaired(&first.summary, &run.summary).map(|found| Unpaired {
+                verdict: match unsettled {
+                    None => found.verdict,
+                    Some(_) => Verdict::Withheld,
+                },
+                ..found
+            }),
             reason: Some(reason),
+            unsettled,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 mod table;
 
-use super::predict::{Pass, photos};
-use super::{model_file, on_threads, threads};
+use super::predict::{Pass, expect_run_and_photos, photos};
+use super::{known_run, model_file, on_threads, threads};
 use crate::Ending;
 use crate::arguments::EmbedArguments;
 use crate::terminal::{Output, ProgressBar, count, warn};
@@ -19,6 +19,10 @@ use table::{Form, Table};
 const SHIPPED: &str = "shipped";
 
 pub(crate) fn embed(arguments: EmbedArguments, output: &Output) -> anyhow::Result<Ending> {
+    if arguments.run != SHIPPED {
+        let run = known_run(Path::new(&arguments.run))?;
+        expect_run_and_photos("embed", &run, &arguments.photos)?;
+    }
     let form = Form::of(&arguments.out)?;
     let threads = threads(arguments.answering.threads)?;
     on_threads(threads, || {
@@ -34,7 +38,7 @@ pub(crate) fn embed(arguments: EmbedArguments, output: &Output) -> anyhow::Resul
         let mut table = Table::default();
         let mut done = 0;
         let pass = Pass::new(&predictor, arguments.answering.batch)
-            .with_decoding(arguments.answering.decoding(predictor.decoding()))
+            .with_decoding(arguments.pixels.decoding(predictor.decoding()))
             .with_features();
         pass.run(&found.photos, |photo, answer| {
             done += 1;
@@ -85,5 +89,8 @@ fn classifier(run: &str, size: Option<usize>, device: Device) -> anyhow::Result<
         size.is_none(),
         "--size belongs to `embed shipped`; a model that was trained sees photos at the size that it was trained with"
     );
-    Ok(Classifier::load(&model_file(Path::new(run))?, device)?)
+    Ok(Classifier::load(
+        &model_file(&known_run(Path::new(run))?)?,
+        device,
+    )?)
 }

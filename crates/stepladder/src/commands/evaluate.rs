@@ -1,24 +1,34 @@
 //! `stepladder evaluate`: a trained model's figures on the run's own test part, or on other photos.
 
-use super::{SHIPPED_PHOTOS, cache, model_file, on_threads, threads};
+mod seen;
+
+use super::{SHIPPED_PHOTOS, cache, data, if_moved, known_run, model_file, on_threads, threads};
 use crate::Ending;
 use crate::arguments::{EvaluateArguments, PartName};
-use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, percent};
+use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, note, percent, warn_of_remarks};
 use anyhow::Context;
+use seen::Seen;
 use serde_json::json;
 use std::path::Path;
-use stepladder_classifier::{Classifier, Evaluation};
-use stepladder_data::{DataRequest, Dataset, Part, Photo, PhotoStore, Split};
-use stepladder_train::{Config, RunDirectory, data_request};
+use stepladder_classifier::{ClassFigures, Classifier, Evaluation};
+use stepladder_data::{DataError, Dataset, Part, Photo, PhotoStore, Reading, Split, nfc};
+use stepladder_train::{Config, RunDirectory, data_request, is_same_content};
 
-pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> anyhow::Result<Ending> {
+    arguments.run = known_run(&arguments.run)?;
     let threads = threads(arguments.answering.threads)?;
     on_threads(threads, || {
         let classifier = Classifier::load(&model_file(&arguments.run)?, arguments.answering.device)?;
-        let photos = match &arguments.data {
-            Some(_) => other_photos(&arguments)?,
-            None => own_photos(&arguments.run, arguments.part.unwrap_or(PartName::Test))?,
+        let other =
+            arguments.data.is_some() || arguments.parts.table.is_some() || arguments.parts.train.is_some();
+        let mut photos = match other {
+            true => other_photos(&arguments)?,
+            false => {
+                own_photos(&arguments.run, arguments.part.unwrap_or(PartName::Test)).map_err(if_moved)?
+            }
         };
+        // The model sees what it was trained to see.
+        photos.dataset.decoding.levels = classifier.decoding().levels;
         let cache = cache(&arguments.cache, threads)?.with_scaling(classifier.scaling());
         let store = PhotoStore::open_or_build(
             &photos.dataset,
@@ -26,11 +36,16 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow:
             &cache,
             &ProgressBar::new(output),
         )?;
-        let asked: Vec<u32> = photos
+        let are_own = !other || own_again(&arguments, &mut photos, &store)?;
+        if other && are_own {
+            note(
+                "note: these are the photos of the run, so its own parts are taken; --part all asks about all of them",
+            );
+        }
+        let (asked, unreadable): (Vec<u32>, Vec<u32>) = photos
             .asked
             .into_iter()
-            .filter(|&photo| store.is_readable(photo))
-            .collect();
+            .partition(|&photo| store.is_readable(photo));
         let labels = labels_of(&photos.dataset, &asked, &classifier)?;
         let predictions = classifier.classify(&store, &labels, &asked, arguments.answering.batch.max(1))?;
         let evaluation = predictions.evaluate(classifier.classes());
@@ -40,13 +55,23 @@ pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow:
                 photos.dataset.name, photos.part
             )
         })?;
+        let seen = Seen::new(&arguments.run, &store, &asked);
+        say_unreadable(&unreadable, asked.len(), &photos.dataset, &store, output);
+        if let Some(warning) = seen.and_then(|seen| seen.warning(asked.len())) {
+            output.line(&format!("warning: {warning}"));
+        }
         show(&evaluation, &photos.dataset.name, photos.part, output);
         output.json(&json!({
             "run": arguments.run,
             "model": classifier.rung().name,
             "data": photos.dataset.name,
             "part": photos.part,
+            "own_photos": are_own,
             "accuracy_interval": evaluation.accuracy_interval(),
+            "unreadable_images": unreadable.len(),
+            "trained_on_images": seen.map(|seen| seen.trained_on_images),
+            "validated_on_images": seen.map(|seen| seen.validated_on_images),
+            "largest_confusions": named(&evaluation),
             "skipped_images": photos.dataset.skipped.len() + store.skipped().len(),
             "figures": evaluation,
         }))?;
@@ -73,28 +98,84 @@ pub(super) fn own_photos(run: &Path, part: PartName) -> anyhow::Result<Photos> {
     let config: Config =
         serde_json::from_slice(&config).with_context(|| format!("{} is damaged", run.config().display()))?;
     let dataset = Dataset::open(&data_request(&config.data, SHIPPED_PHOTOS))?;
+    let (asked, part) = part_of_run(&run, &dataset, part)?;
+    Ok(Photos { dataset, asked, part })
+}
+
+/// The photos of a part as the run split them.
+fn part_of_run(
+    run: &RunDirectory,
+    dataset: &Dataset,
+    part: PartName,
+) -> anyhow::Result<(Vec<u32>, &'static str)> {
     let table = run
         .read(&run.split())
         .with_context(|| format!("{} is missing from the run", run.split().display()))?;
-    let split = Split::read_tsv(&dataset, &run.split().display().to_string(), table.as_slice())?;
-    let (asked, part) = match part {
+    let split = Split::read_tsv(dataset, &run.split().display().to_string(), table.as_slice())?;
+    Ok(match part {
         PartName::Train => (split.train, "training part"),
         PartName::Val => (split.validation, "validation part"),
         PartName::Test => (split.test, "test part"),
         PartName::All => ([split.train, split.validation, split.test].concat(), "all parts"),
+    })
+}
+
+/// How the run's own photos were read, which other photos for it are likely to need, too. Groups mean nothing here, and a table says classes itself.
+fn reading_of_run(run: &Path, with_table: bool) -> Reading {
+    let run = RunDirectory::open(run);
+    let config = run.read(&run.config()).ok();
+    let config = config.and_then(|config| serde_json::from_slice::<Config>(&config).ok());
+    let reading = config.map(|config| data_request(&config.data, SHIPPED_PHOTOS).reading);
+    let reading = reading.unwrap_or_default();
+    Reading {
+        group_by: None,
+        layout: reading.layout.filter(|_| !with_table),
+        class_from: reading.class_from.filter(|_| !with_table),
+        ..reading
+    }
+}
+
+/// Whether the photos that were given are the run's own, in another place; then the part that is asked about is the run's.
+fn own_again(arguments: &EvaluateArguments, photos: &mut Photos, store: &PhotoStore) -> anyhow::Result<bool> {
+    let run = RunDirectory::open(&arguments.run);
+    // A model file has no photos of its own, and a run of an earlier version has not written their contents down.
+    let Some(content) = run
+        .read(&run.content())
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+    else {
+        return Ok(false);
     };
-    Ok(Photos { dataset, asked, part })
+    let dataset = &photos.dataset;
+    let readable = dataset.photos.iter().zip(0..).filter_map(|(photo, number)| {
+        let class = dataset
+            .classes
+            .get(photo.class as usize)
+            .map_or("", String::as_str);
+        Some((photo.name.as_str(), class, store.content_hash(number)?))
+    });
+    if !is_same_content(&content, readable) {
+        return Ok(false);
+    }
+    let part = arguments.part.unwrap_or(PartName::Test);
+    (photos.asked, photos.part) = part_of_run(&run, dataset, part)?;
+    Ok(true)
 }
 
 /// The photos of `--data`: the part asked for, or the test part where there is one, or all.
 fn other_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
-    let request = DataRequest {
-        path: arguments.data.clone(),
-        table: arguments.table.clone(),
-        table_form: arguments.table_form.clone().form(),
-        ..DataRequest::default()
-    };
-    let dataset = Dataset::open_for_evaluation(&request)?;
+    let mut request = data(arguments.data.clone(), arguments.parts.clone());
+    if request.reading == Reading::default() {
+        request.reading = reading_of_run(&arguments.run, request.table.is_some());
+    }
+    let opened = Dataset::open_for_evaluation(&request);
+    if let Err(DataError::NoClassFolders { .. }) = opened {
+        note(
+            "note: photos without classes have no figures; `stepladder predict` says what the model sees on them",
+        );
+    }
+    let dataset = opened?;
+    warn_of_remarks(&dataset.remarks);
     let has_test = dataset.photos.iter().any(|photo| photo.part == Some(Part::Test));
     let (part, name) = match arguments.part {
         Some(PartName::Train) => (Some(Part::Train), "training part"),
@@ -125,7 +206,12 @@ pub(super) fn labels_of(
     asked: &[u32],
     classifier: &Classifier,
 ) -> anyhow::Result<Vec<u32>> {
-    let output = |class: &String| classifier.classes().iter().position(|name| name == class);
+    let output = |class: &String| {
+        classifier
+            .classes()
+            .iter()
+            .position(|name| nfc(name) == nfc(class))
+    };
     let outputs: Vec<Option<usize>> = dataset.classes.iter().map(output).collect();
     for &photo in asked {
         let class = dataset.photos[photo as usize].class as usize;
@@ -151,13 +237,89 @@ fn show(evaluation: &Evaluation, data: &str, part: &str, output: &Output) {
         evaluation.loss
     ));
     output.line("");
-    output.table(&class_table(evaluation));
+    let shown = shown_classes(evaluation);
+    if shown.len() < evaluation.classes.len() {
+        output.line(&format!(
+            "the {} classes of {} that are found least often; --json has all",
+            shown.len(),
+            evaluation.classes.len()
+        ));
+    }
+    output.table(&class_table(&shown));
     output.line("");
-    output.line("confusion: rows are the truth, columns what the model said");
-    output.table(&confusion_table(evaluation));
+    match evaluation.has_readable_matrix() {
+        true => {
+            output.line("confusion: rows are the truth, columns what the model said");
+            output.table(&confusion_table(evaluation));
+        }
+        false => {
+            output.line("largest confusions");
+            output.table(&largest_table(evaluation));
+        }
+    }
 }
 
-fn class_table(evaluation: &Evaluation) -> Table {
+/// Says how many photos are not in the figures, with one of them.
+fn say_unreadable(
+    unreadable: &[u32],
+    readable: usize,
+    dataset: &Dataset,
+    store: &PhotoStore,
+    output: &Output,
+) {
+    let Some(&first) = unreadable.first() else { return };
+    let name = &dataset.photos[first as usize].name;
+    let skipped = store.skipped().iter().find(|skipped| skipped.name == *name);
+    let reason = skipped.map_or(String::new(), |skipped| format!(": {}", skipped.reason));
+    output.line(&format!(
+        "warning: {} of {} photos cannot be read and do not count, such as {name}{reason}",
+        unreadable.len(),
+        unreadable.len() + readable
+    ));
+}
+
+/// Confusions that are listed where a matrix would be too large.
+const CONFUSIONS: usize = 20;
+
+/// The largest confusions by the classes' names.
+fn named(evaluation: &Evaluation) -> Vec<serde_json::Value> {
+    let name = |class: usize| &evaluation.classes[class].class;
+    let largest = evaluation.largest_confusions(CONFUSIONS).into_iter();
+    largest
+        .map(|c| json!({ "class": name(c.truth), "predicted": name(c.predicted), "images": c.images }))
+        .collect()
+}
+
+fn largest_table(evaluation: &Evaluation) -> Table {
+    let heads = [
+        ("class", Alignment::Left),
+        ("called", Alignment::Left),
+        ("photos", Alignment::Right),
+    ];
+    let mut table = Table::new(heads);
+    let name = |class: usize| evaluation.classes[class].class.clone();
+    for confusion in evaluation.largest_confusions(CONFUSIONS) {
+        table.row([
+            name(confusion.truth),
+            name(confusion.predicted),
+            confusion.images.to_string(),
+        ]);
+    }
+    table
+}
+
+/// All classes, or the weakest of very many.
+fn shown_classes(evaluation: &Evaluation) -> Vec<&ClassFigures> {
+    let mut classes: Vec<&ClassFigures> = evaluation.classes.iter().collect();
+    if !evaluation.has_readable_matrix() {
+        let recall = |class: &ClassFigures| class.recall.unwrap_or(f64::INFINITY);
+        classes.sort_by(|a, b| recall(a).total_cmp(&recall(b)));
+        classes.truncate(Evaluation::LARGEST_MATRIX);
+    }
+    classes
+}
+
+fn class_table(classes: &[&ClassFigures]) -> Table {
     use Alignment::{Left, Right};
     let heads = [
         ("class", Left),
@@ -168,7 +330,7 @@ fn class_table(evaluation: &Evaluation) -> Table {
     ];
     let mut table = Table::new(heads);
     let figure = |value: Option<f64>| value.map_or("-".to_string(), percent);
-    for class in &evaluation.classes {
+    for class in classes {
         table.row([
             class.class.clone(),
             class.images.to_string(),

@@ -1,7 +1,7 @@
 //! `stepladder inspect`: reads every photo of a data set once, says what is in it and what is wrong with it, and writes the page and
 //! the table of kept photos.
 
-use super::{check_page, data, has_extension, threads};
+use super::{check_page, data, has_extension, reading_words, threads};
 use crate::Ending;
 use crate::arguments::InspectArguments;
 use crate::signals::stop_on_signals;
@@ -127,7 +127,8 @@ fn next(
     fix: Option<&Fix>,
 ) {
     let Some(path) = data_path(request) else { return };
-    let data = quoted(&path.display().to_string());
+    let path = quoted(&path.display().to_string());
+    let data = format!("{path}{}", reading_words(&request.reading, false));
     let findings = !inspection.findings.is_empty();
     output.line("");
     output.line("Next:");
@@ -135,7 +136,13 @@ fn next(
         output.hint(&format!("stepladder inspect {data} --html inspection.html"));
     }
     match fix {
-        Some(fix) => output.hint(&format!("stepladder train {data} --table {}", quoted(&fix.table))),
+        Some(fix) => {
+            let words = reading_words(&request.reading, true);
+            output.hint(&format!(
+                "stepladder train {path} --table {}{words}",
+                quoted(&fix.table)
+            ));
+        }
         None if findings => output.hint(&format!("stepladder inspect {data} --fix kept.csv")),
         None => {}
     }

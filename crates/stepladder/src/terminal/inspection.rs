@@ -12,9 +12,6 @@ const MEMBERS: usize = 4;
 pub(crate) fn show_inspection(output: &Output, inspection: &Inspection) {
     let statistics = &inspection.statistics;
     output.line(&format!("data        {}", inspection.data));
-    for note in &inspection.notes {
-        output.line(&format!("note        {note}"));
-    }
     output.line(&format!(
         "photos      {} in {} classes, {:.1} MiB",
         statistics.photos,

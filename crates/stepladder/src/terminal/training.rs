@@ -2,12 +2,17 @@
 //! type next.
 
 use super::events::Events;
-use super::{Dashboard, Output, ProgressBar, bytes, count, duration, interval, percent, profile_table};
+use super::length::Length;
+use super::{
+    Dashboard, Output, ProgressBar, bytes, count, duration, interval, listed, percent, profile_table,
+    remark_line,
+};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use stepladder_comparison::wilson_interval;
-use stepladder_data::Progress;
+use stepladder_data::{Progress, Remark};
 use stepladder_model::{Finding, lint};
 use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{
@@ -17,6 +22,9 @@ use stepladder_train::{
 
 /// The share of the time spent waiting for photos from which on it is said, if it was more than a second.
 const WAITING: f64 = 0.02;
+
+/// The most classes that are named.
+const CLASSES: usize = 8;
 
 /// A training on the terminal.
 pub(crate) struct TrainingView<'a> {
@@ -36,6 +44,9 @@ pub(crate) struct TrainingView<'a> {
     data_notes: Mutex<Vec<String>>,
     /// TensorBoard's files.
     events: Mutex<Events>,
+    /// How long it will take.
+    length: Length,
+    ended_before: AtomicBool,
 }
 
 impl<'a> TrainingView<'a> {
@@ -56,6 +67,8 @@ impl<'a> TrainingView<'a> {
             begun: AtomicBool::new(false),
             dashboard: None,
             events: Mutex::default(),
+            length: Length::default(),
+            ended_before: AtomicBool::new(false),
         }
     }
 
@@ -137,8 +150,13 @@ impl<'a> TrainingView<'a> {
         self.bar.clear();
     }
 
-    /// Shows the result.
-    pub fn finish(&self, summary: &Summary) {
+    /// Whether there was nothing to do, as the run had ended before.
+    pub fn has_ended_before(&self) -> bool {
+        self.ended_before.load(Ordering::Relaxed)
+    }
+
+    /// Shows the result. `longer` is a command that trains longer.
+    pub fn finish(&self, summary: &Summary, longer: Option<&str>) {
         self.close();
         let line = |line: String| self.output.line(&line);
         line(String::new());
@@ -202,16 +220,40 @@ impl<'a> TrainingView<'a> {
             self.output
                 .hint(&format!("stepladder resume {}", quoted(&summary.run)));
         }
-        self.output
-            .hint(&format!("stepladder evaluate {}", quoted(&summary.run)));
-        self.output
-            .hint(&format!("stepladder predict {} PHOTO ...", quoted(&summary.run)));
+        let run = quoted(&summary.run);
+        let commands = NEXT.map(|(command, does)| (command.replace("RUN", &run), does));
+        let width = commands.iter().map(|(command, _)| command.chars().count()).max();
+        for (command, does) in &commands {
+            self.output.hint(&format!(
+                "{command:<width$}  # {does}",
+                width = width.unwrap_or(0)
+            ));
+        }
+        if let Some(longer) = longer {
+            self.output
+                .line("To train longer, in a new run that starts from this one:");
+            self.output.hint(longer);
+        }
     }
 }
+
+/// What to do with a run.
+const NEXT: [(&str, &str); 6] = [
+    ("stepladder evaluate RUN", "figures for each class"),
+    ("stepladder predict RUN PHOTO ...", "what is on photos"),
+    ("stepladder explain RUN PHOTO", "why"),
+    ("stepladder report RUN", "all of it as a page"),
+    ("stepladder serve RUN", "answers over HTTP"),
+    ("stepladder export RUN", "the model for other programs"),
+];
 
 impl Observer for TrainingView<'_> {
     fn progress(&self) -> &dyn Progress {
         &self.bar
+    }
+
+    fn ended_before(&self, _: &Summary) {
+        self.ended_before.store(true, Ordering::Relaxed);
     }
 
     fn profiled(&self, rows: &[ProfileRow]) {
@@ -232,7 +274,7 @@ impl Observer for TrainingView<'_> {
                 "{}: {photos} photos of {} classes ({})",
                 prepared.dataset.name,
                 prepared.dataset.classes.len(),
-                shortened(&prepared.dataset.classes)
+                listed(&prepared.dataset.classes, CLASSES)
             ),
         );
         line(
@@ -244,8 +286,22 @@ impl Observer for TrainingView<'_> {
                 split.test.len()
             ),
         );
-        for note in &prepared.dataset.notes {
-            line("note", note.clone());
+        let (warnings, notes): (Vec<&Remark>, Vec<&Remark>) = prepared
+            .dataset
+            .remarks
+            .iter()
+            .partition(|remark| remark.is_warning());
+        for remark in notes {
+            line("note", remark_line(remark));
+        }
+        let groups: BTreeSet<_> = prepared
+            .dataset
+            .photos
+            .iter()
+            .filter_map(|photo| photo.group.as_deref())
+            .collect();
+        if !groups.is_empty() && !prepared.dataset.declares_parts() {
+            line("groups", format!("{}, each in one part", groups.len()));
         }
         if !prepared.skipped.is_empty() {
             let list = run.path().join("skipped.tsv");
@@ -263,7 +319,7 @@ impl Observer for TrainingView<'_> {
                 "left out",
                 format!(
                     "classes without a readable photo: {}",
-                    shortened(&prepared.dropped_classes)
+                    listed(&prepared.dropped_classes, CLASSES)
                 ),
             );
         }
@@ -318,15 +374,25 @@ impl Observer for TrainingView<'_> {
                 "no validation part: the last epoch's weights are kept, and nothing stops early".into(),
             );
         }
+        if let Some(said) = self.length.prepared(self.request, prepared) {
+            line("time", said);
+        }
         line("run", run.path().display().to_string());
-        for concern in &prepared.concerns {
+        let of_names = warnings.into_iter().map(remark_line);
+        let concerns: Vec<String> = of_names.chain(prepared.concerns.iter().cloned()).collect();
+        for concern in &concerns {
             self.bar.line(&format!("warning: {concern}"));
         }
         if let Ok(mut kept) = self.data_notes.lock() {
-            kept.clone_from(&prepared.dataset.notes);
+            let notes = prepared
+                .dataset
+                .remarks
+                .iter()
+                .filter(|remark| !remark.is_warning());
+            *kept = notes.map(remark_line).collect();
         }
         if let Ok(mut kept) = self.concerns.lock() {
-            kept.clone_from(&prepared.concerns);
+            *kept = concerns;
         }
         for finding in self.lint(prepared).iter().filter(|finding| !finding.silenced) {
             self.bar.line(&format!("warning: {finding}"));
@@ -346,6 +412,7 @@ impl Observer for TrainingView<'_> {
     }
 
     fn resumed(&self, place: &Checkpoint) {
+        self.length.resumed();
         if let Ok(mut started) = self.started.lock() {
             *started = Some((Instant::now(), place.epoch as f64));
         }
@@ -378,6 +445,9 @@ impl Observer for TrainingView<'_> {
         }
         if batch == 1 {
             self.bar.begin(batches as u64, format!("epoch {}", record.epoch));
+        }
+        if let Some(said) = self.length.step() {
+            self.bar.line(&said);
         }
         self.bar.set(batch as u64);
         if let Some(dashboard) = &self.dashboard {
@@ -412,19 +482,12 @@ impl Observer for TrainingView<'_> {
     }
 }
 
-/// Names, the first few of many.
-fn shortened(names: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text += &format!(", and {} more", names.len() - SHOWN);
-    }
-    text
-}
-
 /// A path as a shell takes it, and as no program takes it for an option.
 pub(crate) fn quoted(path: &str) -> String {
-    let plain = !path.is_empty() && path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    let plain = !path.is_empty()
+        && path
+            .chars()
+            .all(|c| c.is_alphanumeric() || "/._-:=+,@%".contains(c));
     let path = match path.starts_with('-') {
         true => format!("./{path}"),
         false => path.to_string(),

@@ -69,6 +69,8 @@ pub(super) struct Columns {
     pub(super) file: usize,
     pub(super) class: ClassColumn,
     pub(super) split: Option<usize>,
+    /// The column that names groups, where one was asked for.
+    pub(super) group: Option<usize>,
     /// Whether the first line names the columns.
     pub(super) has_header: bool,
     /// What a user should know of how they were found.
@@ -104,6 +106,7 @@ pub(super) struct Beginning<'a> {
 pub(super) fn find(
     beginning: &Beginning<'_>,
     form: &TableForm,
+    group: Option<&str>,
     mut is_photo: impl FnMut(&str) -> bool,
 ) -> Result<Columns, Unclear> {
     let first = beginning.first;
@@ -112,12 +115,25 @@ pub(super) fn find(
         .map(|cell| cell.trim().to_ascii_lowercase())
         .collect();
     let word = |words: &[&str]| words.iter().find_map(|w| plain.iter().position(|c| c == w));
+    let group = match group {
+        None => None,
+        Some(wanted) => {
+            let wanted = wanted.trim().to_ascii_lowercase();
+            Some(
+                plain
+                    .iter()
+                    .position(|cell| *cell == wanted)
+                    .ok_or_else(|| no_group(&wanted, first))?,
+            )
+        }
+    };
     let stated = form.file.is_some() || form.class.is_some() || form.split.is_some();
     if let (false, Some(file), Some(class)) = (stated, word(&FILE), word(&CLASS)) {
         return Ok(Columns {
             file,
             class: ClassColumn::Named(class),
             split: word(&SPLIT),
+            group,
             has_header: true,
             note: like_parts(first, word(&SPLIT)),
         });
@@ -139,13 +155,14 @@ pub(super) fn find(
     let file = file.ok_or_else(|| reading.unclear("no column names photos that are there", None))?;
     let class = match &form.class {
         Some(name) => ClassColumn::Named(reading.stated(name)?),
-        None => reading.class(&word(&CLASS), file, split)?,
+        None => reading.class(&word(&CLASS), &[Some(file), split, group])?,
     };
     let note = reading.note(file, &class, split, stated);
     Ok(Columns {
         file,
         class,
         split,
+        group,
         has_header,
         note,
     })
@@ -206,13 +223,10 @@ impl Reading<'_> {
         }
     }
 
-    fn class(
-        &self,
-        by_word: &Option<usize>,
-        file: usize,
-        split: Option<usize>,
-    ) -> Result<ClassColumn, Unclear> {
-        let is_free = |column: &usize| *column != file && Some(*column) != split;
+    /// The column of the class; that of the file, the first of those `taken`, and others are not.
+    fn class(&self, by_word: &Option<usize>, taken: &[Option<usize>]) -> Result<ClassColumn, Unclear> {
+        let file = taken.first().copied().flatten();
+        let is_free = |column: &usize| !taken.contains(&Some(*column));
         if let Some(column) = by_word.filter(|column| self.has_header && is_free(column)) {
             return Ok(ClassColumn::Named(column));
         }
@@ -234,8 +248,8 @@ impl Reading<'_> {
         }
         match left.as_slice() {
             [column] => Ok(ClassColumn::Named(*column)),
-            [] => Err(self.unclear("no column names the class", Some(file))),
-            _ => Err(self.unclear("it is not clear which column names the class", Some(file))),
+            [] => Err(self.unclear("no column names the class", file)),
+            _ => Err(self.unclear("it is not clear which column names the class", file)),
         }
     }
 
@@ -320,6 +334,16 @@ impl Reading<'_> {
     }
 }
 
+fn no_group(wanted: &str, first: &[String]) -> Unclear {
+    let columns = first.join(", ");
+    let (wanted, columns) = (crate::names::printable(wanted), crate::names::printable(&columns));
+    Unclear {
+        message: format!("there is no column {wanted}, which was to name the groups; there are {columns}"),
+        file: None,
+        class: None,
+    }
+}
+
 /// Says that columns are not read which look as if they say the part.
 fn like_parts(first: &[String], split: Option<usize>) -> Option<String> {
     if split.is_some() {
@@ -363,7 +387,7 @@ mod tests {
             first: &lines[0],
             rows: &lines[1..],
         };
-        find(&beginning, form, |cell| cell.ends_with(".jpg"))
+        find(&beginning, form, None, |cell| cell.ends_with(".jpg"))
     }
 
     fn found(table: &[&str]) -> (usize, ClassColumn, Option<usize>, bool) {

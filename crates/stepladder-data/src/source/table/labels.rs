@@ -4,12 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use super::columns::{self, ClassColumn, Columns};
-use super::form::TableForm;
 use super::rows::{Row, Rows, table_error};
 use super::{Finding, Place};
 use crate::error::DataError;
+use crate::layout;
 use crate::names::printable;
 use crate::part::Part;
+use crate::reading::Rules;
+use crate::remark::Remark;
 use crate::source::{Found, Labelled};
 
 /// What the part of a row must be.
@@ -21,17 +23,18 @@ struct Labels {
     file: String,
     class: String,
     part: String,
+    group: String,
 }
 
 /// Reads a table; gives the photos, what to say, and the place back.
 pub(super) fn read<P: Place>(
     path: &Path,
-    form: &TableForm,
+    rules: &Rules,
     place: P,
-) -> Result<(Found<Labelled>, Vec<String>, P), DataError> {
+) -> Result<(Found<Labelled>, Vec<Remark>, P), DataError> {
     let mut finder = super::Finder::new(place);
-    let mut rows = Rows::open(path, form)?;
-    let columns = rows.columns(form, |cell| finder.knows(cell))?;
+    let mut rows = Rows::open(path, &rules.table_form)?;
+    let columns = rows.columns(rules, |cell| finder.knows(cell))?;
     let mut found = Found::new();
     let mut labels = Vec::new();
     while let Some(row) = rows.next()? {
@@ -41,7 +44,7 @@ pub(super) fn read<P: Place>(
     if let Some(note) = not_parts(&mut labels) {
         notes.push(note);
     }
-    label(&rows.name, &labels, &mut finder, &mut found)?;
+    label(&rows.name, &labels, rules, &mut finder, &mut found)?;
     notes.extend(finder.note());
     notes.extend(several_labels(&found));
     if found.entries.is_empty() {
@@ -51,7 +54,8 @@ pub(super) fn read<P: Place>(
             example: found.skipped.first().cloned(),
         });
     }
-    Ok((found, notes, finder.into_place()))
+    let remarks = notes.into_iter().map(|what| Remark::Table { what });
+    Ok((found, remarks.collect(), finder.into_place()))
 }
 
 /// What a row says; `None` for one that says of no class.
@@ -80,11 +84,13 @@ fn labels_of(
         return Err(table_error(table, row.line, String::from(message)));
     }
     let part = columns.split.map(|column| row.cell(table, column));
+    let group = columns.group.map(|column| row.cell(table, column));
     Ok(Some(Labels {
         line: row.line,
         file,
         class: printable(&class).into_owned(),
         part: part.transpose()?.unwrap_or_default(),
+        group: group.transpose()?.unwrap_or_default(),
     }))
 }
 
@@ -149,6 +155,7 @@ fn not_parts(labels: &mut [Labels]) -> Option<String> {
 fn label<P: Place>(
     table: &str,
     labels: &[Labels],
+    rules: &Rules,
     finder: Finding<'_, P>,
     found: &mut Found<Labelled>,
 ) -> Result<(), DataError> {
@@ -175,8 +182,13 @@ fn label<P: Place>(
         if part.is_none() {
             without_part.push(found.entries.len());
         }
+        let group = match row.group.is_empty() {
+            true => layout::group_of_row(&entry.name, rules),
+            false => Some(printable(&row.group).into_owned()),
+        };
         found.entries.push(Labelled {
             entry,
+            group,
             class: row.class.clone(),
             part,
         });

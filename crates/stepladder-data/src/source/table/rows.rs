@@ -7,7 +7,8 @@ use super::columns::{self, Beginning, Columns};
 use super::form::TableForm;
 use super::text::{self, Decoded, NotInEncoding, UnixLines};
 use crate::error::DataError;
-use crate::names::printable;
+use crate::names::{printable, shown_path};
+use crate::reading::Rules;
 
 /// A line may be as long as the file, and is held in memory. Ten million photos fit.
 const MAX_TABLE_BYTES: u64 = 1 << 30;
@@ -34,7 +35,7 @@ pub(super) struct Row {
 
 impl Rows {
     pub(super) fn open(path: &Path, form: &TableForm) -> Result<Self, DataError> {
-        let name = printable(&path.to_string_lossy()).into_owned();
+        let name = shown_path(path);
         let mut input = decoded(path, &name, form)?;
         let io = |source| DataError::Io {
             path: path.to_owned(),
@@ -75,7 +76,7 @@ impl Rows {
     /// Finds the columns by the first line and those behind it. Rows begin behind the header, if there is one.
     pub(super) fn columns(
         &mut self,
-        form: &TableForm,
+        rules: &Rules,
         is_photo: impl FnMut(&str) -> bool,
     ) -> Result<Columns, DataError> {
         let first = self.next()?;
@@ -98,13 +99,15 @@ impl Rows {
             first: &cells,
             rows: &rows,
         };
-        let found = columns::find(&beginning, form, is_photo).map_err(|unclear| DataError::TableColumns {
-            name: self.name.clone(),
-            line: first.line,
-            message: unclear.message,
-            file: unclear.file,
-            class: unclear.class,
-        })?;
+        let found = columns::find(&beginning, &rules.table_form, rules.group_column(), is_photo).map_err(
+            |unclear| DataError::TableColumns {
+                name: self.name.clone(),
+                line: first.line,
+                message: unclear.message,
+                file: unclear.file,
+                class: unclear.class,
+            },
+        )?;
         if !found.has_header {
             sample.insert(0, first.record);
         }

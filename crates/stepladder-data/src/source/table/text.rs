@@ -21,7 +21,7 @@ const LIKELY: [&str; 6] = [
 ];
 
 /// The encoding of this name, by the web's names for them (encoding.spec.whatwg.org) and those of Python and Windows.
-pub(super) fn encoding(name: &str) -> Option<&'static Encoding> {
+pub(crate) fn encoding(name: &str) -> Option<&'static Encoding> {
     let name = name.trim().to_ascii_lowercase().replace(' ', "-");
     let label = match name.as_str() {
         "cp949" | "uhc" | "ms949" => "euc-kr",
@@ -29,6 +29,7 @@ pub(super) fn encoding(name: &str) -> Option<&'static Encoding> {
         "cp932" | "ms932" | "sjis" => "shift_jis",
         "cp950" => "big5",
         "latin-1" => "latin1",
+        "cp1250" => "windows-1250",
         "utf8" | "utf-8-sig" => "utf-8",
         "utf16" | "utf-16" => "utf-16le",
         other => other,
