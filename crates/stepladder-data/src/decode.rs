@@ -27,9 +27,9 @@ pub use levels::Levels;
 
 /// The largest file that is read, in bytes, compressed or not.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
-/// The most pixels that a picture may have, where no other limit is given: what phones take, and no more than memory allows
-/// ([`Decoding::bytes`]).
-pub const MAX_PIXELS: u64 = 200_000_000;
+/// The most pixels that a picture may have, where no other limit is given. A JPEG may have twice as many, as phones of 108 and 200
+/// megapixels take them: it needs less memory, and a small file cannot claim as much.
+pub const MAX_PIXELS: u64 = 100_000_000;
 /// What all threads together may hold as decoded pixels, in bytes. A thread waits for its share; one large picture is
 /// decoded alone.
 const DECODE_BUDGET: u64 = 1 << 30;
@@ -39,7 +39,7 @@ const DECODE_BUDGET: u64 = 1 << 30;
 pub struct Decoding {
     /// The black and the white of photos of more than 8 bits; by default what the file's format says.
     pub levels: Option<Levels>,
-    /// The most pixels that a picture may have.
+    /// The most pixels that a picture may have; a JPEG, twice as many.
     pub max_pixels: u64,
 }
 
@@ -58,9 +58,17 @@ impl Decoding {
         Self { levels, ..self }
     }
 
-    /// What one picture may take while it is decoded, in bytes: as many pixels as there may be, as decoded and turned upright.
+    /// What one picture may take while it is decoded, in bytes: as many pixels as there may be, each at its most.
     fn bytes(&self) -> u64 {
-        DECODE_BUDGET.max(self.max_pixels.saturating_mul(6))
+        DECODE_BUDGET.max(self.max_pixels.saturating_mul(12))
+    }
+
+    /// The same for JPEG.
+    fn of_jpeg(&self) -> Self {
+        Self {
+            max_pixels: self.max_pixels.saturating_mul(2),
+            ..*self
+        }
     }
 
     fn check_pixels(&self, width: u32, height: u32) -> Result<(), PhotoError> {
@@ -437,6 +445,39 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_jpeg_may_have_twice_the_pixels_and_the_limit_can_be_raised() {
+        let picture = RgbImage::new(10, 10);
+        let png = encoded(picture.clone(), ImageFormat::Png);
+        let jpeg = encoded(picture, ImageFormat::Jpeg);
+        let within = |bytes: &[u8], max_pixels| {
+            let decoding = Decoding {
+                max_pixels,
+                ..Decoding::default()
+            };
+            super::decode(bytes, &decoding).is_ok() && dimensions(bytes, &decoding).is_ok()
+        };
+        assert_eq!([99, 100].map(|limit| within(&png, limit)), [false, true]);
+        assert_eq!([49, 50].map(|limit| within(&jpeg, limit)), [false, true]);
+    }
+
+    #[test]
+    fn pnm_is_read_and_deep_values_are_stretched() {
+        assert_eq!(pixels(b"P3 1 1 255 10 20 30\n"), [10, 20, 30]);
+        assert_eq!(pixels(b"P6\n1 1\n255\n\x01\x02\x03"), [1, 2, 3]);
+        let deep = encoded(ImageBuffer::from_pixel(1, 1, Luma([4095_u16])), ImageFormat::Png);
+        let levels = Decoding::default().with_levels(Levels::new(0.0, 4095.0));
+        assert_eq!(
+            super::decode(&deep, &levels).expect("a photo").into_pixels(),
+            [255; 3]
+        );
+        let plain = encoded(GrayImage::from_pixel(1, 1, Luma([9])), ImageFormat::Png);
+        assert_eq!(
+            super::decode(&plain, &levels).expect("a photo").into_pixels(),
+            [9; 3]
+        );
     }
 
     #[test]

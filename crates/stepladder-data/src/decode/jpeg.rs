@@ -74,7 +74,7 @@ fn size(decoder: &mut Decoder<'_>, decoding: &Decoding) -> Result<(u32, u32), Ph
     let (width, height) = decoder.dimensions().ok_or_else(|| damaged("it has no size"))?;
     // Both are at most 65,535.
     let (width, height) = (width as u32, height as u32);
-    decoding.check_pixels(width, height)?;
+    decoding.of_jpeg().check_pixels(width, height)?;
     Ok((width, height))
 }
 

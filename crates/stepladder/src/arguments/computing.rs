@@ -42,7 +42,7 @@ pub(crate) struct AnsweringArguments {
 /// How large photos may be.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PixelLimit {
-    /// The most pixels of a photo, in millions
+    /// The most pixels of a photo, in millions; a JPEG may have twice as many
     #[arg(long, value_name = "MILLIONS", default_value_t = MAX_PIXELS / 1_000_000)]
     pub max_pixels: u64,
 }

@@ -21,7 +21,7 @@ pub(crate) struct DataArguments {
     #[arg(long, value_name = "LEVELS", allow_hyphen_values = true)]
     pub levels: Option<LevelsChoice>,
 
-    /// The most pixels of a photo, in millions [default: 200]
+    /// The most pixels of a photo, in millions; a JPEG may have twice as many [default: 100]
     #[arg(long, value_name = "MILLIONS")]
     pub max_pixels: Option<u64>,
 
