@@ -10,7 +10,9 @@ use crate::seal::{self, UNSEALED};
 use crate::temperature::Temperature;
 use crate::weights::{ArraysFile, OpenedWeights, WeightsError, arrays};
 use std::path::{Path, PathBuf};
-use stepladder_data::{DataError, Loader, LoaderConfig, PhotoStore, RgbPhoto, Scaling, prepare, printable};
+use stepladder_data::{
+    DataError, Decoding, Levels, Loader, LoaderConfig, PhotoStore, RgbPhoto, Scaling, prepare, printable,
+};
 use stepladder_model::{ImageSize, Rung, RungCatalog};
 use stepladder_nn::{Device, Model, ModelError, Precision, UnknownPrecision, inference_bytes};
 
@@ -25,6 +27,7 @@ pub struct Classifier {
     classes: Vec<String>,
     temperature: Option<Temperature>,
     scaling: Scaling,
+    levels: Option<Levels>,
     training: Option<TrainingRecord>,
 }
 
@@ -149,6 +152,7 @@ impl Classifier {
         Classifier {
             model,
             scaling: rung.input.fit.into(),
+            levels: None,
             rung,
             classes,
             temperature: None,
@@ -167,6 +171,11 @@ impl Classifier {
     /// The same classifier with its probabilities calibrated by `temperature`, which [`Classifier::predictor`] applies.
     pub fn with_temperature(self, temperature: Option<Temperature>) -> Classifier {
         Classifier { temperature, ..self }
+    }
+
+    /// The same classifier, for photos of which these values were black and white.
+    pub fn with_levels(self, levels: Option<Levels>) -> Classifier {
+        Classifier { levels, ..self }
     }
 
     /// The same classifier, computing at another precision than it was trained with.
@@ -247,6 +256,7 @@ impl Classifier {
             rung,
             temperature: header.temperature(),
             scaling: header.preprocessing.scaling().unwrap_or_default(),
+            levels: header.preprocessing.levels,
             classes: header.classes,
             training: header.training,
         })
@@ -288,9 +298,14 @@ impl Classifier {
         self.scaling
     }
 
+    /// How photos are decoded for it.
+    pub fn decoding(&self) -> Decoding {
+        Decoding::default().with_levels(self.levels)
+    }
+
     /// How a photo becomes the network's input.
     pub fn preprocessing(&self) -> Preprocessing {
-        Preprocessing::new(self.size(), self.scaling)
+        Preprocessing::new(self.size(), self.scaling, self.levels)
     }
 
     /// How probabilities become calibrated; `None` where they are not.

@@ -102,7 +102,45 @@ pub struct ClassFigures {
     pub f1: Option<f64>,
 }
 
+/// Photos of one class that were taken for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Confusion {
+    /// The class that they are of, by its place among the classes.
+    pub truth: usize,
+    /// The class that they were called.
+    pub predicted: usize,
+    /// How many.
+    pub images: u32,
+}
+
 impl Evaluation {
+    /// The most classes for which a matrix can be read; of more, the largest confusions say more.
+    pub const LARGEST_MATRIX: usize = 30;
+
+    /// Whether the confusion matrix is small enough to be read.
+    pub fn has_readable_matrix(&self) -> bool {
+        self.classes.len() <= Self::LARGEST_MATRIX
+    }
+
+    /// The most frequent confusions, up to so many, the largest first; of equals, in the order of the classes.
+    pub fn largest_confusions(&self, most: usize) -> Vec<Confusion> {
+        let mut confusions = Vec::new();
+        for (truth, row) in self.confusion.iter().enumerate() {
+            for (predicted, &images) in row.iter().enumerate() {
+                if truth != predicted && images > 0 {
+                    confusions.push(Confusion {
+                        truth,
+                        predicted,
+                        images,
+                    });
+                }
+            }
+        }
+        confusions.sort_by_key(|confusion| std::cmp::Reverse(confusion.images));
+        confusions.truncate(most);
+        confusions
+    }
+
     /// Photos that were right.
     pub fn right(&self) -> usize {
         (0..self.confusion.len())
@@ -192,6 +230,25 @@ mod tests {
             (e.classes[2].precision, e.classes[2].recall, e.classes[2].f1),
             (None, None, None)
         );
+    }
+
+    #[test]
+    fn the_largest_confusions_come_first() {
+        let wrong = [0.1, 0.8, 0.1];
+        let e = evaluated(&[
+            (2, wrong),
+            (0, wrong),
+            (2, wrong),
+            (1, wrong),
+            (2, [0.8, 0.1, 0.1]),
+        ]);
+        let pairs = |most| -> Vec<_> {
+            let largest = e.largest_confusions(most).into_iter();
+            largest.map(|c| (c.truth, c.predicted, c.images)).collect()
+        };
+        assert_eq!(pairs(9), [(2, 1, 2), (0, 1, 1), (2, 0, 1)]);
+        assert_eq!(pairs(1), [(2, 1, 2)]);
+        assert!(e.has_readable_matrix());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::temperature::Temperature;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use stepladder_comparison::wilson_interval;
-use stepladder_data::{Scaling, printable};
+use stepladder_data::{Levels, Scaling, printable};
 use stepladder_model::ImageSize;
 use stepladder_nn::Precision;
 
@@ -54,7 +54,7 @@ fn f32_name() -> String {
 }
 
 /// How a photo becomes the network's input, in words and numbers that another program can follow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
     /// Height and width of the input in pixels; one number for a square.
     pub size: ImageSize,
@@ -66,11 +66,15 @@ pub struct Preprocessing {
     pub channels: String,
     /// The values of black and white.
     pub range: [u8; 2],
+    /// The values of black and white in photos of more than 8 bits, where they are not those of the file's format. `resize` says so too, so
+    /// that versions which do not know of it refuse the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub levels: Option<Levels>,
 }
 
 impl Preprocessing {
     /// What [`stepladder_data::prepare`] does at `size`.
-    pub(crate) fn new(size: ImageSize, scaling: Scaling) -> Preprocessing {
+    pub(crate) fn new(size: ImageSize, scaling: Scaling, levels: Option<Levels>) -> Preprocessing {
         let resize = match scaling {
             Scaling::Bilinear if !size.is_square() => {
                 "upright by EXIF; largest central part of size's shape to size: bilinear, antialiased where it shrinks"
@@ -95,10 +99,16 @@ impl Preprocessing {
         };
         Preprocessing {
             size,
-            resize: resize.into(),
+            resize: match levels {
+                Some(Levels { black, white }) => {
+                    format!("more than 8 bits: {black} to black and {white} to white; {resize}")
+                }
+                None => resize.into(),
+            },
             crop: crop.into(),
             channels: "RGB".into(),
             range: [0, 1],
+            levels,
         }
     }
 
@@ -112,7 +122,7 @@ impl Preprocessing {
         ];
         known
             .into_iter()
-            .find(|scaling| *self == Preprocessing::new(self.size, *scaling))
+            .find(|scaling| *self == Preprocessing::new(self.size, *scaling, self.levels))
     }
 }
 
@@ -184,7 +194,9 @@ impl Header {
         {
             return Err("a class has no name that can be shown".to_string());
         }
-        if self.preprocessing.scaling().is_none() {
+        let levels = self.preprocessing.levels;
+        let no_levels = levels.is_some_and(|levels| Levels::new(levels.black, levels.white).is_none());
+        if no_levels || self.preprocessing.scaling().is_none() {
             return Err(
                 "photos would have to be prepared in a way that this version does not know".to_string(),
             );

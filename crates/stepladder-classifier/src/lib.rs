@@ -16,7 +16,7 @@ mod temperature;
 mod weights;
 
 pub use classifier::{Classifier, ClassifierError, ClassifyError, classify};
-pub use evaluation::{ClassFigures, Evaluation, PhotoPrediction, Predictions};
+pub use evaluation::{ClassFigures, Confusion, Evaluation, PhotoPrediction, Predictions};
 pub use header::{Preprocessing, Score, TrainingRecord};
 pub use machine::free_bytes;
 pub use nearest::Neighbor;

@@ -3,7 +3,7 @@
 
 use crate::classifier::Classifier;
 use crate::temperature::Temperature;
-use stepladder_data::{RgbPhoto, Scaling, prepare};
+use stepladder_data::{Decoding, RgbPhoto, Scaling, prepare};
 use stepladder_model::ImageSize;
 use stepladder_nn::{HeatMap, Model};
 
@@ -21,6 +21,7 @@ pub struct Predictor {
     classes: Vec<String>,
     temperature: Option<Temperature>,
     scaling: Scaling,
+    decoding: Decoding,
     flips: bool,
 }
 
@@ -31,6 +32,7 @@ impl Predictor {
             classes: classifier.classes().to_vec(),
             temperature: classifier.temperature(),
             scaling: classifier.scaling(),
+            decoding: classifier.decoding(),
             flips: classifier.rung().evaluation.flips,
         }
     }
@@ -49,6 +51,11 @@ impl Predictor {
     /// The rule by which photos are scaled.
     pub fn scaling(&self) -> Scaling {
         self.scaling
+    }
+
+    /// How photos are decoded for it.
+    pub fn decoding(&self) -> &Decoding {
+        &self.decoding
     }
 
     /// Height and width of what the network sees, in pixels.

@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::decode::{Decoding, MAX_PIXELS};
+use crate::deep::LevelsChoice;
 use crate::error::{DataError, Skipped};
+use crate::layout::NO_CLASS_FOLDER;
 use crate::names::{alike, nfc, printable};
 use crate::open::{DataRequest, Listing};
 use crate::part::Part;
@@ -27,7 +30,9 @@ pub struct Dataset {
     /// Files set aside, with reasons. Photos that turn out to be unreadable join them in
     /// [`PhotoStore::skipped`].
     pub skipped: Vec<Skipped>,
-    /// What to know of how the names were read.
+    /// How photos are decoded.
+    pub decoding: Decoding,
+    /// What to know of how names, tables and values were read.
     pub remarks: Vec<Remark>,
     pub(crate) sources: Vec<Arc<dyn Source>>,
 }
@@ -78,12 +83,53 @@ impl Dataset {
 
     /// Lists data to evaluate a model on, where a single class or a lone test part are fine. There is at least one photo.
     pub fn open_for_evaluation(request: &DataRequest) -> Result<Self, DataError> {
-        let rules = Rules::new(&request.reading)?;
+        let mut rules = Rules::new(&request.reading)?;
+        rules.table_form = request.table_form.clone();
         let listings = request.list(&rules)?;
         let mut dataset = Self::assemble(listings, request.short_name(), request.origin())?;
         dataset.take_classes(&request.reading.classes)?;
         dataset.look_at_names(rules.makes_groups());
+        dataset.look_for_unlabelled();
+        dataset.take_levels(request);
         Ok(dataset)
+    }
+
+    /// Says which parts hold photos without a class, as the test folders of competitions do.
+    fn look_for_unlabelled(&mut self) {
+        if !self.declares_parts() {
+            return;
+        }
+        for part in Part::ALL {
+            let is_of = |skipped: &&Skipped| {
+                let mut folders = skipped.name.split('/').rev().skip(1);
+                skipped.reason.starts_with(NO_CLASS_FOLDER) && folders.find_map(Part::from_name) == Some(part)
+            };
+            let unlabelled: Vec<&Skipped> = self.skipped.iter().filter(is_of).collect();
+            let labelled = self.photos.iter().any(|photo| photo.part == Some(part));
+            if let Some(first) = unlabelled.first().filter(|_| !labelled) {
+                let remark = Remark::Unlabelled {
+                    part,
+                    photos: unlabelled.len(),
+                    example: first.name.clone(),
+                };
+                self.remarks.push(remark);
+            }
+        }
+    }
+
+    /// Sets how photos are decoded, with the levels that the photos themselves ask for where that is wanted.
+    fn take_levels(&mut self, request: &DataRequest) {
+        self.decoding.max_pixels = request.max_pixels.unwrap_or(MAX_PIXELS);
+        self.decoding.levels = match request.levels {
+            LevelsChoice::AsStored => None,
+            LevelsChoice::Given(levels) => Some(levels),
+            LevelsChoice::Measured => self.measured_levels(),
+        };
+        if request.levels == LevelsChoice::Measured {
+            let range = self.decoding.levels;
+            let range = range.map(|levels| [levels.black, levels.white].map(|value| value.to_string()));
+            self.remarks.push(Remark::Levels { range });
+        }
     }
 
     /// Drops classes of which `store` could read no photo, so that the network has no output that nothing trains, and returns
@@ -194,6 +240,7 @@ impl Dataset {
             classes: classes.into_iter().collect(),
             photos,
             skipped,
+            decoding: Decoding::default(),
             remarks,
             sources,
         })

@@ -1,11 +1,13 @@
 //! From a file's bytes to an upright RGB photo. The content decides what it is, never the extension.
 //!
-//! JPEG, PNG, WebP, BMP, GIF (first frame) and TIFF; grayscale, palette and CMYK become RGB, 16 bits become 8, transparency
-//! is laid over white, the EXIF orientation is applied. Color profiles are not. Everything that a file can claim is bounded:
+//! JPEG, PNG, WebP, BMP, GIF (first frame), TIFF (first page) and PNM; grayscale, palette and CMYK become RGB, more than 8 bits become 8
+//! ([`Levels`]), transparency is laid over white, the EXIF orientation is applied. Color profiles are not. Everything that a file can claim is bounded:
 //! pixels, bytes, and what all threads together hold while they decode.
 
 mod jpeg;
+mod levels;
 pub(crate) mod sniff;
+mod tiff;
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,45 +22,138 @@ use crate::names::printable;
 use crate::photo::RgbPhoto;
 
 pub(crate) use jpeg::components as jpeg_components;
+pub(crate) use levels::DeepPicture;
+pub use levels::Levels;
 
 /// The largest file that is read, in bytes, compressed or not.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
-/// The most pixels that a picture may have.
+/// The most pixels that a picture may have, where no other limit is given. A JPEG may have twice as many, as phones of 108 and 200
+/// megapixels take them: it needs less memory, and a small file cannot claim as much.
 pub const MAX_PIXELS: u64 = 100_000_000;
 /// What all threads together may hold as decoded pixels, in bytes. A thread waits for its share; one large picture is
 /// decoded alone.
 const DECODE_BUDGET: u64 = 1 << 30;
 
+/// What of decoding is up to the user, or up to the model that is asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decoding {
+    /// The black and the white of photos of more than 8 bits; by default what the file's format says.
+    pub levels: Option<Levels>,
+    /// The most pixels that a picture may have; a JPEG, twice as many.
+    pub max_pixels: u64,
+}
+
+impl Default for Decoding {
+    fn default() -> Self {
+        Self {
+            levels: None,
+            max_pixels: MAX_PIXELS,
+        }
+    }
+}
+
+impl Decoding {
+    /// The same with other levels.
+    pub fn with_levels(self, levels: Option<Levels>) -> Self {
+        Self { levels, ..self }
+    }
+
+    /// What one picture may take while it is decoded, in bytes: as many pixels as there may be, each at its most.
+    fn bytes(&self) -> u64 {
+        DECODE_BUDGET.max(self.max_pixels.saturating_mul(12))
+    }
+
+    /// The same for JPEG.
+    fn of_jpeg(&self) -> Self {
+        Self {
+            max_pixels: self.max_pixels.saturating_mul(2),
+            ..*self
+        }
+    }
+
+    fn check_pixels(&self, width: u32, height: u32) -> Result<(), PhotoError> {
+        match u64::from(width) * u64::from(height) > self.max_pixels {
+            true => Err(PhotoError::TooManyPixels {
+                width,
+                height,
+                limit: self.max_pixels,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses a picture of which so many bytes a pixel would lie in memory.
+    fn check_bytes(&self, width: u32, height: u32, bytes: u64) -> Result<(), PhotoError> {
+        let pixels = u64::from(width) * u64::from(height);
+        match bytes > self.bytes() {
+            true => Err(PhotoError::TooManyPixels {
+                width,
+                height,
+                limit: self.bytes() / (bytes / pixels.max(1)).max(1),
+            }),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Decodes a photo.
 ///
 /// A decoder that panics costs this photo only: the panic is caught and returned as an error. (The panic hook still
 /// writes its line to stderr.)
-pub fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
+pub fn decode(bytes: &[u8], decoding: &Decoding) -> Result<RgbPhoto, PhotoError> {
     let format = recognize(bytes)?;
     guarded(format, || match format {
-        ImageFormat::Jpeg => jpeg::decode(bytes),
-        _ => decode_other(bytes, format),
+        ImageFormat::Jpeg => jpeg::decode(bytes, decoding),
+        ImageFormat::Tiff if is_ours(bytes, decoding) => tiff::decode(bytes, decoding),
+        _ => decode_other(bytes, format, decoding),
     })
 }
 
 /// Width and height of the upright picture from the header, without decoding the pixels. `bytes` may be the file's beginning only;
 /// an orientation that stands further back is not seen.
-pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), PhotoError> {
+pub fn dimensions(bytes: &[u8], decoding: &Decoding) -> Result<(u32, u32), PhotoError> {
     let format = recognize(bytes)?;
     guarded(format, || match format {
-        ImageFormat::Jpeg => jpeg::dimensions(bytes),
-        _ => open(bytes, format).map(|mut decoder| upright(decoder.dimensions(), orientation(&mut decoder))),
+        ImageFormat::Jpeg => jpeg::dimensions(bytes, decoding),
+        ImageFormat::Tiff if is_ours(bytes, decoding) => tiff::dimensions(bytes),
+        _ => open(bytes, format, decoding)
+            .map(|mut decoder| upright(decoder.dimensions(), orientation(&mut decoder))),
     })
 }
 
+/// The values of a picture of more than 8 bits as the file has them; `None` for others.
+pub(crate) fn deep(bytes: &[u8], decoding: &Decoding) -> Result<Option<DeepPicture>, PhotoError> {
+    let format = recognize(bytes)?;
+    guarded(format, || match format {
+        ImageFormat::Jpeg | ImageFormat::WebP | ImageFormat::Gif | ImageFormat::Bmp => Ok(None),
+        ImageFormat::Tiff if is_ours(bytes, decoding) => tiff::deep(bytes, decoding),
+        _ => {
+            let decoder = open(bytes, format, decoding)?;
+            match decoder.color_type().bytes_per_pixel() / decoder.color_type().channel_count() {
+                1 => Ok(None),
+                _ => Ok(DeepPicture::of(&read(decoder, format, decoding)?.0)),
+            }
+        }
+    })
+}
+
+/// Whether a TIFF is of a kind that `image` does not read.
+fn is_ours(bytes: &[u8], decoding: &Decoding) -> bool {
+    matches!(
+        open(bytes, ImageFormat::Tiff, decoding),
+        Err(PhotoError::NotAPhoto(_))
+    )
+}
+
 /// A decodable file's format, and how it stores colors.
-pub(crate) fn kind(bytes: &[u8]) -> Result<(&'static str, ColorMode), PhotoError> {
+pub(crate) fn kind(bytes: &[u8], decoding: &Decoding) -> Result<(&'static str, ColorMode), PhotoError> {
     let format = recognize(bytes)?;
     let name = name_of(format).unwrap_or("picture");
     guarded(format, || {
         let decoded = match format {
             ImageFormat::Jpeg => ColorType::Rgb8,
-            _ => open(bytes, format)?.color_type(),
+            ImageFormat::Tiff if is_ours(bytes, decoding) => return Ok((name, tiff::header(bytes)?.1)),
+            _ => open(bytes, format, decoding)?.color_type(),
         };
         Ok((name, ColorMode::of(bytes, format, decoded)))
     })
@@ -68,7 +163,15 @@ fn recognize(bytes: &[u8]) -> Result<ImageFormat, PhotoError> {
     if bytes.is_empty() {
         return Err(PhotoError::Empty);
     }
-    match image::guess_format(bytes) {
+    let format = match tiff::is_big(bytes) {
+        true => Ok(ImageFormat::Tiff),
+        false => image::guess_format(bytes),
+    };
+    match format {
+        Ok(ImageFormat::Tiff) => match tiff::raw(bytes) {
+            Some(kind) => Err(PhotoError::NotAPhoto(sniff::raw(kind))),
+            None => Ok(ImageFormat::Tiff),
+        },
         Ok(format) if name_of(format).is_some() => Ok(format),
         _ => Err(PhotoError::NotAPhoto(sniff::describe(bytes))),
     }
@@ -83,6 +186,7 @@ fn name_of(format: ImageFormat) -> Option<&'static str> {
         ImageFormat::Bmp => Some("BMP"),
         ImageFormat::Gif => Some("GIF"),
         ImageFormat::Tiff => Some("TIFF"),
+        ImageFormat::Pnm => Some("PNM"),
         _ => None,
     }
 }
@@ -92,45 +196,58 @@ fn guarded<T>(format: ImageFormat, work: impl FnOnce() -> Result<T, PhotoError>)
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(PhotoError::DecoderPanicked { format }))
 }
 
-fn decode_other(bytes: &[u8], format: ImageFormat) -> Result<RgbPhoto, PhotoError> {
-    let mut decoder = open(bytes, format)?;
-    let (width, height) = decoder.dimensions();
-    let decoded = decoder.total_bytes();
-    // As decoded, as RGB, and once more while it is turned upright.
-    let all = decoded.saturating_add(2 * 3 * u64::from(width) * u64::from(height));
-    if all > DECODE_BUDGET {
-        return Err(PhotoError::TooManyPixels { width, height });
-    }
-    let _share = BUDGET.acquire(all);
-    let orientation = orientation(&mut decoder);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| explain(format, e))?;
-    picture.apply_orientation(orientation);
+fn decode_other(bytes: &[u8], format: ImageFormat, decoding: &Decoding) -> Result<RgbPhoto, PhotoError> {
+    let (picture, _share) = read(open(bytes, format, decoding)?, format, decoding)?;
     let (width, height) = (picture.width(), picture.height());
+    let deep = decoding.levels.and_then(|_| DeepPicture::of(&picture));
+    let rgb = match deep {
+        Some(deep) => deep.to_rgb(decoding.levels)?,
+        None => over_white(picture),
+    };
     let format = name_of(format).unwrap_or("picture");
-    RgbPhoto::new(width, height, over_white(picture)).ok_or_else(|| PhotoError::Damaged {
+    RgbPhoto::new(width, height, rgb).ok_or_else(|| PhotoError::Damaged {
         format,
         reason: String::from("it has no pixels"),
     })
 }
 
-fn open(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, PhotoError> {
+/// The picture, upright, and its share of the memory.
+fn read(
+    mut decoder: impl ImageDecoder,
+    format: ImageFormat,
+    decoding: &Decoding,
+) -> Result<(DynamicImage, Share<'static>), PhotoError> {
+    let (width, height) = decoder.dimensions();
+    let decoded = decoder.total_bytes();
+    let deep = match decoding.levels {
+        Some(_) => 4 * u64::from(decoder.color_type().channel_count()),
+        None => 0,
+    };
+    // As decoded, as RGB, and once more while it is turned upright.
+    let all = decoded.saturating_add((2 * 3 + deep) * u64::from(width) * u64::from(height));
+    decoding.check_bytes(width, height, all)?;
+    let share = BUDGET.acquire(all);
+    let orientation = orientation(&mut decoder);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| explain(format, e, decoding))?;
+    picture.apply_orientation(orientation);
+    Ok((picture, share))
+}
+
+fn open<'a>(
+    bytes: &'a [u8],
+    format: ImageFormat,
+    decoding: &Decoding,
+) -> Result<impl ImageDecoder + use<'a>, PhotoError> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(u32::from(u16::MAX));
     limits.max_image_height = Some(u32::from(u16::MAX));
-    limits.max_alloc = Some(DECODE_BUDGET);
+    limits.max_alloc = Some(decoding.bytes());
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|e| explain(format, e))?;
+    let decoder = reader.into_decoder().map_err(|e| explain(format, e, decoding))?;
     let (width, height) = decoder.dimensions();
-    check_pixels(width, height)?;
+    decoding.check_pixels(width, height)?;
     Ok(decoder)
-}
-
-fn check_pixels(width: u32, height: u32) -> Result<(), PhotoError> {
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(PhotoError::TooManyPixels { width, height });
-    }
-    Ok(())
 }
 
 /// Width and height after a picture is turned upright.
@@ -174,12 +291,12 @@ fn over_white(picture: DynamicImage) -> Vec<u8> {
     rgb
 }
 
-fn explain(format: ImageFormat, error: ImageError) -> PhotoError {
+fn explain(format: ImageFormat, error: ImageError, decoding: &Decoding) -> PhotoError {
     let format = name_of(format).unwrap_or("picture");
     let reason = match &error {
         ImageError::Limits(_) => {
-            let limit = MAX_PIXELS / 1_000_000;
-            return PhotoError::NotAPhoto(format!(
+            let limit = decoding.max_pixels / 1_000_000;
+            return PhotoError::TooLarge(format!(
                 "this {format} claims more than the limit of {limit} megapixels"
             ));
         }
@@ -254,6 +371,11 @@ impl Drop for Share<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
+        super::decode(bytes, &Decoding::default())
+    }
+
     use image::{GrayImage, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
 
     fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -338,6 +460,39 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_jpeg_may_have_twice_the_pixels_and_the_limit_can_be_raised() {
+        let picture = RgbImage::new(10, 10);
+        let png = encoded(picture.clone(), ImageFormat::Png);
+        let jpeg = encoded(picture, ImageFormat::Jpeg);
+        let within = |bytes: &[u8], max_pixels| {
+            let decoding = Decoding {
+                max_pixels,
+                ..Decoding::default()
+            };
+            super::decode(bytes, &decoding).is_ok() && dimensions(bytes, &decoding).is_ok()
+        };
+        assert_eq!([99, 100].map(|limit| within(&png, limit)), [false, true]);
+        assert_eq!([49, 50].map(|limit| within(&jpeg, limit)), [false, true]);
+    }
+
+    #[test]
+    fn pnm_is_read_and_deep_values_are_stretched() {
+        assert_eq!(pixels(b"P3 1 1 255 10 20 30\n"), [10, 20, 30]);
+        assert_eq!(pixels(b"P6\n1 1\n255\n\x01\x02\x03"), [1, 2, 3]);
+        let deep = encoded(ImageBuffer::from_pixel(1, 1, Luma([4095_u16])), ImageFormat::Png);
+        let levels = Decoding::default().with_levels(Levels::new(0.0, 4095.0));
+        assert_eq!(
+            super::decode(&deep, &levels).expect("a photo").into_pixels(),
+            [255; 3]
+        );
+        let plain = encoded(GrayImage::from_pixel(1, 1, Luma([9])), ImageFormat::Png);
+        assert_eq!(
+            super::decode(&plain, &levels).expect("a photo").into_pixels(),
+            [9; 3]
+        );
     }
 
     #[test]

@@ -146,6 +146,32 @@ pub enum DataError {
         /// What is wrong and what is expected.
         message: String,
     },
+    /// A table whose columns are not clear.
+    #[error("{name}, line {line}: {message}")]
+    TableColumns {
+        /// The table's file.
+        name: String,
+        /// Line number, from 1.
+        line: u64,
+        /// What is wrong and what is expected.
+        message: String,
+        /// The column that seems to name files, if any does.
+        file: Option<String>,
+        /// A column that could be the class.
+        class: Option<String>,
+    },
+    /// A table in an encoding that is not known.
+    #[error("{name}, line {line}: {message}")]
+    TableEncoding {
+        /// The table's file.
+        name: String,
+        /// Line number, from 1.
+        line: u64,
+        /// What is wrong.
+        message: String,
+        /// An encoding that it could be in.
+        likely: Option<&'static str>,
+    },
     /// An IDX file is not what its header says.
     #[error("{name}: {message}")]
     Idx {
@@ -289,12 +315,27 @@ pub enum PhotoError {
         limit: u64,
     },
     /// The picture has more pixels than we are willing to decode.
-    #[error("{width} x {height} pixels, more than the limit of {} megapixels", crate::decode::MAX_PIXELS / 1_000_000)]
+    #[error("{width} x {height} pixels, more than the limit of {} megapixels for such a file; shrink it, or raise the limit", limit / 1_000_000)]
     TooManyPixels {
         /// Columns that the header claims.
         width: u32,
         /// Rows that the header claims.
         height: u32,
+        /// The most pixels of such a file.
+        limit: u64,
+    },
+    /// The decoder wants more memory than there is for a picture.
+    #[error("{0}")]
+    TooLarge(String),
+    /// A picture whose values say nothing of black and white.
+    #[error(
+        "values from {low} to {high}, and nothing says which of them is white; give levels, such as {low}:{high}"
+    )]
+    NoLevels {
+        /// The lowest value.
+        low: f32,
+        /// The highest value.
+        high: f32,
     },
     /// Not a picture at all, or one of a kind that is not supported.
     #[error("{0}")]

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::decode;
+use crate::decode::{Decoding, decode};
 use crate::error::{DataError, PhotoError, Skipped};
 use crate::names::{path_of, shown_path};
 use crate::photo::RgbPhoto;
@@ -67,14 +67,14 @@ impl PhotoFile {
     }
 
     /// Reads and decodes it.
-    pub fn read(&self) -> Result<RgbPhoto, PhotoError> {
+    pub fn read(&self, decoding: &Decoding) -> Result<RgbPhoto, PhotoError> {
         match &self.place {
             Place::File(path) => {
                 let file = stepladder_files::open(path)?;
                 let len = file.metadata()?.len();
-                decode(&read_all(file, len)?)
+                decode(&read_all(file, len)?, decoding)
             }
-            Place::Zip(archive, entry) => archive.as_ref().read(*entry)?.decode(),
+            Place::Zip(archive, entry) => archive.as_ref().read(*entry)?.decode(decoding),
         }
     }
 }

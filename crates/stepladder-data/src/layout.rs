@@ -185,7 +185,7 @@ impl Plan {
     }
 }
 
-const NO_CLASS_FOLDER: &str = "not in a class folder";
+pub(crate) const NO_CLASS_FOLDER: &str = "not in a class folder";
 
 /// The group of a photo by the rules, beside what the layout says.
 fn group(name: &str, others: &[String], rules: &Rules) -> Option<String> {

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::deep::LevelsChoice;
 use crate::error::{DataError, Skipped};
 use crate::layout;
 use crate::names::{printable, shown_path};
@@ -12,7 +13,7 @@ use crate::reading::{Reading, Rules};
 use crate::remark::Remark;
 use crate::source::folder::FolderSource;
 use crate::source::zip::ZipSource;
-use crate::source::{Found, Labelled, Source, idx, table};
+use crate::source::{Found, Labelled, Source, TableForm, idx, table};
 
 /// Which data to open. Either [`path`](Self::path) (with or without a table), or [`memory`](Self::memory), or separate
 /// archives for the parts.
@@ -23,12 +24,18 @@ pub struct DataRequest {
     /// A CSV or TSV table with the columns `file`, `class` and, if it likes, `split`, naming files inside `path`, or,
     /// without one, in the table's own folder.
     pub table: Option<PathBuf>,
+    /// How the table is to be read, where it does not say.
+    pub table_form: TableForm,
     /// Data for training only.
     pub train: Option<PathBuf>,
     /// Data for validation only.
     pub val: Option<PathBuf>,
     /// Data for testing only.
     pub test: Option<PathBuf>,
+    /// The black and the white of photos of more than 8 bits.
+    pub levels: LevelsChoice,
+    /// The most pixels that a photo may have; [`MAX_PIXELS`](crate::MAX_PIXELS) where nothing is said.
+    pub max_pixels: Option<u64>,
     /// A zip that the program carries: its name and its bytes.
     pub memory: Option<(String, &'static [u8])>,
     /// How its folders and names are read.
@@ -155,7 +162,7 @@ impl Listing {
         }
     }
 
-    fn with_remarks(mut self, remarks: impl IntoIterator<Item = Remark>) -> Self {
+    pub(crate) fn with_remarks(mut self, remarks: impl IntoIterator<Item = Remark>) -> Self {
         self.remarks.extend(remarks);
         self
     }

@@ -2,6 +2,7 @@
 
 use crate::error::DataError;
 use crate::pattern::NamePattern;
+use crate::source::{TableForm, encoding_named};
 use encoding_rs::Encoding;
 
 /// What was asked for beside the data itself. By default everything is taken from the names of folders.
@@ -29,6 +30,7 @@ pub(crate) struct Rules {
     pub(crate) group_by: Option<GroupBy>,
     pub(crate) follow_links: bool,
     pub(crate) zip_names: Option<&'static Encoding>,
+    pub(crate) table_form: TableForm,
 }
 
 /// What a folder's name means.
@@ -88,6 +90,7 @@ impl Rules {
             group_by,
             follow_links: reading.follow_links,
             zip_names: reading.zip_names.as_deref().map(encoding).transpose()?,
+            table_form: TableForm::default(),
         })
     }
 
@@ -145,18 +148,7 @@ fn group_by(text: &str) -> Result<GroupBy, DataError> {
 }
 
 fn encoding(name: &str) -> Result<&'static Encoding, DataError> {
-    let usual = match name.trim().to_ascii_lowercase().as_str() {
-        "cp866" => "ibm866",
-        "cp932" | "sjis" => "shift_jis",
-        "cp936" => "gbk",
-        "cp949" => "euc-kr",
-        "cp950" => "big5",
-        "cp1250" => "windows-1250",
-        "cp1251" => "windows-1251",
-        "cp1252" => "windows-1252",
-        _ => name.trim(),
-    };
-    Encoding::for_label(usual.as_bytes()).ok_or_else(|| {
+    encoding_named(name).ok_or_else(|| {
         DataError::Setting(format!(
             "{name} is no encoding that is known; usual ones are shift_jis, gbk, big5, euc-kr, cp866, cp1251 and cp1252"
         ))

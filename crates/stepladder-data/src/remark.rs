@@ -80,6 +80,25 @@ pub enum Remark {
         /// How many groups.
         groups: usize,
     },
+    /// Photos below a part that lie in no class folder.
+    Unlabelled {
+        /// The part.
+        part: Part,
+        /// How many.
+        photos: usize,
+        /// One of them.
+        example: String,
+    },
+    /// What was made of a table that is not as tables usually are.
+    Table {
+        /// What.
+        what: String,
+    },
+    /// Levels were to be measured.
+    Levels {
+        /// What becomes black and what white; `None` where no photo has more than 8 bits.
+        range: Option<[String; 2]>,
+    },
     /// Only some of the classes were asked for.
     SomeClasses {
         /// Classes that are taken.
@@ -93,7 +112,11 @@ impl Remark {
     /// Whether it may be a mistake, rather than being worth knowing.
     pub fn is_warning(&self) -> bool {
         match self {
-            Self::Parts { .. } | Self::PartsInClasses | Self::SomeClasses { .. } => false,
+            Self::Parts { .. }
+            | Self::PartsInClasses
+            | Self::SomeClasses { .. }
+            | Self::Table { .. }
+            | Self::Levels { .. } => false,
             Self::BesideParts { .. }
             | Self::SameFoldersBelow { .. }
             | Self::ClassLikePart { .. }
@@ -102,6 +125,7 @@ impl Remark {
             | Self::ZipNames { .. }
             | Self::WithoutClass { .. }
             | Self::WithoutGroup { .. }
+            | Self::Unlabelled { .. }
             | Self::GroupsInParts { .. }
             | Self::FewGroups { .. } => true,
         }
@@ -177,6 +201,26 @@ impl fmt::Display for Remark {
                 "{} cannot fill a training, a validation and a test part, as no group is in two of them",
                 count(*groups, "group")
             ),
+            Self::Unlabelled {
+                part,
+                photos,
+                example,
+            } => write!(
+                f,
+                "{} of the {} part in no class folder, such as {example}, so that there are no figures of them",
+                count(*photos, "photo"),
+                part.name()
+            ),
+            Self::Table { what } => f.write_str(what),
+            Self::Levels {
+                range: Some([black, white]),
+            } => write!(
+                f,
+                "{black} becomes black and {white} white, as the photos of more than 8 bits need it"
+            ),
+            Self::Levels { range: None } => {
+                f.write_str("no photo has more than 8 bits, so that levels change nothing")
+            }
             Self::SomeClasses { taken, all } => write!(f, "{taken} of {all} classes taken"),
         }
     }

@@ -114,7 +114,7 @@ impl Dataset {
                 let head = readers[photo.source as usize]
                     .read_head(photo.entry, HEAD_BYTES)
                     .ok()?;
-                head.dimensions().ok().map(<[u32; 2]>::from)
+                head.dimensions(&self.decoding).ok().map(<[u32; 2]>::from)
             })
             .collect();
         Some(sides)

@@ -3,7 +3,7 @@
 
 use crate::color::ColorMode;
 use crate::dataset::Dataset;
-use crate::decode;
+use crate::decode::{self, Decoding};
 use crate::error::{DataError, PhotoError};
 use crate::parallel::in_parallel;
 use crate::photo::RgbPhoto;
@@ -17,7 +17,7 @@ pub struct Scanned {
     pub bytes: u64,
     /// blake3 of the file; the same for exact duplicates.
     pub content: [u8; 32],
-    /// "JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF" or "IDX", by content.
+    /// "JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF", "PNM" or "IDX", by content.
     pub format: &'static str,
     /// How it stores colors.
     pub color: ColorMode,
@@ -26,10 +26,10 @@ pub struct Scanned {
 }
 
 impl Scanned {
-    fn new(content: &Content) -> Result<Self, PhotoError> {
-        let photo = content.decode()?;
+    fn new(content: &Content, decoding: &Decoding) -> Result<Self, PhotoError> {
+        let photo = content.decode(decoding)?;
         let (bytes, (format, color)) = match content {
-            Content::File(file) => (file.len(), decode::kind(file)?),
+            Content::File(file) => (file.len(), decode::kind(file, decoding)?),
             Content::Gray { pixels, .. } => (pixels.len(), ("IDX", ColorMode::Gray)),
         };
         Ok(Self {
@@ -68,7 +68,10 @@ impl Dataset {
             let number = photos[place];
             let photo = &self.photos[number as usize];
             let content = readers[photo.source as usize].read(photo.entry);
-            look(number, content.and_then(|content| Scanned::new(&content)))
+            look(
+                number,
+                content.and_then(|content| Scanned::new(&content, &self.decoding)),
+            )
         };
         let mut found: Vec<Option<T>> = std::iter::repeat_with(|| None).take(photos.len()).collect();
         progress.start(photos.len() as u64, "photos");

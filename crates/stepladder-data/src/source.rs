@@ -6,10 +6,13 @@ pub(crate) mod idx;
 pub(crate) mod table;
 pub(crate) mod zip;
 
+pub use table::TableForm;
+pub(crate) use table::encoding_named;
+
 use std::fmt::Debug;
 use std::io::Read;
 
-use crate::decode::{self, MAX_FILE_BYTES};
+use crate::decode::{self, Decoding, MAX_FILE_BYTES};
 use crate::error::{DataError, PhotoError, Skipped};
 use crate::part::Part;
 use crate::photo::RgbPhoto;
@@ -56,9 +59,9 @@ impl Content {
         }
     }
 
-    pub(crate) fn decode(&self) -> Result<RgbPhoto, PhotoError> {
+    pub(crate) fn decode(&self, decoding: &Decoding) -> Result<RgbPhoto, PhotoError> {
         match self {
-            Self::File(bytes) => decode::decode(bytes),
+            Self::File(bytes) => decode::decode(bytes, decoding),
             Self::Gray {
                 width,
                 height,
@@ -73,9 +76,9 @@ impl Content {
         }
     }
 
-    pub(crate) fn dimensions(&self) -> Result<(u32, u32), PhotoError> {
+    pub(crate) fn dimensions(&self, decoding: &Decoding) -> Result<(u32, u32), PhotoError> {
         match self {
-            Self::File(bytes) => decode::dimensions(bytes),
+            Self::File(bytes) => decode::dimensions(bytes, decoding),
             Self::Gray { width, height, .. } => Ok((*width, *height)),
         }
     }

@@ -13,6 +13,7 @@ use stepladder_model::ImageSize;
 use crate::cache::format::{self, Pixels, Record};
 use crate::cache::{self, CacheConfig};
 use crate::dataset::Dataset;
+use crate::decode::{Decoding, Levels, MAX_PIXELS};
 use crate::error::{DataError, PhotoError, Skipped};
 use crate::parallel::in_parallel;
 use crate::photo::RgbPhoto;
@@ -51,6 +52,7 @@ struct Kept {
 /// Where the photos come from, for those that have to be made again.
 #[derive(Debug)]
 struct Origins {
+    decoding: Decoding,
     sources: Vec<Arc<dyn Source>>,
     /// Of each photo, its source and its entry there.
     entries: Vec<(u32, u32)>,
@@ -237,13 +239,13 @@ impl PhotoStore {
 
     /// The photo from its file, as it was when the cache was made; and the cache mended, if that can be.
     fn made_again(&self, kept: &Kept, photo: u32, pixels: &Pixels) -> Result<RgbPhoto, String> {
-        let Origins { sources, entries } = &self.inner.origins;
+        let Origins { sources, entries, .. } = &self.inner.origins;
         let &(source, entry) = entries.get(photo as usize).ok_or("it has no file")?;
         let source = sources.get(source as usize).ok_or("it has no source")?;
         let reader = source.reader().map_err(|error| error.to_string())?;
         let unreadable = |error: PhotoError| format!("its file cannot be used: {error}");
         let content = reader.read(entry).map_err(unreadable)?;
-        let decoded = content.decode().map_err(unreadable)?;
+        let decoded = content.decode(&self.inner.origins.decoding).map_err(unreadable)?;
         let made = kept.rendition.shrink(&decoded).into_owned();
         if !pixels.are_of(&content.hash(), &made) {
             return Err(String::from("its file is another than when the cache was made"));
@@ -269,6 +271,7 @@ impl Origins {
     fn of(dataset: &Dataset) -> Self {
         let photos = dataset.photos.iter();
         Self {
+            decoding: dataset.decoding,
             sources: dataset.sources.clone(),
             entries: photos.map(|photo| (photo.source, photo.entry)).collect(),
         }
@@ -347,6 +350,16 @@ fn key_of(dataset: &Dataset, rendition: &Rendition) -> [u8; 32] {
     if !rendition.size.is_square() {
         key.update(rendition.size.to_string().as_bytes());
     }
+    // Nothing where all is as it always was, so that caches of earlier versions serve.
+    let Decoding { levels, max_pixels } = dataset.decoding;
+    if let Some(Levels { black, white }) = levels {
+        key.update(b"levels\0")
+            .update(&black.to_le_bytes())
+            .update(&white.to_le_bytes());
+    }
+    if max_pixels != MAX_PIXELS {
+        key.update(b"pixels\0").update(&max_pixels.to_le_bytes());
+    }
     for source in &dataset.sources {
         source.fingerprint(&mut key);
     }
@@ -411,7 +424,7 @@ fn write(
     let work = |photo: usize| -> Decoded {
         let photo = &dataset.photos[photo];
         let content = readers[photo.source as usize].read(photo.entry)?;
-        let decoded = content.decode()?;
+        let decoded = content.decode(&dataset.decoding)?;
         let shrink = |rendition: &Rendition| rendition.shrink(&decoded).into_owned();
         Ok((content.hash(), renditions.iter().map(shrink).collect()))
     };

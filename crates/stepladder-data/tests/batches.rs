@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use common::{Place, open, png, two_classes, zip_of};
 use proptest::prelude::*;
 use stepladder_data::{
-    Augmentation, Batch, DataRequest, Dataset, Loader, LoaderConfig, Mixing, NoProgress, Part, PhotoStore,
-    Scaling, Split, decode, prepare,
+    Augmentation, Batch, DataRequest, Dataset, Decoding, Loader, LoaderConfig, Mixing, NoProgress, Part,
+    PhotoStore, Scaling, Split, decode, prepare,
 };
 use stepladder_model::{
     ColorJitter, Erased, FillMode, FlipMode, ImageDataGenerator, ImageSize, RandAugment, RandomBrightness,
@@ -97,7 +97,11 @@ fn photos_take_a_shape_that_is_not_square() {
                 "a" => png(12, 10, number),
                 _ => png(9, 14, 1000 + number),
             };
-            let expected = prepare(&decode(&whole).expect("a photo"), size, scaling);
+            let expected = prepare(
+                &decode(&whole, &Decoding::default()).expect("a photo"),
+                size,
+                scaling,
+            );
             assert_eq!(found, expected, "{photo} {scaling:?}");
         }
     }

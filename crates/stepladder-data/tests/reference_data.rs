@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use common::{Place, listing, reference};
-use stepladder_data::{DataError, DataRequest, Dataset, Part, RgbPhoto, Split, decode};
+use stepladder_data::{DataError, DataRequest, Dataset, Decoding, Part, RgbPhoto, Split, decode};
 use stepladder_model::SplitFractions;
 
 /// The rows of a TSV file, without its header.
@@ -21,7 +21,7 @@ fn rows(path: &std::path::Path) -> Vec<Vec<String>> {
 
 fn photo(name: &str) -> Option<RgbPhoto> {
     let bytes = fs::read(reference("dirty/files")?.join(name)).expect("the reference data is readable");
-    Some(decode(&bytes).unwrap_or_else(|e| panic!("{name}: {e}")))
+    Some(decode(&bytes, &Decoding::default()).unwrap_or_else(|e| panic!("{name}: {e}")))
 }
 
 /// Mean difference of two photos of the same size, on the 0..=255 scale.
@@ -44,7 +44,7 @@ fn every_file_is_decoded_or_gives_a_reason() {
     for row in rows(&folder.join("../manifest.tsv")) {
         let (name, kind, pillow) = (&row[0], &row[3], &row[4]);
         let bytes = fs::read(folder.join(name)).expect("listed in the manifest");
-        let outcome = decode(&bytes);
+        let outcome = decode(&bytes, &Decoding::default());
         if let Err(reason) = &outcome {
             let reason = reason.to_string();
             assert!(
@@ -391,7 +391,7 @@ fn the_docs_say_what_becomes_of_each_file() {
         String::from("## Files\n\n| file | what it is | what becomes of it |\n| --- | --- | --- |\n");
     for row in rows(&folder.join("../manifest.tsv")) {
         let bytes = fs::read(folder.join(&row[0])).expect("listed in the manifest");
-        let outcome = match decode(&bytes) {
+        let outcome = match decode(&bytes, &Decoding::default()) {
             Ok(photo) => format!("read, {} x {}", photo.width(), photo.height()),
             Err(reason) => format!("set aside: {reason}"),
         };

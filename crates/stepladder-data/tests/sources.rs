@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Place, listing, open, png, reason, two_classes, zip_of};
-use stepladder_data::{DataError, DataRequest, Dataset, Photo, PhotoFile, find_photos};
+use stepladder_data::{DataError, DataRequest, Dataset, Decoding, Photo, PhotoFile, find_photos};
 
 #[test]
 fn a_zip_with_junk_and_strays() {
@@ -280,10 +280,23 @@ fn photos_named_one_by_one() {
     assert_eq!(skipped.len(), 1);
     let (alone, _) = find_photos(&one).expect("a file");
     assert_eq!(names(&alone), [one.to_string_lossy()]);
-    assert_eq!(alone[0].read().expect("a good photo").width(), 8);
-    assert!(files[1].read().expect_err("a page").to_string().contains("HTML"));
+    assert_eq!(
+        alone[0].read(&Decoding::default()).expect("a good photo").width(),
+        8
+    );
+    assert!(
+        files[1]
+            .read(&Decoding::default())
+            .expect_err("a page")
+            .to_string()
+            .contains("HTML")
+    );
     assert!(find_photos(&place.path("gone")).is_err());
-    assert!(PhotoFile::at(place.path("gone")).read().is_err());
+    assert!(
+        PhotoFile::at(place.path("gone"))
+            .read(&Decoding::default())
+            .is_err()
+    );
 }
 
 #[test]
@@ -306,8 +319,11 @@ fn photos_in_a_zip_are_found_whatever_it_is_called() {
         [format!("{shown}/b/two.png"), format!("{shown}/one.png")]
     );
     assert_eq!(skipped.len(), 1, "{skipped:?}");
-    assert_eq!(files[0].read().expect("a good photo").width(), 8);
-    assert!(files[1].read().is_err(), "cut short");
+    assert_eq!(
+        files[0].read(&Decoding::default()).expect("a good photo").width(),
+        8
+    );
+    assert!(files[1].read(&Decoding::default()).is_err(), "cut short");
     let damaged = place.write("cut.zip", b"PK\x03\x04 and no more");
     assert!(matches!(
         find_photos(&damaged),

@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Mutex;
 
 use common::{Place, open, png, two_classes, zip_of};
-use stepladder_data::{CacheConfig, DataError, NoProgress, PhotoStore, Progress, decode};
+use stepladder_data::{CacheConfig, DataError, Decoding, NoProgress, PhotoStore, Progress, decode};
 
 /// Counts what is reported.
 #[derive(Default)]
@@ -53,7 +53,7 @@ fn photos_are_decoded_once_and_never_enlarged() {
     assert_eq!(store.dimensions(2), Some((2, 2)), "a strip keeps its middle");
     assert_eq!(
         store.photo(1).expect("cached"),
-        decode(&photos[0].1)
+        decode(&photos[0].1, &Decoding::default())
             .expect("a good photo")
             .crop([6, 6])
             .into_owned()

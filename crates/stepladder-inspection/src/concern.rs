@@ -47,6 +47,7 @@ pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split, weighed: b
             count(contradicted, "photo")
         ));
     }
+    concerns.extend(narrow_levels(dataset).map(|(what, advice)| format!("{what}; {advice}")));
     let mut sizes = vec![0_usize; dataset.classes.len()];
     for &number in &split.train {
         if let Some(size) = sizes.get_mut(dataset.photos[number as usize].class as usize) {
@@ -65,13 +66,8 @@ pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split, weighed: b
     let Some((&few, &many)) = sizes.get(least).zip(sizes.get(most)) else {
         return concerns;
     };
-    if few < FEW {
-        concerns.push(format!(
-            "class {} has {} to train on; add some, or leave the class out",
-            dataset.classes[least],
-            count(few, "photo")
-        ));
-    }
+    concerns.extend(untrained(dataset, split, &sizes));
+    concerns.extend(small(dataset, &sizes));
     let ratio = many as f64 / few.max(1) as f64;
     if ratio >= VERY_UNEVEN && !weighed {
         concerns.push(format!(
@@ -80,6 +76,76 @@ pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split, weighed: b
         ));
     }
     concerns
+}
+
+/// Photos of more than 8 bits that use a small part of them: what is seen, and what to do.
+pub(crate) fn narrow_levels(dataset: &Dataset) -> Option<(String, String)> {
+    if dataset.decoding.levels.is_some() {
+        return None;
+    }
+    let values = dataset.deep_values().filter(|values| values.is_narrow())?;
+    let (black, white) = (values.levels.black.floor(), values.levels.white.ceil());
+    Some((
+        format!(
+            "photos of 16 bits hold values from {black} to {white} of {}, so that they look black or flat to the network",
+            values.most.unwrap_or(65_535.0)
+        ),
+        format!(
+            "--levels auto stretches them over the whole range, or say it yourself, e.g. --levels {black}:{white}"
+        ),
+    ))
+}
+
+/// Classes of which no photo is trained on, though there are some.
+fn untrained(dataset: &Dataset, split: &Split, sizes: &[usize]) -> Option<String> {
+    let mut held_out = vec![0_usize; sizes.len()];
+    for &number in split.validation.iter().chain(&split.test) {
+        if let Some(count) = held_out.get_mut(dataset.photos[number as usize].class as usize) {
+            *count += 1;
+        }
+    }
+    let named: Vec<String> = (0..sizes.len())
+        .filter(|&class| sizes[class] == 0 && held_out[class] > 0)
+        .map(|class| format!("{} (all {} held out)", dataset.classes[class], held_out[class]))
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "no photo to train on of {}: photos are split by their content, and of so few all can fall into the validation or test part; add photos, leave the class out, or say the parts in a table's column split",
+            few_of(&named)
+        )
+    })
+}
+
+/// Classes with few photos to train on, the smallest first.
+fn small(dataset: &Dataset, sizes: &[usize]) -> Option<String> {
+    let mut small: Vec<usize> = (0..sizes.len())
+        .filter(|&class| (1..FEW).contains(&sizes[class]))
+        .collect();
+    small.sort_by_key(|&class| sizes[class]);
+    let (&first, others) = small.split_first()?;
+    let names: Vec<String> = others
+        .iter()
+        .map(|&class| format!("{} {}", dataset.classes[class], sizes[class]))
+        .collect();
+    let (others, them) = match names.is_empty() {
+        true => (String::new(), "the class"),
+        false => (format!(", {}", few_of(&names)), "them"),
+    };
+    Some(format!(
+        "class {} has {} to train on{others}; add some, or leave {them} out",
+        dataset.classes[first],
+        count(sizes[first], "photo")
+    ))
+}
+
+/// The first of many names, and how many more there are.
+fn few_of(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// The share of a photo's area beyond its central square from which on another fit is likely to be better. Photos of 4 to 3, which lose a

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use stepladder_data::{Dataset, Part};
 
+use crate::concern::narrow_levels;
 use crate::duplicates::Group;
 use crate::fingerprint::SMALLEST_SIDE;
 use crate::look::Look;
@@ -45,6 +46,8 @@ pub enum FindingKind {
     ExactDuplicates,
     /// Photos that show the same.
     NearDuplicates,
+    /// Values of more than 8 bits of which a small part is used.
+    NarrowLevels,
     /// One color and nothing else.
     Blank,
     /// Much smaller than the others.
@@ -128,6 +131,7 @@ impl Evidence<'_> {
             self.copies(FindingKind::Leak),
             self.copies(FindingKind::TwoLabels),
             self.set_aside(),
+            self.narrow_levels(),
             self.small_classes(),
             self.imbalance(),
             self.copies(FindingKind::ExactDuplicates),
@@ -248,6 +252,17 @@ impl Evidence<'_> {
                 "nothing has to be done: they are left out of every training; replace those that should be photos",
             ),
             groups,
+        })
+    }
+
+    fn narrow_levels(&self) -> Option<Finding> {
+        let (what, advice) = narrow_levels(self.dataset)?;
+        Some(Finding {
+            kind: FindingKind::NarrowLevels,
+            serious: true,
+            what,
+            advice,
+            groups: Vec::new(),
         })
     }
 

@@ -25,6 +25,10 @@ pub fn advice(remark: &Remark) -> Option<&'static str> {
         Remark::WithoutGroup { .. } => Some("change --group-by or --layout if they should be in one"),
         Remark::GroupsInParts { .. } => Some("put all photos of a group into one part"),
         Remark::FewGroups { .. } => Some("add groups, or split by photos, without groups"),
-        Remark::SomeClasses { .. } => None,
+        Remark::Unlabelled { .. } => Some(
+            "where their classes are not known, `stepladder predict` says what is on them, and for figures train on the training folder alone: a part of it is then held out",
+        ),
+        Remark::Table { .. } => Some("if that is not what is meant, mend the table, or say --columns"),
+        Remark::SomeClasses { .. } | Remark::Levels { .. } => None,
     }
 }

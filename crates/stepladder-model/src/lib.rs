@@ -73,6 +73,7 @@ pub use optimizer::{Clipping, OptimizerConfig, ParameterGroups};
 pub use place::Place;
 pub use rung::{DeckFigures, Defaults, Fit, Input, LayerSpec, Rung};
 pub use start::{Frozen, Head, Start};
+pub use suggest::nearest;
 pub use training::{
     AnnealStrategy, ClassWeights, EarlyStopping, EvaluationConfig, Monitor, Phase, ReduceLrOnPlateau,
     Schedule, SplitFractions, Training,

@@ -1,7 +1,7 @@
 //! The nearest of a list of names, for "did you mean".
 
 /// The candidate that `typed` most likely stands for, if one is near enough to be a slip of the hand.
-pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A hostile name may be long; no name of ours is, and the distance costs the product of the lengths.
     if typed.len() > 64 {
         return None;

@@ -59,6 +59,15 @@ pub struct DataRecord {
     pub path: Option<PathBuf>,
     /// The table that names files in `path`.
     pub table: Option<PathBuf>,
+    /// How the table is read, where it does not say.
+    #[serde(default, skip_serializing_if = "TableRecord::is_empty")]
+    pub table_form: TableRecord,
+    /// The black and the white of photos of more than 8 bits, as `0:4095`; null where those of the files count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub levels: Option<String>,
+    /// The most pixels that a photo may have, where another limit than the usual one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pixels: Option<u64>,
     /// Separate training photos.
     pub train: Option<PathBuf>,
     /// Separate validation photos.
@@ -95,6 +104,30 @@ pub struct ReadingRecord {
 
 impl ReadingRecord {
     fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What was said of a table: its encoding, and which column is which.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRecord {
+    /// The encoding's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// The column of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The column of classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The column of parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+}
+
+impl TableRecord {
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }

@@ -16,7 +16,7 @@ use axum::{Json, Router, middleware};
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use stepladder_data::{PhotoError, decode, dimensions};
+use stepladder_data::{Decoding, PhotoError, decode, dimensions};
 use stepladder_http::Refusal;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -98,7 +98,13 @@ async fn ask(app: &App, model: &Arc<Loaded>, photo: Sent, options: &Options) -> 
     app.pool.spawn(move || {
         // Nobody waits any more, if the client is gone.
         if !reply.is_closed() {
-            let work = || read(&bytes, pixels).map(|photo| to.plain.prepare(&photo));
+            let work = || {
+                let decoding = Decoding {
+                    max_pixels: pixels,
+                    ..*to.plain.decoding()
+                };
+                read(&bytes, &decoding).map(|photo| to.plain.prepare(&photo))
+            };
             let _ = reply.send(catch_unwind(AssertUnwindSafe(work)));
         }
     });
@@ -129,15 +135,20 @@ async fn ask(app: &App, model: &Arc<Loaded>, photo: Sent, options: &Options) -> 
 }
 
 /// Decodes a photo whose header claims no more pixels than are accepted.
-fn read(bytes: &[u8], most: u64) -> Result<stepladder_data::RgbPhoto, PhotoError> {
-    let (width, height) = dimensions(bytes)?;
+fn read(bytes: &[u8], decoding: &Decoding) -> Result<stepladder_data::RgbPhoto, PhotoError> {
+    let most = decoding.max_pixels;
+    let unbounded = Decoding {
+        max_pixels: u64::MAX,
+        ..*decoding
+    };
+    let (width, height) = dimensions(bytes, &unbounded)?;
     if u64::from(width) * u64::from(height) > most {
         return Err(PhotoError::NotAPhoto(format!(
             "{width} x {height} pixels, more than the {} megapixels that this server accepts",
             most / 1_000_000
         )));
     }
-    decode(bytes)
+    decode(bytes, decoding)
 }
 
 async fn models(State(app): State<Arc<App>>) -> Json<Value> {

@@ -11,7 +11,7 @@ use stepladder_server::ServerConfig;
 /// The probabilities that the library gives a picture, by class.
 fn expected(picture: &[u8], flips: bool) -> Vec<f32> {
     let predictor = classifier(1).predictor().with_flips(flips);
-    let photo = stepladder_data::decode(picture).unwrap();
+    let photo = stepladder_data::decode(picture, &stepladder_data::Decoding::default()).unwrap();
     predictor.predict(predictor.prepare(&photo)).remove(0).unwrap()
 }
 

@@ -2,7 +2,7 @@
 //! with and no others.
 
 use crate::preparation::Prepared;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use stepladder_data::{Part, names_elsewhere, nfc};
 
 /// A line for each photo in a part: file, class, part, and the blake3 sum of the file.
@@ -83,6 +83,34 @@ pub fn is_same_content<'a>(
     now.eq(then)
 }
 
+/// The part that each content had in a run, by its `content.tsv`; the training part where it had several.
+pub fn parts_of_contents(table: &str) -> HashMap<[u8; 32], Part> {
+    let mut parts: HashMap<[u8; 32], Part> = HashMap::new();
+    for line in table.lines().skip(1) {
+        let mut cells = line.rsplit('\t');
+        let (content, part) = (
+            cells.next().and_then(bytes_of),
+            cells.next().and_then(Part::from_name),
+        );
+        if let (Some(content), Some(part)) = (content, part) {
+            let known = parts.entry(content).or_insert(part);
+            *known = (*known).min(part);
+        }
+    }
+    parts
+}
+
+fn bytes_of(hexadecimal: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if hexadecimal.len() != 64 || !hexadecimal.is_ascii() {
+        return None;
+    }
+    for (number, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hexadecimal[2 * number..2 * number + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
 /// The rows of a table as they are in every place where the photos may lie: see [`names_elsewhere`].
 fn moved(table: &str) -> Vec<[String; 4]> {
     let rows: Vec<Vec<&str>> = table
@@ -150,6 +178,21 @@ mod tests {
         assert!(is_same_content(&table, [first(content)].into_iter()));
         content[0] = 1;
         assert!(!is_same_content(&table, [first(content)].into_iter()));
+    }
+
+    #[test]
+    fn each_content_has_its_part() {
+        let line = |name: &str, part: &str, byte: &str| format!("{name}\tx\t{part}\t{}\n", byte.repeat(32));
+        let table = format!(
+            "file\tclass\tpart\tblake3\n{}{}{}a\tx\ttrain\tshort\n",
+            line("a", "test", "0a"),
+            line("b", "train", "0a"),
+            line("c", "validation", "ff")
+        );
+        let parts = parts_of_contents(&table);
+        assert_eq!(parts.len(), 2);
+        assert_eq!(parts[&[10; 32]], Part::Train);
+        assert_eq!(parts[&[255; 32]], Part::Validation);
     }
 
     #[test]

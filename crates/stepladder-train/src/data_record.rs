@@ -1,8 +1,8 @@
 //! The data of a run, from what was asked for to what `config.json` says of it, and back.
 
 use std::path::{Path, PathBuf};
-use stepladder_data::{DataRequest, Reading, path_of, shown_path};
-use stepladder_run::{DataRecord, ReadingRecord};
+use stepladder_data::{DataRequest, LevelsChoice, Reading, TableForm, path_of, shown_path};
+use stepladder_run::{DataRecord, ReadingRecord, TableRecord};
 
 /// Writes a request down, with absolute paths.
 pub fn data_record(request: &DataRequest) -> DataRecord {
@@ -16,6 +16,11 @@ pub fn data_record(request: &DataRequest) -> DataRecord {
         shipped: request.memory.as_ref().map(|(name, _)| name.clone()),
         path: absolute(&request.path),
         table: absolute(&request.table),
+        table_form: table_record(&request.table_form),
+        levels: Some(request.levels)
+            .filter(|levels| *levels != LevelsChoice::AsStored)
+            .map(|levels| levels.to_string()),
+        max_pixels: request.max_pixels,
         train: absolute(&request.train),
         val: absolute(&request.val),
         test: absolute(&request.test),
@@ -38,6 +43,14 @@ pub fn data_request(record: &DataRecord, shipped: &'static [u8]) -> DataRequest 
         memory: record.shipped.clone().map(|name| (name, shipped)),
         path: path(&record.path),
         table: path(&record.table),
+        table_form: table_form(&record.table_form),
+        // A text that is no choice was never written by us; the files' own levels are then the best that is known.
+        levels: record
+            .levels
+            .as_ref()
+            .and_then(|levels| levels.parse().ok())
+            .unwrap_or_default(),
+        max_pixels: record.max_pixels,
         train: path(&record.train),
         val: path(&record.val),
         test: path(&record.test),
@@ -49,6 +62,36 @@ pub fn data_request(record: &DataRecord, shipped: &'static [u8]) -> DataRequest 
             classes: reading.classes,
             zip_names: reading.zip_names,
         },
+    }
+}
+
+fn table_record(form: &TableForm) -> TableRecord {
+    let TableForm {
+        encoding,
+        file,
+        class,
+        split,
+    } = form.clone();
+    TableRecord {
+        encoding,
+        file,
+        class,
+        split,
+    }
+}
+
+fn table_form(record: &TableRecord) -> TableForm {
+    let TableRecord {
+        encoding,
+        file,
+        class,
+        split,
+    } = record.clone();
+    TableForm {
+        encoding,
+        file,
+        class,
+        split,
     }
 }
 

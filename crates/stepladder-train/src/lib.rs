@@ -45,7 +45,7 @@ pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
 };
 pub use checkpoint::{BeganWith, Checkpoint};
-pub use content::is_same_content;
+pub use content::{is_same_content, parts_of_contents};
 pub use controls::Controls;
 pub use course::{TrainingPhase, training_phases};
 pub use data_record::{data_record, data_request};

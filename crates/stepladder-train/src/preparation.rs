@@ -9,8 +9,8 @@ use crate::memory::prefetch_bytes;
 use crate::start::{Pretrained, frozen};
 use std::time::Duration;
 use stepladder_data::{
-    Augmentation, Batch, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, Mixing, PhotoStore,
-    Progress, Scaling, Skipped, Split, TypicalPhoto,
+    Augmentation, Batch, CacheConfig, DataRequest, Dataset, LevelsChoice, Loader, LoaderConfig, Mixing,
+    PhotoStore, Progress, Scaling, Skipped, Split, TypicalPhoto,
 };
 use stepladder_inspection::{concerns, cropped, near_groups};
 use stepladder_model::{ClassWeights, Graph, ImageSize, Input, Rung, RungCatalog};
@@ -214,8 +214,16 @@ impl TrainingRequest {
 
     /// What the run writes down of this request.
     pub(crate) fn config(&self, prepared: &Prepared, decided: Decided) -> Config {
+        // What was measured once is from then on given.
+        let data = DataRequest {
+            levels: match prepared.dataset.decoding.levels {
+                Some(levels) => LevelsChoice::Given(levels),
+                None => LevelsChoice::AsStored,
+            },
+            ..self.data.clone()
+        };
         Config {
-            data: data_record(&self.data),
+            data: data_record(&data),
             model: self.rung.name.clone(),
             size: prepared.size,
             epochs: self.rung.training.epochs,

@@ -441,6 +441,7 @@ fn complete(
     let whole = classifier
         .clone()
         .with_temperature(temperature)
+        .with_levels(prepared.dataset.decoding.levels)
         .with_training(record(request, prepared, &fitted, &figures));
     when_there_is_room(observer, interrupt, || Ok(whole.save(&run.model())?))?;
     if measured {

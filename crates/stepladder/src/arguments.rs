@@ -20,6 +20,7 @@ mod report;
 mod runs;
 mod serve;
 mod shown;
+mod table_form;
 mod train;
 mod watch;
 
@@ -28,7 +29,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use bench::{BenchArguments, Measured};
 pub(crate) use climb::{ClimbArguments, Ladder};
 pub(crate) use compare::CompareArguments;
-pub(crate) use computing::{AnsweringArguments, ComputingArguments};
+pub(crate) use computing::{AnsweringArguments, ComputingArguments, PixelLimit};
 pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
 pub(crate) use data::{CacheArguments, DataArguments, ReadingArguments};
 pub(crate) use embed::EmbedArguments;
@@ -47,6 +48,7 @@ pub(crate) use report::ReportArguments;
 pub(crate) use runs::RunsArguments;
 pub(crate) use serve::ServeArguments;
 pub(crate) use shown::{ShownArguments, ShownTrainArguments};
+pub(crate) use table_form::TableFormArguments;
 pub(crate) use train::{CheckpointArguments, ResumeArguments, StartArguments, TrainArguments};
 pub(crate) use watch::WatchArguments;
 

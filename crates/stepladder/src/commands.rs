@@ -66,7 +66,7 @@ use crate::terminal::{quoted, warn};
 use anyhow::Context;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use stepladder_data::{CacheConfig, DataError, DataRequest, Reading};
+use stepladder_data::{CacheConfig, DataError, DataRequest, Reading, TableForm};
 
 /// The photos of the first training: 200 flowers in five classes (`photos/ATTRIBUTION.md`).
 const SHIPPED_PHOTOS: &[u8] = include_bytes!("../photos/small_flowers5.zip");
@@ -148,6 +148,11 @@ fn data(path: Option<PathBuf>, parts: DataArguments) -> DataRequest {
     DataRequest {
         path,
         table: parts.table,
+        table_form: parts.table_form.form(),
+        levels: parts.levels.unwrap_or_default(),
+        max_pixels: parts
+            .max_pixels
+            .map(|millions| millions.saturating_mul(1_000_000)),
         train: parts.train,
         val: parts.val,
         test: parts.test,
@@ -204,6 +209,15 @@ fn moved(of_run: DataRequest, path: Option<PathBuf>, parts: DataArguments) -> Da
         memory: of_run.memory.filter(|_| !of_path && !of_parts),
         path: path.or(of_run.path.filter(|_| !of_parts)),
         table: parts.table.or(of_run.table),
+        table_form: match parts.table_form.form() {
+            form if form == TableForm::default() => of_run.table_form,
+            form => form,
+        },
+        levels: parts.levels.unwrap_or(of_run.levels),
+        max_pixels: match parts.max_pixels {
+            Some(millions) => Some(millions.saturating_mul(1_000_000)),
+            None => of_run.max_pixels,
+        },
         train: parts.train.or(of_run.train.filter(|_| !of_path)),
         val: parts.val.or(of_run.val.filter(|_| !of_path && !of_parts)),
         test: parts.test.or(of_run.test.filter(|_| !of_path && !of_parts)),

@@ -107,7 +107,7 @@ impl Classifier {
     ///
     /// The bytes are no picture that can be decoded, or the network has no answer.
     pub fn predict(&self, image: &[u8]) -> Result<Answer, PredictError> {
-        Ok(self.predict_photo(&stepladder_data::decode(image)?)?)
+        Ok(self.predict_photo(&stepladder_data::decode(image, self.predictor.decoding())?)?)
     }
 
     /// What is on a photo whose pixels are there.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use stepladder_classifier::Classifier;
-use stepladder_data::{CacheConfig, DataRequest, Dataset, NoProgress, PhotoStore, decode};
+use stepladder_data::{CacheConfig, DataRequest, Dataset, Decoding, NoProgress, PhotoStore, decode};
 use stepladder_model::{Rung, RungCatalog, shipped};
 use stepladder_nn::{Device, Model};
 
@@ -194,10 +194,12 @@ fn archives() {
 fn photos() {
     // A panic within a decoder is caught and costs the photo; what it writes to stderr is not worth reading.
     fuzz(&corpus("photo"), |_, bytes| {
-        decode(bytes).map(drop).map_err(|error| error.to_string())
+        decode(bytes, &Decoding::default())
+            .map(drop)
+            .map_err(|error| error.to_string())
     });
     for (file, bytes) in corpus("photo") {
-        decode(&bytes).unwrap_or_else(|error| panic!("{file}: {error}"));
+        decode(&bytes, &Decoding::default()).unwrap_or_else(|error| panic!("{file}: {error}"));
     }
 }
 

@@ -22,7 +22,7 @@ use crate::positional::{read_exact_at, write_all_at};
 
 const MAGIC: &[u8; 8] = b"SLPHOTOS";
 /// Changes when the layout of the file changes, or what decoding makes of a photo.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 const HEADER: usize = 128;
 const HASHED: usize = HEADER - 32;
 /// The most that an index may take: ten million photos.

@@ -9,22 +9,22 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{BUDGET, check_pixels, upright, words};
+use super::{BUDGET, Decoding, upright, words};
 use crate::error::PhotoError;
 use crate::photo::RgbPhoto;
 
 /// Decodes to RGB, upright. Gray and CMYK (with Adobe's inverted values, as all programs write it) included.
-pub(super) fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
+pub(super) fn decode(bytes: &[u8], decoding: &Decoding) -> Result<RgbPhoto, PhotoError> {
     let (mut decoder, lenient) = match headers(bytes, true) {
         // Bytes between the segments of the header harm nothing. Lenient from there on, so that the end must be checked.
         Err(e) if is_harmless(&e) => (headers(bytes, false).map_err(|e| explain(bytes, &e))?, true),
         outcome => (outcome.map_err(|e| explain(bytes, &e))?, false),
     };
-    let (width, height) = size(&mut decoder)?;
-    // Per pixel three coefficients of 16 bits, which a progressive photo holds all at once, the pixels, and once more while
-    // they are turned upright.
-    let _share = BUDGET.acquire(12 * u64::from(width) * u64::from(height));
+    let (width, height) = size(&mut decoder, decoding)?;
     let orientation = orientation(&decoder);
+    let all = bytes_per_pixel(bytes, orientation) * u64::from(width) * u64::from(height);
+    decoding.check_bytes(width, height, all)?;
+    let _share = BUDGET.acquire(all);
     let pixels = decoder.decode().map_err(|e| explain(bytes, &e))?;
     if lenient && !has_end(bytes) {
         return Err(damaged(CUT_SHORT));
@@ -38,14 +38,23 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
 }
 
 /// Width and height of the upright picture.
-pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), PhotoError> {
+pub(super) fn dimensions(bytes: &[u8], decoding: &Decoding) -> Result<(u32, u32), PhotoError> {
     let mut decoder = headers(bytes, false).map_err(|e| explain(bytes, &e))?;
-    Ok(upright(size(&mut decoder)?, orientation(&decoder)))
+    Ok(upright(size(&mut decoder, decoding)?, orientation(&decoder)))
 }
 
 fn orientation(decoder: &Decoder<'_>) -> Orientation {
     let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
     orientation.unwrap_or(Orientation::NoTransforms)
+}
+
+/// What a pixel takes: its color, once more while it is turned upright, and, in a progressive photo, which holds them all at once, three
+/// coefficients of 16 bits.
+fn bytes_per_pixel(bytes: &[u8], orientation: Orientation) -> u64 {
+    let frame = segments(bytes).find(|(marker, _)| is_frame(*marker));
+    let sequential = frame.is_some_and(|(marker, _)| matches!(marker, 0xc0 | 0xc1));
+    let upright = orientation == Orientation::NoTransforms;
+    3 + if sequential { 0 } else { 6 } + if upright { 0 } else { 3 }
 }
 
 const CUT_SHORT: &str = "cut short, its end is missing";
@@ -63,11 +72,11 @@ fn headers(bytes: &[u8], strict: bool) -> Result<Decoder<'_>, DecodeErrors> {
     Ok(decoder)
 }
 
-fn size(decoder: &mut Decoder<'_>) -> Result<(u32, u32), PhotoError> {
+fn size(decoder: &mut Decoder<'_>, decoding: &Decoding) -> Result<(u32, u32), PhotoError> {
     let (width, height) = decoder.dimensions().ok_or_else(|| damaged("it has no size"))?;
     // Both are at most 65,535.
     let (width, height) = (width as u32, height as u32);
-    check_pixels(width, height)?;
+    decoding.of_jpeg().check_pixels(width, height)?;
     Ok((width, height))
 }
 
@@ -145,6 +154,10 @@ fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
 mod tests {
     use super::*;
 
+    fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
+        super::decode(bytes, &Decoding::default())
+    }
+
     fn photo() -> Vec<u8> {
         let picture = RgbImage::from_fn(40, 24, |x, y| image::Rgb([x as u8 * 6, y as u8 * 10, 90]));
         let mut bytes = std::io::Cursor::new(Vec::new());
@@ -183,7 +196,7 @@ mod tests {
         // Orientation 6: the first row is the right side. The stored bottom left corner becomes the top left one.
         let corner = &upright.pixels()[23 * 40 * 3..][..3];
         assert_eq!(&turned.pixels()[..3], corner);
-        assert_eq!(dimensions(&photo()).ok(), Some((40, 24)));
+        assert_eq!(dimensions(&photo(), &Decoding::default()).ok(), Some((40, 24)));
     }
 
     #[test]

@@ -1,83 +1,169 @@
 //! What a file is when it is not a photo that we decode, in words that tell the user what to do.
 
+/// What becomes of a picture of another format.
+const CONVERT: &str = "which is not supported; convert it to JPEG or PNG";
+const DEVELOP: &str = "which is not developed here; export JPEG or TIFF from the camera's program";
+const EXPORT: &str = "which is not supported; export it as JPEG or PNG";
+const SCIENCE: &str = "which is not supported; write its picture as 16-bit PNG or TIFF";
+const UNPACK: &str = "which is not supported; unpack it and give the folder";
+const FRAMES: &str = "not a photo; save its frames as JPEG, as ffmpeg does";
+
+/// Beginnings of files, what they are, and what to do.
+const KINDS: [(&[u8], &str, &str); 55] = [
+    (
+        b"version https://git-lfs",
+        "a Git LFS pointer",
+        "not the photo itself: run git lfs pull",
+    ),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture", CONVERT),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture", CONVERT),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture", CONVERT),
+    (b"\xff\x0a", "a JPEG XL picture", CONVERT),
+    (b"II\xbc", "a JPEG XR picture", CONVERT),
+    (b"qoif", "a QOI picture", CONVERT),
+    (b"DDS ", "a DDS texture", CONVERT),
+    (b"\x01\xda", "an SGI picture", CONVERT),
+    (b"\x0a\x05\x01", "a PCX picture", CONVERT),
+    (b"farbfeld", "a farbfeld picture", CONVERT),
+    (b"BPG\xfb", "a BPG picture", CONVERT),
+    (b"icns", "an Apple icon", CONVERT),
+    (b"\0\0\x01\0", "a Windows icon", CONVERT),
+    (b"\0\0\x02\0", "a Windows cursor", CONVERT),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile", EXPORT),
+    (b"8BPS", "a Photoshop file", EXPORT),
+    (b"gimp xcf", "a GIMP file", EXPORT),
+    (b"%PDF", "a PDF file", EXPORT),
+    (b"%!PS", "a PostScript file", EXPORT),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript file", EXPORT),
+    (b"AT&TFORM", "a DjVu file", EXPORT),
+    (b"FUJIFILMCCD-RAW", "a camera's raw file (Fujifilm RAF)", DEVELOP),
+    (b"IIRO", "a camera's raw file (Olympus ORF)", DEVELOP),
+    (b"IIRS", "a camera's raw file (Olympus ORF)", DEVELOP),
+    (b"MMOR", "a camera's raw file (Olympus ORF)", DEVELOP),
+    (b"IIU\0", "a camera's raw file (Panasonic RW2)", DEVELOP),
+    (b"FOVb", "a camera's raw file (Sigma X3F)", DEVELOP),
+    (b"\0MRM", "a camera's raw file (Minolta MRW)", DEVELOP),
+    (b"\x76\x2f\x31\x01", "an OpenEXR picture", SCIENCE),
+    (b"#?RADIANCE", "a Radiance HDR picture", SCIENCE),
+    (b"SIMPLE  =", "a FITS file", SCIENCE),
+    (b"ZISRAWFILE", "a microscope's file (CZI)", SCIENCE),
+    (b"\xda\xce\xbe\x0a", "a microscope's file (ND2)", SCIENCE),
+    (b"NRRD", "an NRRD volume", SCIENCE),
+    (b"\x89HDF", "an HDF5 file", SCIENCE),
+    (b"CDF\x01", "a NetCDF file", SCIENCE),
+    (b"\x93NUMPY", "a NumPy array", SCIENCE),
+    (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)", FRAMES),
+    (b"\0\0\x01\xba", "a video (MPEG)", FRAMES),
+    (b"\0\0\x01\xb3", "a video (MPEG)", FRAMES),
+    (b"FLV\x01", "a video (Flash)", FRAMES),
+    (
+        b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+        "a video (Windows Media)",
+        FRAMES,
+    ),
+    (b"OggS", "a sound or a video (Ogg)", FRAMES),
+    (
+        b"PK\x03\x04",
+        "a zip archive",
+        "not a photo; unpack it into the folder",
+    ),
+    (b"PK\x05\x06", "an empty zip archive", "not a photo"),
+    (b"Rar!", "a RAR archive", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
+    (
+        b"\x1f\x8b",
+        "a gzip file",
+        "which is not opened; unpack it and give the folder",
+    ),
+    (
+        b"BZh",
+        "a bzip2 file",
+        "which is not opened; unpack it and give the folder",
+    ),
+    (
+        b"\xfd7zXZ",
+        "an xz file",
+        "which is not opened; unpack it and give the folder",
+    ),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "a Zstandard file",
+        "which is not opened; unpack it and give the folder",
+    ),
+    (b"\xd0\xcf\x11\xe0", "an old Office file", "not a photo"),
+    (b"SQLite format 3", "a database", "not a photo"),
+    (b"\x7fELF", "a program", "not a photo"),
+];
+
 /// What `bytes`, the beginning or all of a file, are. Never empty; a phrase that can follow "is" or a colon.
 pub(crate) fn describe(bytes: &[u8]) -> String {
-    const KINDS: [(&[u8], &str); 22] = [
-        (
-            b"version https://git-lfs",
-            "a Git LFS pointer, not the photo itself: run git lfs pull",
-        ),
-        (
-            b"\0\0\0\x0cjP  ",
-            "a JPEG 2000 picture, which is not supported; convert it to JPEG or PNG",
-        ),
-        (
-            b"\xff\x4f\xff\x51",
-            "a JPEG 2000 picture, which is not supported; convert it to JPEG or PNG",
-        ),
-        (
-            b"\0\0\0\x0cJXL ",
-            "a JPEG XL picture, which is not supported; convert it to JPEG or PNG",
-        ),
-        (
-            b"\xff\x0a",
-            "a JPEG XL picture, which is not supported; convert it to JPEG or PNG",
-        ),
-        (
-            b"8BPS",
-            "a Photoshop file, which is not supported; export it as JPEG or PNG",
-        ),
-        (
-            b"gimp xcf",
-            "a GIMP file, which is not supported; export it as JPEG or PNG",
-        ),
-        (b"%PDF", "a PDF file"),
-        (b"PK\x03\x04", "a zip archive"),
-        (b"PK\x05\x06", "an empty zip archive"),
-        (
-            b"Rar!",
-            "a RAR archive, which is not supported; unpack it and give the folder",
-        ),
-        (
-            b"7z\xbc\xaf\x27\x1c",
-            "a 7z archive, which is not supported; unpack it and give the folder",
-        ),
-        (b"\x1f\x8b", "a gzip file; unpack it and give the folder"),
-        (b"BZh", "a bzip2 file; unpack it and give the folder"),
-        (b"\xfd7zXZ", "an xz file; unpack it and give the folder"),
-        (
-            b"\x28\xb5\x2f\xfd",
-            "a Zstandard file; unpack it and give the folder",
-        ),
-        (b"\x7fELF", "a program"),
-        (b"MZ", "a Windows program"),
-        (b"\x89HDF", "an HDF5 file"),
-        (b"\x93NUMPY", "a NumPy array"),
-        (b"SQLite format 3", "a database"),
-        (b"\0\0\x01\0", "a Windows icon, which is not supported"),
-    ];
     if bytes.is_empty() {
         return String::from("an empty file");
     }
-    if bytes.get(4..8) == Some(b"ftyp") {
-        return iso_media(bytes.get(8..12).unwrap_or_default());
+    let behind = |at: usize, what: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(what));
+    if behind(4, b"ftyp") {
+        return iso_media(bytes);
     }
-    if bytes.get(257..262) == Some(b"ustar") {
-        return String::from("a tar archive, which is not supported; unpack it and give the folder");
+    if let Some((_, what, remedy)) = KINDS.iter().find(|(magic, ..)| bytes.starts_with(magic)) {
+        return format!("{what}, {remedy}");
     }
-    if let Some((_, what)) = KINDS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        return String::from(*what);
-    }
-    markup(bytes).unwrap_or_else(|| String::from("not a picture of any known kind"))
+    // Those that are known by what stands further on.
+    let (what, remedy) = if behind(257, b"ustar") {
+        ("a tar archive", UNPACK)
+    } else if behind(128, b"DICM") {
+        ("a DICOM file", SCIENCE)
+    } else if bytes.starts_with(b"RIFF") && behind(8, b"AVI ") {
+        ("a video (AVI)", FRAMES)
+    } else if bytes.starts_with(b"RIFF") && behind(8, b"WAVE") {
+        ("a sound", "not a photo")
+    } else if behind(6, b"HEAPCCDR") {
+        ("a camera's raw file (Canon CRW)", DEVELOP)
+    } else if bytes.starts_with(b"\x5c\x01\0\0") && bytes.len() >= 348 {
+        ("a NIfTI volume", SCIENCE)
+    } else if bytes.ends_with(b"TRUEVISION-XFILE.\0") {
+        ("a TGA picture", CONVERT)
+    } else if bytes.starts_with(b"MZ") {
+        ("a Windows program", "not a photo")
+    } else {
+        return markup(bytes).unwrap_or_else(|| String::from("not a picture of any known kind"));
+    };
+    format!("{what}, {remedy}")
 }
 
-fn iso_media(brand: &[u8]) -> String {
-    let kind = match brand {
-        b"avif" | b"avis" => "an AVIF picture",
-        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => "a HEIC picture",
-        _ => return String::from("a video or other media file, not a photo"),
+/// A raw file that is built like a TIFF.
+pub(super) fn raw(kind: &str) -> String {
+    format!("a camera's raw file ({kind}), {DEVELOP}")
+}
+
+/// HEIC, AVIF, videos and alike, by the brands in their first box.
+fn iso_media(bytes: &[u8]) -> String {
+    let length = bytes
+        .get(..4)
+        .map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize);
+    // The major brand, its version, and those that it is compatible with.
+    let brands = bytes
+        .get(8..length.clamp(12, 256).min(bytes.len()))
+        .unwrap_or_default();
+    let has = |wanted: &[&[u8; 4]]| {
+        brands
+            .chunks_exact(4)
+            .any(|brand| wanted.iter().any(|w| *w == brand))
     };
-    format!("{kind}, which is not supported; convert it to JPEG or PNG")
+    if has(&[b"avif", b"avis"]) {
+        return format!("an AVIF picture, {CONVERT}");
+    }
+    if has(&[b"crx "]) {
+        return format!("a camera's raw file (Canon CR3), {DEVELOP}");
+    }
+    let heif: [&[u8; 4]; 10] = [
+        b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1", b"heif",
+    ];
+    match has(&heif) {
+        true => format!(
+            "a HEIC picture, {CONVERT} (iPhones take JPEG with Settings, Camera, Formats, Most Compatible)"
+        ),
+        false => format!("a video or other media file, {FRAMES}"),
+    }
 }
 
 /// HTML, SVG, XML and plain text.
@@ -114,6 +200,8 @@ mod tests {
 
     #[test]
     fn other_files_are_named_with_a_remedy() {
+        let dicom = [&[0; 128][..], b"DICM\x02\0"].concat();
+        let nifti = [&b"\x5c\x01\0\0"[..], &[0; 400]].concat();
         for (bytes, words) in [
             (
                 &b"version https://git-lfs.github.com/spec/v1\noid"[..],
@@ -123,7 +211,18 @@ mod tests {
             (b"\xef\xbb\xbf <HTML>", "HTML page"),
             (b"<?xml version='1.0'?><svg xmlns=''>", "SVG"),
             (b"\0\0\0\x18ftypheic\0\0", "HEIC"),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
             (b"\0\0\0\x20ftypavif\0\0", "AVIF"),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "AVIF"),
+            (b"\0\0\0\x18ftypcrx \0\0\0\x01", "raw file (Canon CR3)"),
+            (b"\0\0\0\x14ftyp3gp4", "video"),
+            (b"RIFF\x10\x20\0\0AVI LIST", "video (AVI)"),
+            (
+                b"FUJIFILMCCD-RAW 0201",
+                "raw file (Fujifilm RAF), which is not developed",
+            ),
+            (&dicom, "DICOM"),
+            (&nifti, "NIfTI"),
             (b"hello\nworld", "text file"),
             (b"\x01\x02\x03\x04", "not a picture"),
             (b"", "empty"),

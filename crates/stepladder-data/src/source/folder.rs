@@ -133,6 +133,13 @@ impl FolderSource {
         })
     }
 
+    /// The names of everything below the root that could be a photo, sorted.
+    pub(crate) fn names_below(&self, follow_links: bool) -> Vec<String> {
+        let listed = Self::list(&self.root, follow_links).map(|(_, found, _)| found.entries);
+        let entries = listed.unwrap_or_default().into_iter();
+        entries.map(|entry| entry.name).collect()
+    }
+
     /// Adds the file `name`, relative to the root, or says why it cannot be used. The name may be as lists show it, and with accents in the
     /// other of Unicode's forms.
     pub(crate) fn add(&mut self, name: &str, follow_links: bool) -> Result<Entry, String> {
@@ -145,7 +152,9 @@ impl FolderSource {
         let mut refused = None;
         for relative in forms {
             if !relative.is_relative() || relative.iter().any(|part| part == "..") {
-                return Err(String::from("its name points outside the folder"));
+                return Err(String::from(
+                    "its name points outside the folder; give the folder of the photos, and the table beside it",
+                ));
             }
             match stat(&self.root, &relative, follow_links) {
                 Ok(metadata) => {

@@ -99,9 +99,43 @@ pub(super) fn confusion_of(answers: &PartAnswers) -> Markup {
         .map(|class| class.class.clone())
         .collect();
     html! {
-        p { "Rows are what photos show, columns what was answered. " (worst(answers).unwrap_or_default()) }
-        (confusion(&format!("Counts of {} photos", answers.part), &names, &answers.evaluation.confusion))
+        p {
+            @if answers.evaluation.has_readable_matrix() { "Rows are what photos show, columns what was answered. " }
+            (worst(answers).unwrap_or_default())
+        }
+        @if answers.evaluation.has_readable_matrix() {
+            (confusion(&format!("Counts of {} photos", answers.part), &names, &answers.evaluation.confusion))
+        } @else {
+            p class="soft" { "A matrix of " (names.len()) " classes cannot be read; these are its largest numbers beside the diagonal." }
+            (largest(answers))
+        }
     }
+}
+
+/// Confusions that stand for a matrix.
+const CONFUSIONS: usize = 50;
+
+/// The largest confusions, where there are too many classes for a matrix.
+fn largest(answers: &PartAnswers) -> Markup {
+    let evaluation = &answers.evaluation;
+    let name = |class: usize| &evaluation.classes[class];
+    let largest = evaluation.largest_confusions(CONFUSIONS).into_iter();
+    let rows: Vec<Vec<Markup>> = largest
+        .map(|confusion| {
+            let (truth, called) = (name(confusion.truth), name(confusion.predicted));
+            vec![
+                html! { (truth.class) },
+                html! { (called.class) },
+                html! { (confusion.images) " of " (truth.images) },
+            ]
+        })
+        .collect();
+    table(
+        "Largest confusions",
+        &["class", "called", "photos"],
+        &[false, false, true],
+        &rows,
+    )
 }
 
 /// The most frequent confusion, in words.

@@ -76,6 +76,9 @@ pub(super) fn data_words(report: &RunReport) -> String {
         shipped: _,
         path,
         table,
+        table_form,
+        levels,
+        max_pixels,
         train,
         val,
         test,
@@ -92,7 +95,29 @@ pub(super) fn data_words(report: &RunReport) -> String {
         let path = path.as_ref()?.display().to_string();
         Some(format!(" {option}{}", quoted(&path)))
     });
-    words.chain(reading_words(reading)).collect()
+    let mut words: String = words.chain(reading_words(reading)).collect();
+    if let Some(encoding) = &table_form.encoding {
+        words += &format!(" --encoding {}", quoted(encoding));
+    }
+    if let Some(levels) = levels {
+        words += &format!(" --levels={levels}");
+    }
+    if let Some(pixels) = max_pixels {
+        words += &format!(" --max-pixels {}", pixels / 1_000_000);
+    }
+    let columns = [
+        ("file", &table_form.file),
+        ("class", &table_form.class),
+        ("split", &table_form.split),
+    ];
+    let columns = columns
+        .iter()
+        .filter_map(|(role, column)| Some(format!("{role}={}", column.as_ref()?)));
+    let columns: Vec<String> = columns.collect();
+    if !columns.is_empty() {
+        words += &format!(" --columns {}", quoted(&columns.join(",")));
+    }
+    words
 }
 
 /// The options that say how names are read.

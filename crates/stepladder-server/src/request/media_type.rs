@@ -1,7 +1,7 @@
 //! How a body carries photos: as its type says, or, where the type says nothing of it, as its first bytes do.
 
 use axum::http::{HeaderMap, StatusCode, header};
-use stepladder_data::{dimensions, printable};
+use stepladder_data::{Decoding, dimensions, printable};
 use stepladder_http::Refusal;
 
 /// How a body carries photos.
@@ -45,7 +45,7 @@ pub(super) fn of_body(headers: &HeaderMap, body: &[u8]) -> Result<Form, Refusal>
             "the picture lost its line ends on the way: curl -d removes them; send it with --data-binary @PHOTO.jpg",
         ));
     }
-    if dimensions(body).is_ok() {
+    if dimensions(body, &Decoding::default()).is_ok() {
         return Ok(Form::Picture);
     }
     match body.trim_ascii_start().first() {

@@ -2,6 +2,7 @@
 
 use super::Precision;
 use clap::Args;
+use stepladder_data::{Decoding, MAX_PIXELS};
 use stepladder_nn::Device;
 
 /// Where and how a training computes.
@@ -36,4 +37,22 @@ pub(crate) struct AnsweringArguments {
     /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
     #[arg(long, default_value = "cpu")]
     pub device: Device,
+}
+
+/// How large photos may be.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PixelLimit {
+    /// The most pixels of a photo, in millions; a JPEG may have twice as many
+    #[arg(long, value_name = "MILLIONS", default_value_t = MAX_PIXELS / 1_000_000)]
+    pub max_pixels: u64,
+}
+
+impl PixelLimit {
+    /// How photos are decoded for a model.
+    pub fn decoding(&self, model: &Decoding) -> Decoding {
+        Decoding {
+            max_pixels: self.max_pixels.saturating_mul(1_000_000),
+            ..*model
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Where photos come from, and where they are kept.
 
+use super::TableFormArguments;
 use clap::Args;
 use std::path::PathBuf;
+use stepladder_data::LevelsChoice;
 
 /// Where photos come from beside the first argument.
 #[derive(Debug, Clone, Default, Args)]
@@ -10,6 +12,18 @@ pub(crate) struct DataArguments {
     /// A table with the columns file, class and, if you like, split, that names photos inside the data
     #[arg(hide_short_help = true, long, value_name = "FILE")]
     pub table: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub table_form: TableFormArguments,
+
+    /// The values that become black and white in photos of more than 8 bits: 0:4095, or auto, as the photos need it
+    /// [default: those of the file's format]
+    #[arg(long, value_name = "LEVELS", allow_hyphen_values = true)]
+    pub levels: Option<LevelsChoice>,
+
+    /// The most pixels of a photo, in millions; a JPEG may have twice as many [default: 100]
+    #[arg(long, value_name = "MILLIONS")]
+    pub max_pixels: Option<u64>,
 
     /// Training photos, where the parts are separate archives or folders
     #[arg(long, value_name = "DATA", conflicts_with = "data")]

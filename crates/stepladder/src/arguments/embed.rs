@@ -1,6 +1,6 @@
 //! The arguments of `stepladder embed`.
 
-use super::AnsweringArguments;
+use super::{AnsweringArguments, PixelLimit};
 use clap::Args;
 use std::path::PathBuf;
 use stepladder_model::ImageSize;
@@ -21,6 +21,9 @@ pub(crate) struct EmbedArguments {
     /// Network's input in pixels, the side of a square or height x width, for `shipped` alone [default: 224]
     #[arg(long)]
     pub size: Option<ImageSize>,
+
+    #[command(flatten)]
+    pub pixels: PixelLimit,
 
     #[command(flatten)]
     pub answering: AnsweringArguments,

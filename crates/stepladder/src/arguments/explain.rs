@@ -1,6 +1,6 @@
 //! The arguments of `stepladder explain`.
 
-use super::{AnsweringArguments, CacheArguments};
+use super::{AnsweringArguments, CacheArguments, PixelLimit};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -27,6 +27,9 @@ pub(crate) struct ExplainArguments {
     /// Training photos to show that look most like this one to the network; 0 looks for none
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub neighbors: usize,
+
+    #[command(flatten)]
+    pub pixels: PixelLimit,
 
     #[command(flatten)]
     pub answering: AnsweringArguments,

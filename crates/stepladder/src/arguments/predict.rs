@@ -1,6 +1,6 @@
 //! The arguments of `stepladder predict`.
 
-use super::AnsweringArguments;
+use super::{AnsweringArguments, PixelLimit};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -36,6 +36,9 @@ pub(crate) struct PredictArguments {
     /// Say "unsure" instead of a class whose probability is below this, e.g. 0.6
     #[arg(long, value_name = "PROBABILITY", allow_negative_numbers = true)]
     pub unsure: Option<f32>,
+
+    #[command(flatten)]
+    pub pixels: PixelLimit,
 
     #[command(flatten)]
     pub answering: AnsweringArguments,

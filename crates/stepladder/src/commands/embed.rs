@@ -37,7 +37,9 @@ pub(crate) fn embed(arguments: EmbedArguments, output: &Output) -> anyhow::Resul
         bar.begin(found.photos.len() as u64, String::from("looking at photos"));
         let mut table = Table::default();
         let mut done = 0;
-        let pass = Pass::new(&predictor, arguments.answering.batch).with_features();
+        let pass = Pass::new(&predictor, arguments.answering.batch)
+            .with_decoding(arguments.pixels.decoding(predictor.decoding()))
+            .with_features();
         pass.run(&found.photos, |photo, answer| {
             done += 1;
             bar.set(done);

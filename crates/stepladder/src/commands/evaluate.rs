@@ -1,14 +1,17 @@
 //! `stepladder evaluate`: a trained model's figures on the run's own test part, or on other photos.
 
+mod seen;
+
 use super::{SHIPPED_PHOTOS, cache, data, if_moved, known_run, model_file, on_threads, threads};
 use crate::Ending;
 use crate::arguments::{EvaluateArguments, PartName};
 use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, note, percent, warn_of_remarks};
 use anyhow::Context;
+use seen::Seen;
 use serde_json::json;
 use std::path::Path;
-use stepladder_classifier::{Classifier, Evaluation};
-use stepladder_data::{Dataset, Part, Photo, PhotoStore, Reading, Split, nfc};
+use stepladder_classifier::{ClassFigures, Classifier, Evaluation};
+use stepladder_data::{DataError, Dataset, Part, Photo, PhotoStore, Reading, Split, nfc};
 use stepladder_train::{Config, RunDirectory, data_request, is_same_content};
 
 pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -24,6 +27,8 @@ pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> any
                 own_photos(&arguments.run, arguments.part.unwrap_or(PartName::Test)).map_err(if_moved)?
             }
         };
+        // The model sees what it was trained to see.
+        photos.dataset.decoding.levels = classifier.decoding().levels;
         let cache = cache(&arguments.cache, threads)?.with_scaling(classifier.scaling());
         let store = PhotoStore::open_or_build(
             &photos.dataset,
@@ -37,11 +42,10 @@ pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> any
                 "note: these are the photos of the run, so its own parts are taken; --part all asks about all of them",
             );
         }
-        let asked: Vec<u32> = photos
+        let (asked, unreadable): (Vec<u32>, Vec<u32>) = photos
             .asked
             .into_iter()
-            .filter(|&photo| store.is_readable(photo))
-            .collect();
+            .partition(|&photo| store.is_readable(photo));
         let labels = labels_of(&photos.dataset, &asked, &classifier)?;
         let predictions = classifier.classify(&store, &labels, &asked, arguments.answering.batch.max(1))?;
         let evaluation = predictions.evaluate(classifier.classes());
@@ -51,6 +55,11 @@ pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> any
                 photos.dataset.name, photos.part
             )
         })?;
+        let seen = Seen::new(&arguments.run, &store, &asked);
+        say_unreadable(&unreadable, asked.len(), &photos.dataset, &store, output);
+        if let Some(warning) = seen.and_then(|seen| seen.warning(asked.len())) {
+            output.line(&format!("warning: {warning}"));
+        }
         show(&evaluation, &photos.dataset.name, photos.part, output);
         output.json(&json!({
             "run": arguments.run,
@@ -59,6 +68,10 @@ pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> any
             "part": photos.part,
             "own_photos": are_own,
             "accuracy_interval": evaluation.accuracy_interval(),
+            "unreadable_images": unreadable.len(),
+            "trained_on_images": seen.map(|seen| seen.trained_on_images),
+            "validated_on_images": seen.map(|seen| seen.validated_on_images),
+            "largest_confusions": named(&evaluation),
             "skipped_images": photos.dataset.skipped.len() + store.skipped().len(),
             "figures": evaluation,
         }))?;
@@ -155,7 +168,13 @@ fn other_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
     if request.reading == Reading::default() {
         request.reading = reading_of_run(&arguments.run, request.table.is_some());
     }
-    let dataset = Dataset::open_for_evaluation(&request)?;
+    let opened = Dataset::open_for_evaluation(&request);
+    if let Err(DataError::NoClassFolders { .. }) = opened {
+        note(
+            "note: photos without classes have no figures; `stepladder predict` says what the model sees on them",
+        );
+    }
+    let dataset = opened?;
     warn_of_remarks(&dataset.remarks);
     let has_test = dataset.photos.iter().any(|photo| photo.part == Some(Part::Test));
     let (part, name) = match arguments.part {
@@ -218,13 +237,89 @@ fn show(evaluation: &Evaluation, data: &str, part: &str, output: &Output) {
         evaluation.loss
     ));
     output.line("");
-    output.table(&class_table(evaluation));
+    let shown = shown_classes(evaluation);
+    if shown.len() < evaluation.classes.len() {
+        output.line(&format!(
+            "the {} classes of {} that are found least often; --json has all",
+            shown.len(),
+            evaluation.classes.len()
+        ));
+    }
+    output.table(&class_table(&shown));
     output.line("");
-    output.line("confusion: rows are the truth, columns what the model said");
-    output.table(&confusion_table(evaluation));
+    match evaluation.has_readable_matrix() {
+        true => {
+            output.line("confusion: rows are the truth, columns what the model said");
+            output.table(&confusion_table(evaluation));
+        }
+        false => {
+            output.line("largest confusions");
+            output.table(&largest_table(evaluation));
+        }
+    }
 }
 
-fn class_table(evaluation: &Evaluation) -> Table {
+/// Says how many photos are not in the figures, with one of them.
+fn say_unreadable(
+    unreadable: &[u32],
+    readable: usize,
+    dataset: &Dataset,
+    store: &PhotoStore,
+    output: &Output,
+) {
+    let Some(&first) = unreadable.first() else { return };
+    let name = &dataset.photos[first as usize].name;
+    let skipped = store.skipped().iter().find(|skipped| skipped.name == *name);
+    let reason = skipped.map_or(String::new(), |skipped| format!(": {}", skipped.reason));
+    output.line(&format!(
+        "warning: {} of {} photos cannot be read and do not count, such as {name}{reason}",
+        unreadable.len(),
+        unreadable.len() + readable
+    ));
+}
+
+/// Confusions that are listed where a matrix would be too large.
+const CONFUSIONS: usize = 20;
+
+/// The largest confusions by the classes' names.
+fn named(evaluation: &Evaluation) -> Vec<serde_json::Value> {
+    let name = |class: usize| &evaluation.classes[class].class;
+    let largest = evaluation.largest_confusions(CONFUSIONS).into_iter();
+    largest
+        .map(|c| json!({ "class": name(c.truth), "predicted": name(c.predicted), "images": c.images }))
+        .collect()
+}
+
+fn largest_table(evaluation: &Evaluation) -> Table {
+    let heads = [
+        ("class", Alignment::Left),
+        ("called", Alignment::Left),
+        ("photos", Alignment::Right),
+    ];
+    let mut table = Table::new(heads);
+    let name = |class: usize| evaluation.classes[class].class.clone();
+    for confusion in evaluation.largest_confusions(CONFUSIONS) {
+        table.row([
+            name(confusion.truth),
+            name(confusion.predicted),
+            confusion.images.to_string(),
+        ]);
+    }
+    table
+}
+
+/// All classes, or the weakest of very many.
+fn shown_classes(evaluation: &Evaluation) -> Vec<&ClassFigures> {
+    let mut classes: Vec<&ClassFigures> = evaluation.classes.iter().collect();
+    if !evaluation.has_readable_matrix() {
+        let recall = |class: &ClassFigures| class.recall.unwrap_or(f64::INFINITY);
+        classes.sort_by(|a, b| recall(a).total_cmp(&recall(b)));
+        classes.truncate(Evaluation::LARGEST_MATRIX);
+    }
+    classes
+}
+
+fn class_table(classes: &[&ClassFigures]) -> Table {
     use Alignment::{Left, Right};
     let heads = [
         ("class", Left),
@@ -235,7 +330,7 @@ fn class_table(evaluation: &Evaluation) -> Table {
     ];
     let mut table = Table::new(heads);
     let figure = |value: Option<f64>| value.map_or("-".to_string(), percent);
-    for class in &evaluation.classes {
+    for class in classes {
         table.row([
             class.class.clone(),
             class.images.to_string(),

@@ -32,7 +32,9 @@ pub(crate) fn explain(mut arguments: ExplainArguments, output: &Output) -> anyho
             Some(class) => Some(index_of(class, &classifier)?),
             None => None,
         };
-        let decoded = photo.read().with_context(|| photo.name().to_string())?;
+        let decoded = photo
+            .read(&arguments.pixels.decoding(&classifier.decoding()))
+            .with_context(|| photo.name().to_string())?;
         let predictor = classifier.predictor();
         let image = predictor.prepare(&decoded);
         let answers: Result<Vec<_>, _> = predictor.predict(image.clone()).into_iter().collect();

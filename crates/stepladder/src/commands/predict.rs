@@ -61,7 +61,9 @@ pub(crate) fn predict(mut arguments: PredictArguments, output: &Output) -> anyho
         let bar = ProgressBar::new(output);
         bar.begin(found.photos.len() as u64, String::from("looking at photos"));
         let mut done = 0;
-        Pass::new(&predictor, arguments.answering.batch).run(&found.photos, |photo, answer| {
+        let decoding = arguments.pixels.decoding(predictor.decoding());
+        let pass = Pass::new(&predictor, arguments.answering.batch).with_decoding(decoding);
+        pass.run(&found.photos, |photo, answer| {
             done += 1;
             bar.set(done);
             match answer {

@@ -147,6 +147,7 @@ fn show(
         longer,
         lints: view.findings(),
         concerns: view.concerns(),
+        data_notes: view.data_notes(),
     })?;
     Ok(match summary.outcome {
         Outcome::Interrupted => Ending::Interrupted,
@@ -176,6 +177,7 @@ struct Report<'a> {
     start_worth: Option<StartWorth>,
     lints: Vec<Finding>,
     concerns: Vec<String>,
+    data_notes: Vec<String>,
 }
 
 /// The command that goes on from a run that has ended, in a new run.

@@ -40,6 +40,8 @@ pub(crate) struct TrainingView<'a> {
     /// What was found in the data.
     concerns: Mutex<Vec<String>>,
     dashboard: Option<Arc<Dashboard>>,
+    /// How the data was read.
+    data_notes: Mutex<Vec<String>>,
     /// TensorBoard's files.
     events: Mutex<Events>,
     /// How long it will take.
@@ -61,6 +63,7 @@ impl<'a> TrainingView<'a> {
             started: Mutex::new(None),
             findings: Mutex::default(),
             concerns: Mutex::default(),
+            data_notes: Mutex::default(),
             begun: AtomicBool::new(false),
             dashboard: None,
             events: Mutex::default(),
@@ -121,6 +124,14 @@ impl<'a> TrainingView<'a> {
         self.concerns
             .lock()
             .map(|concerns| concerns.clone())
+            .unwrap_or_default()
+    }
+
+    /// How the data was read; empty before there was data, and where it was as usual.
+    pub fn data_notes(&self) -> Vec<String> {
+        self.data_notes
+            .lock()
+            .map(|notes| notes.clone())
             .unwrap_or_default()
     }
 
@@ -371,6 +382,14 @@ impl Observer for TrainingView<'_> {
         let concerns: Vec<String> = of_names.chain(prepared.concerns.iter().cloned()).collect();
         for concern in &concerns {
             self.bar.line(&format!("warning: {concern}"));
+        }
+        if let Ok(mut kept) = self.data_notes.lock() {
+            let notes = prepared
+                .dataset
+                .remarks
+                .iter()
+                .filter(|remark| !remark.is_warning());
+            *kept = notes.map(remark_line).collect();
         }
         if let Ok(mut kept) = self.concerns.lock() {
             *kept = concerns;

@@ -4,11 +4,12 @@ use super::onnx;
 use crate::Ending;
 use crate::arguments::{ExportArguments, ExportFormat};
 use crate::commands::{model_file, on_threads, threads};
-use crate::terminal::{Output, file_size, quoted};
+use crate::terminal::{Output, file_size, quoted, warn};
 use anyhow::Context;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use stepladder_classifier::Classifier;
+use stepladder_data::Levels;
 use stepladder_export::{write_python, write_weights};
 use stepladder_nn::Device;
 use stepladder_run::RunDirectory;
@@ -18,6 +19,11 @@ pub(super) fn export(arguments: &ExportArguments, output: &Output) -> anyhow::Re
     on_threads(threads, || {
         let model = model_file(&arguments.run)?;
         let classifier = Classifier::load(&model, Device::Cpu)?;
+        if let Some(Levels { black, white }) = classifier.decoding().levels {
+            warn(&format!(
+                "this model was trained on photos of more than 8 bits with {black} as black and {white} as white; other programs must stretch such photos so before it sees them"
+            ));
+        }
         match arguments.format {
             ExportFormat::Safetensors => {
                 let file = place(arguments, &model, "weights.safetensors")?;

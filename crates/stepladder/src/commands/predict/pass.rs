@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use stepladder_classifier::{NotFinite, Predictor};
-use stepladder_data::{PhotoError, PhotoFile};
+use stepladder_data::{Decoding, PhotoError, PhotoFile};
 
 /// What the decoded photos of a share may take, in bytes: two shares are in memory at any time.
 const SHARE_BYTES: usize = 64 << 20;
@@ -18,6 +18,7 @@ pub(in crate::commands) struct Pass<'a> {
     predictor: &'a Predictor,
     batch: usize,
     share: usize,
+    decoding: Decoding,
     /// Whether features are asked for, and not probabilities.
     features: bool,
 }
@@ -47,8 +48,14 @@ impl<'a> Pass<'a> {
             predictor,
             batch,
             share: batch * batches,
+            decoding: *predictor.decoding(),
             features: false,
         }
+    }
+
+    /// The same, with photos decoded in another way than the model says.
+    pub fn with_decoding(self, decoding: Decoding) -> Pass<'a> {
+        Pass { decoding, ..self }
     }
 
     /// The same, but the answers are what the network's last layer reads of each photo.
@@ -85,7 +92,7 @@ impl<'a> Pass<'a> {
         photos
             .par_iter()
             .with_max_len(1)
-            .map(|photo| Ok(self.predictor.prepare(&photo.read()?)))
+            .map(|photo| Ok(self.predictor.prepare(&photo.read(&self.decoding)?)))
             .collect()
     }
 
