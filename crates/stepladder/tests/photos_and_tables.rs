@@ -68,7 +68,8 @@ fn evaluate_says_what_it_could_not_read_and_what_the_model_knows() {
     place.json(&[&["train", "data", "--out", "run"][..], &TRAIN].concat());
     for class in ["red", "green"] {
         std::fs::create_dir_all(place.path("mixed").join(class)).unwrap();
-        for number in 0..12 {
+        // Not all of them, or they would be the run's own photos in another place.
+        for number in 0..9 {
             let name = format!("{class}/{number}.png");
             std::fs::copy(place.path("data").join(&name), place.path("mixed").join(&name)).unwrap();
         }
@@ -82,13 +83,15 @@ fn evaluate_says_what_it_could_not_read_and_what_the_model_knows() {
     let text = String::from_utf8(output.stdout).unwrap();
     let first: Vec<&str> = text.lines().take(2).collect();
     assert!(
-        first[0].contains("1 of 25 photos cannot be read") && first[0].contains("HEIC"),
+        first[0].contains("1 of 19 photos cannot be read") && first[0].contains("HEIC"),
         "{text}"
     );
     assert!(first[1].contains("the model was trained on"), "{text}");
     let answer = place.json(&["evaluate", "run", "--data", "mixed"]);
     let split = place.read("run/split.tsv");
-    let trained = split.lines().filter(|line| line.ends_with("\ttrain")).count();
+    let is_copied = |line: &&str| (0..9).any(|number| line.contains(&format!("/{number}.png")));
+    let copied = split.lines().filter(is_copied);
+    let trained = copied.filter(|line| line.ends_with("\ttrain")).count();
     assert_eq!(answer["trained_on_images"], trained);
     assert_eq!(answer["unreadable_images"], 1);
     // The test part of the run is new to the model, and nothing is said.
