@@ -215,7 +215,8 @@ fn input_of_the_photos_shape_shows_them_whole_in_each_fit() {
         assert_eq!(explained["picture"]["side"], json!([256, 768]));
         let look = image::open(place.path("look.png")).unwrap();
         assert_eq!((look.width(), look.height()), (768, 256));
-        let quantized = place.json(&["export", fit, "--quantize", "int8", "--out", "int8.onnx"]);
+        let int8 = format!("{fit}-int8.onnx");
+        let quantized = place.json(&["export", fit, "--quantize", "int8", "--out", &int8]);
         let share = &quantized["trial"]["before"]["accuracy"];
         assert_eq!(number(share), accuracy, "the photos are prepared as in training");
         assert!(
