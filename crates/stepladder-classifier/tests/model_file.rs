@@ -55,7 +55,7 @@ fn every_format_is_read() {
             classifier.classes(),
             ["daisy", "dandelion", "roses", "sunflowers", "tulips"]
         );
-        assert_eq!(classifier.size(), 8);
+        assert_eq!(classifier.size(), 8.into());
         assert_eq!(classifier.temperature(), None);
         assert_eq!(classifier.training().is_some(), format > 1, "format {format}");
         answers.push(classifier.predict(std::slice::from_ref(&photo)));

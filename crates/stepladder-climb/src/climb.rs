@@ -12,7 +12,7 @@ use crate::training::{done, is_of, train_or_read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use stepladder_data::DataError;
+use stepladder_data::{DataError, Remark};
 use stepladder_model::{Rung, shipped};
 use stepladder_train::{
     Controls, MemoryPlan, Observer, Outcome, RecordedRun, RunPlace, TrainError, TrainingRequest, free_bytes,
@@ -21,6 +21,8 @@ use stepladder_train::{
 
 /// Told what happens while it happens: as an [`Observer`] of each training, and of the climb as a whole.
 pub trait ClimbObserver: Observer {
+    /// The photos have been read, and this is to be known of how.
+    fn read(&self, _remarks: &[Remark]) {}
     /// The photos are ready, and the first training is next.
     fn begin(&self, climb: &ClimbRecord);
     /// A training is next.
@@ -55,6 +57,7 @@ pub fn climb(
 ) -> Result<ClimbRecord, ClimbError> {
     let steps = steps(&request.rungs)?;
     let photos = Photos::open(request, &steps, observer.progress())?;
+    observer.read(&photos.remarks);
     let names = Names {
         rungs: steps.iter().map(|step| step.rung.name.as_str()).collect(),
         seeds: &request.seeds,

@@ -157,7 +157,7 @@ mod tests {
             data: data_record(&DataRequest::path("a.zip")),
             photos: 3,
             photos_hash: "00".to_string(),
-            size: Some(size),
+            size: Some(size.into()),
             epochs: None,
             budget_seconds,
             split_seed: 0,

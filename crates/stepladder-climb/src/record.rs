@@ -5,6 +5,7 @@ use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use stepladder_comparison::Comparison;
+use stepladder_model::ImageSize;
 use stepladder_run::write_atomically;
 use stepladder_train::{Summary, Unsettled};
 
@@ -56,8 +57,8 @@ pub struct RungRecord {
     pub ancestor_changes: Vec<String>,
     /// The test accuracy that the deck reports; null without.
     pub deck_test_accuracy: Option<f64>,
-    /// Side of the input in pixels.
-    pub size: usize,
+    /// Height and width of the network's input in pixels.
+    pub size: ImageSize,
     /// Trainable parameters; null where it gives no network.
     pub parameters: Option<u64>,
     /// The most epochs of its trainings; null under a budget, before they are chosen.

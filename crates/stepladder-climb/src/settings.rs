@@ -5,9 +5,9 @@ use crate::error::ClimbError;
 use crate::ladder::Step;
 use crate::request::{ClimbRequest, Length};
 use serde::{Deserialize, Serialize};
-use stepladder_data::{Dataset, PhotoStore, Progress, TypicalPhoto};
-use stepladder_model::{Input, Rung};
-use stepladder_train::{DataRecord, data_record};
+use stepladder_data::{Dataset, PhotoStore, Progress, Remark, TypicalPhoto};
+use stepladder_model::{ImageSize, Rung};
+use stepladder_train::{DataRecord, data_record, training_size};
 
 /// Part of `climb.json`. A climb goes on only under equal settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct Settings {
     pub photos: usize,
     /// A hash over the photos' names, classes, declared parts and contents, in hexadecimal digits.
     pub photos_hash: String,
-    /// Side of the input in pixels that was asked for; null where each rung has its own.
-    pub size: Option<usize>,
+    /// Size of the input that was asked for; null where each rung has its own.
+    pub size: Option<ImageSize>,
     /// Most epochs that were asked for; null where each rung has its own.
     pub epochs: Option<usize>,
     /// Seconds for the whole climb; null without a budget.
@@ -43,6 +43,8 @@ pub(crate) struct Photos {
     /// The data's short name.
     pub name: String,
     pub classes: usize,
+    /// What to know of how the data was read.
+    pub remarks: Vec<Remark>,
     /// How large the photos are.
     typical_photo: Option<TypicalPhoto>,
 }
@@ -59,7 +61,7 @@ impl Photos {
         };
         let mut dataset = Dataset::open(&request.data)?;
         let typical_photo = dataset.typical_photo();
-        let size = size(request.size, &first.rung, typical_photo);
+        let size = size(request.size, &first.rung, typical_photo.as_ref());
         let cache = request.cache.clone().with_scaling(first.rung.input.fit.into());
         let store = PhotoStore::open_or_build(&dataset, size, &cache, progress)?;
         let (photos, photos_hash) = hash(&dataset, &store);
@@ -86,20 +88,20 @@ impl Photos {
             },
             name: dataset.name.clone(),
             classes: dataset.classes.len(),
+            remarks: std::mem::take(&mut dataset.remarks),
             typical_photo,
         })
     }
 
-    /// Side of a rung's input in pixels.
-    pub fn size(&self, step: &Step) -> usize {
-        size(self.settings.size, &step.rung, self.typical_photo)
+    /// Height and width of a rung's input in pixels.
+    pub fn size(&self, step: &Step) -> ImageSize {
+        size(self.settings.size, &step.rung, self.typical_photo.as_ref())
     }
 }
 
-/// What was asked for, else the rung's own, but never more than the photos have.
-fn size(asked: Option<usize>, rung: &Rung, typical: Option<TypicalPhoto>) -> usize {
-    let Input { size, fit } = rung.input;
-    asked.unwrap_or_else(|| typical.map_or(size, |photo| size.min(photo.side(fit.into()))))
+/// What was asked for, else as [`training_size`] says.
+fn size(asked: Option<ImageSize>, rung: &Rung, typical: Option<&TypicalPhoto>) -> ImageSize {
+    asked.unwrap_or_else(|| training_size(rung, typical))
 }
 
 /// How many photos can be read, and a hash over all that decides what a run makes of them.
@@ -139,7 +141,8 @@ impl Settings {
                 self.photos, others.photos
             ));
         }
-        let size = |size: Option<usize>| size.map_or("as the rung says".to_string(), |n| format!("{n} px"));
+        let size =
+            |size: Option<ImageSize>| size.map_or("as the rung says".to_string(), |n| format!("{n} px"));
         let budget = |budget: Option<f64>| budget.map_or("none".to_string(), |n| format!("{n} s"));
         let pairs = [
             ("size", size(self.size), size(others.size)),
@@ -178,7 +181,7 @@ mod tests {
             data: data_record(&DataRequest::path("a.zip")),
             photos: 3,
             photos_hash: "00".to_string(),
-            size: Some(64),
+            size: Some(64.into()),
             epochs: None,
             budget_seconds: None,
             split_seed: 0,
@@ -189,7 +192,7 @@ mod tests {
         };
         assert_eq!(settings.difference(&settings), None);
         let larger = Settings {
-            size: Some(96),
+            size: Some(96.into()),
             ..settings.clone()
         };
         assert_eq!(

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::error::{DataError, Skipped};
+use crate::names::{alike, nfc, printable};
 use crate::open::{DataRequest, Listing};
 use crate::part::Part;
+use crate::reading::Rules;
+use crate::remark::Remark;
 use crate::source::{EntryReader, Source};
 use crate::store::PhotoStore;
 
@@ -24,6 +27,8 @@ pub struct Dataset {
     /// Files set aside, with reasons. Photos that turn out to be unreadable join them in
     /// [`PhotoStore::skipped`].
     pub skipped: Vec<Skipped>,
+    /// What to know of how the names were read.
+    pub remarks: Vec<Remark>,
     pub(crate) sources: Vec<Arc<dyn Source>>,
 }
 
@@ -36,6 +41,8 @@ pub struct Photo {
     pub class: u32,
     /// What the archive or the table says about its part.
     pub part: Option<Part>,
+    /// Photos of one group stay in one part of the split.
+    pub group: Option<Arc<str>>,
     /// Which source, and which entry there.
     pub(crate) source: u32,
     pub(crate) entry: u32,
@@ -52,19 +59,31 @@ impl Dataset {
     /// Reads directories, tables and labels, but no photo.
     pub fn open(request: &DataRequest) -> Result<Self, DataError> {
         let dataset = Self::open_for_evaluation(request)?;
+        let links = dataset
+            .remarks
+            .iter()
+            .find(|remark| matches!(remark, Remark::LinksNotFollowed { .. }));
         if let [class] = dataset.classes.as_slice() {
-            return Err(DataError::SingleClass {
-                name: dataset.origin,
+            let error = DataError::SingleClass {
+                name: dataset.origin.clone(),
                 class: class.clone(),
-            });
+            };
+            return Err(error.behind(links));
         }
-        dataset.check_training_part()?;
+        dataset
+            .check_training_part()
+            .map_err(|error| error.behind(links))?;
         Ok(dataset)
     }
 
     /// Lists data to evaluate a model on, where a single class or a lone test part are fine. There is at least one photo.
     pub fn open_for_evaluation(request: &DataRequest) -> Result<Self, DataError> {
-        Self::assemble(request.list()?, request.short_name(), request.origin())
+        let rules = Rules::new(&request.reading)?;
+        let listings = request.list(&rules)?;
+        let mut dataset = Self::assemble(listings, request.short_name(), request.origin())?;
+        dataset.take_classes(&request.reading.classes)?;
+        dataset.look_at_names(rules.makes_groups());
+        Ok(dataset)
     }
 
     /// Drops classes of which `store` could read no photo, so that the network has no output that nothing trains, and returns
@@ -127,18 +146,23 @@ impl Dataset {
         let mut photos = Vec::new();
         let mut skipped = Vec::new();
         let mut sources = Vec::new();
+        let mut remarks = Vec::new();
+        // Names in Unicode's two forms are one class.
         let classes: BTreeSet<String> = listings
             .iter()
-            .flat_map(|l| l.photos.iter().map(|photo| photo.class.clone()))
+            .flat_map(|l| l.photos.iter().map(|photo| nfc(&photo.class).into_owned()))
             .collect();
         let number: BTreeMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
+        let mut groups: BTreeSet<Arc<str>> = BTreeSet::new();
         for listing in listings {
+            remarks.extend(listing.remarks);
             let prefix = listing.prefix.unwrap_or_default();
             for photo in listing.photos {
                 photos.push(Photo {
                     name: format!("{prefix}{}", photo.entry.name),
-                    class: number[photo.class.as_str()],
+                    class: number[nfc(&photo.class).as_ref()],
                     part: photo.part,
+                    group: photo.group.map(|group| shared(&mut groups, nfc(&group).as_ref())),
                     source: sources.len() as u32,
                     entry: photo.entry.number,
                 });
@@ -152,11 +176,15 @@ impl Dataset {
         }
         if photos.is_empty() {
             let example = skipped.first().cloned();
-            return Err(DataError::NoPhotos {
+            let error = DataError::NoPhotos {
                 name: origin,
                 skipped: skipped.len(),
                 example,
-            });
+            };
+            let links = remarks
+                .iter()
+                .find(|remark| matches!(remark, Remark::LinksNotFollowed { .. }));
+            return Err(error.behind(links));
         }
         photos.sort_by(|a, b| a.name.cmp(&b.name));
         skipped.sort_by(|a, b| a.name.cmp(&b.name));
@@ -166,6 +194,7 @@ impl Dataset {
             classes: classes.into_iter().collect(),
             photos,
             skipped,
+            remarks,
             sources,
         })
     }
@@ -189,7 +218,128 @@ impl Dataset {
                 name: self.origin.clone(),
                 class: self.classes[photo.class as usize].clone(),
                 part: photo.part.map_or("undeclared", Part::name),
+                near: self.trained_alike(photo.class, &trained),
             }),
+        }
+    }
+
+    /// A class of the training part whose name is nearly that of `class`.
+    fn trained_alike(&self, class: u32, trained: &[bool]) -> Option<String> {
+        let name = alike(&self.classes[class as usize]);
+        let mut trained = self.classes.iter().zip(trained).filter(|(_, trained)| **trained);
+        trained
+            .find(|(other, _)| alike(other) == name)
+            .map(|(other, _)| other.clone())
+    }
+
+    /// Keeps the classes that were asked for, by their names or, where that is one class, by names that are nearly equal.
+    fn take_classes(&mut self, asked: &[String]) -> Result<(), DataError> {
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let mut taken = BTreeSet::new();
+        let mut unknown = Vec::new();
+        for name in asked {
+            match self.class_named(name) {
+                Some(class) => drop(taken.insert(class)),
+                None => unknown.push(printable(name).into_owned()),
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(self.unknown_classes(unknown));
+        }
+        let renumbered: BTreeMap<u32, u32> = taken.iter().copied().zip(0..).collect();
+        let (all, kept) = (self.classes.len(), taken.len());
+        self.photos
+            .retain_mut(|photo| match renumbered.get(&photo.class) {
+                Some(class) => {
+                    photo.class = *class;
+                    true
+                }
+                None => false,
+            });
+        self.classes = taken
+            .into_iter()
+            .map(|class| self.classes[class as usize].clone())
+            .collect();
+        self.remarks.push(Remark::SomeClasses { taken: kept, all });
+        Ok(())
+    }
+
+    fn class_named(&self, name: &str) -> Option<u32> {
+        let (exact, near) = (nfc(name), alike(name));
+        let same = (0..).zip(&self.classes).find(|(_, class)| **class == exact);
+        let mut alike = (0..).zip(&self.classes).filter(|(_, class)| alike(class) == near);
+        let only = alike.next().filter(|_| alike.next().is_none());
+        same.or(only).map(|(number, _)| number)
+    }
+
+    fn unknown_classes(&self, asked: Vec<String>) -> DataError {
+        let begins = |class: &str, name: &str| {
+            let (class, name) = (alike(class), alike(name));
+            class.starts_with(&name) || name.starts_with(&class)
+        };
+        let near = |class: &&String| asked.iter().any(|name| begins(class, name));
+        DataError::UnknownClasses {
+            name: self.origin.clone(),
+            near: self.classes.iter().filter(near).cloned().collect(),
+            classes: self.classes.clone(),
+            asked,
+        }
+    }
+
+    /// Says what is odd about the names of classes and groups.
+    fn look_at_names(&mut self, with_groups: bool) {
+        let mut same: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for class in &self.classes {
+            same.entry(alike(class)).or_default().push(class.clone());
+        }
+        let several = same.into_values().filter(|classes| classes.len() > 1);
+        let alike = several.map(|classes| Remark::ClassesAlike { classes });
+        self.remarks.extend(alike);
+        if with_groups {
+            self.remarks.extend(self.without_group());
+            self.remarks.extend(self.odd_groups());
+        }
+    }
+
+    fn without_group(&self) -> Option<Remark> {
+        let mut alone = self.photos.iter().filter(|photo| photo.group.is_none());
+        let example = alone.next()?.name.clone();
+        Some(Remark::WithoutGroup {
+            photos: 1 + alone.count(),
+            example,
+        })
+    }
+
+    fn odd_groups(&self) -> Option<Remark> {
+        let mut parts: BTreeMap<&str, BTreeSet<Part>> = BTreeMap::new();
+        for photo in &self.photos {
+            if let Some(group) = &photo.group {
+                parts.entry(group).or_default().extend(photo.part);
+            }
+        }
+        let several = || parts.iter().filter(|(_, parts)| parts.len() > 1);
+        if let Some((example, _)) = several().next() {
+            return Some(Remark::GroupsInParts {
+                groups: several().count(),
+                example: String::from(*example),
+            });
+        }
+        let (groups, loose) = (parts.len(), self.photos.iter().any(|photo| photo.group.is_none()));
+        let few = groups < Part::ALL.len() && !loose && !self.declares_parts();
+        few.then_some(Remark::FewGroups { groups })
+    }
+}
+
+/// One copy of each group's name.
+fn shared(groups: &mut BTreeSet<Arc<str>>, name: &str) -> Arc<str> {
+    match groups.get(name) {
+        Some(known) => Arc::clone(known),
+        None => {
+            let group: Arc<str> = Arc::from(name);
+            groups.insert(Arc::clone(&group));
+            group
         }
     }
 }

@@ -4,7 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::names::printable;
+use crate::names::shown_path;
+use crate::remark::{Remark, some};
 
 /// An error that stops the work on a data set. The message names the file, what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -49,11 +50,50 @@ pub enum DataError {
     },
     /// Photos lie in no class folder.
     #[error(
-        "the photos in {name} are not in class folders; put each class into a folder of its own, or give a table with the columns file and class"
+        "the photos in {name} are not in class folders; put each class into a folder of its own, or give a table with the columns file and class{}",
+        in_names(pattern)
     )]
     NoClassFolders {
         /// The data as the user named it.
         name: String,
+        /// A pattern by which the files' names hold the classes, if they seem to.
+        pattern: Option<String>,
+    },
+    /// Folders that may be classes and may be parts.
+    #[error(
+        "{name}: the folders {} look like parts of the data (training, validation, test) rather than classes{}",
+        some(folders.iter().cloned()),
+        in_names(pattern)
+    )]
+    LooksLikeParts {
+        /// The data as the user named it.
+        name: String,
+        /// The folders.
+        folders: Vec<String>,
+        /// A pattern by which the files' names hold the classes, if they seem to.
+        pattern: Option<String>,
+    },
+    /// Classes were asked for that the data does not have.
+    #[error("{name} has no class {}{}; it has {}", asked.join(", "), meant(near), some(classes.iter().cloned()))]
+    UnknownClasses {
+        /// The data as the user named it.
+        name: String,
+        /// What was asked for and is not there.
+        asked: Vec<String>,
+        /// The classes that may have been meant.
+        near: Vec<String>,
+        /// The classes that there are.
+        classes: Vec<String>,
+    },
+    /// What goes wrong where links were not followed, which may be why.
+    #[error("{source}. Symbolic links are not followed: {links} of them, such as {example}")]
+    BehindLinks {
+        /// What went wrong.
+        source: Box<DataError>,
+        /// How many links.
+        links: usize,
+        /// One of them.
+        example: String,
     },
     /// One class only: there is nothing to tell apart.
     #[error("{name} has only one class, \"{class}\"; a classifier needs at least two class folders")]
@@ -83,7 +123,8 @@ pub enum DataError {
     },
     /// A class that appears in the validation or test part only.
     #[error(
-        "class \"{class}\" has photos in the {part} part of {name} but none in the training part; check the spelling of its folder"
+        "class \"{class}\" has photos in the {part} part of {name} but none in the training part{}; check the spelling of its folder",
+        near.as_ref().map(|near| format!(", which has \"{near}\"")).unwrap_or_default()
     )]
     ClassWithoutTraining {
         /// The data as the user named it.
@@ -92,6 +133,8 @@ pub enum DataError {
         class: String,
         /// Where it does appear.
         part: &'static str,
+        /// A class of the training part with nearly the same name.
+        near: Option<String>,
     },
     /// A table cannot be understood.
     #[error("{name}, line {line}: {message}")]
@@ -161,9 +204,53 @@ pub enum DataError {
     Setting(String),
 }
 
+impl DataError {
+    /// The same, with the links that were not followed, where missing photos or classes may be why.
+    pub(crate) fn behind(self, links: Option<&Remark>) -> Self {
+        let Some(Remark::LinksNotFollowed {
+            folders,
+            files,
+            example,
+        }) = links
+        else {
+            return self;
+        };
+        let missing = matches!(
+            self,
+            Self::NoPhotos { .. }
+                | Self::NoClassFolders { .. }
+                | Self::SingleClass { .. }
+                | Self::NoTrainingPart { .. }
+                | Self::ClassWithoutTraining { .. }
+        );
+        if !missing {
+            return self;
+        }
+        Self::BehindLinks {
+            source: Box::new(self),
+            links: folders + files,
+            example: example.clone(),
+        }
+    }
+}
+
 /// Paths are printed as safely as names: a folder may hold a file with any name.
 fn shown(path: &Path) -> String {
-    printable(&path.to_string_lossy()).into_owned()
+    shown_path(path)
+}
+
+fn in_names(pattern: &Option<String>) -> &'static str {
+    match pattern {
+        Some(_) => "; the classes seem to stand in the names of the files",
+        None => "",
+    }
+}
+
+fn meant(near: &[String]) -> String {
+    match near {
+        [] => String::new(),
+        near => format!(" (did you mean {}?)", near.join(", ")),
+    }
 }
 
 fn hint(skipped: usize, example: &Option<Skipped>) -> String {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::decode;
 use crate::error::{DataError, PhotoError, Skipped};
-use crate::names::printable;
+use crate::names::{path_of, shown_path};
 use crate::photo::RgbPhoto;
 use crate::source::folder::FolderSource;
 use crate::source::read_all;
@@ -32,7 +32,7 @@ impl PhotoFile {
     pub fn at(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         Self {
-            name: printable(&path.to_string_lossy()).into_owned(),
+            name: shown_path(&path),
             place: Place::File(path),
         }
     }
@@ -81,14 +81,19 @@ impl PhotoFile {
 
 /// The photos that `path` stands for: the files below a folder that could be photos, or those in a zip, sorted by name, and
 /// those set aside with reasons; any other file is itself a photo. Of a zip the directory is read, of another file the
-/// first bytes.
+/// first bytes. A path that does not exist may be one as lists show it.
 pub fn find_photos(path: &Path) -> Result<(Vec<PhotoFile>, Vec<Skipped>), DataError> {
+    let shown = path
+        .to_str()
+        .map(path_of)
+        .filter(|real| real != path && real.exists() && !path.exists());
+    let path = shown.as_deref().unwrap_or(path);
     let io = |source| DataError::Io {
         path: path.to_owned(),
         source,
     };
     if std::fs::metadata(path).map_err(io)?.is_dir() {
-        let (source, found) = FolderSource::list(path)?;
+        let (source, found, _) = FolderSource::list(path, false)?;
         // Joined anew, so that the paths read as the user wrote the folder.
         let files = found
             .entries
@@ -100,8 +105,8 @@ pub fn find_photos(path: &Path) -> Result<(Vec<PhotoFile>, Vec<Skipped>), DataEr
     if !is_zip(path).map_err(io)? {
         return Ok((vec![PhotoFile::at(path)], Vec::new()));
     }
-    let archive = Arc::new(ZipSource::open(path)?);
-    let Found { entries, skipped } = archive.list();
+    let archive = Arc::new(ZipSource::open(path, None)?);
+    let Found { entries, skipped } = archive.list().0;
     let photo = |(name, number): (String, u32)| PhotoFile {
         name: format!("{}/{name}", archive.name()),
         place: Place::Zip(Arc::clone(&archive), number),

@@ -1,6 +1,15 @@
 //! Names of files as they come from archives, tables and file systems: made safe to print, normalized to one form, and
 //! sorted into photos, junk that programs leave behind, and names that point outside.
 
+mod alike;
+mod elsewhere;
+mod path;
+
+pub use alike::nfc;
+pub(crate) use alike::{alike, nfd};
+pub use elsewhere::names_elsewhere;
+pub use path::{path_of, shown_path};
+
 use std::borrow::Cow;
 
 /// Escapes what a terminal would act upon (control characters, and the marks that reorder text) as `\u{1b}`, and
@@ -8,10 +17,6 @@ use std::borrow::Cow;
 ///
 /// Every name in this crate's public types has been through here, so that it can be printed as it is.
 pub fn printable(name: &str) -> Cow<'_, str> {
-    let acts = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     if !name.contains(acts) {
         return Cow::Borrowed(name);
     }
@@ -24,6 +29,11 @@ pub fn printable(name: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// Whether a terminal would act upon a character.
+fn acts(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A name from an archive or a table, '/'-separated, without empty and "." components, printable.

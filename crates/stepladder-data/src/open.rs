@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use crate::error::{DataError, Skipped};
 use crate::layout;
-use crate::names::printable;
+use crate::names::{printable, shown_path};
 use crate::part::Part;
+use crate::reading::{Reading, Rules};
+use crate::remark::Remark;
 use crate::source::folder::FolderSource;
 use crate::source::zip::ZipSource;
 use crate::source::{Found, Labelled, Source, idx, table};
@@ -29,6 +31,8 @@ pub struct DataRequest {
     pub test: Option<PathBuf>,
     /// A zip that the program carries: its name and its bytes.
     pub memory: Option<(String, &'static [u8])>,
+    /// How its folders and names are read.
+    pub reading: Reading,
 }
 
 impl DataRequest {
@@ -54,15 +58,21 @@ impl DataRequest {
         self
     }
 
+    /// The same data, read another way.
+    pub fn with_reading(mut self, reading: Reading) -> Self {
+        self.reading = reading;
+        self
+    }
+
     /// Lists everything that is asked for.
-    pub(crate) fn list(&self) -> Result<Vec<Listing>, DataError> {
+    pub(crate) fn list(&self, rules: &Rules) -> Result<Vec<Listing>, DataError> {
         let table = self.table.as_deref();
         match (&self.path, &self.memory, self.separate().as_slice(), table) {
-            (Some(path), None, [], _) => open_path(path, table),
+            (Some(path), None, [], _) => open_path(path, table, rules),
             (None, Some((name, bytes)), [], _) => {
-                Ok(vec![open_zip(ZipSource::in_memory(name, bytes)?, table)?])
+                Ok(vec![open_zip(ZipSource::in_memory(name, bytes)?, table, rules)?])
             }
-            (None, None, [], Some(table)) => Ok(vec![open_table_alone(table)?]),
+            (None, None, [], Some(table)) => Ok(vec![open_table_alone(table, rules)?]),
             (None, None, [], None) => Err(DataError::Request(
                 "no data is given; name a zip, a folder or a table of photos",
             )),
@@ -70,7 +80,7 @@ impl DataRequest {
                 let mut listings = Vec::new();
                 for &(part, path) in separate {
                     listings.extend(
-                        open_path(path, None)?
+                        open_path(path, None, rules)?
                             .into_iter()
                             .map(|listing| listing.into_part(part)),
                     );
@@ -101,7 +111,7 @@ impl DataRequest {
         let mut paths: Vec<&Path> = one.into_iter().collect();
         paths.extend(self.separate().into_iter().map(|(_, path)| path));
         let mut named: Vec<String> = self.memory.iter().map(|(name, _)| name.clone()).collect();
-        named.extend(paths.into_iter().map(|path| path.to_string_lossy().into_owned()));
+        named.extend(paths.into_iter().map(shown_path));
         named
     }
 
@@ -125,6 +135,8 @@ pub(crate) struct Listing {
     pub(crate) skipped: Vec<Skipped>,
     /// Put before names, where there are several sources.
     pub(crate) prefix: Option<String>,
+    /// What to say of how it was read.
+    pub(crate) remarks: Vec<Remark>,
 }
 
 impl Listing {
@@ -139,7 +151,13 @@ impl Listing {
             photos: found.entries,
             skipped,
             prefix: None,
+            remarks: Vec::new(),
         }
+    }
+
+    fn with_remarks(mut self, remarks: impl IntoIterator<Item = Remark>) -> Self {
+        self.remarks.extend(remarks);
+        self
     }
 
     fn into_part(mut self, part: Part) -> Self {
@@ -151,7 +169,7 @@ impl Listing {
     }
 }
 
-fn open_path(path: &Path, table: Option<&Path>) -> Result<Vec<Listing>, DataError> {
+fn open_path(path: &Path, table: Option<&Path>, rules: &Rules) -> Result<Vec<Listing>, DataError> {
     let io = |source| DataError::Io {
         path: path.to_owned(),
         source,
@@ -159,9 +177,9 @@ fn open_path(path: &Path, table: Option<&Path>) -> Result<Vec<Listing>, DataErro
     let metadata = std::fs::metadata(path).map_err(io)?;
     if let Some(table) = table {
         return Ok(vec![if metadata.is_dir() {
-            table::open_in_folder(table, path)?
+            open_table(table, path, rules)?
         } else {
-            open_zip(ZipSource::open(path)?, Some(table))?
+            open_zip(ZipSource::open(path, rules.zip_names)?, Some(table), rules)?
         }]);
     }
     if metadata.is_dir() {
@@ -169,36 +187,76 @@ fn open_path(path: &Path, table: Option<&Path>) -> Result<Vec<Listing>, DataErro
         if !pairs.is_empty() {
             return pairs.iter().map(idx::IdxPair::open).collect();
         }
-        let (source, found) = FolderSource::list(path)?;
-        let laid_out = layout::lay_out(found.entries, &printable(&path.to_string_lossy()))?;
-        return Ok(vec![Listing::new(source, laid_out, found.skipped)]);
+        return Ok(vec![open_folder(path, rules)?]);
     }
     if table::is_table(path) {
-        return Ok(vec![open_table_alone(path)?]);
+        return Ok(vec![open_table_alone(path, rules)?]);
     }
     if let Some(pair) = idx::pair_of(path)? {
         return Ok(vec![pair.open()?]);
     }
-    Ok(vec![open_zip(ZipSource::open(path)?, None)?])
+    Ok(vec![open_zip(
+        ZipSource::open(path, rules.zip_names)?,
+        None,
+        rules,
+    )?])
 }
 
-fn open_zip(source: ZipSource, table: Option<&Path>) -> Result<Listing, DataError> {
-    let found = source.list();
+fn open_folder(path: &Path, rules: &Rules) -> Result<Listing, DataError> {
+    without_columns(rules)?;
+    let (source, found, links) = FolderSource::list(path, rules.follow_links)?;
+    let links = links.remark();
+    let (laid_out, remarks) = layout::lay_out(found.entries, rules, &shown_path(path))
+        .map_err(|error| error.behind(links.as_ref()))?;
+    Ok(Listing::new(source, laid_out, found.skipped).with_remarks(remarks.into_iter().chain(links)))
+}
+
+fn open_zip(source: ZipSource, table: Option<&Path>, rules: &Rules) -> Result<Listing, DataError> {
+    let (found, names) = source.list();
     match table {
-        Some(table) => table::open_in_archive(table, source, found),
+        Some(table) => {
+            with_classes_of_table(rules)?;
+            Ok(table::open_in_archive(table, source, found, rules)?.with_remarks(names))
+        }
         None => {
-            let laid_out = layout::lay_out(found.entries, source.name())?;
-            Ok(Listing::new(source, laid_out, found.skipped))
+            without_columns(rules)?;
+            let (laid_out, remarks) = layout::lay_out(found.entries, rules, source.name())?;
+            Ok(Listing::new(source, laid_out, found.skipped).with_remarks(remarks.into_iter().chain(names)))
         }
     }
 }
 
-fn open_table_alone(path: &Path) -> Result<Listing, DataError> {
+fn open_table_alone(path: &Path, rules: &Rules) -> Result<Listing, DataError> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    table::open_in_folder(path, folder)
+    open_table(path, folder, rules)
+}
+
+fn open_table(table: &Path, folder: &Path, rules: &Rules) -> Result<Listing, DataError> {
+    with_classes_of_table(rules)?;
+    table::open_in_folder(table, folder, rules)
+}
+
+/// A table says classes and parts itself.
+fn with_classes_of_table(rules: &Rules) -> Result<(), DataError> {
+    match rules.levels.is_some() || rules.class_from.is_some() {
+        true => Err(DataError::Request(
+            "classes come from a table here, so no layout of folders and no pattern of names can give them; leave out one or the other",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn without_columns(rules: &Rules) -> Result<(), DataError> {
+    match rules.group_column() {
+        Some(column) => Err(DataError::Setting(format!(
+            "groups are to come from the column {}, and there is no table; write folder, or a pattern with {{group}}",
+            printable(column)
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The last component without its extension, reduced to letters, digits, '-', '_' and '.'.
@@ -248,9 +306,9 @@ mod tests {
             train: Some("a.zip".into()),
             ..DataRequest::path("b.zip")
         };
-        assert!(matches!(both.list(), Err(DataError::Request(_))));
+        assert!(matches!(both.list(&Rules::default()), Err(DataError::Request(_))));
         assert!(matches!(
-            DataRequest::default().list(),
+            DataRequest::default().list(&Rules::default()),
             Err(DataError::Request(_))
         ));
     }

@@ -94,6 +94,8 @@ pub(crate) struct Labelled {
     pub(crate) entry: Entry,
     pub(crate) class: String,
     pub(crate) part: Option<Part>,
+    /// Photos of one group stay in one part.
+    pub(crate) group: Option<String>,
 }
 
 /// What listing a source, or laying out its entries, has found.

@@ -8,6 +8,8 @@
 //!
 //! Where the data declares parts itself, they are taken as they are, and a part that it does not declare is empty.
 
+mod groups;
+
 use std::collections::HashMap;
 use std::io::{Read, Write};
 
@@ -15,6 +17,7 @@ use stepladder_model::SplitFractions;
 
 use crate::dataset::Dataset;
 use crate::error::DataError;
+use crate::names::{names_elsewhere, nfc};
 use crate::part::Part;
 use crate::store::PhotoStore;
 
@@ -44,7 +47,7 @@ impl Split {
     }
 
     /// As [`new`](Self::new), where the photos of each of `groups` stay together: each goes where the group's smallest content hash goes. A
-    /// photo in no group goes its own way. Declared parts are not changed.
+    /// photo in no group goes its own way. Where the data has groups of its own, none of them is in two parts either. Declared parts are not changed.
     pub fn grouped(
         dataset: &Dataset,
         store: &PhotoStore,
@@ -67,6 +70,11 @@ impl Split {
             return Err(DataError::Fractions { validation, test });
         }
         let declared = dataset.declares_parts();
+        let has_groups = dataset.photos.iter().any(|photo| photo.group.is_some());
+        let of_groups = match has_groups && !declared {
+            true => groups::parts(dataset, store, fractions, seed, groups),
+            false => HashMap::new(),
+        };
         let mut split = Self::default();
         for (photo, number) in dataset.photos.iter().zip(0..) {
             let Some(content) = store.content_hash(number) else {
@@ -74,6 +82,8 @@ impl Split {
             };
             let part = if declared {
                 photo.part
+            } else if has_groups {
+                of_groups.get(&number).copied()
             } else {
                 Some(part_of(leaders.get(&number).unwrap_or(&content), fractions, seed))
             };
@@ -136,16 +146,21 @@ impl Split {
     /// Reads what [`write_tsv`](Self::write_tsv) wrote for the same data. `name` is the file's name, for messages. A photo that the
     /// data no longer has, or has under another class, is an error.
     pub fn read_tsv(dataset: &Dataset, name: &str, input: impl Read) -> Result<Self, DataError> {
-        let numbers: HashMap<&str, u32> = dataset.photos.iter().map(|p| p.name.as_str()).zip(0..).collect();
+        let fail = |line: u64, message: String| DataError::Table {
+            name: String::from(name),
+            line,
+            message,
+        };
         let mut table = csv::ReaderBuilder::new().delimiter(b'\t').from_reader(input);
+        let rows: Result<Vec<_>, _> = table.records().collect();
+        let rows = rows.map_err(|e| fail(e.position().map_or(1, csv::Position::line), e.to_string()))?;
+        let numbers: HashMap<&str, u32> = dataset.photos.iter().map(|p| p.name.as_str()).zip(0..).collect();
+        // The same photos may lie elsewhere now: packed or unpacked, or copied by a system that writes accents in another way.
+        let moved = names_elsewhere(dataset.photos.iter().map(|photo| photo.name.as_str()));
+        let moved: HashMap<String, u32> = moved.into_iter().zip(0..).collect();
+        let moved_rows = names_elsewhere(rows.iter().map(|row| row.get(0).unwrap_or_default()));
         let mut split = Self::default();
-        for row in table.records() {
-            let fail = |line: u64, message: String| DataError::Table {
-                name: String::from(name),
-                line,
-                message,
-            };
-            let row = row.map_err(|e| fail(e.position().map_or(1, csv::Position::line), e.to_string()))?;
+        for (row, elsewhere) in rows.iter().zip(&moved_rows) {
             let line = row.position().map_or(1, csv::Position::line);
             let (Some(file), Some(class), Some(part)) = (row.get(0), row.get(1), row.get(2)) else {
                 return Err(fail(
@@ -156,12 +171,13 @@ impl Split {
             let part = Part::from_name(part).ok_or_else(|| fail(line, format!("\"{part}\" is no part")))?;
             let &number = numbers
                 .get(file)
+                .or_else(|| moved.get(elsewhere))
                 .ok_or_else(|| fail(line, format!("{file} is not in the data any more")))?;
             let now = dataset
                 .classes
                 .get(dataset.photos[number as usize].class as usize)
                 .map_or("", String::as_str);
-            if class != now {
+            if nfc(class) != now {
                 return Err(fail(
                     line,
                     format!("{file} was of class \"{class}\" and is now of \"{now}\""),
@@ -178,13 +194,7 @@ impl Split {
 
 /// The part of a photo with this content: its position in 0..1 is first the test part, then validation, then training.
 fn part_of(content: &[u8; 32], fractions: &SplitFractions, seed: u64) -> Part {
-    let hash = blake3::Hasher::new()
-        .update(content)
-        .update(&seed.to_le_bytes())
-        .finalize();
-    let first: [u8; 8] = std::array::from_fn(|i| hash.as_bytes()[i]);
-    // 2^64; the rounding of the conversion moves a threshold by less than 1e-16.
-    let position = u64::from_le_bytes(first) as f64 / 18_446_744_073_709_551_616.0;
+    let position = position(content, seed);
     let (test, validation) = (f64::from(fractions.test), f64::from(fractions.validation));
     if position < test {
         Part::Test
@@ -193,4 +203,15 @@ fn part_of(content: &[u8; 32], fractions: &SplitFractions, seed: u64) -> Part {
     } else {
         Part::Train
     }
+}
+
+/// Where this content stands between 0 and 1.
+fn position(content: &[u8; 32], seed: u64) -> f64 {
+    let hash = blake3::Hasher::new()
+        .update(content)
+        .update(&seed.to_le_bytes())
+        .finalize();
+    let first: [u8; 8] = std::array::from_fn(|i| hash.as_bytes()[i]);
+    // 2^64; the rounding of the conversion moves a threshold by less than 1e-16.
+    u64::from_le_bytes(first) as f64 / 18_446_744_073_709_551_616.0
 }

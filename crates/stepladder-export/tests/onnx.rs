@@ -5,7 +5,7 @@ mod support;
 use proptest::prelude::*;
 use stepladder_classifier::Temperature;
 use stepladder_export::{CalibrationRange, InputForm, OnnxOptions, Quantization, to_onnx};
-use stepladder_model::{Rung, RungCatalog, networks, shipped, variants};
+use stepladder_model::{ImageSize, Rung, RungCatalog, networks, shipped, variants};
 use support::{calm, classifier, layer_rungs, photos, rung, verified};
 
 /// How far probabilities may lie apart here: sums in another order differ by a hundredth of it.
@@ -17,7 +17,7 @@ fn every_layer() -> Rung {
 }
 
 /// Checks both forms of input.
-fn check(rung: &Rung, size: usize) {
+fn check(rung: &Rung, size: impl Into<ImageSize>) {
     let classifier = classifier(rung, size);
     for input in [InputForm::Uint8Nhwc, InputForm::FloatNchw] {
         let options = OnnxOptions {

@@ -6,6 +6,7 @@ use stepladder_data::{Dataset, Part};
 use crate::duplicates::Group;
 use crate::fingerprint::SMALLEST_SIDE;
 use crate::look::Look;
+use crate::remark::advice;
 use crate::statistics::Statistics;
 use crate::words::count;
 
@@ -28,6 +29,8 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
+    /// How the names of folders and files were read.
+    Names,
     /// The same photo in several parts.
     Leak,
     /// The same photo in several classes.
@@ -135,6 +138,7 @@ impl Evidence<'_> {
         ]
         .into_iter()
         .flatten()
+        .chain(self.names())
         .collect();
         findings.sort_by_key(|finding| !finding.serious);
         findings
@@ -149,6 +153,19 @@ impl Evidence<'_> {
             note,
             number: Some(number),
         }
+    }
+
+    fn names(&self) -> impl Iterator<Item = Finding> {
+        let remarks = self.dataset.remarks.iter();
+        remarks.filter_map(|remark| {
+            Some(Finding {
+                kind: FindingKind::Names,
+                serious: remark.is_warning(),
+                what: remark.to_string(),
+                advice: String::from(advice(remark)?),
+                groups: Vec::new(),
+            })
+        })
     }
 
     fn copies(&self, kind: FindingKind) -> Option<Finding> {

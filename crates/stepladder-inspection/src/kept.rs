@@ -58,12 +58,18 @@ impl Kept {
         }
     }
 
-    /// Writes a table with the columns `file` and `class`, and `split` where the data declares parts. `delimiter` is `,` or a tab.
+    /// Writes a table with the columns `file` and `class`, `split` where the data declares parts, and `group` where it has groups. `delimiter` is `,` or a tab.
     pub fn write(&self, dataset: &Dataset, delimiter: u8, out: impl Write) -> std::io::Result<()> {
         let mut table = csv::WriterBuilder::new().delimiter(delimiter).from_writer(out);
         let parts = dataset.declares_parts();
-        let heads = ["file", "class", "split"];
-        table.write_record(&heads[..if parts { 3 } else { 2 }])?;
+        let groups = dataset.photos.iter().any(|photo| photo.group.is_some());
+        let row = |file, class, part, group| {
+            let more = [(parts, part), (groups, group)].into_iter();
+            [file, class]
+                .into_iter()
+                .chain(more.filter_map(|(is_there, cell)| is_there.then_some(cell)))
+        };
+        table.write_record(row("file", "class", "split", "group"))?;
         for &number in &self.photos {
             let photo = &dataset.photos[number as usize];
             let class = dataset
@@ -71,8 +77,8 @@ impl Kept {
                 .get(photo.class as usize)
                 .map_or("", String::as_str);
             let part = photo.part.map_or("", Part::name);
-            let row = [photo.name.as_str(), class, part];
-            table.write_record(&row[..if parts { 3 } else { 2 }])?;
+            let group = photo.group.as_deref().unwrap_or_default();
+            table.write_record(row(photo.name.as_str(), class, part, group))?;
         }
         table.flush()
     }

@@ -16,11 +16,12 @@ mod kept;
 mod look;
 #[cfg(feature = "page")]
 mod page;
+mod remark;
 mod search;
 mod statistics;
 mod words;
 
-pub use concern::{concerns, cropped};
+pub use concern::{concerns, cropped, left_out};
 pub use duplicates::{Group, near_groups};
 pub use finding::{Finding, FindingKind, Member};
 pub use fingerprint::Fingerprint;
@@ -28,4 +29,5 @@ pub use inspection::Inspection;
 pub use kept::Kept;
 #[cfg(feature = "page")]
 pub use page::page;
+pub use remark::advice;
 pub use statistics::{ClassCount, Count, Quartiles, Statistics};

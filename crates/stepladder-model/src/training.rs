@@ -1,5 +1,7 @@
 //! How long and how a rung is trained, as data: epochs, schedule of the learning rate, and the two callbacks.
 
+use crate::image_size::ImageSize;
+
 /// The `[training]` table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
@@ -30,8 +32,8 @@ pub struct Training {
 pub struct Phase {
     /// The share of the epochs at which it ends, in (0, 1]; the last phase's is 1.
     pub until: f32,
-    /// Side of the network's input in pixels, where the rung's own `size` is used as it stands; in proportion where it is not.
-    pub size: usize,
+    /// The network's input, in the proportions of the rung's own `size`, where that is used as it stands; in proportion where it is not.
+    pub size: ImageSize,
     /// Photos per step; those of `[training]` by default.
     pub batch_size: Option<usize>,
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use stepladder_model::ImageSize;
 
 /// What was asked for, with every default filled in: `config.json`. The rung itself is in `rung.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,8 +12,8 @@ pub struct Config {
     pub data: DataRecord,
     /// The rung's name.
     pub model: String,
-    /// Side of the network's input in pixels.
-    pub size: usize,
+    /// Height and width of the network's input in pixels.
+    pub size: ImageSize,
     /// Most epochs.
     pub epochs: usize,
     /// Photos per step.
@@ -64,6 +65,38 @@ pub struct DataRecord {
     pub val: Option<PathBuf>,
     /// Separate test photos.
     pub test: Option<PathBuf>,
+    /// How folders and names were read, where that was asked for.
+    #[serde(default, skip_serializing_if = "ReadingRecord::is_usual")]
+    pub reading: ReadingRecord,
+}
+
+/// How the names of folders and files were read; what is absent was read as usual.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadingRecord {
+    /// What each level of folders means, as in `group/class`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
+    /// The pattern by which files' names hold the classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_from: Option<String>,
+    /// What photos are kept together by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
+    /// Whether symbolic links were followed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow_links: bool,
+    /// The classes that were taken; all where it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// The encoding of a zip's names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zip_names: Option<String>,
+}
+
+impl ReadingRecord {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What happens when a training is found to be stuck at chance.

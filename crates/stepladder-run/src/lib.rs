@@ -16,7 +16,7 @@ mod records;
 mod requests;
 mod start;
 
-pub use config::{Config, DataRecord, Decided, OnStuck};
+pub use config::{Config, DataRecord, Decided, OnStuck, ReadingRecord};
 pub use curve::{StepCurve, StepFigures};
 pub use directory::{RunDirectory, RunLock, RunPlace};
 pub use error::RunError;

@@ -2,6 +2,7 @@
 //! field names are what `--json` prints.
 
 use serde::{Deserialize, Serialize};
+use stepladder_model::ImageSize;
 
 /// One optimizer step, a line of `steps.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,8 +95,8 @@ pub struct Summary {
     pub outcome: Outcome,
     /// Class names, in the order of the model's outputs.
     pub classes: Vec<String>,
-    /// Side of the square that the network sees, in pixels.
-    pub size: usize,
+    /// Height and width of the network's input in pixels.
+    pub size: ImageSize,
     /// Photos trained on.
     pub train_images: usize,
     /// Photos of the validation part.

@@ -3,7 +3,7 @@
 
 use crate::preparation::Prepared;
 use std::collections::BTreeMap;
-use stepladder_data::Part;
+use stepladder_data::{Part, names_elsewhere, nfc};
 
 /// A line for each photo in a part: file, class, part, and the blake3 sum of the file.
 pub(crate) fn content_table(prepared: &Prepared) -> String {
@@ -17,7 +17,7 @@ pub(crate) fn content_table(prepared: &Prepared) -> String {
         let photo = &prepared.dataset.photos[number as usize];
         let class = prepared.dataset.classes.get(photo.class as usize);
         let content = prepared.store.content_hash(number).unwrap_or_default();
-        let hex: String = content.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hexadecimal(&content);
         // Names are safe to print, so they hold neither tabs nor line ends.
         let class = class.map_or("", String::as_str);
         table += &format!("{}\t{class}\t{}\t{hex}\n", photo.name, part.name());
@@ -25,9 +25,13 @@ pub(crate) fn content_table(prepared: &Prepared) -> String {
     table
 }
 
+fn hexadecimal(content: &[u8; 32]) -> String {
+    content.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What changed between two tables, in words; `None` if nothing did.
 pub(crate) fn changes(before: &str, now: &str) -> Option<String> {
-    if before == now {
+    if before == now || moved(before) == moved(now) {
         return None;
     }
     const SHOWN: usize = 3;
@@ -62,6 +66,35 @@ pub(crate) fn changes(before: &str, now: &str) -> Option<String> {
         text += &format!(", and {more} more");
     }
     Some(text)
+}
+
+/// Whether the photos of a run, by its `content.tsv`, are the same as these and in the same order, wherever they lie: each with its name, its
+/// class, and the blake3 sum of its file. Parts are not compared, as other data may declare none.
+pub fn is_same_content<'a>(
+    before: &str,
+    photos: impl Iterator<Item = (&'a str, &'a str, [u8; 32])> + Clone,
+) -> bool {
+    let names = names_elsewhere(photos.clone().map(|(name, ..)| name));
+    let now = names.into_iter().zip(photos);
+    let now = now.map(|(name, (_, class, content))| (name, nfc(class).into_owned(), hexadecimal(&content)));
+    let then = moved(before)
+        .into_iter()
+        .map(|[name, class, _, content]| (name, class, content));
+    now.eq(then)
+}
+
+/// The rows of a table as they are in every place where the photos may lie: see [`names_elsewhere`].
+fn moved(table: &str) -> Vec<[String; 4]> {
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split('\t').collect())
+        .collect();
+    let cell = |row: &Vec<&str>, place: usize| String::from(row.get(place).copied().unwrap_or_default());
+    let names = names_elsewhere(rows.iter().map(|row| row.first().copied().unwrap_or_default()));
+    let rows = rows.iter().zip(names);
+    rows.map(|(row, name)| [name, nfc(&cell(row, 1)).into_owned(), cell(row, 2), cell(row, 3)])
+        .collect()
 }
 
 /// Class, part and content by file.
@@ -101,6 +134,22 @@ mod tests {
             after(&["a\tx\ttrain\t00", "b\tx\ttest\t01", "c\tx\ttrain\t02"]),
             "c is new"
         );
+    }
+
+    #[test]
+    fn photos_that_lie_elsewhere_are_the_same() {
+        let head = "file\tclass\tpart\tblake3\n";
+        let before = format!("{head}w/a/1\ta\ttrain\t00\nw/b/2\tB\u{308}\ttest\t01\n");
+        let now = format!("{head}a/1\ta\ttrain\t00\nb/2\t\u{1e04}\ttest\t01\n");
+        assert!(changes(&before, &now).is_some(), "another letter");
+        let now = format!("{head}a/1\ta\ttrain\t00\nb/2\tB\u{308}\ttest\t01\n");
+        assert_eq!(changes(&before, &now), None);
+        let mut content = [0; 32];
+        let first = |content| ("x/a/1", "a", content);
+        let table = format!("{head}w/a/1\ta\ttrain\t{}\n", "00".repeat(32));
+        assert!(is_same_content(&table, [first(content)].into_iter()));
+        content[0] = 1;
+        assert!(!is_same_content(&table, [first(content)].into_iter()));
     }
 
     #[test]

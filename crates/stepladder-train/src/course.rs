@@ -4,7 +4,7 @@
 use crate::start::frozen;
 use std::sync::Arc;
 use stepladder_data::BatchShape;
-use stepladder_model::{Graph, GraphError, Rung};
+use stepladder_model::{Graph, GraphError, ImageSize, Rung};
 
 /// A part of a training with input of one size.
 #[derive(Debug, Clone)]
@@ -18,25 +18,30 @@ pub struct TrainingPhase {
 }
 
 impl TrainingPhase {
-    /// Side of the input and photos per step.
+    /// Size of the input and photos per step.
     pub fn shape(&self) -> BatchShape {
         BatchShape {
-            size: self.graph.input[0],
+            size: self.graph.image_size(),
             batch_size: self.batch_size,
         }
     }
 }
 
-/// The phases of a rung that is trained for input of `size` pixels; sizes are in proportion to the rung's own. A rung without phases has
+/// The phases of a rung that is trained for input of `size`; theirs are in proportion to the rung's own. A rung without phases has
 /// one.
 ///
 /// # Errors
 ///
 /// Where a layer does not fit a size, or the outputs do not fit the classes.
-pub fn training_phases(rung: &Rung, size: usize, classes: usize) -> Result<Vec<TrainingPhase>, GraphError> {
+pub fn training_phases(
+    rung: &Rung,
+    size: impl Into<ImageSize>,
+    classes: usize,
+) -> Result<Vec<TrainingPhase>, GraphError> {
+    let size = size.into();
     let usual = rung.training.batch_size;
     let own = rung.input.size;
-    let phase = |until: f32, size: usize, batch_size: Option<usize>| {
+    let phase = |until: f32, size: ImageSize, batch_size: Option<usize>| {
         Ok(TrainingPhase {
             until: f64::from(until),
             graph: Arc::new(frozen(rung, rung.graph(size, classes)?)),
@@ -46,11 +51,19 @@ pub fn training_phases(rung: &Rung, size: usize, classes: usize) -> Result<Vec<T
     if rung.phases.is_empty() {
         return Ok(vec![phase(1.0, size, None)?]);
     }
-    let scaled = |of: usize| ((of * size + own / 2) / own).max(1);
+    let scaled = |of: ImageSize| ImageSize {
+        height: in_proportion(of.height, size.height, own.height),
+        width: in_proportion(of.width, size.width, own.width),
+    };
     let phases = rung.phases.iter();
     phases
         .map(|of| phase(of.until, scaled(of.size), of.batch_size))
         .collect()
+}
+
+/// A side that is `of` where the whole one is `own`, where that is `side`.
+fn in_proportion(of: usize, side: usize, own: usize) -> usize {
+    ((of * side + own / 2) / own).max(1)
 }
 
 /// Which steps a training takes.
@@ -237,7 +250,9 @@ mod tests {
         // 3 epochs, and 14 where there were 7.
         assert_eq!(longer.epochs(), 17);
         assert_eq!(longer.length(), 17.0);
-        let sizes: Vec<usize> = (0..17).map(|epoch| longer.phase(epoch).shape().size).collect();
+        let sizes: Vec<usize> = (0..17)
+            .map(|epoch| longer.phase(epoch).shape().size.height)
+            .collect();
         assert_eq!(sizes, [[32; 7].as_slice(), &[64; 10]].concat());
         assert_eq!(longer.steps(), 7 * 4 + 10 * 8);
         let schedule = |epoch: usize| longer.in_schedule(0, epoch, 0).0 as f64 / course.steps() as f64;
@@ -256,8 +271,11 @@ mod tests {
     fn phases_change_between_epochs_at_their_shares() {
         let of = phases(&[(0.3, 32, 64), (0.7, 48, 32), (1.0, 64, 16)]);
         let course = Course::of_epochs(&of, 128, 10);
-        let sizes: Vec<usize> = (0..10).map(|epoch| course.phase(epoch).shape().size).collect();
-        assert_eq!(sizes, [32, 32, 32, 48, 48, 48, 48, 64, 64, 64]);
+        let sizes: Vec<ImageSize> = (0..10).map(|epoch| course.phase(epoch).shape().size).collect();
+        assert_eq!(
+            sizes,
+            [32, 32, 32, 48, 48, 48, 48, 64, 64, 64].map(ImageSize::square)
+        );
         assert_eq!(course.steps(), 3 * 2 + 4 * 4 + 3 * 8);
         assert_eq!(course.epochs(), 10);
         assert_eq!(course.steps_before(4), 10);
@@ -272,7 +290,7 @@ mod tests {
         let of = phases(&[(0.5, 32, 32), (1.0, 64, 32)]);
         let course = Course::of_steps(&of, 1000, 1);
         assert_eq!((course.steps(), course.epochs()), (1, 1));
-        assert_eq!(course.phase(0).shape().size, 32);
-        assert_eq!(course.phase(9).shape().size, 64);
+        assert_eq!(course.phase(0).shape().size, 32.into());
+        assert_eq!(course.phase(9).shape().size, 64.into());
     }
 }

@@ -7,14 +7,15 @@ use crate::preparation::{Prepared, TrainingRequest};
 use serde::Serialize;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use stepladder_model::ImageSize;
 
 /// Everything that a training takes.
 #[derive(Debug, Clone, Serialize)]
 pub struct TrainingPlan {
     /// The rung.
     pub model: String,
-    /// Side of the network's input in pixels.
-    pub size: usize,
+    /// Height and width of the network's input in pixels.
+    pub size: ImageSize,
     /// Photos of a step.
     pub batch_size: usize,
     /// Trainable parameters.

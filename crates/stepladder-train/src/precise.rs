@@ -57,7 +57,7 @@ pub(crate) fn with_precise_statistics(
         shuffle: true,
         seed: request.seed,
         threads: request.threads,
-        ..LoaderConfig::new(batch_size, model.graph().input[0])
+        ..LoaderConfig::new(batch_size, model.graph().image_size())
     };
     let Prepared {
         store, labels, split, ..

@@ -2,11 +2,13 @@
 //! training begins with.
 
 mod exact;
+mod feature_checks;
 mod features;
 mod head;
 mod source;
 
 pub(crate) use exact::solve;
+pub use feature_checks::{FeatureChecks, LookAlike};
 
 use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
@@ -14,7 +16,7 @@ use head::KeptHead;
 use source::Source;
 use std::sync::OnceLock;
 use stepladder_classifier::Classifier;
-use stepladder_model::{Graph, Op, Rung, Start};
+use stepladder_model::{Graph, ImageSize, Op, Rung, Start};
 use stepladder_nn::{Array, Device, Model};
 use stepladder_run::StartRecord;
 use stepladder_weights::{Fitted, fit};
@@ -176,7 +178,12 @@ impl TrainingRequest {
 /// # Errors
 ///
 /// The weights cannot be read, or are not of that network.
-pub fn backbone(weights: &str, rung: &Rung, size: usize, device: Device) -> Result<Classifier, TrainError> {
+pub fn backbone(
+    weights: &str,
+    rung: &Rung,
+    size: ImageSize,
+    device: Device,
+) -> Result<Classifier, TrainError> {
     let rung = Rung {
         start: Some(Start::new(weights)),
         ..rung.clone()

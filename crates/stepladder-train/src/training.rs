@@ -5,6 +5,7 @@ use crate::checkpoint::{BeganWith, Checkpoint};
 use crate::checkpoints::{newest, remove_checkpoints};
 use crate::content::{changes, content_table};
 use crate::course::steps_per_epoch;
+use crate::data_record::data_record;
 use crate::environment::describe;
 use crate::error::TrainError;
 use crate::figures::{Figures, measure, record, summarize};
@@ -224,6 +225,7 @@ fn go_on(
     interrupt: &AtomicBool,
 ) -> Result<Summary, TrainError> {
     same(request, prepared, &run)?;
+    note_where_data_is(request, &run)?;
     if let Some(summary) = finished(&run)? {
         observer.ended_before(&summary);
         return Ok(summary);
@@ -240,6 +242,18 @@ fn go_on(
     note_another_machine(request, &run, observer)?;
     let config: Config = run.read_json(&run.config())?;
     complete(request, prepared, &run, config.decided, observer, interrupt)
+}
+
+/// Where the photos are the same and lie elsewhere now, the run is told, so that they are found again.
+fn note_where_data_is(request: &TrainingRequest, run: &RunDirectory) -> Result<(), TrainError> {
+    let config: Config = run.read_json(&run.config())?;
+    let data = data_record(&request.data);
+    if config.data == data {
+        return Ok(());
+    }
+    // Another process that trains it has found them itself.
+    let Ok(_lock) = run.lock() else { return Ok(()) };
+    Ok(run.write_json(&run.config(), &Config { data, ..config })?)
 }
 
 /// The summary of a run that came to its end.

@@ -30,7 +30,7 @@ pub(crate) use climb::{ClimbArguments, Ladder};
 pub(crate) use compare::CompareArguments;
 pub(crate) use computing::{AnsweringArguments, ComputingArguments};
 pub(crate) use controls::{ControlArguments, Epochs, Patience, weights_file};
-pub(crate) use data::{CacheArguments, DataArguments};
+pub(crate) use data::{CacheArguments, DataArguments, ReadingArguments};
 pub(crate) use embed::EmbedArguments;
 pub(crate) use evaluate::{EvaluateArguments, PartName};
 pub(crate) use explain::ExplainArguments;
@@ -47,7 +47,7 @@ pub(crate) use report::ReportArguments;
 pub(crate) use runs::RunsArguments;
 pub(crate) use serve::ServeArguments;
 pub(crate) use shown::{ShownArguments, ShownTrainArguments};
-pub(crate) use train::{CheckpointArguments, ResumeArguments, TrainArguments};
+pub(crate) use train::{CheckpointArguments, ResumeArguments, StartArguments, TrainArguments};
 pub(crate) use watch::WatchArguments;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have

@@ -10,6 +10,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod find_lr;
+mod hub;
 mod inspect;
 mod known_runs;
 mod left_out;
@@ -25,6 +26,7 @@ mod serve;
 #[cfg(any(feature = "serve", feature = "watch"))]
 mod server;
 mod start;
+mod start_worth;
 mod train;
 #[cfg(feature = "watch")]
 mod watch;
@@ -59,11 +61,12 @@ pub(crate) use train::{resume, train};
 #[cfg(feature = "watch")]
 pub(crate) use watch::watch;
 
-use crate::arguments::{CacheArguments, DataArguments};
-use crate::terminal::warn;
+use crate::arguments::{CacheArguments, DataArguments, ReadingArguments};
+use crate::terminal::{quoted, warn};
 use anyhow::Context;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use stepladder_data::{CacheConfig, DataRequest};
+use stepladder_data::{CacheConfig, DataError, DataRequest, Reading};
 
 /// The photos of the first training: 200 flowers in five classes (`photos/ATTRIBUTION.md`).
 const SHIPPED_PHOTOS: &[u8] = include_bytes!("../photos/small_flowers5.zip");
@@ -140,7 +143,7 @@ fn model_file(run: &Path) -> anyhow::Result<PathBuf> {
 /// The photos that were named, or the shipped ones.
 fn data(path: Option<PathBuf>, parts: DataArguments) -> DataRequest {
     if path.is_none() && parts.table.is_none() && parts.train.is_none() {
-        return DataRequest::memory(SHIPPED_NAME, SHIPPED_PHOTOS);
+        return DataRequest::memory(SHIPPED_NAME, SHIPPED_PHOTOS).with_reading(reading(parts.reading));
     }
     DataRequest {
         path,
@@ -149,6 +152,86 @@ fn data(path: Option<PathBuf>, parts: DataArguments) -> DataRequest {
         val: parts.val,
         test: parts.test,
         memory: None,
+        reading: reading(parts.reading),
+    }
+}
+
+/// How names are read.
+fn reading(arguments: ReadingArguments) -> Reading {
+    Reading {
+        layout: arguments.layout,
+        class_from: arguments.class_from,
+        group_by: arguments.group_by,
+        follow_links: arguments.follow_links,
+        classes: arguments.classes,
+        zip_names: arguments.zip_names,
+    }
+}
+
+/// The options that say how names are read, each with a space before it; those alone that a table needs, which says classes itself.
+fn reading_words(reading: &Reading, with_table: bool) -> String {
+    let classes = (!reading.classes.is_empty()).then(|| reading.classes.join(","));
+    // `inspect --fix` has written a column for what makes groups.
+    let says_group = |option: &Option<String>| option.as_ref().is_some_and(|text| text.contains("group"));
+    let grouped =
+        reading.group_by.is_some() || says_group(&reading.layout) || says_group(&reading.class_from);
+    let group_by = match with_table {
+        true => grouped.then(|| String::from("group")),
+        false => reading.group_by.clone(),
+    };
+    let of_folders = |option: &Option<String>| option.clone().filter(|_| !with_table);
+    let valued = [
+        ("--layout", of_folders(&reading.layout)),
+        ("--class-from", of_folders(&reading.class_from)),
+        ("--group-by", group_by),
+        ("--classes", classes),
+        ("--zip-names", reading.zip_names.clone()),
+    ];
+    let valued = valued
+        .into_iter()
+        .filter_map(|(option, value)| Some(format!(" {option} {}", quoted(&value?))));
+    let follow = reading.follow_links.then(|| String::from(" --follow-links"));
+    valued.chain(follow).collect()
+}
+
+/// A run's photos where they are now: what was given replaces what the run has written down.
+fn moved(of_run: DataRequest, path: Option<PathBuf>, parts: DataArguments) -> DataRequest {
+    let given = reading(parts.reading);
+    let known = of_run.reading;
+    // One data set may have become separate archives, or the other way round.
+    let (of_path, of_parts) = (path.is_some(), parts.train.is_some());
+    DataRequest {
+        memory: of_run.memory.filter(|_| !of_path && !of_parts),
+        path: path.or(of_run.path.filter(|_| !of_parts)),
+        table: parts.table.or(of_run.table),
+        train: parts.train.or(of_run.train.filter(|_| !of_path)),
+        val: parts.val.or(of_run.val.filter(|_| !of_path && !of_parts)),
+        test: parts.test.or(of_run.test.filter(|_| !of_path && !of_parts)),
+        reading: Reading {
+            layout: given.layout.or(known.layout),
+            class_from: given.class_from.or(known.class_from),
+            group_by: given.group_by.or(known.group_by),
+            follow_links: given.follow_links || known.follow_links,
+            classes: match given.classes.is_empty() {
+                true => known.classes,
+                false => given.classes,
+            },
+            zip_names: given.zip_names.or(known.zip_names),
+        },
+    }
+}
+
+/// An error about photos that a run has used and that are not there now, with the way out.
+fn if_moved(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    let error = error.into();
+    let gone = error.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(DataError::Io { source, .. }) if source.kind() == ErrorKind::NotFound)
+    });
+    match gone {
+        true => error.context(
+            "the run's photos are not where they were; if they have moved, say where they are with --data",
+        ),
+        false => error,
     }
 }
 

@@ -3,12 +3,16 @@
 
 use anyhow::Context;
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// A flag that the first request to stop sets; the second ends the program at once.
+/// A flag that the first request to stop sets; the second ends the program at once. It is one flag for the whole program.
 pub(crate) fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
+    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(flag) = FLAG.get() {
+        return Ok(Arc::clone(flag));
+    }
+    let flag = Arc::clone(FLAG.get_or_init(Arc::default));
     let set = Arc::clone(&flag);
     on_stop(Hangup::Ignored, move || set.store(true, Ordering::Relaxed))?;
     Ok(flag)

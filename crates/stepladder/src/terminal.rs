@@ -19,6 +19,8 @@ mod numbers;
 mod output;
 mod profile;
 mod progress;
+mod remarks;
+mod remedies;
 mod sparkline;
 mod table;
 mod training;
@@ -34,9 +36,10 @@ pub(crate) use list::listed;
 pub(crate) use numbers::{
     bytes, count, duration, file_size, interval, p_value, percent, points, points_interval, share_interval,
 };
-pub(crate) use output::{Output, error, finish, progress_line as note, warn};
+pub(crate) use output::{Output, error, finish, progress_line as note, told, warn};
 pub(crate) use profile::profile_table;
 pub(crate) use progress::ProgressBar;
+pub(crate) use remarks::{remark_line, warn_of_remarks};
 pub(crate) use sparkline::sparkline;
 pub(crate) use table::{Alignment, Table};
 pub(crate) use training::{TrainingView, quoted};

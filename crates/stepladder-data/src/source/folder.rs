@@ -1,6 +1,7 @@
-//! Photos in a folder on disk. Symbolic links to files are followed only where they stay inside the folder, those to
-//! folders never.
+//! Photos in a folder on disk. Symbolic links to files are followed where they stay inside the folder, others and those to
+//! folders on request only; then a folder that several links lead to is read once.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use std::time::UNIX_EPOCH;
 use super::{Content, Entry, EntryReader, Found, Source, read_all};
 use crate::decode::MAX_FILE_BYTES;
 use crate::error::{DataError, PhotoError};
-use crate::names::{is_junk, normalize, not_a_photo, printable};
+use crate::names::{is_junk, nfc, nfd, not_a_photo, path_of, shown_path};
+use crate::remark::Remark;
 
 /// Files below one folder.
 #[derive(Debug)]
@@ -42,9 +44,36 @@ impl FileEntry {
     }
 }
 
+/// Links that a listing has met and not followed.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    folders: usize,
+    files: usize,
+    example: Option<String>,
+}
+
+impl Links {
+    fn note(&mut self, name: &str, folders: usize, files: usize) {
+        self.folders += folders;
+        self.files += files;
+        if folders > 0 || self.example.is_none() {
+            self.example = Some(String::from(name));
+        }
+    }
+
+    /// What to say of them, if there are any.
+    pub(crate) fn remark(&self) -> Option<Remark> {
+        Some(Remark::LinksNotFollowed {
+            folders: self.folders,
+            files: self.files,
+            example: self.example.clone()?,
+        })
+    }
+}
+
 impl FolderSource {
-    /// Lists everything below `root` that could be a photo, sorted by name.
-    pub(crate) fn list(root: &Path) -> Result<(Self, Found<Entry>), DataError> {
+    /// Lists everything below `root` that could be a photo, sorted by name, and the links that were not followed.
+    pub(crate) fn list(root: &Path, follow_links: bool) -> Result<(Self, Found<Entry>, Links), DataError> {
         let io = |source| DataError::Io {
             path: root.to_owned(),
             source,
@@ -52,12 +81,23 @@ impl FolderSource {
         let root = root.canonicalize().map_err(io)?;
         // Only an unreadable root is an error; an unreadable folder below it costs that folder.
         fs::read_dir(&root).map_err(io)?;
-        let mut found = Found::new();
-        let mut files = Vec::new();
-        let mut pending = vec![PathBuf::new()];
-        while let Some(folder) = pending.pop() {
-            visit(&root, &folder, &mut pending, &mut files, &mut found);
-        }
+        let mut walk = Walk {
+            root: &root,
+            follow_links,
+            pending: vec![(PathBuf::new(), root.clone())],
+            linked: BTreeSet::new(),
+            read: BTreeSet::new(),
+            files: Vec::new(),
+            found: Found::new(),
+            links: Links::default(),
+        };
+        walk.all();
+        let Walk {
+            mut files,
+            mut found,
+            links,
+            ..
+        } = walk;
         files.sort_by(|a: &(String, FileEntry), b| a.0.cmp(&b.0));
         let mut source = Self {
             root,
@@ -71,7 +111,7 @@ impl FolderSource {
             source.files.push(file);
         }
         found.skipped.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok((source, found))
+        Ok((source, found, links))
     }
 
     /// The path of an entry, relative to the root.
@@ -93,32 +133,50 @@ impl FolderSource {
         })
     }
 
-    /// Adds the file `name`, relative to the root, or says why it cannot be used.
-    pub(crate) fn add(&mut self, name: &str) -> Result<Entry, String> {
-        let relative = if Path::new(name).is_relative() && !name.split('/').any(|part| part == "..") {
-            PathBuf::from(name)
-        } else {
-            return Err(String::from("its name points outside the folder"));
-        };
-        let metadata = stat(&self.root, &relative)?;
-        let number = self.files.len() as u32;
-        let name = normalize(name).unwrap_or_else(|| printable(name).into_owned());
-        self.files.push(FileEntry::new(relative, &metadata));
-        Ok(Entry { name, number })
+    /// Adds the file `name`, relative to the root, or says why it cannot be used. The name may be as lists show it, and with accents in the
+    /// other of Unicode's forms.
+    pub(crate) fn add(&mut self, name: &str, follow_links: bool) -> Result<Entry, String> {
+        let forms = [
+            path_of(name),
+            PathBuf::from(name),
+            PathBuf::from(nfc(name).as_ref()),
+            PathBuf::from(nfd(name)),
+        ];
+        let mut refused = None;
+        for relative in forms {
+            if !relative.is_relative() || relative.iter().any(|part| part == "..") {
+                return Err(String::from("its name points outside the folder"));
+            }
+            match stat(&self.root, &relative, follow_links) {
+                Ok(metadata) => {
+                    let number = self.files.len() as u32;
+                    // As a listing has it, without empty and "." components.
+                    let relative: PathBuf = relative.iter().filter(|part| *part != ".").collect();
+                    let name = shown_path(&relative);
+                    self.files.push(FileEntry::new(relative, &metadata));
+                    return Ok(Entry { name, number });
+                }
+                Err(reason) => drop(refused.get_or_insert(reason)),
+            }
+        }
+        Err(refused.unwrap_or_default())
     }
 }
 
-/// The metadata of a regular file that lies inside `root`, links followed; else why not.
-fn stat(root: &Path, relative: &Path) -> Result<Metadata, String> {
+/// Why a link to a file is not followed.
+const LEAVES: &str = "a symbolic link that leaves the folder, which is not followed";
+/// Why a link to a folder is not followed.
+const TO_FOLDER: &str = "a symbolic link to a folder, which is not followed";
+
+/// The metadata of a regular file that lies inside `root`, or anywhere if links may lead outside; else why not.
+fn stat(root: &Path, relative: &Path, follow_links: bool) -> Result<Metadata, String> {
     let path = root.join(relative);
     let real = path.canonicalize().map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => String::from("there is no such file"),
         _ => format!("cannot be read: {e}"),
     })?;
-    if !real.starts_with(root) {
-        return Err(String::from(
-            "a symbolic link that leaves the folder, which is not followed",
-        ));
+    if !follow_links && !real.starts_with(root) {
+        return Err(String::from(LEAVES));
     }
     let metadata = fs::metadata(&real).map_err(|e| format!("cannot be read: {e}"))?;
     if !metadata.is_file() {
@@ -133,44 +191,92 @@ fn stat(root: &Path, relative: &Path) -> Result<Metadata, String> {
     Ok(metadata)
 }
 
-fn visit(
-    root: &Path,
-    folder: &Path,
-    pending: &mut Vec<PathBuf>,
-    files: &mut Vec<(String, FileEntry)>,
-    found: &mut Found<Entry>,
-) {
-    let listing = match fs::read_dir(root.join(folder)) {
-        Ok(listing) => listing,
-        Err(e) => return found.skip(display(folder), format!("cannot be listed: {e}")),
-    };
-    for entry in listing {
-        let entry = match entry {
-            Ok(entry) => entry,
+/// A walk through a folder.
+struct Walk<'a> {
+    root: &'a Path,
+    follow_links: bool,
+    /// Folders still to be read: relative to the root, and where they are.
+    pending: Vec<(PathBuf, PathBuf)>,
+    /// Links to folders, which come after all that is reached without them.
+    linked: BTreeSet<PathBuf>,
+    /// Where the folders are that have been read, so that no link leads in a circle.
+    read: BTreeSet<PathBuf>,
+    files: Vec<(String, FileEntry)>,
+    found: Found<Entry>,
+    links: Links,
+}
+
+impl Walk<'_> {
+    fn all(&mut self) {
+        loop {
+            while let Some((folder, real)) = self.pending.pop() {
+                if !self.follow_links || self.read.insert(real.clone()) {
+                    self.visit(&folder, &real);
+                }
+            }
+            let Some(link) = self.linked.pop_first() else {
+                return;
+            };
+            let name = shown_path(&link);
+            match self.root.join(&link).canonicalize() {
+                Ok(real) if self.read.contains(&real) => {
+                    self.found
+                        .skip(name, "a symbolic link to a folder that is read already");
+                }
+                Ok(real) => self.pending.push((link, real)),
+                Err(error) => self.found.skip(name, format!("cannot be read: {error}")),
+            }
+        }
+    }
+
+    fn visit(&mut self, folder: &Path, real: &Path) {
+        let listing = match fs::read_dir(self.root.join(folder)) {
+            Ok(listing) => listing,
             Err(e) => {
-                found.skip(display(folder), format!("cannot be listed to its end: {e}"));
-                break;
+                return self
+                    .found
+                    .skip(shown_path(folder), format!("cannot be listed: {e}"));
             }
         };
-        if is_junk(&entry.file_name().to_string_lossy()) {
-            continue;
+        for entry in listing {
+            match entry {
+                Ok(entry) if is_junk(&entry.file_name().to_string_lossy()) => {}
+                Ok(entry) => self.take(folder, real, &entry),
+                Err(e) => {
+                    let reason = format!("cannot be listed to its end: {e}");
+                    return self.found.skip(shown_path(folder), reason);
+                }
+            }
         }
+    }
+
+    fn take(&mut self, folder: &Path, real: &Path, entry: &fs::DirEntry) {
         let relative = folder.join(entry.file_name());
-        let name = display(&relative);
+        let name = shown_path(&relative);
         let Ok(kind) = entry.file_type() else {
-            found.skip(name, "cannot be read");
-            continue;
+            return self.found.skip(name, "cannot be read");
         };
         if kind.is_dir() {
-            pending.push(relative);
+            let real = real.join(entry.file_name());
+            self.pending.push((relative, real));
         } else if kind.is_symlink() && fs::metadata(entry.path()).is_ok_and(|target| target.is_dir()) {
-            found.skip(name, "a symbolic link to a folder, which is not followed");
+            if self.follow_links {
+                self.linked.insert(relative);
+            } else {
+                self.links.note(&name, 1, 0);
+                self.found.skip(name, TO_FOLDER);
+            }
         } else if let Some(reason) = not_a_photo(&name) {
-            found.skip(name, reason);
+            self.found.skip(name, reason);
         } else {
-            match stat_listed(root, &relative, kind.is_symlink(), &entry) {
-                Ok(metadata) => files.push((name, FileEntry::new(relative, &metadata))),
-                Err(reason) => found.skip(name, reason),
+            match stat_listed(self.root, &relative, kind.is_symlink(), self.follow_links, entry) {
+                Ok(metadata) => self.files.push((name, FileEntry::new(relative, &metadata))),
+                Err(reason) => {
+                    if reason == LEAVES {
+                        self.links.note(&name, 0, 1);
+                    }
+                    self.found.skip(name, reason);
+                }
             }
         }
     }
@@ -181,10 +287,11 @@ fn stat_listed(
     root: &Path,
     relative: &Path,
     is_link: bool,
+    follow_links: bool,
     entry: &fs::DirEntry,
 ) -> Result<Metadata, String> {
     if is_link {
-        return stat(root, relative);
+        return stat(root, relative, follow_links);
     }
     let metadata = entry.metadata().map_err(|e| format!("cannot be read: {e}"))?;
     if !metadata.is_file() {
@@ -197,15 +304,6 @@ fn stat_listed(
         .to_string());
     }
     Ok(metadata)
-}
-
-/// A relative path as a printable, '/'-separated name.
-fn display(path: &Path) -> String {
-    let parts: Vec<_> = path
-        .iter()
-        .map(|part| printable(&part.to_string_lossy()).into_owned())
-        .collect();
-    parts.join("/")
 }
 
 impl Source for FolderSource {

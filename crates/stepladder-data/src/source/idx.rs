@@ -142,6 +142,7 @@ impl IdxPair {
                 entry,
                 class: format!("{label:0width$}"),
                 part: self.part,
+                group: None,
             });
         }
         Ok(Listing::new(source, found, Vec::new()))

@@ -1,6 +1,7 @@
 //! CSV and TSV tables with the columns `file`, `class` and, if they like, `split`: they say which photos to use, as what,
 //! and for which part. The first line names the columns; other columns are ignored.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -10,9 +11,10 @@ use super::zip::ZipSource;
 use super::{Entry, Found, Labelled};
 use crate::error::{DataError, Skipped};
 use crate::layout;
-use crate::names::{normalize, printable};
+use crate::names::{nfc, normalize, printable, shown_path};
 use crate::open::Listing;
 use crate::part::Part;
+use crate::reading::Rules;
 
 /// A line may be as long as the file, and is held in memory. Ten million photos fit.
 const MAX_TABLE_BYTES: u64 = 1 << 30;
@@ -32,12 +34,24 @@ pub(crate) fn open_in_archive(
     table: &Path,
     source: ZipSource,
     found: Found<Entry>,
+    rules: &Rules,
 ) -> Result<Listing, DataError> {
     let wrappers = layout::wrappers(&found.entries);
     let by_name: HashMap<&str, u32> = found
         .entries
         .iter()
         .map(|e| (e.name.as_str(), e.number))
+        .collect();
+    let composed: HashMap<String, u32> = found
+        .entries
+        .iter()
+        .filter(|e| matches!(nfc(&e.name), Cow::Owned(_)))
+        .map(|e| (nfc(&e.name).into_owned(), e.number))
+        .collect();
+    let by_number: HashMap<u32, &str> = found
+        .entries
+        .iter()
+        .map(|e| (e.number, e.name.as_str()))
         .collect();
     let set_aside: HashMap<&str, &str> = found
         .skipped
@@ -66,6 +80,17 @@ pub(crate) fn open_in_archive(
             if let Some(&number) = by_name.get(full.as_str()) {
                 return Ok(Entry { name: full, number });
             }
+            // Accents may be written in Unicode's other form, in the archive or in the table.
+            let full_composed = nfc(&full);
+            let number = by_name
+                .get(full_composed.as_ref())
+                .or(composed.get(full_composed.as_ref()));
+            if let Some((number, name)) = number.and_then(|number| Some((*number, by_number.get(number)?))) {
+                return Ok(Entry {
+                    name: String::from(*name),
+                    number,
+                });
+            }
             reason = reason.or(set_aside.get(full.as_str()).copied());
         }
         Err(reason.map_or_else(
@@ -73,29 +98,31 @@ pub(crate) fn open_in_archive(
             String::from,
         ))
     };
-    let labelled = Rows::open(table)?.label(lookup)?;
+    let labelled = Rows::open(table, rules)?.label(lookup, rules)?;
     Ok(Listing::new(source, labelled, Vec::new()))
 }
 
 /// Photos below a folder, labelled by a table.
-pub(crate) fn open_in_folder(table: &Path, folder: &Path) -> Result<Listing, DataError> {
+pub(crate) fn open_in_folder(table: &Path, folder: &Path, rules: &Rules) -> Result<Listing, DataError> {
     let mut source = FolderSource::empty(folder)?;
     let mut seen: HashMap<String, Result<Entry, String>> = HashMap::new();
-    let labelled = Rows::open(table)?.label(|file| {
+    let follow = rules.follow_links;
+    let find = |file: &str| {
         let known = seen.entry(String::from(file));
         known
             .or_insert_with(|| {
                 // A table made on Windows names files with backslashes.
-                source.add(file).or_else(|reason| {
+                source.add(file, follow).or_else(|reason| {
                     if file.contains('\\') {
-                        source.add(&file.replace('\\', "/"))
+                        source.add(&file.replace('\\', "/"), follow)
                     } else {
                         Err(reason)
                     }
                 })
             })
             .clone()
-    })?;
+    };
+    let labelled = Rows::open(table, rules)?.label(find, rules)?;
     Ok(Listing::new(source, labelled, Vec::new()))
 }
 
@@ -106,11 +133,13 @@ struct Rows {
     file: usize,
     class: usize,
     split: Option<usize>,
+    /// The column that names the groups, where one was asked for.
+    group: Option<usize>,
 }
 
 impl Rows {
-    fn open(path: &Path) -> Result<Self, DataError> {
-        let name = printable(&path.to_string_lossy()).into_owned();
+    fn open(path: &Path, rules: &Rules) -> Result<Self, DataError> {
+        let name = shown_path(path);
         let io = |source| DataError::Io {
             path: path.to_owned(),
             source,
@@ -162,12 +191,29 @@ impl Rows {
             });
         };
         let split = column(&SPLIT);
+        let group = match rules.group_column() {
+            None => None,
+            Some(wanted) => {
+                Some(
+                    column(&[wanted.to_ascii_lowercase().as_str()]).ok_or_else(|| DataError::Table {
+                        name: name.clone(),
+                        line: 1,
+                        message: format!(
+                            "there is no column {}, which was to name the groups; there are {}",
+                            printable(wanted),
+                            printable(&columns.join(", "))
+                        ),
+                    })?,
+                )
+            }
+        };
         Ok(Self {
             name,
             reader,
             file,
             class,
             split,
+            group,
         })
     }
 
@@ -175,6 +221,7 @@ impl Rows {
     fn label(
         mut self,
         mut lookup: impl FnMut(&str) -> Result<Entry, String>,
+        rules: &Rules,
     ) -> Result<Found<Labelled>, DataError> {
         let mut found: Found<Labelled> = Found::new();
         let mut first_use: HashMap<u32, (usize, u64)> = HashMap::new();
@@ -232,7 +279,16 @@ impl Rows {
             if part.is_none() {
                 without_part.push(found.entries.len());
             }
-            found.entries.push(Labelled { entry, class, part });
+            let named = self.group.map(cell).filter(|group| !group.is_empty());
+            let group = named
+                .map(|group| printable(&group).into_owned())
+                .or_else(|| layout::group_of_row(&entry.name, rules));
+            found.entries.push(Labelled {
+                entry,
+                class,
+                part,
+                group,
+            });
         }
         if without_part.len() < found.entries.len() {
             // Some rows declare their part, so the others are in none.

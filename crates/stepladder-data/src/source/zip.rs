@@ -1,6 +1,7 @@
 //! Photos inside a zip, read in place: the directory is parsed once and shared, every read has a cursor of its own, and
 //! nothing is ever unpacked to disk, so names that point outside the archive have nowhere to point to.
 
+mod entry_names;
 mod zstandard;
 
 use std::io::Read;
@@ -8,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use encoding_rs::Encoding;
 use zip::CompressionMethod;
 use zip::read::{ZipArchiveMetadata, ZipFileEntry, ZipReadOptions};
 use zip::result::ZipError;
@@ -16,8 +18,11 @@ use super::{Content, Entry, EntryReader, Found, Source, read_all};
 use crate::decode::MAX_FILE_BYTES;
 use crate::decode::sniff;
 use crate::error::{DataError, PhotoError};
-use crate::names::{is_junk, normalize, not_a_photo, printable};
+use crate::names::{is_junk, normalize, not_a_photo, printable, shown_path};
 use crate::positional::{Bytes, Cursor};
+use crate::remark::Remark;
+
+use self::entry_names::EntryNames;
 
 /// An open zip archive.
 #[derive(Debug)]
@@ -27,11 +32,13 @@ pub(crate) struct ZipSource {
     directory: Arc<ZipArchiveMetadata>,
     /// What tells this archive from others: path and time of change, or the hash of its bytes.
     identity: Vec<u8>,
+    /// The encoding of names that are not marked as UTF-8.
+    encoding: Option<&'static Encoding>,
 }
 
 impl ZipSource {
-    /// Opens an archive on disk.
-    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
+    /// Opens an archive on disk. Names that are not marked as UTF-8 are read in `encoding`, if there is one.
+    pub(crate) fn open(path: &Path, encoding: Option<&'static Encoding>) -> Result<Self, DataError> {
         let io = |source| DataError::Io {
             path: path.to_owned(),
             source,
@@ -50,8 +57,13 @@ impl ZipSource {
             .into_encoded_bytes();
         identity.push(0);
         identity.extend(modified.as_nanos().to_le_bytes());
-        let name = printable(&path.to_string_lossy()).into_owned();
-        Self::parse(name, Bytes::File(Arc::new(file), metadata.len()), identity)
+        let mut source = Self::parse(
+            shown_path(path),
+            Bytes::File(Arc::new(file), metadata.len()),
+            identity,
+        )?;
+        source.encoding = encoding;
+        Ok(source)
     }
 
     /// Opens an archive that the program carries.
@@ -73,22 +85,20 @@ impl ZipSource {
             bytes,
             directory,
             identity,
+            encoding: None,
         })
     }
 
-    /// The entries that could be photos, sorted by name. Directories and junk are left out without a word.
-    pub(crate) fn list(&self) -> Found<Entry> {
+    /// The entries that could be photos, sorted by name, and what to say of the names. Directories and junk are left out without a word.
+    pub(crate) fn list(&self) -> (Found<Entry>, Option<Remark>) {
         let mut found = Found::new();
+        let names = EntryNames::new(self);
         for number in 0..self.directory.len() {
             let Ok(entry) = self.directory.entry(number) else {
                 continue;
             };
-            // Names without the UTF-8 flag are read as code page 437, as the format says. Japanese names in Shift-JIS look odd
-            // that way, but distinct names stay distinct.
-            let raw = entry
-                .name()
-                .unwrap_or_else(|_| String::from_utf8_lossy(entry.name_raw()));
-            if entry.is_dir() || raw.ends_with('\\') {
+            let raw = names.of(&entry);
+            if entry.is_dir() || raw.ends_with('/') {
                 continue;
             }
             let Some(name) = normalize(&raw) else {
@@ -109,10 +119,19 @@ impl ZipSource {
         }
         found.entries.sort_by(|a, b| a.name.cmp(&b.name));
         // Two spellings of one name, such as a\b and a/b.
-        found
-            .entries
-            .dedup_by(|later, earlier| later.name == earlier.name);
-        found
+        let mut twice = Vec::new();
+        found.entries.dedup_by(|later, earlier| {
+            let same = later.name == earlier.name;
+            if same {
+                twice.push(later.name.clone());
+            }
+            same
+        });
+        for name in twice {
+            found.skip(name, "another file in the archive has this name");
+        }
+        let remark = names.remark();
+        (found, remark)
     }
 }
 

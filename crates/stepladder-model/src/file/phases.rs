@@ -5,6 +5,7 @@ use super::training::BATCH_LIMIT;
 use super::value::{Item, Table, Value};
 use crate::error::RungError;
 use crate::graph::SIZE_LIMIT;
+use crate::image_size::ImageSize;
 use crate::training::Phase;
 
 /// Most phases: each takes at least an epoch.
@@ -37,7 +38,9 @@ fn read_phase(table: &Table) -> Result<Phase, RungError> {
     let until = "until = 0.3, the share of the epochs at which the phase ends";
     Ok(Phase {
         until: reader.required("until", until, |field| field.number(Range::SHARE))?,
-        size: reader.required("size", "size = 64, in pixels", |field| field.count(1, SIZE_LIMIT))?,
+        size: reader.required("size", "size = 64, in pixels", |field| {
+            field.sides(SIZE_LIMIT).map(ImageSize::from)
+        })?,
         batch_size: reader.optional("batch_size", |field| field.count(1, BATCH_LIMIT))?,
     })
 }

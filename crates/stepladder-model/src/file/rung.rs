@@ -8,6 +8,7 @@ use super::value::{Item, Table, Value};
 use super::{augmentation, optimizer, phases, start, training};
 use crate::error::RungError;
 use crate::graph::{SIZE_LIMIT, names};
+use crate::image_size::ImageSize;
 use crate::initializer::DepthwiseFanIn;
 use crate::lint::lint_names;
 use crate::rung::{DeckFigures, Defaults, Fit, Input, Rung};
@@ -135,8 +136,27 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
             .map(|field| field.place().clone())
             .unwrap_or_default(),
     };
+    check_phases(&reader, &rung)?;
     rung.check()?;
     Ok(rung)
+}
+
+/// Refuses phases of another shape than the input's: photos are kept in that shape.
+fn check_phases(reader: &Reader<'_>, rung: &Rung) -> Result<(), RungError> {
+    let own = rung.input.size;
+    let Some(phase) = rung.phases.iter().find(|phase| !phase.size.has_shape_of(own)) else {
+        return Ok(());
+    };
+    let long = phase.size.long_side();
+    let like = own.map(|side| (side * long).div_ceil(own.long_side()));
+    let expected = format!(
+        "tables whose sizes have the shape of the input's, {}, such as size = {}",
+        own.to_toml(),
+        like.to_toml()
+    );
+    reader
+        .optional("phase", |field| Err::<(), _>(field.wrong(expected.clone())))
+        .map(drop)
 }
 
 fn required_table<T>(
@@ -202,10 +222,13 @@ fn read_allow(field: &Field<'_>) -> Result<Vec<String>, RungError> {
 }
 
 fn read_input(table: &Table) -> Result<Input, RungError> {
-    let reader = Reader::new(table, "[input]", &["size", "fit"])?;
+    let reader = Reader::new(table, "[input]", &["size", "fit", "enlarge"])?;
     Ok(Input {
-        size: reader.required("size", "size = 512", |field| field.count(1, SIZE_LIMIT))?,
+        size: reader.required("size", "size = 512", |field| {
+            field.sides(SIZE_LIMIT).map(ImageSize::from)
+        })?,
         fit: reader.or("fit", Fit::Crop, |field| field.choice("fit", Fit::NAMES))?,
+        enlarge: reader.or("enlarge", false, |field| field.flag())?,
     })
 }
 
@@ -263,6 +286,7 @@ pub(crate) fn table(rung: &Rung) -> Table {
     let mut input = Table::default();
     input.put("size", rung.input.size);
     input.put_unless("fit", rung.input.fit.name(), Fit::Crop.name());
+    input.put_unless("enlarge", rung.input.enlarge, false);
     table.put("input", input);
     let mut defaults = Table::default();
     defaults.put("kernel_initializer", rung.defaults.kernel_initializer);

@@ -28,7 +28,7 @@ struct Case {
 
 impl Case {
     fn new(name: &str, rung: &Rung) -> Case {
-        let size = rung.input.size;
+        let size = rung.input.size.height;
         Case {
             name: name.to_string(),
             graph: rung.graph(size, CLASSES).unwrap(),

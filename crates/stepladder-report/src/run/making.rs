@@ -4,7 +4,7 @@ use super::accuracy::grouped;
 use crate::facts::RunReport;
 use maud::{Markup, html};
 use stepladder_page::element::{command, table};
-use stepladder_train::DataRecord;
+use stepladder_train::{DataRecord, ReadingRecord};
 
 pub(super) fn making(report: &RunReport) -> Markup {
     let (config, summary) = (&report.config, &report.summary);
@@ -79,6 +79,7 @@ pub(super) fn data_words(report: &RunReport) -> String {
         train,
         val,
         test,
+        reading,
     } = &report.config.data;
     let named = [
         ("", path),
@@ -91,7 +92,31 @@ pub(super) fn data_words(report: &RunReport) -> String {
         let path = path.as_ref()?.display().to_string();
         Some(format!(" {option}{}", quoted(&path)))
     });
-    words.collect()
+    words.chain(reading_words(reading)).collect()
+}
+
+/// The options that say how names are read.
+fn reading_words(reading: &ReadingRecord) -> impl Iterator<Item = String> {
+    let ReadingRecord {
+        layout,
+        class_from,
+        group_by,
+        follow_links,
+        classes,
+        zip_names,
+    } = reading.clone();
+    let classes = (!classes.is_empty()).then(|| classes.join(","));
+    let valued = [
+        ("--layout", layout),
+        ("--class-from", class_from),
+        ("--group-by", group_by),
+        ("--classes", classes),
+        ("--zip-names", zip_names),
+    ];
+    let words = valued
+        .into_iter()
+        .filter_map(|(option, value)| Some(format!(" {option} {}", quoted(&value?))));
+    words.chain(follow_links.then(|| String::from(" --follow-links")))
 }
 
 /// A word as a shell takes it.

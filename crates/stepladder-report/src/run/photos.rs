@@ -1,7 +1,7 @@
 //! Photos: the worst mistakes, the least sure answers, where the network looks, doubtful labels, augmentation.
 
 use super::accuracy::percent;
-use crate::facts::{Answer, RunReport};
+use crate::facts::{Answer, LookAlikes, PhotoShown, RunReport};
 use maud::{Markup, html};
 use stepladder_page::element::{gallery, thumbnail};
 
@@ -20,10 +20,37 @@ pub(super) fn sections(report: &RunReport) -> Vec<(&'static str, &'static str, M
         sections.push(("looks", "Where it looks", looks(&report.looks)));
     }
     if !report.doubtful.is_empty() {
-        let intro = "Training and validation photos that the model takes for another class with more certainty than that class's own photos \
-                     have on average (confident learning, Northcutt et al. 2021). The model has learned the training photos by heart in part, \
-                     so that doubtful labels among them are found less often.";
-        sections.push(("doubtful", "Labels to look at", shown(intro, &report.doubtful)));
+        let judge = match report.by_heart {
+            true => {
+                "The model has learned the training photos by heart in part, so that doubtful labels among them are found less often."
+            }
+            false => {
+                "Each photo was judged by a head on pretrained features that was fitted to other photos, so that its own label had no say."
+            }
+        };
+        let intro = format!(
+            "{} training and validation photos that are taken for another class with more certainty than that class's own photos have on \
+             average (confident learning, Northcutt et al. 2021). {judge}",
+            report.doubtful.len()
+        );
+        let pictured: Vec<Answer> = report
+            .doubtful
+            .iter()
+            .filter(|answer| answer.picture.is_some())
+            .cloned()
+            .collect();
+        let content = html! {
+            (shown(&intro, &pictured))
+            p { "All of them stand in labels_to_check.tsv, beside this page." }
+        };
+        sections.push(("doubtful", "Labels to look at", content));
+    }
+    if !report.look_alikes.is_empty() {
+        sections.push((
+            "look-alikes",
+            "Alike in two parts",
+            look_alikes(&report.look_alikes),
+        ));
     }
     if !report.augmented.is_empty() {
         let pictures = report.augmented.iter().map(|photo| {
@@ -62,6 +89,33 @@ fn looks(answers: &[Answer]) -> Markup {
                     img src=(look) alt={ "The same photo, colored where it speaks for " (answer.predicted) } decoding="async";
                 }
                 figcaption { (caption(answer)) }
+            }
+        })))
+    }
+}
+
+fn look_alikes(pairs: &[LookAlikes]) -> Markup {
+    let photo = |photo: &PhotoShown, part: &str| {
+        html! {
+            @if let Some(picture) = &photo.picture {
+                img src=(picture) alt={ (photo.class) ", " (part) } title=(photo.file) decoding="async";
+            }
+        }
+    };
+    html! {
+        p { "Photos of the validation or test part, each beside a training photo that shows nearly the same, by its pretrained features: shots of one
+             series, or copies. What was learned from the one answers for the other, and the figures are better than they would be on new photos." }
+        (gallery(pairs.iter().map(|pair| html! {
+            figure class="thumbnail" {
+                div class="pair" {
+                    (photo(&pair.photo, "not trained on"))
+                    (photo(&pair.training_photo, "trained on"))
+                }
+                figcaption {
+                    (tail(&pair.photo.file)) br;
+                    (tail(&pair.training_photo.file)) br;
+                    "similarity " (format!("{:.3}", pair.similarity))
+                }
             }
         })))
     }

@@ -2,9 +2,9 @@
 
 use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
-use crate::training::Observer;
 use stepladder_classifier::mirrored;
-use stepladder_data::{DataError, FeatureCache, Loader, LoaderConfig};
+use stepladder_data::{DataError, FeatureCache, Loader, LoaderConfig, Progress};
+use stepladder_model::ImageSize;
 use stepladder_nn::Model;
 
 /// Changes when features of the same photos and weights would be others.
@@ -38,7 +38,7 @@ impl Features {
     pub fn compute(
         request: &TrainingRequest,
         prepared: &Prepared,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
     ) -> Result<Features, TrainError> {
         let model = request.initial_model(prepared, request.seed)?;
         let key = key(request, prepared, &model);
@@ -60,7 +60,7 @@ impl Features {
             work.extend(photos.iter().map(|&photo| (photo, missing(photo, views))));
         }
         work.retain(|(_, views)| !views.is_empty());
-        compute(request, prepared, &model, &work, &mut cache, observer)?;
+        compute(request, prepared, &model, &work, &mut cache, progress)?;
         Ok(Features { cache, width })
     }
 
@@ -85,7 +85,7 @@ fn compute(
     model: &Model,
     work: &[(u32, Vec<View>)],
     cache: &mut FeatureCache,
-    observer: &dyn Observer,
+    progress: &dyn Progress,
 ) -> Result<(), TrainError> {
     if work.is_empty() {
         return Ok(());
@@ -97,7 +97,6 @@ fn compute(
         ..LoaderConfig::new(TOGETHER, prepared.size)
     };
     let loader = Loader::new(&prepared.store, &prepared.labels, &photos, config)?;
-    let progress = observer.progress();
     progress.start(photos.len() as u64, "features");
     let mut outcome = Ok(());
     for (batch, work) in loader.epoch(0).zip(work.chunks(TOGETHER)) {
@@ -112,7 +111,7 @@ fn compute(
                 .collect();
             let images = match view {
                 View::Plain => images,
-                View::Mirrored => mirrored(&images, prepared.size),
+                View::Mirrored => mirrored(&images, prepared.size.width),
             };
             let photos: Vec<u32> = wanted.iter().map(|&at| work[at].0).collect();
             if !photos.is_empty() {
@@ -154,7 +153,11 @@ fn key(request: &TrainingRequest, prepared: &Prepared, model: &Model) -> [u8; 32
             .unwrap_or_default()
             .as_encoded_bytes(),
     );
-    part(&(prepared.size as u64).to_le_bytes());
+    let ImageSize { height, width } = prepared.size;
+    part(&(height as u64).to_le_bytes());
+    if width != height {
+        part(&(width as u64).to_le_bytes());
+    }
     part(request.precision.to_string().as_bytes());
     part(request.device.to_string().as_bytes());
     part(request.device.instruction_set().unwrap_or_default().as_bytes());

@@ -5,7 +5,7 @@ use clap::Args;
 use stepladder_nn::Device;
 
 /// Where and how a training computes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Computing")]
 pub(crate) struct ComputingArguments {
     /// Number format of activations; weights and sums are f32 in both

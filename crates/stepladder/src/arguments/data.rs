@@ -22,6 +22,39 @@ pub(crate) struct DataArguments {
     /// Test photos, beside --train
     #[arg(hide_short_help = true, long, value_name = "DATA", requires = "train")]
     pub test: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub reading: ReadingArguments,
+}
+
+/// How the names of folders and files are read, where they do not speak for themselves.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReadingArguments {
+    /// What the folders mean, from the outermost: part, class, group or * for each level, as in group/class, class/part, part/group/class.
+    /// Photos of one group stay in one part of the split [default: as their names say]
+    #[arg(long, value_name = "LEVELS")]
+    pub layout: Option<String>,
+
+    /// Take classes from the files' names: a pattern such as '{class}.{number}.jpg' or '*_{class}.*', or one name as an example: cat.0.jpg
+    #[arg(long, value_name = "PATTERN")]
+    pub class_from: Option<String>,
+
+    /// Keep photos of one group in one part of the split: folder (the folders that are neither part nor class), a pattern with {group}, or a
+    /// column of the table
+    #[arg(long, value_name = "WHAT")]
+    pub group_by: Option<String>,
+
+    /// Take these classes only
+    #[arg(long, value_name = "CLASS,..", value_delimiter = ',')]
+    pub classes: Vec<String>,
+
+    /// Follow symbolic links to folders, and to files elsewhere
+    #[arg(long)]
+    pub follow_links: bool,
+
+    /// How names in an old zip are encoded that is not UTF-8: shift_jis, gbk, cp866, ...
+    #[arg(long, value_name = "ENCODING")]
+    pub zip_names: Option<String>,
 }
 
 /// Where decoded photos are kept.

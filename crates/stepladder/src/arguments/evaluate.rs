@@ -1,6 +1,6 @@
 //! The arguments of `stepladder evaluate`.
 
-use super::{AnsweringArguments, CacheArguments};
+use super::{AnsweringArguments, CacheArguments, DataArguments};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -9,13 +9,13 @@ pub(crate) struct EvaluateArguments {
     /// A run directory, or a model.safetensors (which needs --data)
     pub run: PathBuf,
 
-    /// Other photos, in class folders of the same names: a zip, a folder or a table [default: the run's own]
+    /// Other photos, in class folders of the same names, or the run's own where they are now: a zip, a folder or a table [default: the run's
+    /// own]
     #[arg(long)]
     pub data: Option<PathBuf>,
 
-    /// A table that names photos inside --data
-    #[arg(long, value_name = "FILE", requires = "data")]
-    pub table: Option<PathBuf>,
+    #[command(flatten)]
+    pub parts: DataArguments,
 
     /// Which part [default: test; with --data, the test part where it has parts, else all of it]
     #[arg(long, value_enum)]

@@ -1,6 +1,6 @@
 //! The arguments of `stepladder report`.
 
-use super::CacheArguments;
+use super::{CacheArguments, DataArguments};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -15,9 +15,12 @@ pub(crate) struct ReportArguments {
     #[arg(long, value_name = "PAGE.html")]
     pub out: Option<PathBuf>,
 
-    /// Where the run's photos are now, if they have moved: the same zip or folder
+    /// Where the run's photos are now, if they have moved: the same zip, folder or table
     #[arg(long)]
     pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub parts: DataArguments,
 
     /// Threads that compute [default: one for each core]
     #[arg(long)]

@@ -3,8 +3,9 @@
 use super::{CacheArguments, ComputingArguments, ControlArguments, DataArguments, Epochs, ShownArguments};
 use clap::Args;
 use std::path::PathBuf;
+use stepladder_model::ImageSize;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct TrainArguments {
     /// A zip, a folder, a CSV or TSV table, or MNIST's IDX files; without it, the photos that Stepladder ships
     pub data: Option<PathBuf>,
@@ -27,9 +28,9 @@ pub(crate) struct TrainArguments {
     #[arg(hide_short_help = true, help_heading = "Course of the training", long)]
     pub batch: Option<usize>,
 
-    /// Side of the network's input in pixels [default: the rung's, but no more than the photos have]
+    /// Network's input in pixels: the side of a square, or height x width such as 192x256 [default: the rung's, but no more than the photos have]
     #[arg(help_heading = "Network", long)]
-    pub size: Option<usize>,
+    pub size: Option<ImageSize>,
 
     /// Learning rate [default: the rung's]
     #[arg(help_heading = "Course of the training", long, allow_negative_numbers = true)]
@@ -78,7 +79,7 @@ pub(crate) struct TrainArguments {
 }
 
 /// Pretrained weights.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct StartArguments {
     /// Pretrained weights to start from: shipped (EfficientNet-Lite0 of ImageNet), a file (.safetensors, .pth), hf:OWNER/NAME of Hugging
@@ -91,10 +92,15 @@ pub(crate) struct StartArguments {
     /// [default: the rung's, or backbone; of a run of your own, none]
     #[arg(hide_short_help = true, long, value_name = "LAYERS")]
     pub frozen: Option<String>,
+
+    /// Train from random weights too, for as long, and say what the pretrained start was worth on the validation part; a --budget is for
+    /// both trainings
+    #[arg(hide_short_help = true, long)]
+    pub compare_scratch: bool,
 }
 
 /// How often a training notes where it stands.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "The run")]
 pub(crate) struct CheckpointArguments {
     /// Seconds between checkpoints; there is one after each epoch as well. The result does not depend on it
@@ -112,6 +118,13 @@ pub(crate) struct CheckpointArguments {
 pub(crate) struct ResumeArguments {
     /// The directory of the run
     pub run: PathBuf,
+
+    /// Where the run's photos are now, if they have moved: the same zip, folder or table
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub parts: DataArguments,
 
     /// Threads that compute and load [default: one for each core]; the result does not depend on it
     #[arg(long)]

@@ -13,7 +13,7 @@ use stepladder_climb::Share;
 use stepladder_comparison::{
     Answers, Comparison, Verdict, compare as compare_answers, independent_interval, wilson_interval,
 };
-use stepladder_model::diff;
+use stepladder_model::{ImageSize, diff};
 use stepladder_train::{Outcome, RecordedRun, Summary};
 
 pub(crate) fn compare(mut arguments: CompareArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -63,7 +63,7 @@ pub(crate) struct RunFigures {
     pub model: String,
     pub outcome: Outcome,
     pub seed: u64,
-    pub size: usize,
+    pub size: ImageSize,
     pub test: Option<Share>,
     pub validation: Option<Share>,
     pub train: Option<Share>,
@@ -193,10 +193,13 @@ fn differences(first: &RecordedRun, name: &str, run: &RecordedRun) -> Vec<Config
             .collect::<Vec<_>>()
             .join(" + ")
     };
+    // As `config.json` has it: the options that were given.
+    let reading = |run: &RecordedRun| serde_json::to_string(&run.config.data.reading).unwrap_or_default();
     let settings = |run: &RecordedRun| {
         let config = &run.config;
         [
             ("data", data(run)),
+            ("reading", reading(run)),
             ("rung", config.model.clone()),
             ("size", config.size.to_string()),
             ("seed", config.seed.to_string()),

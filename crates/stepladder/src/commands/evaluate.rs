@@ -1,24 +1,28 @@
 //! `stepladder evaluate`: a trained model's figures on the run's own test part, or on other photos.
 
-use super::{SHIPPED_PHOTOS, cache, known_run, model_file, on_threads, threads};
+use super::{SHIPPED_PHOTOS, cache, data, if_moved, known_run, model_file, on_threads, threads};
 use crate::Ending;
 use crate::arguments::{EvaluateArguments, PartName};
-use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, percent};
+use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, note, percent, warn_of_remarks};
 use anyhow::Context;
 use serde_json::json;
 use std::path::Path;
 use stepladder_classifier::{Classifier, Evaluation};
-use stepladder_data::{DataRequest, Dataset, Part, Photo, PhotoStore, Split};
-use stepladder_train::{Config, RunDirectory, data_request};
+use stepladder_data::{Dataset, Part, Photo, PhotoStore, Reading, Split, nfc};
+use stepladder_train::{Config, RunDirectory, data_request, is_same_content};
 
 pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> anyhow::Result<Ending> {
     arguments.run = known_run(&arguments.run)?;
     let threads = threads(arguments.answering.threads)?;
     on_threads(threads, || {
         let classifier = Classifier::load(&model_file(&arguments.run)?, arguments.answering.device)?;
-        let photos = match &arguments.data {
-            Some(_) => other_photos(&arguments)?,
-            None => own_photos(&arguments.run, arguments.part.unwrap_or(PartName::Test))?,
+        let other =
+            arguments.data.is_some() || arguments.parts.table.is_some() || arguments.parts.train.is_some();
+        let mut photos = match other {
+            true => other_photos(&arguments)?,
+            false => {
+                own_photos(&arguments.run, arguments.part.unwrap_or(PartName::Test)).map_err(if_moved)?
+            }
         };
         let cache = cache(&arguments.cache, threads)?.with_scaling(classifier.scaling());
         let store = PhotoStore::open_or_build(
@@ -27,6 +31,12 @@ pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> any
             &cache,
             &ProgressBar::new(output),
         )?;
+        let are_own = !other || own_again(&arguments, &mut photos, &store)?;
+        if other && are_own {
+            note(
+                "note: these are the photos of the run, so its own parts are taken; --part all asks about all of them",
+            );
+        }
         let asked: Vec<u32> = photos
             .asked
             .into_iter()
@@ -47,6 +57,7 @@ pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> any
             "model": classifier.rung().name,
             "data": photos.dataset.name,
             "part": photos.part,
+            "own_photos": are_own,
             "accuracy_interval": evaluation.accuracy_interval(),
             "skipped_images": photos.dataset.skipped.len() + store.skipped().len(),
             "figures": evaluation,
@@ -74,27 +85,78 @@ pub(super) fn own_photos(run: &Path, part: PartName) -> anyhow::Result<Photos> {
     let config: Config =
         serde_json::from_slice(&config).with_context(|| format!("{} is damaged", run.config().display()))?;
     let dataset = Dataset::open(&data_request(&config.data, SHIPPED_PHOTOS))?;
+    let (asked, part) = part_of_run(&run, &dataset, part)?;
+    Ok(Photos { dataset, asked, part })
+}
+
+/// The photos of a part as the run split them.
+fn part_of_run(
+    run: &RunDirectory,
+    dataset: &Dataset,
+    part: PartName,
+) -> anyhow::Result<(Vec<u32>, &'static str)> {
     let table = run
         .read(&run.split())
         .with_context(|| format!("{} is missing from the run", run.split().display()))?;
-    let split = Split::read_tsv(&dataset, &run.split().display().to_string(), table.as_slice())?;
-    let (asked, part) = match part {
+    let split = Split::read_tsv(dataset, &run.split().display().to_string(), table.as_slice())?;
+    Ok(match part {
         PartName::Train => (split.train, "training part"),
         PartName::Val => (split.validation, "validation part"),
         PartName::Test => (split.test, "test part"),
         PartName::All => ([split.train, split.validation, split.test].concat(), "all parts"),
+    })
+}
+
+/// How the run's own photos were read, which other photos for it are likely to need, too. Groups mean nothing here, and a table says classes itself.
+fn reading_of_run(run: &Path, with_table: bool) -> Reading {
+    let run = RunDirectory::open(run);
+    let config = run.read(&run.config()).ok();
+    let config = config.and_then(|config| serde_json::from_slice::<Config>(&config).ok());
+    let reading = config.map(|config| data_request(&config.data, SHIPPED_PHOTOS).reading);
+    let reading = reading.unwrap_or_default();
+    Reading {
+        group_by: None,
+        layout: reading.layout.filter(|_| !with_table),
+        class_from: reading.class_from.filter(|_| !with_table),
+        ..reading
+    }
+}
+
+/// Whether the photos that were given are the run's own, in another place; then the part that is asked about is the run's.
+fn own_again(arguments: &EvaluateArguments, photos: &mut Photos, store: &PhotoStore) -> anyhow::Result<bool> {
+    let run = RunDirectory::open(&arguments.run);
+    // A model file has no photos of its own, and a run of an earlier version has not written their contents down.
+    let Some(content) = run
+        .read(&run.content())
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+    else {
+        return Ok(false);
     };
-    Ok(Photos { dataset, asked, part })
+    let dataset = &photos.dataset;
+    let readable = dataset.photos.iter().zip(0..).filter_map(|(photo, number)| {
+        let class = dataset
+            .classes
+            .get(photo.class as usize)
+            .map_or("", String::as_str);
+        Some((photo.name.as_str(), class, store.content_hash(number)?))
+    });
+    if !is_same_content(&content, readable) {
+        return Ok(false);
+    }
+    let part = arguments.part.unwrap_or(PartName::Test);
+    (photos.asked, photos.part) = part_of_run(&run, dataset, part)?;
+    Ok(true)
 }
 
 /// The photos of `--data`: the part asked for, or the test part where there is one, or all.
 fn other_photos(arguments: &EvaluateArguments) -> anyhow::Result<Photos> {
-    let request = DataRequest {
-        path: arguments.data.clone(),
-        table: arguments.table.clone(),
-        ..DataRequest::default()
-    };
+    let mut request = data(arguments.data.clone(), arguments.parts.clone());
+    if request.reading == Reading::default() {
+        request.reading = reading_of_run(&arguments.run, request.table.is_some());
+    }
     let dataset = Dataset::open_for_evaluation(&request)?;
+    warn_of_remarks(&dataset.remarks);
     let has_test = dataset.photos.iter().any(|photo| photo.part == Some(Part::Test));
     let (part, name) = match arguments.part {
         Some(PartName::Train) => (Some(Part::Train), "training part"),
@@ -125,7 +187,12 @@ pub(super) fn labels_of(
     asked: &[u32],
     classifier: &Classifier,
 ) -> anyhow::Result<Vec<u32>> {
-    let output = |class: &String| classifier.classes().iter().position(|name| name == class);
+    let output = |class: &String| {
+        classifier
+            .classes()
+            .iter()
+            .position(|name| nfc(name) == nfc(class))
+    };
     let outputs: Vec<Option<usize>> = dataset.classes.iter().map(output).collect();
     for &photo in asked {
         let class = dataset.photos[photo as usize].class as usize;

@@ -7,7 +7,7 @@ use crate::Ending;
 use crate::arguments::FindLrArguments;
 use crate::plot::Plot;
 use crate::signals::stop_on_signals;
-use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, percent, quoted};
+use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, percent, quoted, warn_of_remarks};
 use anyhow::Context;
 use serde_json::json;
 use std::path::Path;
@@ -47,7 +47,7 @@ pub(crate) fn find_lr(mut arguments: FindLrArguments, output: &Output) -> anyhow
         // A rate is looked for to train with it: what needs none is not chosen.
         train.start.start = Some(String::from(SCRATCH));
     }
-    let request = request(train)?;
+    let request = request(train, output)?;
     let interrupt = stop_on_signals()?;
     if !study.is_empty() {
         return self::study(&request, &study, &plot, &interrupt, output);
@@ -55,6 +55,7 @@ pub(crate) fn find_lr(mut arguments: FindLrArguments, output: &Output) -> anyhow
     on_threads(threads, || {
         let bar = ProgressBar::new(output).stopped_by(Arc::clone(&interrupt));
         let prepared = request.prepare(&bar)?;
+        warn_of_remarks(&prepared.dataset.remarks);
         bar.begin(range.steps as u64, "trying rates".into());
         let curve = test_rates(
             &request,

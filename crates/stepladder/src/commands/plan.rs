@@ -5,7 +5,7 @@ use super::train::request;
 use crate::Ending;
 use crate::arguments::PlanArguments;
 use crate::signals::stop_on_signals;
-use crate::terminal::{Alignment, Output, ProgressBar, Table, bytes, count, duration};
+use crate::terminal::{Alignment, Output, ProgressBar, Table, bytes, count, duration, warn_of_remarks};
 use anyhow::Context;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,19 +16,22 @@ pub(crate) fn plan(arguments: PlanArguments, output: &Output) -> anyhow::Result<
     let seconds = arguments.seconds;
     let longest = Duration::try_from_secs_f64(seconds)
         .with_context(|| format!("--seconds {seconds} is no span of time; give seconds, 0 or more"))?;
-    let request = request(arguments.train)?;
+    let request = request(arguments.train, output)?;
     let interrupt = stop_on_signals()?;
     let bar = ProgressBar::new(output).stopped_by(Arc::clone(&interrupt));
     let result = on_threads(request.threads, || {
         let prepared = request.prepare(&bar)?;
         bar.begin(1, format!("timing {}", request.rung.name));
-        Ok(plan_training(&request, &prepared, longest, &interrupt)?)
+        let plan = plan_training(&request, &prepared, longest, &interrupt)?;
+        Ok((plan, prepared.dataset.remarks))
     });
     bar.clear();
     let result = result?;
     if interrupt.load(Ordering::Relaxed) {
         return Ok(Ending::Interrupted);
     }
+    let (result, remarks) = result;
+    warn_of_remarks(&remarks);
     show(&result, output);
     output.json(&result)?;
     Ok(Ending::Done)

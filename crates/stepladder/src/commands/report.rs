@@ -1,10 +1,10 @@
 //! `stepladder report`: a run or a climb as one page.
 
 use super::evaluate::labels_of;
-use super::{SHIPPED_PHOTOS, cache, known_run, model_file, on_threads, threads};
+use super::{SHIPPED_PHOTOS, cache, known_run, model_file, moved, on_threads, threads};
 use crate::Ending;
 use crate::arguments::ReportArguments;
-use crate::terminal::{Output, ProgressBar, warn};
+use crate::terminal::{Output, ProgressBar, told, warn};
 use anyhow::Context;
 use serde_json::json;
 use std::path::{Component, Path, PathBuf};
@@ -16,7 +16,7 @@ use stepladder_model::{Rung, RungCatalog, diff};
 use stepladder_nn::Device;
 use stepladder_report::{MeasuredSteps, OwnPhotos, RunReport, climb_page, gather, run_page};
 use stepladder_run::write_atomically;
-use stepladder_train::{RecordedRun, data_request};
+use stepladder_train::{FeatureChecks, RecordedRun, TrainingRequest, data_request};
 
 pub(crate) fn report(mut arguments: ReportArguments, output: &Output) -> anyhow::Result<Ending> {
     arguments.directory = known_run(&arguments.directory)?;
@@ -36,6 +36,7 @@ pub(crate) fn report(mut arguments: ReportArguments, output: &Output) -> anyhow:
     on_threads(threads, || {
         let report = of_run(run, &arguments, threads, output)?;
         write(&out, &run_page(&report), output)?;
+        write_labels_to_check(&out, &report)?;
         output.json(&json!({ "report": out, "run": report }))?;
         Ok(Ending::Done)
     })
@@ -54,6 +55,35 @@ fn write(out: &Path, page: &str, output: &Output) -> anyhow::Result<()> {
         page.len().div_ceil(1024)
     ));
     Ok(())
+}
+
+/// Photos whose labels are likely wrong, in a table beside the page; none where there are none.
+fn write_labels_to_check(page: &Path, report: &RunReport) -> anyhow::Result<()> {
+    if report.doubtful.is_empty() {
+        return Ok(());
+    }
+    let path = page.with_file_name("labels_to_check.tsv");
+    let mut table = csv::WriterBuilder::new().delimiter(b'\t').from_writer(Vec::new());
+    table.write_record([
+        "file",
+        "class",
+        "predicted",
+        "probability",
+        "probability_of_class",
+    ])?;
+    for answer in &report.doubtful {
+        let [probability, of_class] =
+            [answer.probability, answer.of_class].map(|share| format!("{share:.4}"));
+        table.write_record([
+            &answer.file,
+            &answer.class,
+            &answer.predicted,
+            &probability,
+            &of_class,
+        ])?;
+    }
+    write_atomically(&path, &table.into_inner()?)
+        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// What each rung's file changes of its parent's, by what they were trained with, else by Stepladder's own files; nothing where
@@ -103,13 +133,11 @@ fn of_run(
     let photos = Opened::open(&run, arguments, threads, output);
     if let Err(reason) = &photos {
         warn(&format!(
-            "the report has no pictures: {reason:#}; --data says where the photos are now"
+            "the report has no pictures: {}; --data says where the photos are now",
+            told(reason)
         ));
     }
-    let own = photos
-        .as_ref()
-        .map(Opened::own)
-        .map_err(|reason| format!("{reason:#}"));
+    let own = photos.as_ref().map(Opened::own).map_err(told);
     Ok(gather(run, own, steps)?)
 }
 
@@ -121,6 +149,7 @@ struct Opened {
     labels: Vec<u32>,
     classifier: Classifier,
     inspection: Inspection,
+    features: Option<FeatureChecks>,
 }
 
 impl Opened {
@@ -130,10 +159,8 @@ impl Opened {
         threads: usize,
         output: &Output,
     ) -> anyhow::Result<Opened> {
-        let mut request: DataRequest = data_request(&run.config.data, SHIPPED_PHOTOS);
-        if let Some(data) = &arguments.data {
-            request.path = Some(data.clone());
-        }
+        let of_run = data_request(&run.config.data, SHIPPED_PHOTOS);
+        let request: DataRequest = moved(of_run, arguments.data.clone(), arguments.parts.clone());
         let dataset = Dataset::open(&request)?;
         let table: PathBuf = run.directory.split();
         let rows = run.directory.read(&table)?;
@@ -153,6 +180,10 @@ impl Opened {
             .copied()
             .collect();
         let labels = labels_of(&dataset, &asked, &classifier)?;
+        let unscaled = super::cache(&arguments.cache, threads)?;
+        let mut training = TrainingRequest::of_run(&run.directory, SHIPPED_PHOTOS, threads, unscaled)?;
+        training.data = request;
+        let features = FeatureChecks::of_run(&training, &run.directory, &bar)?;
         Ok(Opened {
             dataset,
             split,
@@ -160,6 +191,7 @@ impl Opened {
             labels,
             classifier,
             inspection,
+            features,
         })
     }
 
@@ -171,6 +203,7 @@ impl Opened {
             labels: &self.labels,
             classifier: &self.classifier,
             inspection: &self.inspection,
+            features: self.features.as_ref(),
         }
     }
 }

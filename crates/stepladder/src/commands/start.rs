@@ -1,14 +1,16 @@
 //! What `--start` means: the rung that is trained, and where its weights come from.
 
 use super::known_runs::is_run;
-use super::{has_extension, known_run};
+use super::{has_extension, hub, known_run};
 use crate::arguments::TrainArguments;
+use crate::terminal::Output;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use stepladder_classifier::Classifier;
 use stepladder_model::{Rung, RungCatalog};
 use stepladder_nn::Device;
 use stepladder_train::{AUTO, FINE_TUNING, RunDirectory, SHIPPED_NETWORK};
+use stepladder_weights::{Config, rung_of};
 
 /// What starts a training from no weights at all.
 pub(super) const SCRATCH: &str = "scratch";
@@ -60,6 +62,7 @@ fn steers_steps(arguments: &TrainArguments) -> bool {
 pub(super) fn rung(
     wanted: Wanted<'_>,
     chosen: Option<Rung>,
+    output: &Output,
 ) -> anyhow::Result<(Rung, Vec<(String, String)>)> {
     if let Some(model) = wanted.model.map(Path::new).filter(|model| is_trained(model)) {
         anyhow::bail!(
@@ -70,13 +73,23 @@ pub(super) fn rung(
     }
     let catalog = RungCatalog::shipped();
     let own = wanted.start.map(own_model).transpose()?.flatten();
-    let rung = match (chosen, wanted.model, &own) {
+    let config = match (wanted.start, &own) {
+        (Some(weights), None) => config_of(weights, output)?,
+        _ => None,
+    };
+    let mut rung = match (chosen, wanted.model, &own) {
         (Some(chosen), _, _) => chosen,
         (None, Some(name), _) => catalog.open(name)?,
         (None, None, Some(path)) => Classifier::load(path, Device::Cpu)?.rung().clone(),
         // Of another program, where no rung is named.
-        (None, None, None) => catalog.open(SHIPPED_NETWORK)?,
+        (None, None, None) => {
+            let known = config.as_ref().and_then(|config| rung_of(&config.architecture));
+            catalog.open(known.unwrap_or(SHIPPED_NETWORK))?
+        }
     };
+    if let Some(config) = &config {
+        config.preprocessing.normalize_in(&mut rung);
+    }
     let mut values: Vec<(String, String)> = Vec::new();
     let mut set = |key: &str, value: String| values.push((key.to_string(), value));
     match wanted.start {
@@ -112,6 +125,15 @@ pub(super) fn rung(
         set("start.frozen", quoted(frozen));
     }
     Ok((rung, values))
+}
+
+/// What is said beside the weights of another program, which are brought from the hub first.
+fn config_of(weights: &str, output: &Output) -> anyhow::Result<Option<Config>> {
+    if ["shipped", SCRATCH].contains(&weights) {
+        return Ok(None);
+    }
+    hub::bring(weights, output)?;
+    Ok(stepladder_weights::config(weights)?)
 }
 
 /// Whether a path is a run, or the file of a trained model.

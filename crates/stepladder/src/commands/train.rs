@@ -2,7 +2,11 @@
 
 use super::known_runs::is_run;
 use super::start::{self, Wanted};
-use super::{SHIPPED_PHOTOS, auto, cache, controls, data, known_run, looks_like_a_photo, newest, threads};
+use super::start_worth::{self, StartWorth};
+use super::{
+    SHIPPED_PHOTOS, auto, cache, controls, data, hub, if_moved, known_run, looks_like_a_photo, moved, newest,
+    threads,
+};
 use crate::Ending;
 use crate::arguments::{
     CheckpointArguments, ResumeArguments, ShownArguments, ShownTrainArguments, TrainArguments,
@@ -21,13 +25,19 @@ use stepladder_train::{
     Controls, Observer, Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest,
 };
 
-pub(crate) fn train(arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn train(mut arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
+    let mut scratch = None;
+    if arguments.train.start.compare_scratch {
+        let (first, second) = start_worth::both(arguments.train)?;
+        arguments.train = first;
+        scratch = Some(second);
+    }
     let how = match arguments.train.new {
         true => How::Anew,
         false => How::OrGoOn,
     };
-    let request = request(arguments.train)?;
-    run(&request, how, &arguments.shown, output)
+    let request = request(arguments.train, output)?;
+    run(&request, how, scratch, &arguments.shown, output)
 }
 
 /// `stepladder resume`: a run goes on where its newest checkpoint was taken.
@@ -37,13 +47,15 @@ pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Res
     let cache = cache(&arguments.cache, threads)?;
     let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
     request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
+    request.data = moved(request.data, arguments.data, arguments.parts);
     if let Some(summary) = ended(&directory) {
         // Its photos are not asked for: they may have changed since, or be gone.
         let view = TrainingView::new(output, &request, &Arc::default());
         view.ended_before(&summary);
-        return show(&request, &summary, &view, How::Resumed, output);
+        return show(&request, &summary, &view, How::Resumed, None, output);
     }
-    run(&request, How::Resumed, &arguments.shown, output)
+    hub::bring_start_of(&request.rung, output)?;
+    run(&request, How::Resumed, None, &arguments.shown, output).map_err(if_moved)
 }
 
 /// How a training was asked for.
@@ -57,10 +69,11 @@ enum How {
     Resumed,
 }
 
-/// Trains, shows the way and the result.
+/// Trains, and shows the way and the result.
 fn run(
     request: &TrainingRequest,
     how: How,
+    scratch: Option<TrainArguments>,
     shown: &ShownArguments,
     output: &Output,
 ) -> anyhow::Result<Ending> {
@@ -81,7 +94,7 @@ fn run(
         Err(TrainError::Data(DataError::Cancelled)) => return Ok(Ending::Interrupted),
         outcome => outcome?,
     };
-    show(request, &summary, &view, how, output)
+    show(request, &summary, &view, how, scratch, output)
 }
 
 /// The summary of a run that came to its end.
@@ -94,12 +107,13 @@ fn ended(directory: &RunDirectory) -> Option<Summary> {
     })
 }
 
-/// Shows the result, and what there is to know of it for programs.
+/// Shows the result, and what there is to know of it for programs; and trains from `scratch` to compare, where that is asked for.
 fn show(
     request: &TrainingRequest,
     summary: &Summary,
     view: &TrainingView<'_>,
     how: How,
+    scratch: Option<TrainArguments>,
     output: &Output,
 ) -> anyhow::Result<Ending> {
     if view.has_ended_before() {
@@ -113,8 +127,17 @@ fn show(
     }
     let longer = view.has_ended_before().then(|| longer(request, summary));
     view.finish(summary, longer.as_deref());
+    let start_worth = match scratch.filter(|_| summary.outcome != Outcome::Interrupted) {
+        Some(scratch) => start_worth::measure((request, summary), scratch, output)?,
+        None => None,
+    };
+    if let Some(worth) = &start_worth {
+        output.line("");
+        output.line(&worth.in_words());
+    }
     output.json(&Report {
         summary,
+        start_worth,
         ended_before: view.has_ended_before(),
         longer,
         lints: view.findings(),
@@ -132,11 +155,15 @@ fn show(
 struct Report<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
-    /// Whether there was nothing to do, as the run had ended before.
+    /// Whether there was nothing to do, as the run had ended before; absent where there was.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     ended_before: bool,
     /// Of such a run: the command that trains longer, in a new run that starts from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     longer: Option<String>,
+    /// With `--compare-scratch`: the pretrained start against random weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_worth: Option<StartWorth>,
     lints: Vec<Finding>,
     concerns: Vec<String>,
 }
@@ -216,7 +243,7 @@ fn expect_data(arguments: &TrainArguments) -> anyhow::Result<()> {
 }
 
 /// What the words on the command line mean.
-pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingRequest> {
+pub(super) fn request(arguments: TrainArguments, output: &Output) -> anyhow::Result<TrainingRequest> {
     let began = Instant::now();
     expect_data(&arguments)?;
     let threads = threads(arguments.computing.threads)?;
@@ -234,8 +261,10 @@ pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingReque
         Some(chosen) => (Some(chosen.rung), chosen.budget),
         None => (None, controls.budget),
     };
+    let rung = rung(&arguments, chosen_rung, output)?;
+    hub::bring_start_of(&rung, output)?;
     Ok(TrainingRequest {
-        rung: rung(&arguments, chosen_rung)?,
+        rung,
         checkpoint_every: checkpoint_every(&arguments.checkpoints)?,
         cache: cache(&arguments.cache, threads)?,
         size: arguments.size.or(chosen_size),
@@ -261,7 +290,7 @@ pub(super) fn request(arguments: TrainArguments) -> anyhow::Result<TrainingReque
 
 /// The rung with everything that was overridden. The named options come after `--set`, which may replace the table that they
 /// are in: `--lr 0.1 --set optimizer.type=sgd` trains with gradient descent at 0.1.
-fn rung(arguments: &TrainArguments, chosen: Option<Rung>) -> anyhow::Result<Rung> {
+fn rung(arguments: &TrainArguments, chosen: Option<Rung>, output: &Output) -> anyhow::Result<Rung> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for pair in &arguments.overrides {
         let (key, value) = pair
@@ -274,7 +303,7 @@ fn rung(arguments: &TrainArguments, chosen: Option<Rung>) -> anyhow::Result<Rung
         start: arguments.start.start.as_deref(),
         frozen: arguments.start.frozen.as_deref(),
     };
-    let (rung, of_start) = start::rung(wanted, chosen)?;
+    let (rung, of_start) = start::rung(wanted, chosen, output)?;
     // A value that is given by its key says more than --start does.
     pairs.splice(..0, of_start);
     let by_key = with(&rung, &pairs)?;

@@ -1,11 +1,11 @@
 //! What `climb` shows on the way: a bar for the training at work, and a line for each one that is done.
 
-use super::{Output, ProgressBar, duration, percent};
+use super::{Output, ProgressBar, duration, percent, remark_line};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stepladder_climb::{ClimbObserver, ClimbRecord, RunOutcome, RunRecord, RungRecord, Training};
-use stepladder_data::Progress;
+use stepladder_data::{Progress, Remark};
 use stepladder_train::{EpochRecord, Observer, Prepared, RunDirectory, StepRecord};
 
 /// A climb on the terminal.
@@ -80,6 +80,13 @@ impl Observer for ClimbView {
 }
 
 impl ClimbObserver for ClimbView {
+    fn read(&self, remarks: &[Remark]) {
+        for remark in remarks {
+            let word = if remark.is_warning() { "warning" } else { "note" };
+            self.bar.line(&format!("{word}: {}", remark_line(remark)));
+        }
+    }
+
     fn begin(&self, climb: &ClimbRecord) {
         let mut at = self.at();
         at.width = climb.rungs.iter().map(|rung| rung.rung.len()).max().unwrap_or(0);

@@ -3,6 +3,7 @@
 
 use super::Table;
 use super::fold::{cell_lines, fold};
+use super::remedies::remedies;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -169,15 +170,23 @@ fn safe_json(json: String) -> String {
     out
 }
 
-/// Says on stderr why the command failed, with every cause that the message does not already hold.
-pub(crate) fn error(failure: &anyhow::Error) {
+/// Why something failed, with every cause that the message does not already hold.
+pub(crate) fn told(failure: &anyhow::Error) -> String {
     let mut message = failure.to_string();
     for cause in failure.chain().skip(1).map(ToString::to_string) {
         if !message.contains(&cause) {
             message += &format!(": {cause}");
         }
     }
-    say(&format!("error: {}", safe(&message)));
+    message
+}
+
+/// Says on stderr why the command failed, and what may help.
+pub(crate) fn error(failure: &anyhow::Error) {
+    say(&format!("error: {}", safe(&told(failure))));
+    for remedy in remedies(failure) {
+        say(&format!("hint: {}", safe(&remedy)));
+    }
 }
 
 /// Says on stderr what went wrong on the side.
@@ -246,11 +255,12 @@ fn on_width(text: &str, width: Option<usize>) -> Cow<'_, str> {
 
 /// Words that begin or end a line in their color. What they say is in the words.
 fn painted(line: &str) -> Cow<'_, str> {
-    const BEGINNINGS: [(&str, &str); 4] = [
+    const BEGINNINGS: [(&str, &str); 5] = [
         ("warning:", "\x1b[1;33m"),
         ("note:", "\x1b[1;36m"),
         ("Next:", "\x1b[1m"),
         ("error:", "\x1b[1;31m"),
+        ("hint:", "\x1b[1;36m"),
     ];
     let beginning = BEGINNINGS.iter().find(|(word, _)| line.starts_with(word));
     if let Some((word, color)) = beginning {

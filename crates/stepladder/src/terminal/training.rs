@@ -5,12 +5,14 @@ use super::events::Events;
 use super::length::Length;
 use super::{
     Dashboard, Output, ProgressBar, bytes, count, duration, interval, listed, percent, profile_table,
+    remark_line,
 };
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use stepladder_comparison::wilson_interval;
-use stepladder_data::Progress;
+use stepladder_data::{Progress, Remark};
 use stepladder_model::{Finding, lint};
 use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{
@@ -273,6 +275,23 @@ impl Observer for TrainingView<'_> {
                 split.test.len()
             ),
         );
+        let (warnings, notes): (Vec<&Remark>, Vec<&Remark>) = prepared
+            .dataset
+            .remarks
+            .iter()
+            .partition(|remark| remark.is_warning());
+        for remark in notes {
+            line("note", remark_line(remark));
+        }
+        let groups: BTreeSet<_> = prepared
+            .dataset
+            .photos
+            .iter()
+            .filter_map(|photo| photo.group.as_deref())
+            .collect();
+        if !groups.is_empty() && !prepared.dataset.declares_parts() {
+            line("groups", format!("{}, each in one part", groups.len()));
+        }
         if !prepared.skipped.is_empty() {
             let list = run.path().join("skipped.tsv");
             line(
@@ -348,11 +367,13 @@ impl Observer for TrainingView<'_> {
             line("time", said);
         }
         line("run", run.path().display().to_string());
-        for concern in &prepared.concerns {
+        let of_names = warnings.into_iter().map(remark_line);
+        let concerns: Vec<String> = of_names.chain(prepared.concerns.iter().cloned()).collect();
+        for concern in &concerns {
             self.bar.line(&format!("warning: {concern}"));
         }
         if let Ok(mut kept) = self.concerns.lock() {
-            kept.clone_from(&prepared.concerns);
+            *kept = concerns;
         }
         for finding in self.lint(prepared).iter().filter(|finding| !finding.silenced) {
             self.bar.line(&format!("warning: {finding}"));

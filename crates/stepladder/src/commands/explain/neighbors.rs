@@ -2,7 +2,7 @@
 
 use crate::arguments::PartName;
 use crate::commands::evaluate::own_photos;
-use crate::terminal::{Alignment, ProgressBar, Table};
+use crate::terminal::{Alignment, ProgressBar, Table, told};
 use serde::Serialize;
 use std::path::Path;
 use stepladder_classifier::Predictor;
@@ -52,9 +52,7 @@ impl Pass<'_> {
         }
         match self.search(run, features, count) {
             Ok(photos) => Neighbors::Found { photos },
-            Err(error) => Neighbors::LeftOut {
-                reason: format!("{error:#}"),
-            },
+            Err(error) => Neighbors::LeftOut { reason: told(&error) },
         }
     }
 
