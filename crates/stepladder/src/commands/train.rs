@@ -5,7 +5,7 @@ use super::start::{self, Wanted};
 use super::start_worth::{self, StartWorth};
 use super::{
     SHIPPED_PHOTOS, auto, cache, controls, data, hub, if_moved, known_run, looks_like_a_photo, moved, newest,
-    threads,
+    reading_words, threads,
 };
 use crate::Ending;
 use crate::arguments::{
@@ -198,7 +198,7 @@ pub(super) fn typed_data(data: &DataRequest) -> String {
         let path = path.strip_prefix(&here).unwrap_or(path);
         Some(format!(" {option}{}", quoted(&path.display().to_string())))
     });
-    typed.collect()
+    typed.chain([reading_words(&data.reading, false)]).collect()
 }
 
 /// Trains and shows the way, but no result.
