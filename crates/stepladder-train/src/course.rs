@@ -66,6 +66,9 @@ fn in_proportion(of: usize, side: usize, own: usize) -> usize {
     ((of * side + own / 2) / own).max(1)
 }
 
+/// No correction makes a training longer than this: what a file says is not believed without bounds.
+const MOST_EPOCHS: f64 = 1e7;
+
 /// Which steps a training takes.
 #[derive(Debug, Clone)]
 pub(crate) struct Course {
@@ -112,7 +115,7 @@ impl Course {
     pub fn turned(mut self, epoch: usize, part: f64) -> Course {
         let done = epoch as f64;
         let share = self.share(done);
-        let left = (self.epochs - done).max(0.0) * part;
+        let left = ((self.epochs - done).max(0.0) * part).min(MOST_EPOCHS);
         self.turns.push((epoch, share));
         self.epochs = done + left;
         let whole = self.epochs as usize;

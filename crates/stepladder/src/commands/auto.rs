@@ -92,9 +92,8 @@ fn earlier(arguments: &TrainArguments, data: &str, photos: usize) -> Option<Chos
         None => RunDirectory::numbered(Path::new("runs"), data, AUTO),
     };
     let of_runs = |unfinished: bool| {
-        let runs = runs.iter().filter(move |run| has_ended(run) != unfinished);
-        runs.map(|run| of_run(arguments, run, photos))
-            .find_map(|chosen| chosen)
+        let mut runs = runs.iter().filter(|run| has_ended(run) != unfinished);
+        runs.find_map(|run| of_run(arguments, run, photos))
     };
     of_runs(true).or_else(|| of_runs(false))
 }

@@ -286,7 +286,11 @@ fn rate(value: f64) -> String {
 /// The training that was asked about, at a rate: the words that were typed, but for those that only this command has.
 fn train_with(rate: &str) -> String {
     let typed = std::env::args().skip(1);
-    let mut words: Vec<String> = of_training(typed).iter().map(|word| quoted(word)).collect();
+    let shown = |word: &String| match word.strip_prefix("--") {
+        Some(option) => format!("--{}", quoted(option)),
+        None => quoted(word),
+    };
+    let mut words: Vec<String> = of_training(typed).iter().map(shown).collect();
     if !words
         .iter()
         .any(|word| word.starts_with("--model") || word.starts_with("--start"))

@@ -7,7 +7,7 @@ use crate::arguments::ServeArguments;
 use crate::terminal::{Output, note, quoted, warn};
 use serde_json::json;
 use std::path::PathBuf;
-use stepladder_server::{Models, Notice, Server, ServerConfig};
+use stepladder_server::{Models, Notice, Server, ServerConfig, ServerError};
 
 pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Result<Ending> {
     let files: Vec<PathBuf> = arguments
@@ -27,7 +27,10 @@ pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Resul
                 config.host
             ));
         }
-        let server = Server::bind(config, models).await.map_err(not_listening)?;
+        let server = Server::bind(config, models).await.map_err(|error| match error {
+            ServerError::Listen(error) => not_listening(&error),
+            ServerError::Threads { .. } => error.into(),
+        })?;
         let url = format!("http://{}", server.address());
         for model in &served {
             output.line(&format!(

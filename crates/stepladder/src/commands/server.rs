@@ -40,20 +40,11 @@ pub(super) fn end(runtime: Runtime) {
 }
 
 /// Why a server does not listen, with what to choose instead.
-pub(super) fn not_listening(error: impl Into<anyhow::Error>) -> anyhow::Error {
-    let error = error.into();
-    let listening = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<ListenError>());
-    let remedy = match listening {
-        None => return error,
-        Some(ListenError { free: Some(free), .. }) => {
-            format!("take --port {free}, which is free, or end what has that one")
-        }
-        Some(ListenError { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
-            String::from("take a --port from 1024 on, e.g. --port 8080")
-        }
-        Some(_) => String::from("choose another --port or --host; --port 0 takes a free one"),
+pub(super) fn not_listening(error: &ListenError) -> anyhow::Error {
+    let remedy = match (error.free, error.source.kind()) {
+        (Some(free), _) => format!("take --port {free}, which is free, or end what has that one"),
+        (None, ErrorKind::PermissionDenied) => String::from("take a --port from 1024 on, e.g. --port 8080"),
+        (None, _) => String::from("choose another --port or --host; --port 0 takes a free one"),
     };
     anyhow::anyhow!("{error}; {remedy}")
 }

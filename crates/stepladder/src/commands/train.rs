@@ -5,7 +5,7 @@ use super::start::{self, Wanted};
 use super::start_worth::{self, StartWorth};
 use super::{
     SHIPPED_PHOTOS, auto, cache, controls, data, hub, if_moved, known_run, looks_like_a_photo, moved, newest,
-    threads,
+    reading_words, threads,
 };
 use crate::Ending;
 use crate::arguments::{
@@ -167,7 +167,8 @@ fn is_complete(summary: &Summary) -> bool {
 struct Report<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
-    /// Whether there was nothing to do, as the run had ended before.
+    /// Whether there was nothing to do, as the run had ended before; absent where there was.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     ended_before: bool,
     /// Of such a run: the command that trains longer, in a new run that starts from it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -210,7 +211,7 @@ pub(super) fn typed_data(data: &DataRequest) -> String {
         let path = path.strip_prefix(&here).unwrap_or(path);
         Some(format!(" {option}{}", quoted(&path.display().to_string())))
     });
-    typed.collect()
+    typed.chain([reading_words(&data.reading, false)]).collect()
 }
 
 /// Trains and shows the way, but no result.

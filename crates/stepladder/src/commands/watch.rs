@@ -9,7 +9,7 @@ use crate::terminal::{Output, note, warn};
 use anyhow::Context;
 use serde_json::json;
 use std::path::PathBuf;
-use stepladder_lookout::{Lookout, LookoutConfig, State, new_token};
+use stepladder_lookout::{Lookout, LookoutConfig, LookoutError, State, new_token};
 
 pub(crate) fn watch(mut arguments: WatchArguments, output: &Output) -> anyhow::Result<Ending> {
     for run in &mut arguments.runs {
@@ -43,7 +43,10 @@ pub(crate) fn watch(mut arguments: WatchArguments, output: &Output) -> anyhow::R
                 config.host
             ));
         }
-        let lookout = Lookout::bind(config).await.map_err(not_listening)?;
+        let lookout = Lookout::bind(config).await.map_err(|error| match error {
+            LookoutError::Listen(error) => not_listening(&error),
+            LookoutError::Thread(_) => error.into(),
+        })?;
         let url = format!("http://{}", lookout.address());
         let runs = lookout.runs();
         let training = runs.iter().filter(|(_, state)| *state == State::Training).count();

@@ -75,8 +75,11 @@ impl Table {
         if folded.total() <= width {
             return folded.to_string();
         }
-        let parts = folded.parts(width).into_iter();
-        parts.map(|part| part.to_string()).collect::<Vec<_>>().join("\n")
+        let parts = self.parts(width).into_iter();
+        parts
+            .map(|part| part.folded(width).to_string())
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Characters of the longest line.
