@@ -1,5 +1,6 @@
 //! Single photos, without classes: what a user names for prediction, as files, in folders and in zips.
 
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::photo::RgbPhoto;
 use crate::source::folder::FolderSource;
 use crate::source::read_all;
 use crate::source::zip::ZipSource;
-use crate::source::{EntryReader, Found};
+use crate::source::{Content, EntryReader, Found};
 
 /// A file that could be a photo, wherever it lies. It is not opened before it is read.
 #[derive(Debug, Clone)]
@@ -39,6 +40,30 @@ impl PhotoFile {
     /// Its path as the user wrote it, or below the folder or zip that the user wrote; safe to print.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its own name, without the folders that it lies in; empty where it has none.
+    pub fn file_name(&self) -> &OsStr {
+        match &self.place {
+            Place::File(path) => path.file_name().unwrap_or_default(),
+            // Entries are named with slashes on every system.
+            Place::Zip(..) => OsStr::new(self.name.rsplit('/').next().unwrap_or_default()),
+        }
+    }
+
+    /// Its bytes as they lie there, bounded as for decoding.
+    pub fn bytes(&self) -> Result<Vec<u8>, PhotoError> {
+        match &self.place {
+            Place::File(path) => {
+                let file = stepladder_files::open(path)?;
+                let len = file.metadata()?.len();
+                Ok(read_all(file, len)?)
+            }
+            Place::Zip(archive, entry) => match archive.as_ref().read(*entry)? {
+                Content::File(bytes) => Ok(bytes),
+                Content::Gray { pixels, .. } => Ok(pixels),
+            },
+        }
     }
 
     /// Reads and decodes it.

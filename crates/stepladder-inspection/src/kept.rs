@@ -65,7 +65,9 @@ impl Kept {
         let groups = dataset.photos.iter().any(|photo| photo.group.is_some());
         let row = |file, class, part, group| {
             let more = [(parts, part), (groups, group)].into_iter();
-            [file, class].into_iter().chain(more.filter_map(|(is_there, cell)| is_there.then_some(cell)))
+            [file, class]
+                .into_iter()
+                .chain(more.filter_map(|(is_there, cell)| is_there.then_some(cell)))
         };
         table.write_record(row("file", "class", "split", "group"))?;
         for &number in &self.photos {

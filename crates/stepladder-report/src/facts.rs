@@ -41,8 +41,10 @@ pub struct RunReport {
     pub mistakes: Vec<Answer>,
     /// Answers of the test part, the least sure first.
     pub unsure: Vec<Answer>,
-    /// Photos whose label is likely wrong, the likeliest first.
+    /// Photos whose label is likely wrong, the likeliest first, the first of them with pictures.
     pub doubtful: Vec<Answer>,
+    /// Whether those were judged by the run's own model, which has learned the training photos with their labels.
+    pub by_heart: bool,
     /// Right and wrong answers with where the network looked.
     pub looks: Vec<Answer>,
     /// One training photo as training has seen it.

@@ -53,6 +53,8 @@ pub struct OwnPhotos<'a> {
     pub classifier: &'a Classifier,
     /// What an inspection of the data finds.
     pub inspection: &'a Inspection,
+    /// Answers about training and validation photos, each from a model that has not learned the photo, where there are such.
+    pub out_of_sample: Option<&'a Predictions>,
 }
 
 /// The facts of `run`. `photos` are its photos, and `steps` the times of its steps, or the reasons why there are none.
@@ -89,6 +91,7 @@ pub fn gather(
         mistakes: Vec::new(),
         unsure: Vec::new(),
         doubtful: Vec::new(),
+        by_heart: true,
         looks: Vec::new(),
         augmented: Vec::new(),
         no_photos: None,
@@ -183,8 +186,18 @@ fn with_photos(
     for photo in train.iter().chain(validation.iter()) {
         learned.extend(&[photo.photo], &[photo.label], photo.probabilities);
     }
-    let learned = asked(&learned);
-    report.doubtful = pictured(learned.numbered(learned.doubtful(), SHOWN));
+    let not_learned = photos.out_of_sample;
+    report.by_heart = not_learned.is_none();
+    let judged_labels = Asked {
+        // The temperature is of the model's own answers.
+        temperature: photos.classifier.temperature().filter(|_| report.by_heart),
+        ..asked(not_learned.unwrap_or(&learned))
+    };
+    let mut found = judged_labels.doubtful();
+    let rest = found.split_off(found.len().min(SHOWN));
+    report.doubtful = pictured(judged_labels.numbered(found, SHOWN));
+    let rest = judged_labels.numbered(rest, usize::MAX);
+    report.doubtful.extend(rest.into_iter().map(|(_, answer)| answer));
 
     let mut looks = judged.numbered(judged.mistakes(), LOOKS);
     looks.extend(judged.numbered(judged.surest(), LOOKS));

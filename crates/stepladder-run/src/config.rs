@@ -38,6 +38,9 @@ pub struct Config {
     /// What to do where it is stuck.
     #[serde(default)]
     pub on_stuck: OnStuck,
+    /// What was asked for where the rung was chosen (`auto`), in words; absent of rungs that were named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Vec<String>>,
     /// What the machine decided before the first step.
     #[serde(flatten)]
     pub decided: Decided,

@@ -1,6 +1,7 @@
 //! From a request to photos: the options in the query, and the body, which is one picture, several in a form, or JSON.
 
 mod json;
+mod media_type;
 
 use crate::server::App;
 use axum::body::{Body, Bytes};
@@ -8,6 +9,7 @@ use axum::extract::{FromRequest, Multipart, Query, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 use json::json;
+use media_type::{Form, of_body};
 use serde::Deserialize;
 use std::sync::Arc;
 use stepladder_http::Refusal;
@@ -15,6 +17,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// The greatest number of classes that `top` may ask for, as the OpenAPI document says.
 const MOST_CLASSES: usize = 1_000_000;
+
+/// What is said of a query that cannot be read. Nothing of the query is repeated: it may come from anywhere.
+const WRONG_OPTIONS: &str = "the options cannot be read; there are model=NAME, top=1 to 1000000, tta=true or false, unsure=0 to 1, and heat=true or false";
 
 /// The options of a prediction.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -38,7 +43,7 @@ impl Options {
     /// Reads the query.
     pub fn of(request: &Request) -> Result<Options, Refusal> {
         let Query(options) = Query::<Options>::try_from_uri(request.uri())
-            .map_err(|error| Refusal::bad("bad_query", error.body_text()))?;
+            .map_err(|_| Refusal::bad("bad_query", WRONG_OPTIONS))?;
         if options.top.is_some_and(|top| !(1..=MOST_CLASSES).contains(&top)) {
             return Err(Refusal::bad("bad_query", "top is not a number from 1 to 1000000"));
         }
@@ -58,20 +63,18 @@ pub(crate) struct Sent {
     /// The name that the client gave it, or `photo N`.
     pub name: String,
     pub bytes: Bytes,
+    /// What is said where the bytes are no picture, if anything beside what they are instead.
+    pub remedy: Option<&'static str>,
 }
+
+/// What is said of a form's field that is no file and no picture.
+const NOT_A_FILE: &str =
+    "a form's field must be a file (curl -F photo=@PHOTO.jpg); options go into the address (?top=2)";
 
 /// The photos of a request, and the right to hold their bytes.
 pub(crate) struct SentPhotos {
     pub photos: Vec<Sent>,
     pub _room: Option<OwnedSemaphorePermit>,
-}
-
-/// How a body carries photos.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Picture,
-    Multipart,
-    Json,
 }
 
 /// The longest name of a photo that is given back, in characters.
@@ -80,16 +83,21 @@ const LONGEST_NAME: usize = 200;
 impl SentPhotos {
     /// Reads the body, within the server's bounds on size and time.
     pub async fn read(request: Request, app: &App) -> Result<SentPhotos, Refusal> {
-        let form = Form::of(&request)?;
+        let declared = Form::of(request.headers());
         let (parts, body) = request.into_parts();
         let received = receive(&parts.headers, body, app);
         let received = tokio::time::timeout(app.config.read_time, received).await;
         let (bytes, room) = received.map_err(|_| too_slow())??;
         let most = app.config.photos;
+        let form = match declared {
+            Some(form) => form,
+            None => of_body(&parts.headers, &bytes)?,
+        };
         let photos = match form {
             Form::Picture => vec![Sent {
                 name: name_of(None, 0),
                 bytes,
+                remedy: None,
             }],
             Form::Json => aside(app, move || json(&bytes, most)).await?,
             Form::Multipart => {
@@ -160,48 +168,29 @@ async fn aside<T: Send + 'static>(
     done.map_err(|_| Refusal::internal())?
 }
 
-impl Form {
-    /// How the request says that it carries photos.
-    fn of(request: &Request) -> Result<Form, Refusal> {
-        let Some(kind) = request.headers().get(header::CONTENT_TYPE) else {
-            return Ok(Form::Picture);
-        };
-        let kind = kind.to_str().unwrap_or_default();
-        let essence = kind
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
-        match essence.as_str() {
-            "application/json" => Ok(Form::Json),
-            "multipart/form-data" => Ok(Form::Multipart),
-            "application/octet-stream" => Ok(Form::Picture),
-            picture if picture.starts_with("image/") => Ok(Form::Picture),
-            _ => Err(Refusal::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "send a picture as it is, multipart/form-data with pictures, or application/json with base64",
-            )),
-        }
-    }
-}
-
 /// Every part of a form is a photo.
 async fn multipart(request: Request, most: usize) -> Result<Vec<Sent>, Refusal> {
-    let bad = |reason: String| Refusal::bad("bad_multipart", format!("the form is damaged: {reason}"));
+    // What the parser says may repeat names and values of the form.
+    let bad = || {
+        Refusal::bad(
+            "bad_multipart",
+            "the form is damaged or cut short; send it with its boundary, as curl -F photo=@PHOTO.jpg does",
+        )
+    };
     let form = Multipart::from_request(request, &()).await;
-    let mut form = form.map_err(|error| bad(error.body_text()))?;
+    let mut form = form.map_err(|_| bad())?;
     let mut photos = Vec::new();
-    while let Some(field) = form.next_field().await.map_err(|error| bad(error.body_text()))? {
+    while let Some(field) = form.next_field().await.map_err(|_| bad())? {
         if photos.len() == most {
             return Err(too_many(most));
         }
         let name = field.file_name().or(field.name()).map(String::from);
-        let bytes = field.bytes().await.map_err(|error| bad(error.body_text()))?;
+        let remedy = field.file_name().is_none().then_some(NOT_A_FILE);
+        let bytes = field.bytes().await.map_err(|_| bad())?;
         photos.push(Sent {
             name: name_of(name.as_deref(), photos.len()),
             bytes,
+            remedy,
         });
     }
     Ok(photos)
@@ -263,20 +252,5 @@ mod tests {
                 "{wrong}"
             );
         }
-    }
-
-    #[test]
-    fn kinds_of_bodies_are_told_by_their_type() {
-        let form = |kind: &str| {
-            let request = Request::post("/")
-                .header("content-type", kind)
-                .body(Body::empty())
-                .unwrap();
-            Form::of(&request).map_err(|refusal| refusal.status.as_u16())
-        };
-        assert_eq!(form("image/jpeg"), Ok(Form::Picture));
-        assert_eq!(form("Application/JSON; charset=utf-8"), Ok(Form::Json));
-        assert_eq!(form("multipart/form-data; boundary=x"), Ok(Form::Multipart));
-        assert_eq!(form("text/html"), Err(415));
     }
 }

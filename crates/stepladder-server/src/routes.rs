@@ -92,7 +92,7 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Refusal> {
 
 /// The answer about one photo.
 async fn ask(app: &App, model: &Arc<Loaded>, photo: Sent, options: &Options) -> Result<PhotoAnswer, Refusal> {
-    let Sent { name, bytes } = photo;
+    let Sent { name, bytes, remedy } = photo;
     let (reply, prepared) = oneshot::channel();
     let (to, pixels) = (Arc::clone(model), app.config.pixels);
     app.pool.spawn(move || {
@@ -105,9 +105,10 @@ async fn ask(app: &App, model: &Arc<Loaded>, photo: Sent, options: &Options) -> 
     let image = match prepared.await {
         Ok(Ok(Ok(image))) => image,
         Ok(Ok(Err(error))) => {
+            let remedy = remedy.map_or(String::new(), |remedy| format!("; {remedy}"));
             return Ok(PhotoAnswer::Unusable {
                 name,
-                error: error.to_string(),
+                error: format!("{error}{remedy}"),
             });
         }
         Ok(Err(_)) | Err(_) => return Err(Refusal::internal()),
@@ -170,7 +171,7 @@ async fn nothing_here() -> Refusal {
     Refusal::new(
         StatusCode::NOT_FOUND,
         "not_found",
-        "there is nothing here; /openapi.json lists what is",
+        "there is nothing here; photos go to POST /v1/predict, and /openapi.json lists the rest",
     )
 }
 
@@ -178,6 +179,6 @@ async fn wrong_method() -> Refusal {
     Refusal::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "wrong_method",
-        "this path has no such method; /openapi.json lists them",
+        "this path has no such method; photos go to POST /v1/predict, and /openapi.json lists the rest",
     )
 }

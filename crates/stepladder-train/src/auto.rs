@@ -129,13 +129,18 @@ fn speed(request: &AutoRequest, network: &str, size: usize) -> Result<MachineSpe
     })
 }
 
+/// How the `change` of a rung begins that was chosen for so many photos.
+pub fn chosen_for(photos: usize) -> String {
+    format!("Chosen for {photos} photos: ")
+}
+
 /// The rung under [`AUTO`]'s name, saying of itself what was chosen.
 fn named(rung: Rung, photos: &PhotoFacts, reasons: &[String]) -> Result<Rung, RungError> {
     let of = rung.name.clone();
     let rung = Rung {
         name: AUTO.to_string(),
         parent: None,
-        change: format!("Chosen for {} photos: {of}", photos.in_all),
+        change: format!("{}{of}", chosen_for(photos.in_all)),
         about: Some(reasons.join(". ")),
         deck: None,
         ..rung

@@ -16,6 +16,8 @@ pub struct Controls {
     pub steps: Option<u64>,
     /// What to do where the network learns nothing at all.
     pub on_stuck: OnStuck,
+    /// What was asked for of a rung that was chosen, in words that say the same only where the same was asked; empty of others.
+    pub asked: Vec<String>,
     /// Bytes of memory that training may take; by default, what the machine or the container has left.
     pub memory: Option<u64>,
 }

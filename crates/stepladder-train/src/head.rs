@@ -11,6 +11,7 @@ mod logistic;
 use lbfgs::minimize;
 use logistic::{Problem, Scaling};
 use stepladder_classifier::Predictions;
+use stepladder_data::Progress;
 use stepladder_nn::Array;
 
 /// Strengths that are tried, from the strongest down by half a decade each.
@@ -73,23 +74,42 @@ pub struct HeadConfig {
 
 impl ExactHead {
     /// The head for `training`, with the strength that does best on `validation` by its cross-entropy. The same on any number of
-    /// threads.
+    /// threads. `None` where `progress` was cancelled meanwhile.
     ///
     /// # Panics
     ///
     /// There are no rows, or a label is no class.
-    pub fn choose(training: Samples, validation: &Samples, config: HeadConfig) -> ExactHead {
+    pub fn choose(
+        training: Samples,
+        validation: &Samples,
+        config: HeadConfig,
+        progress: &dyn Progress,
+    ) -> Option<ExactHead> {
+        progress.start(STRENGTHS.len() as u64, "features into a head");
+        let head = ExactHead::search(training, validation, config, progress);
+        progress.finish();
+        (!progress.is_cancelled()).then_some(head)
+    }
+
+    fn search(
+        training: Samples,
+        validation: &Samples,
+        config: HeadConfig,
+        progress: &dyn Progress,
+    ) -> ExactHead {
+        let goes_on = || !progress.is_cancelled();
         let scaling = Scaling::of(&training);
         let problem = Problem::new(training, &scaling, config);
         let mut point = problem.origin();
         if validation.rows() == 0 {
-            let iterations = minimize(&problem.with_strength(USUAL), &mut point, REACHED);
+            let iterations = minimize(&problem.with_strength(USUAL), &mut point, REACHED, &goes_on);
             return ExactHead::new(&scaling, &point, config.classes, USUAL, iterations);
         }
         let mut best: Option<(f64, f64, Vec<f64>)> = None;
         let (mut iterations, mut worse) = (0, 0);
         for strength in STRENGTHS {
-            iterations += minimize(&problem.with_strength(strength), &mut point, NEAR);
+            iterations += minimize(&problem.with_strength(strength), &mut point, NEAR, &goes_on);
+            progress.advance(1);
             let head = ExactHead::new(&scaling, &point, config.classes, strength, iterations);
             let loss = head.loss(validation);
             if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
@@ -98,12 +118,12 @@ impl ExactHead {
             } else {
                 worse += 1;
             }
-            if worse >= WORSE {
+            if worse >= WORSE || !goes_on() {
                 break;
             }
         }
         let (_, strength, mut point) = best.expect("a strength was tried, and its loss is a number");
-        iterations += minimize(&problem.with_strength(strength), &mut point, REACHED);
+        iterations += minimize(&problem.with_strength(strength), &mut point, REACHED, &goes_on);
         ExactHead::new(&scaling, &point, config.classes, strength, iterations)
     }
 
@@ -116,7 +136,12 @@ impl ExactHead {
         let scaling = Scaling::of(&training);
         let problem = Problem::new(training, &scaling, config);
         let mut point = problem.origin();
-        let iterations = minimize(&problem.with_strength(strength), &mut point, REACHED / 10.0);
+        let iterations = minimize(
+            &problem.with_strength(strength),
+            &mut point,
+            REACHED / 10.0,
+            &|| true,
+        );
         ExactHead::new(&scaling, &point, config.classes, strength, iterations)
     }
 

@@ -17,6 +17,7 @@ mod course;
 mod data_record;
 mod environment;
 mod error;
+mod estimate;
 mod figures;
 mod fit;
 mod head;
@@ -38,7 +39,7 @@ mod training;
 mod watch;
 
 pub use auto::{
-    AUTO, AutoChoice, AutoRequest, FINE_TUNING, PhotoFacts, SHIPPED_NETWORK, choose, usual_budget,
+    AUTO, AutoChoice, AutoRequest, FINE_TUNING, PhotoFacts, SHIPPED_NETWORK, choose, chosen_for, usual_budget,
 };
 pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,
@@ -49,6 +50,7 @@ pub use controls::Controls;
 pub use course::{TrainingPhase, training_phases};
 pub use data_record::{data_record, data_request};
 pub use error::TrainError;
+pub use estimate::TrainingWork;
 pub use fit::Rescue;
 pub use head::{ExactHead, HeadConfig, Samples};
 pub use memory::{LayerPlan, MemoryPlan, free_bytes};
@@ -59,7 +61,7 @@ pub use preparation::{Prepared, TrainingRequest};
 pub use rate_curve::{RateCurve, RatePoint, Suggestions};
 pub use rate_test::{RateRange, test_rates};
 pub use schedule::learning_rate;
-pub use start::backbone;
+pub use start::{backbone, out_of_sample};
 pub use stepladder_run::{
     Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, ReadingRecord, RecordError,
     RecordedRun, RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers,

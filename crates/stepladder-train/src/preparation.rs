@@ -129,6 +129,7 @@ impl TrainingRequest {
                 budget,
                 on_stuck: config.on_stuck,
                 memory: None,
+                asked: config.asked.unwrap_or_default(),
                 began: None,
                 steps: config.decided.steps.filter(|_| config.budget_seconds.is_none()),
             },
@@ -230,6 +231,7 @@ impl TrainingRequest {
             threads: self.threads,
             budget_seconds: self.controls.budget.map(|budget| budget.as_secs_f64()),
             on_stuck: self.controls.on_stuck,
+            asked: (!self.controls.asked.is_empty()).then(|| self.controls.asked.clone()),
             decided,
         }
     }

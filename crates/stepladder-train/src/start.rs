@@ -4,9 +4,11 @@
 mod exact;
 mod features;
 mod head;
+mod out_of_sample;
 mod source;
 
 pub(crate) use exact::solve;
+pub use out_of_sample::out_of_sample;
 
 use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};

@@ -45,6 +45,8 @@ pub trait Observer: Sync {
     fn diagnosed(&self, _found: &Diagnosis) {}
     /// Something that the user should know.
     fn note(&self, _message: &str) {}
+    /// There was nothing to do: this run of the same settings and photos has ended before.
+    fn ended_before(&self, _summary: &Summary) {}
     /// Training is over, and the environment asked for its time by layer and pass.
     fn profiled(&self, _rows: &[ProfileRow]) {}
 }
@@ -72,7 +74,7 @@ pub fn train(
 /// - It holds a run with other settings, photos that changed, or foreign files: an error, and nothing is touched.
 ///
 /// Below a folder ([`RunPlace::Below`]), the latest unfinished run of the same settings and photos that no other process trains goes on;
-/// without one, a new run begins.
+/// without one, the summary of the latest that has ended is returned; without either, a new run begins.
 ///
 /// Killed at any moment and called again, it leaves the same bytes in `model.safetensors`, the predictions and the logs (times aside) as
 /// without interruption, on the same machine and version.
@@ -92,14 +94,14 @@ pub fn train_or_resume(
             }
             RunPlace::Below(parent) => {
                 let runs = RunDirectory::numbered(parent, &prepared.dataset.name, &request.rung.name);
-                let unfinished = runs.into_iter().find(|run| {
-                    run.config().exists()
-                        && !matches!(finished(run), Ok(Some(_)))
-                        && same(request, &prepared, run).is_ok()
-                        && run.lock().is_ok()
-                });
-                if let Some(run) = unfinished {
-                    return go_on(request, &prepared, run, observer, interrupt);
+                let has_ended = |run: &RunDirectory| matches!(finished(run), Ok(Some(_)));
+                let alike: Vec<RunDirectory> = runs
+                    .into_iter()
+                    .filter(|run| run.config().exists() && same(request, &prepared, run).is_ok())
+                    .collect();
+                let unfinished = alike.iter().find(|run| !has_ended(run) && run.lock().is_ok());
+                if let Some(run) = unfinished.or_else(|| alike.iter().find(|run| has_ended(run))) {
+                    return go_on(request, &prepared, run.clone(), observer, interrupt);
                 }
             }
         }
@@ -221,6 +223,7 @@ fn go_on(
     same(request, prepared, &run)?;
     note_where_data_is(request, &run)?;
     if let Some(summary) = finished(&run)? {
+        observer.ended_before(&summary);
         return Ok(summary);
     }
     let _lock = run.lock()?;

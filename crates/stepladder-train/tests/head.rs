@@ -1,6 +1,7 @@
 //! The exact head against scikit-learn's (`oracle/golden_head.py`), and on any number of threads.
 
 use serde::Deserialize;
+use stepladder_data::{NoProgress, Progress};
 use stepladder_train::{ExactHead, HeadConfig, Samples};
 
 #[derive(Deserialize)]
@@ -74,7 +75,7 @@ fn heads_do_not_depend_on_the_number_of_threads() {
                 .num_threads(threads)
                 .build()
                 .unwrap();
-            pool.install(|| ExactHead::choose(samples.clone(), &samples, case.config()))
+            pool.install(|| ExactHead::choose(samples.clone(), &samples, case.config(), &NoProgress).unwrap())
         });
         assert_eq!(found[0], found[1]);
         assert_eq!(found[0], found[2]);
@@ -104,7 +105,9 @@ fn the_strength_is_chosen_by_what_is_left_out() {
         classes: 3,
         label_smoothing: 0.0,
     };
-    let of = |signal: f32| ExactHead::choose(samples(0, signal), &samples(1000, signal), config);
+    let of = |signal: f32| {
+        ExactHead::choose(samples(0, signal), &samples(1000, signal), config, &NoProgress).unwrap()
+    };
     let (noise, signal) = (of(0.0), of(3.0));
     assert!(
         noise.strength > 100.0 * signal.strength,
@@ -113,6 +116,28 @@ fn the_strength_is_chosen_by_what_is_left_out() {
         signal.strength
     );
     assert!(signal.loss(&samples(5000, 3.0)) < 0.05);
+}
+
+/// Stopped by the user before it began.
+struct Stopped;
+
+impl Progress for Stopped {
+    fn start(&self, _total: u64, _what: &str) {}
+    fn advance(&self, _n: u64) {}
+    fn finish(&self) {}
+    fn is_cancelled(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_search_that_is_stopped_gives_no_head() {
+    let case = &Case::all()[0];
+    let samples = case.samples();
+    assert_eq!(
+        ExactHead::choose(samples.clone(), &samples, case.config(), &Stopped),
+        None
+    );
 }
 
 #[test]

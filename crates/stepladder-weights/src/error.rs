@@ -69,6 +69,75 @@ pub enum WeightsError {
         /// The cache.
         cache: PathBuf,
     },
+    /// The hub has no such model.
+    #[cfg(feature = "hub")]
+    #[error("hf:{name}: {endpoint} has no such model, or none with {files}; look at the name there")]
+    NotOnHub {
+        /// `timm/resnet18.a1_in1k`
+        name: String,
+        /// The hub.
+        endpoint: String,
+        /// The files of weights that are looked for.
+        files: String,
+    },
+    /// The hub answers, and not with the model.
+    #[cfg(feature = "hub")]
+    #[error(
+        "hf:{name}: {endpoint} answers {status}; there is no such model, or it is private: look at the name, and set HF_TOKEN where it is private"
+    )]
+    Refused {
+        /// `timm/resnet18.a1_in1k`
+        name: String,
+        /// The hub.
+        endpoint: String,
+        /// `401 Unauthorized`
+        status: String,
+    },
+    /// The hub leaves out what a download is checked by.
+    #[cfg(feature = "hub")]
+    #[error(
+        "hf:{name}: {endpoint} does not say {what}; take another hub (HF_ENDPOINT), or download the file by hand and name it"
+    )]
+    Unclear {
+        /// `timm/resnet18.a1_in1k`
+        name: String,
+        /// The hub.
+        endpoint: String,
+        /// What it does not say.
+        what: &'static str,
+    },
+    /// The connection failed, again and again.
+    #[cfg(feature = "hub")]
+    #[error(
+        "hf:{name}: the download from {endpoint} failed; what has come is kept, so that the same command goes on from there"
+    )]
+    Download {
+        /// `timm/resnet18.a1_in1k`
+        name: String,
+        /// The hub.
+        endpoint: String,
+        /// Why.
+        #[source]
+        source: Box<ureq::Error>,
+    },
+    /// The user stopped the download.
+    #[cfg(feature = "hub")]
+    #[error("hf:{name}: the download was stopped; the same command goes on from there")]
+    DownloadStopped {
+        /// `timm/resnet18.a1_in1k`
+        name: String,
+    },
+    /// What came has another hash than the hub said.
+    #[cfg(feature = "hub")]
+    #[error(
+        "hf:{name}: what {endpoint} sent is not what it promised (SHA-256), and was thrown away; try again"
+    )]
+    NotAsPromised {
+        /// `timm/resnet18.a1_in1k`
+        name: String,
+        /// The hub.
+        endpoint: String,
+    },
     /// A file of the cache is not what its name says.
     #[error("{}: its SHA-256 is not the one in its name, so that it is damaged; delete it, and download it again: hf download {name}", path.display())]
     Checksum {

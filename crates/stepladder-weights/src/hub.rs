@@ -1,4 +1,4 @@
-//! The cache that Hugging Face's programs share, read without a network.
+//! The cache that Hugging Face's programs share; with the feature `hub`, models are downloaded into it.
 //!
 //! ```text
 //! models--timm--resnet18.a1_in1k/
@@ -6,6 +6,16 @@
 //!   snapshots/<commit>/config.json          -> ../../blobs/<git's SHA-1>
 //!   snapshots/<commit>/model.safetensors    -> ../../blobs/<SHA-256 of the content>
 //! ```
+
+#[cfg(feature = "hub")]
+mod download;
+#[cfg(feature = "hub")]
+mod server;
+
+#[cfg(feature = "hub")]
+pub use download::Transferred;
+#[cfg(feature = "hub")]
+pub use server::HubServer;
 
 use crate::error::WeightsError;
 use std::env;
@@ -72,11 +82,16 @@ impl Hub {
             name: name.to_owned(),
             cache: self.root.clone(),
         };
-        let model = self.root.join(format!("models--{}", name.replace('/', "--")));
-        self.model(name, &model).ok_or_else(missing)
+        self.model(name).ok_or_else(missing)
     }
 
-    fn model(&self, name: &str, model: &Path) -> Option<HubModel> {
+    /// The folder of a model, whose name was checked.
+    fn folder(&self, name: &str) -> PathBuf {
+        self.root.join(format!("models--{}", name.replace('/', "--")))
+    }
+
+    fn model(&self, name: &str) -> Option<HubModel> {
+        let model = self.folder(name);
         let commit = commit(&model.join("refs/main"))?;
         let folder = model.join("snapshots").join(&commit);
         let weights = weights_in(&folder)?;
@@ -108,7 +123,16 @@ pub(crate) fn promised(path: &Path) -> Option<String> {
 fn commit(reference: &Path) -> Option<String> {
     let text = stepladder_files::read_to_string(reference, 1 << 10).ok()?;
     let commit = text.trim();
-    (!commit.is_empty() && commit.len() <= 64 && is_hexadecimal(commit)).then(|| commit.to_owned())
+    is_commit(commit).then(|| commit.to_owned())
+}
+
+fn is_commit(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && is_hexadecimal(text)
+}
+
+/// Bytes in hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn is_hexadecimal(text: &str) -> bool {

@@ -53,10 +53,12 @@ mod tensor;
 pub use error::WeightsError;
 pub use fit::{Fitted, Misfit, fit};
 pub use hub::{Hub, HubModel};
+#[cfg(feature = "hub")]
+pub use hub::{HubServer, Transferred};
 pub use known::rung_of;
-pub use open::{Opened, open, sha256};
+pub use open::{Opened, config, open, sha256};
 pub use preprocessing::{Config, Interpolation, Preprocessing};
 pub use read::{from_bytes, read};
 #[cfg(feature = "shipped")]
-pub use shipped::{SHIPPED_BYTES, SHIPPED_RUNG, shipped, shipped_preprocessing};
+pub use shipped::{SHIPPED_RUNG, shipped, shipped_file, shipped_preprocessing};
 pub use tensor::{Tensor, Weights};

@@ -6,10 +6,10 @@ use crate::preprocessing::Config;
 use crate::read::{content, from_bytes};
 use crate::tensor::Weights;
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The longest `config.json` that is read, in bytes: names of 22,000 classes take one tenth.
-const LONGEST_CONFIG: u64 = 16 << 20;
+pub(crate) const LONGEST_CONFIG: u64 = 16 << 20;
 
 /// What begins the name of a model of the hub.
 const HUB: &str = "hf:";
@@ -34,70 +34,105 @@ pub struct Opened {
 ///
 /// As [`read`](crate::read), [`Hub::find`] and [`Config::from_json`]; and where a file of the cache was changed.
 pub fn open(named: &str) -> Result<Opened, WeightsError> {
-    open_in(named, &Hub::of_user())
+    found(named, &Hub::of_user())?.open()
 }
 
-/// As [`open`], with another cache.
-pub(crate) fn open_in(named: &str, hub: &Hub) -> Result<Opened, WeightsError> {
+/// What is said beside the weights that a user names, as [`open`] finds them.
+///
+/// # Errors
+///
+/// As [`Hub::find`] and [`Config::from_json`].
+pub fn config(named: &str) -> Result<Option<Config>, WeightsError> {
+    found(named, &Hub::of_user())?.config()
+}
+
+/// Where the weights are that a user names.
+struct Found {
+    /// What errors call them.
+    name: String,
+    /// The file of weights.
+    file: PathBuf,
+    /// Where a `config.json` may be.
+    folder: Option<PathBuf>,
+}
+
+fn found(named: &str, hub: &Hub) -> Result<Found, WeightsError> {
     if let Some(name) = named.strip_prefix(HUB) {
         let model = hub.find(name)?;
-        return opened(&model.weights, Some(&model.folder), name);
+        return Ok(Found {
+            name: name.to_owned(),
+            file: model.weights,
+            folder: Some(model.folder),
+        });
     }
     let path = Path::new(named);
-    if !path.is_dir() {
-        return opened(path, None, named);
-    }
     // A model's folder of a cache is one of its own to find it in.
     if let (Some(cache), Some(name)) = (path.parent(), cached_name(path)) {
-        return open_in(&format!("{HUB}{name}"), &Hub::new(cache));
+        return found(&format!("{HUB}{name}"), &Hub::new(cache));
     }
-    let weights = hub::weights_in(path).ok_or_else(|| WeightsError::NoWeights {
-        path: path.to_owned(),
-        files: hub::FILES.join(" or "),
-    })?;
-    opened(&weights, Some(path), named)
+    let is_folder = path.is_dir();
+    let file = match is_folder {
+        false => path.to_owned(),
+        true => hub::weights_in(path).ok_or_else(|| WeightsError::NoWeights {
+            path: path.to_owned(),
+            files: hub::FILES.join(" or "),
+        })?,
+    };
+    Ok(Found {
+        name: named.to_owned(),
+        file,
+        folder: is_folder.then(|| path.to_owned()),
+    })
+}
+
+impl Found {
+    fn open(&self) -> Result<Opened, WeightsError> {
+        let content = content(&self.file)?;
+        let sha256 = sha256(&content);
+        if hub::promised(&self.file).is_some_and(|promised| promised != sha256) {
+            return Err(WeightsError::Checksum {
+                path: self.file.clone(),
+                name: self.name.clone(),
+            });
+        }
+        Ok(Opened {
+            weights: from_bytes(&self.file, &content)?,
+            config: self.config()?,
+            sha256,
+        })
+    }
+
+    fn config(&self) -> Result<Option<Config>, WeightsError> {
+        let path = self.folder.as_ref().map(|folder| folder.join("config.json"));
+        let file = path.and_then(|path| Some((stepladder_files::read(&path, LONGEST_CONFIG).ok()?, path)));
+        file.map(|(json, path)| Config::from_json(&path, &json))
+            .transpose()
+    }
 }
 
 /// `timm/resnet18.a1_in1k` of a folder that is called `models--timm--resnet18.a1_in1k`.
 fn cached_name(path: &Path) -> Option<String> {
+    if !path.is_dir() {
+        return None;
+    }
     let name = path.file_name()?.to_str()?.strip_prefix("models--")?;
     name.split_once("--")
         .map(|(owner, model)| format!("{owner}/{model}"))
 }
 
-/// The weights of a file, and what the folder says of them.
-fn opened(file: &Path, folder: Option<&Path>, name: &str) -> Result<Opened, WeightsError> {
-    let content = content(file)?;
-    let sha256 = sha256(&content);
-    if hub::promised(file).is_some_and(|promised| promised != sha256) {
-        return Err(WeightsError::Checksum {
-            path: file.to_owned(),
-            name: name.to_owned(),
-        });
-    }
-    let config = folder.map(|folder| folder.join("config.json"));
-    let config = config.and_then(|path| Some((stepladder_files::read(&path, LONGEST_CONFIG).ok()?, path)));
-    let config = config.map(|(json, path)| Config::from_json(&path, &json));
-    Ok(Opened {
-        weights: from_bytes(file, &content)?,
-        config: config.transpose()?,
-        sha256,
-    })
-}
-
 /// The SHA-256 of a file's content, in hexadecimal digits.
 pub fn sha256(content: &[u8]) -> String {
-    Sha256::digest(content)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hub::hexadecimal(&Sha256::digest(content))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
-    use std::path::PathBuf;
+
+    fn open_in(named: &str, hub: &Hub) -> Result<Opened, WeightsError> {
+        found(named, hub)?.open()
+    }
 
     const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
     const CONFIG: &str =

@@ -3,7 +3,7 @@
 use crate::error::WeightsError;
 use serde::Deserialize;
 use std::path::Path;
-use stepladder_model::Normalization;
+use stepladder_model::{Layer, Normalization, Rung};
 
 /// The longest `config.json` that is read, in bytes; some list a thousand classes.
 const LONGEST_CONFIG: usize = 4 << 20;
@@ -29,6 +29,15 @@ impl Preprocessing {
         Normalization {
             mean: self.mean.to_vec(),
             variance: self.deviation.map(|deviation| deviation * deviation).to_vec(),
+        }
+    }
+
+    /// Gives a rung's `Normalization` layers, if it has any, these numbers.
+    pub fn normalize_in(&self, rung: &mut Rung) {
+        for spec in &mut rung.layers {
+            if let Layer::Normalization(normalization) = &mut spec.layer {
+                *normalization = self.normalization();
+            }
         }
     }
 }

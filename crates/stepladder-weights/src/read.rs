@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// The largest file that is read, in bytes. ResNet-50 takes 100 MB.
-const LARGEST_FILE: u64 = 4 << 30;
+pub(crate) const LARGEST_FILE: u64 = 4 << 30;
 
 /// The tensors of a file of safetensors or of PyTorch's (`.pth`, `.pt`), with values of 32 or 16 bits.
 ///

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use stepladder_model::{Graph, RungCatalog};
 use stepladder_nn::{Array, Device, Model};
 use stepladder_weights::{
-    Fitted, SHIPPED_BYTES, SHIPPED_RUNG, fit, from_bytes, shipped, shipped_preprocessing,
+    Fitted, SHIPPED_RUNG, fit, from_bytes, shipped, shipped_file, shipped_preprocessing,
 };
 
 /// What `oracle/golden_shipped.py` stores.
@@ -107,7 +107,7 @@ fn its_preprocessing_is_the_first_layer_of_the_rung() {
 #[test]
 fn the_file_is_read_as_any_other() {
     assert_eq!(
-        from_bytes(Path::new("shipped"), SHIPPED_BYTES).unwrap(),
+        from_bytes(Path::new("shipped"), &shipped_file()).unwrap(),
         shipped()
     );
 }

@@ -17,6 +17,7 @@ mod plan;
 mod precision;
 mod predict;
 mod report;
+mod runs;
 mod serve;
 mod shown;
 mod train;
@@ -43,9 +44,10 @@ pub(crate) use plan::PlanArguments;
 pub(crate) use precision::Precision;
 pub(crate) use predict::PredictArguments;
 pub(crate) use report::ReportArguments;
+pub(crate) use runs::RunsArguments;
 pub(crate) use serve::ServeArguments;
 pub(crate) use shown::{ShownArguments, ShownTrainArguments};
-pub(crate) use train::{CheckpointArguments, ResumeArguments, TrainArguments};
+pub(crate) use train::{CheckpointArguments, ResumeArguments, StartArguments, TrainArguments};
 pub(crate) use watch::WatchArguments;
 
 /// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
@@ -90,6 +92,8 @@ pub(crate) enum Command {
     Climb(ClimbArguments),
     /// Write a run or a climb as one page: curves, mistakes, calibration, where the model looks
     Report(ReportArguments),
+    /// List the runs and climbs that there are, with state, accuracy and size, or show one
+    Runs(RunsArguments),
     /// Compare runs: figures, differences in configuration, paired significance, curves
     Compare(CompareArguments),
     /// List the rungs, or show one: layers, output shapes, parameters, multiply-adds

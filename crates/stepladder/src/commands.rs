@@ -10,7 +10,9 @@ mod evaluate;
 mod explain;
 mod export;
 mod find_lr;
+mod hub;
 mod inspect;
+mod known_runs;
 mod left_out;
 mod models;
 mod new_rung;
@@ -18,11 +20,13 @@ mod plan;
 mod predict;
 #[cfg(feature = "pages")]
 mod report;
+mod runs;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(any(feature = "serve", feature = "watch"))]
 mod server;
 mod start;
+mod start_worth;
 mod train;
 #[cfg(feature = "watch")]
 mod watch;
@@ -36,6 +40,7 @@ pub(crate) use explain::explain;
 pub(crate) use export::export;
 pub(crate) use find_lr::find_lr;
 pub(crate) use inspect::inspect;
+use known_runs::{known_run, newest};
 pub(crate) use left_out::left_out;
 #[cfg(not(feature = "pages"))]
 pub(crate) use left_out::report;
@@ -49,6 +54,7 @@ pub(crate) use plan::plan;
 pub(crate) use predict::predict;
 #[cfg(feature = "pages")]
 pub(crate) use report::report;
+pub(crate) use runs::runs;
 #[cfg(feature = "serve")]
 pub(crate) use serve::serve;
 pub(crate) use train::{resume, train};
@@ -116,8 +122,12 @@ fn model_file(run: &Path) -> anyhow::Result<PathBuf> {
     if !run.is_dir() {
         anyhow::ensure!(
             run.exists(),
-            "{} does not exist; give a run directory or a model.safetensors",
-            run.display()
+            "{} does not exist; give a run directory or a model.safetensors{}",
+            run.display(),
+            newest().map_or(String::new(), |newest| format!(
+                "; the newest run is {}",
+                newest.display()
+            ))
         );
         return Ok(run.to_path_buf());
     }
@@ -163,7 +173,8 @@ fn reading_words(reading: &Reading, with_table: bool) -> String {
     let classes = (!reading.classes.is_empty()).then(|| reading.classes.join(","));
     // `inspect --fix` has written a column for what makes groups.
     let says_group = |option: &Option<String>| option.as_ref().is_some_and(|text| text.contains("group"));
-    let grouped = reading.group_by.is_some() || says_group(&reading.layout) || says_group(&reading.class_from);
+    let grouped =
+        reading.group_by.is_some() || says_group(&reading.layout) || says_group(&reading.class_from);
     let group_by = match with_table {
         true => grouped.then(|| String::from("group")),
         false => reading.group_by.clone(),
@@ -235,6 +246,14 @@ fn check_page(page: &Path) -> anyhow::Result<()> {
         page.display()
     );
     Ok(())
+}
+
+/// Whether a name is that of a photo.
+pub(crate) fn looks_like_a_photo(path: &Path) -> bool {
+    const PHOTOS: [&str; 12] = [
+        "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "ppm",
+    ];
+    has_extension(path, &PHOTOS)
 }
 
 /// Whether the file's name ends in one of these, in upper or lower case.

@@ -60,6 +60,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<Ending> {
         Command::Serve(arguments) => commands::serve(arguments, output),
         Command::Watch(arguments) => commands::watch(arguments, output),
         Command::Climb(arguments) => commands::climb(arguments, output),
+        Command::Runs(arguments) => commands::runs(arguments, output),
         Command::Compare(arguments) => commands::compare(arguments, output),
         Command::Models(arguments) => commands::models(arguments, output),
         Command::Bench(arguments) => commands::bench(arguments, output),

@@ -12,6 +12,8 @@ mod dashboard;
 mod events;
 mod inspection;
 mod ladder;
+mod length;
+mod list;
 mod numbers;
 mod output;
 mod profile;
@@ -21,6 +23,7 @@ mod remedies;
 mod sparkline;
 mod table;
 mod training;
+mod usage;
 
 pub(crate) use cell::{name_cell, path_cell};
 pub(crate) use climb::ClimbView;
@@ -28,15 +31,15 @@ pub(crate) use comparison::{show_comparison, write_comparison_csv};
 pub(crate) use dashboard::Dashboard;
 pub(crate) use inspection::show_inspection;
 pub(crate) use ladder::show_climb;
-#[cfg(feature = "export")]
-pub(crate) use numbers::file_size;
+pub(crate) use list::listed;
 pub(crate) use numbers::{
-    bytes, count, duration, interval, p_value, percent, points, points_interval, share_interval,
+    bytes, count, duration, file_size, interval, p_value, percent, points, points_interval, share_interval,
 };
-pub(crate) use output::{Output, error, finish, progress_line as note, show_usage, told, warn};
+pub(crate) use output::{Output, error, finish, progress_line as note, told, warn};
 pub(crate) use profile::profile_table;
 pub(crate) use progress::ProgressBar;
 pub(crate) use remarks::{remark_line, warn_of_remarks};
 pub(crate) use sparkline::sparkline;
 pub(crate) use table::{Alignment, Table};
 pub(crate) use training::{TrainingView, quoted};
+pub(crate) use usage::show_usage;

@@ -47,10 +47,16 @@ fn parts_by_other_names_are_parts_and_said() {
         _ => format!("training_set/training_set/{class}/{number}.png"),
     });
     let said = train(&place, "run", &[]);
-    assert!(said.contains("2 classes (green, red)") && said.contains("16 training, 0 validation, 8 test"), "{said}");
+    assert!(
+        said.contains("2 classes (green, red)") && said.contains("16 training, 0 validation, 8 test"),
+        "{said}"
+    );
     assert!(said.contains("test_set/test_set is test"), "{said}");
     let found = place.json(&["inspect", "data"]);
-    assert_eq!(found["findings"].as_array().unwrap().last().unwrap()["kind"], "names");
+    assert_eq!(
+        found["findings"].as_array().unwrap().last().unwrap()["kind"],
+        "names"
+    );
 }
 
 #[test]
@@ -67,7 +73,10 @@ fn what_may_be_parts_is_refused_with_the_way_out() {
     }
     let said = train(&place, "run", &["--class-from", "red.1.png"]);
     assert!(said.contains("18 training"), "{said}");
-    assert!(said.contains("warning: 6 photos left out, as the pattern finds no class"), "{said}");
+    assert!(
+        said.contains("warning: 6 photos left out, as the pattern finds no class"),
+        "{said}"
+    );
     let said = train(&place, "as-classes", &["--layout", "class"]);
     assert!(said.contains("2 classes (test, train)"), "{said}");
 }
@@ -75,12 +84,20 @@ fn what_may_be_parts_is_refused_with_the_way_out() {
 #[test]
 fn a_run_keeps_how_its_photos_were_read() {
     let place = place();
-    photos(&place, 18, |class, number| format!("day{}/{class}/{number}.png", number % 6));
+    photos(&place, 18, |class, number| {
+        format!("day{}/{class}/{number}.png", number % 6)
+    });
     let said = train(&place, "plain", &["--classes", "day0,day1"]);
-    assert!(said.contains("warning: the classes are day0, day1") && said.contains("--layout group/class"), "{said}");
+    assert!(
+        said.contains("warning: the classes are day0, day1") && said.contains("--layout group/class"),
+        "{said}"
+    );
     assert!(said.contains("2 of 6 classes taken"), "{said}");
     let said = train(&place, "run", &["--layout", "group/class"]);
-    assert!(said.contains("2 classes (green, red)") && said.contains("6, each in one part"), "{said}");
+    assert!(
+        said.contains("2 classes (green, red)") && said.contains("6, each in one part"),
+        "{said}"
+    );
     let split = place.read("run/split.tsv");
     for day in 0..6 {
         let rows = split.lines().filter(|row| row.starts_with(&format!("day{day}/")));
@@ -105,18 +122,35 @@ fn photos_that_have_moved_are_the_runs_own_where_the_content_agrees() {
     std::fs::remove_dir_all(place.path("data")).unwrap();
     for command in [&["evaluate", "run"][..], &["resume", "run"]] {
         let gone = place.error(command);
-        assert!(gone.contains("--data") && gone.matches("No such file").count() == 1, "{gone}");
+        assert!(
+            gone.contains("--data") && gone.matches("No such file").count() == 1,
+            "{gone}"
+        );
     }
     let moved = place.json(&["evaluate", "run", "--data", "elsewhere"]);
     assert_eq!(moved["own_photos"], true);
-    assert_eq!((&moved["part"], &moved["figures"]), (&own["part"], &own["figures"]));
+    assert_eq!(
+        (&moved["part"], &moved["figures"]),
+        (&own["part"], &own["figures"])
+    );
     let all = place.json(&["evaluate", "run", "--data", "elsewhere", "--part", "all"]);
     assert_eq!(all["figures"]["images"], 48);
 
-    std::fs::copy(place.path("elsewhere/red/1.png"), place.path("elsewhere/red/2.png")).unwrap();
-    assert!(place.error(&["resume", "run", "--data", "elsewhere"]).contains("has other content"));
+    std::fs::copy(
+        place.path("elsewhere/red/1.png"),
+        place.path("elsewhere/red/2.png"),
+    )
+    .unwrap();
+    assert!(
+        place
+            .error(&["resume", "run", "--data", "elsewhere"])
+            .contains("has other content")
+    );
     let other = place.json(&["evaluate", "run", "--data", "elsewhere"]);
-    assert_eq!((&other["own_photos"], &other["figures"]["images"]), (&false.into(), &48.into()));
+    assert_eq!(
+        (&other["own_photos"], &other["figures"]["images"]),
+        (&false.into(), &48.into())
+    );
     photos(&place, 24, |class, number| format!("{class}/{number}.png"));
     place.json(&["resume", "run", "--data", "data"]);
     std::fs::rename(place.path("elsewhere"), place.path("gone")).unwrap();
@@ -135,7 +169,10 @@ fn links_are_followed_on_request_alone() {
         symlink(place.path("disk").join(class), place.path("data").join(class)).unwrap();
     }
     let said = refused(&place, &[]);
-    assert!(said.contains("Symbolic links are not followed: 2 of them") && said.contains("--follow-links"), "{said}");
+    assert!(
+        said.contains("Symbolic links are not followed: 2 of them") && said.contains("--follow-links"),
+        "{said}"
+    );
     train(&place, "run", &["--follow-links"]);
     place.json(&["evaluate", "run", "--part", "all"]);
 }
@@ -150,7 +187,9 @@ fn a_folder_whose_name_is_not_utf8_is_trained_on_and_found_again() {
     let name = OsStr::from_bytes(b"caf\xe9");
     std::fs::rename(place.path("data"), place.path(name)).unwrap();
     let mut command = place.command(&["train"]);
-    command.arg(name).args(["--model", "tiny.toml", "--size", "8", "--out", "run"]);
+    command
+        .arg(name)
+        .args(["--model", "tiny.toml", "--size", "8", "--out", "run"]);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
     assert!(place.read("run/config.json").contains("caf\\\\xE9"));

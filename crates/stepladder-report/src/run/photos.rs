@@ -20,10 +20,30 @@ pub(super) fn sections(report: &RunReport) -> Vec<(&'static str, &'static str, M
         sections.push(("looks", "Where it looks", looks(&report.looks)));
     }
     if !report.doubtful.is_empty() {
-        let intro = "Training and validation photos that the model takes for another class with more certainty than that class's own photos \
-                     have on average (confident learning, Northcutt et al. 2021). The model has learned the training photos by heart in part, \
-                     so that doubtful labels among them are found less often.";
-        sections.push(("doubtful", "Labels to look at", shown(intro, &report.doubtful)));
+        let judge = match report.by_heart {
+            true => {
+                "The model has learned the training photos by heart in part, so that doubtful labels among them are found less often."
+            }
+            false => {
+                "Each photo was judged by a head on pretrained features that was fitted to other photos, so that its own label had no say."
+            }
+        };
+        let intro = format!(
+            "{} training and validation photos that are taken for another class with more certainty than that class's own photos have on \
+             average (confident learning, Northcutt et al. 2021). {judge}",
+            report.doubtful.len()
+        );
+        let pictured: Vec<Answer> = report
+            .doubtful
+            .iter()
+            .filter(|answer| answer.picture.is_some())
+            .cloned()
+            .collect();
+        let content = html! {
+            (shown(&intro, &pictured))
+            p { "All of them stand in labels_to_check.tsv, beside this page." }
+        };
+        sections.push(("doubtful", "Labels to look at", content));
     }
     if !report.augmented.is_empty() {
         let pictures = report.augmented.iter().map(|photo| {

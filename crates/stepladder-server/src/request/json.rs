@@ -2,12 +2,18 @@
 
 use super::{Sent, name_of, too_many};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::fmt;
 use stepladder_http::Refusal;
+
+/// Base64 with or without its padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// A photo as it is sent; what it says of itself is borrowed from the body where it can be.
 #[derive(Deserialize)]
@@ -15,7 +21,7 @@ use stepladder_http::Refusal;
 struct Photo<'a> {
     #[serde(borrow, default)]
     name: Option<Cow<'a, str>>,
-    /// Base64, with padding.
+    /// Base64 in any of its usual forms, or a data URI of it.
     #[serde(borrow)]
     data: Cow<'a, str>,
 }
@@ -33,23 +39,62 @@ pub(super) fn json(body: &[u8], most: usize) -> Result<Vec<Sent>, Refusal> {
     match photos {
         _ if reading.too_many => Err(too_many(most)),
         Ok(photos) => photos.into_iter().enumerate().map(decoded).collect(),
-        Err(error) => Err(Refusal::bad(
-            "bad_json",
-            format!("the body is not {{\"photos\": [{{\"name\": .., \"data\": base64}}]}}: {error}"),
-        )),
+        Err(error) => Err(Refusal::bad("bad_json", not_photos(&error))),
     }
+}
+
+/// What is wrong with the body, and where. What the parser says would repeat parts of it.
+fn not_photos(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let wrong = match error.classify() {
+        Category::Eof => "ends early",
+        Category::Syntax => "is no JSON",
+        Category::Data | Category::Io => "is JSON of another shape",
+    };
+    format!(
+        "the body {wrong} at line {}, column {}; send {{\"photos\": [{{\"name\": \"a.jpg\", \"data\": \"base64\"}}]}}, where name may be left out",
+        error.line(),
+        error.column()
+    )
+}
+
+/// The bytes of base64 as clients write it: after the head of a data URI, wrapped into lines, in the URL-safe alphabet, without padding.
+fn bytes_of(data: &str) -> Option<Vec<u8>> {
+    let data = match data.strip_prefix("data:") {
+        Some(uri) => {
+            uri.split_once(',')
+                .filter(|(head, _)| head.ends_with(";base64"))?
+                .1
+        }
+        None => data,
+    };
+    let unusual = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'-' | b'_');
+    if !data.as_bytes().iter().any(unusual) {
+        return BASE64.decode(data).ok();
+    }
+    let usual = |byte: u8| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    };
+    let letters = data.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    BASE64.decode(letters.map(usual).collect::<Vec<u8>>()).ok()
 }
 
 fn decoded((number, photo): (usize, Photo<'_>)) -> Result<Sent, Refusal> {
     let name = name_of(photo.name.as_deref(), number);
-    match STANDARD.decode(photo.data.as_bytes()) {
-        Ok(bytes) => Ok(Sent {
+    match bytes_of(&photo.data) {
+        Some(bytes) => Ok(Sent {
             name,
             bytes: bytes.into(),
+            remedy: None,
         }),
-        Err(error) => Err(Refusal::bad(
+        None => Err(Refusal::bad(
             "bad_base64",
-            format!("{name}: its data is no base64: {error}"),
+            format!(
+                "photo {}: its data is no base64; send the picture's bytes in base64, or a data URI with ;base64",
+                number + 1
+            ),
         )),
     }
 }
@@ -145,6 +190,47 @@ mod tests {
             assert_eq!(code(body), "bad_json", "{}", String::from_utf8_lossy(body));
         }
         assert_eq!(code(br#"{"photos":[{"data":"*"}]}"#), "bad_base64");
+    }
+
+    #[test]
+    fn base64_is_read_as_clients_write_it() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let standard = BASE64.encode(&bytes);
+        let url_safe = standard.replace('+', "-").replace('/', "_");
+        let wrapped: Vec<&[u8]> = standard.as_bytes().chunks(76).collect();
+        let wrapped = String::from_utf8(wrapped.join(&b"\r\n"[..])).unwrap() + "\n";
+        for data in [
+            standard.clone(),
+            format!("data:image/jpeg;base64,{standard}"),
+            format!("data:;base64,{url_safe}"),
+            url_safe.trim_end_matches('=').to_string(),
+            wrapped,
+        ] {
+            assert_eq!(bytes_of(&data).as_ref(), Some(&bytes), "{data}");
+        }
+        for wrong in [
+            "data:image/jpeg,abcd",
+            "data:abcd",
+            "ab!d",
+            "a",
+            "https://example.org/a.jpg",
+        ] {
+            assert_eq!(bytes_of(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn refusals_repeat_nothing_of_the_body() {
+        for body in [
+            r#"{"secret-key":1}"#,
+            r#"{"photos":["secret-key"]}"#,
+            r#"{"photos":[{"data":"secret-key!"}]}"#,
+            r#"{"photos":[{"url":"secret-key"}]}"#,
+            "secret-key",
+        ] {
+            let message = json(body.as_bytes(), 2).unwrap_err().message;
+            assert!(!message.contains("secret"), "{message}");
+        }
     }
 
     #[test]

@@ -19,14 +19,19 @@ const DECREASE: f64 = 1e-4;
 const HALVINGS: usize = 12;
 
 /// Moves `point` to the minimum, where no value of the gradient is greater than `tolerance`, or as near to it as rounding lets it come;
-/// and says how many steps it took.
-pub(super) fn minimize(function: &dyn Function, point: &mut [f64], tolerance: f64) -> usize {
+/// and says how many steps it took. It ends early, wherever it is, once `goes_on` says no.
+pub(super) fn minimize(
+    function: &dyn Function,
+    point: &mut [f64],
+    tolerance: f64,
+    goes_on: &dyn Fn() -> bool,
+) -> usize {
     let mut gradient = vec![0.0; point.len()];
     let mut value = function.evaluate(point, &mut gradient);
     let mut memory: Vec<Difference> = Vec::new();
     let (mut next, mut next_gradient) = (point.to_vec(), gradient.clone());
     for step in 0..STEPS {
-        if greatest(&gradient) <= tolerance {
+        if greatest(&gradient) <= tolerance || !goes_on() {
             return step;
         }
         let direction = direction(&memory, &gradient);
@@ -144,12 +149,20 @@ mod tests {
     #[test]
     fn the_bottom_of_a_valley_is_found() {
         let mut point = [-40.0, 25.0, 2.0];
-        let steps = minimize(&Valley, &mut point, 1e-6);
+        let steps = minimize(&Valley, &mut point, 1e-6, &|| true);
         assert!(steps < 100, "{steps} steps");
         for (found, expected) in point.iter().zip([3.0, -3.0, 0.0]) {
             // The fourth power is flat about its minimum.
             assert!((found - expected).abs() < 1e-2, "{point:?}");
         }
-        assert_eq!(minimize(&Valley, &mut point, 1e-6), 0);
+        assert_eq!(minimize(&Valley, &mut point, 1e-6, &|| true), 0);
+    }
+
+    #[test]
+    fn it_ends_when_it_is_told_to() {
+        let mut point = [-40.0, 25.0, 2.0];
+        let left = std::cell::Cell::new(3);
+        let goes_on = || left.replace(left.get() - 1) > 0;
+        assert_eq!(minimize(&Valley, &mut point, 1e-6, &goes_on), 3);
     }
 }

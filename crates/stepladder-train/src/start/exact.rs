@@ -14,6 +14,7 @@ use crate::training::Observer;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use stepladder_classifier::{Evaluation, Predictions};
+use stepladder_data::DataError;
 use stepladder_run::{EpochRecord, HeadRecord, Outcome, RunDirectory, StartRecord};
 
 /// A head on features, and the features.
@@ -38,14 +39,15 @@ pub(crate) fn solve(
         .expect("an exact head is part of a start");
     let place = Place::of(&prepared.graph).expect("a head that was looked for in reading the weights");
     let began = Instant::now();
-    let features = Features::compute(request, prepared, observer)?;
+    let features = Features::compute(request, prepared, observer.progress())?;
     let (training, validation) = samples(prepared, &features);
     let config = HeadConfig {
         classes: prepared.dataset.classes.len(),
         label_smoothing: request.rung.training.label_smoothing,
     };
     let rows = training.rows();
-    let head = ExactHead::choose(training, &validation, config);
+    let head = ExactHead::choose(training, &validation, config, observer.progress());
+    let head = head.ok_or(DataError::Cancelled)?;
     // Another thread cannot have set it: a run is prepared for one training.
     let _ = pretrained.exact.set(head.arrays([&place.kernel, &place.bias]));
     let exact = Exact {
@@ -64,7 +66,7 @@ pub(crate) fn solve(
 }
 
 /// The rows that the head is fitted to, and those that its strength is chosen on.
-fn samples(prepared: &Prepared, features: &Features) -> (Samples, Samples) {
+pub(super) fn samples(prepared: &Prepared, features: &Features) -> (Samples, Samples) {
     let split = &prepared.split;
     let labels = |photos: &[u32]| -> Vec<u32> {
         photos

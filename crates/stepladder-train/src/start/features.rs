@@ -2,9 +2,8 @@
 
 use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
-use crate::training::Observer;
 use stepladder_classifier::mirrored;
-use stepladder_data::{DataError, FeatureCache, Loader, LoaderConfig};
+use stepladder_data::{DataError, FeatureCache, Loader, LoaderConfig, Progress};
 use stepladder_nn::Model;
 
 /// Changes when features of the same photos and weights would be others.
@@ -38,7 +37,7 @@ impl Features {
     pub fn compute(
         request: &TrainingRequest,
         prepared: &Prepared,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
     ) -> Result<Features, TrainError> {
         let model = request.initial_model(prepared, request.seed)?;
         let key = key(request, prepared, &model);
@@ -60,7 +59,7 @@ impl Features {
             work.extend(photos.iter().map(|&photo| (photo, missing(photo, views))));
         }
         work.retain(|(_, views)| !views.is_empty());
-        compute(request, prepared, &model, &work, &mut cache, observer)?;
+        compute(request, prepared, &model, &work, &mut cache, progress)?;
         Ok(Features { cache, width })
     }
 
@@ -85,7 +84,7 @@ fn compute(
     model: &Model,
     work: &[(u32, Vec<View>)],
     cache: &mut FeatureCache,
-    observer: &dyn Observer,
+    progress: &dyn Progress,
 ) -> Result<(), TrainError> {
     if work.is_empty() {
         return Ok(());
@@ -97,7 +96,6 @@ fn compute(
         ..LoaderConfig::new(TOGETHER, prepared.size)
     };
     let loader = Loader::new(&prepared.store, &prepared.labels, &photos, config)?;
-    let progress = observer.progress();
     progress.start(photos.len() as u64, "features");
     let mut outcome = Ok(());
     for (batch, work) in loader.epoch(0).zip(work.chunks(TOGETHER)) {

@@ -58,7 +58,7 @@ fn shipped(_: &str) -> Result<Source, TrainError> {
         weights: stepladder_weights::shipped(),
         classes: None,
         config: None,
-        sha256: sha256(stepladder_weights::SHIPPED_BYTES),
+        sha256: sha256(&stepladder_weights::shipped_file()),
     })
 }
 

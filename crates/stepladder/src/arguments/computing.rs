@@ -5,7 +5,7 @@ use clap::Args;
 use stepladder_nn::Device;
 
 /// Where and how a training computes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ComputingArguments {
     /// Number format of activations; weights and sums are f32 in both
     #[arg(long, value_enum, default_value_t = Precision::Auto)]

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// How a training goes, beside what its rung says.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ControlArguments {
     /// Time for the training, e.g. 20m or 1h30m: the schedule ends when it does, whatever the rung's epochs
     #[arg(long, value_name = "TIME", conflicts_with = "epochs", value_parser = crate::span::parse)]

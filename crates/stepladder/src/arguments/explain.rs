@@ -10,7 +10,7 @@ pub(crate) struct ExplainArguments {
     pub run: PathBuf,
 
     /// The photo
-    pub photo: PathBuf,
+    pub photo: Option<PathBuf>,
 
     /// The class to explain [default: the most probable]
     #[arg(long)]

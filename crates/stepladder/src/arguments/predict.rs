@@ -10,7 +10,7 @@ pub(crate) struct PredictArguments {
     pub run: PathBuf,
 
     /// Photos, folders, zips, or patterns in quotes ('photos/**/*.jpg'); - reads a list of them, one a line
-    #[arg(required = true, value_name = "PHOTO")]
+    #[arg(value_name = "PHOTO")]
     pub photos: Vec<PathBuf>,
 
     /// Classes to show for each photo
@@ -20,6 +20,14 @@ pub(crate) struct PredictArguments {
     /// Print CSV: a line for each photo as soon as it is known
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
+
+    /// Write the CSV to a file, which must not be there, beside the table on the terminal
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "csv")]
+    pub out: Option<PathBuf>,
+
+    /// Copy each photo into a folder of its class below this one ("unsure" with --unsure); nothing that is there is overwritten
+    #[arg(long, value_name = "DIR")]
+    pub sort_into: Option<PathBuf>,
 
     /// Ask about each photo's mirror image too, and average; takes twice as long
     #[arg(long)]

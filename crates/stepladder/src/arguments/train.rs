@@ -4,7 +4,7 @@ use super::{CacheArguments, ComputingArguments, ControlArguments, DataArguments,
 use clap::Args;
 use std::path::PathBuf;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct TrainArguments {
     /// A zip, a folder, a CSV or TSV table, or MNIST's IDX files; without it, the photos that Stepladder ships
     pub data: Option<PathBuf>,
@@ -73,7 +73,7 @@ pub(crate) struct TrainArguments {
 }
 
 /// Pretrained weights.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct StartArguments {
     /// Pretrained weights to start from: shipped (EfficientNet-Lite0 of ImageNet), a file (.safetensors, .pth), hf:OWNER/NAME of Hugging
     /// Face's cache, run:DIR for a run of your
@@ -85,10 +85,15 @@ pub(crate) struct StartArguments {
     /// [default: the rung's, or backbone; of a run of your own, none]
     #[arg(long, value_name = "LAYERS")]
     pub frozen: Option<String>,
+
+    /// Train from random weights too, for as long, and say what the pretrained start was worth on the validation part; a --budget is for
+    /// both trainings
+    #[arg(long)]
+    pub compare_scratch: bool,
 }
 
 /// How often a training notes where it stands.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct CheckpointArguments {
     /// Seconds between checkpoints; there is one after each epoch as well. The result does not depend on it
     #[arg(

@@ -1,14 +1,16 @@
-//! `train` without `--model`: a rung chosen for the photos, the machine and the time, or that of an unfinished run of the same
-//! choice.
+//! `train` without `--model`: a rung chosen for the photos, the machine and the time, or that of an earlier run for which the same was
+//! asked on the same photos: measured again, the machine might choose another.
 
-use crate::arguments::TrainArguments;
+use crate::arguments::{Epochs, TrainArguments};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use stepladder_data::{DataRequest, Dataset};
 use stepladder_model::{Rung, RungCatalog, SplitFractions};
 use stepladder_nn::Precision;
-use stepladder_train::{AUTO, AutoChoice, AutoRequest, Config, PhotoFacts, RunDirectory, choose};
+use stepladder_train::{
+    AUTO, AutoChoice, AutoRequest, Config, Outcome, PhotoFacts, RunDirectory, Summary, choose, chosen_for,
+};
 
 /// The rung and the time to keep to, if any.
 pub(super) struct Chosen {
@@ -25,13 +27,14 @@ pub(super) fn chosen(
     pretrained: bool,
 ) -> anyhow::Result<Chosen> {
     let dataset = Dataset::open(data)?;
+    let photos = PhotoFacts::of(&dataset, &SplitFractions::default());
     if !arguments.new
-        && let Some(earlier) = unfinished(arguments, &dataset.name)
+        && let Some(earlier) = earlier(arguments, &dataset.name, photos.in_all)
     {
         return Ok(earlier);
     }
     let request = AutoRequest {
-        photos: PhotoFacts::of(&dataset, &SplitFractions::default()),
+        photos,
         budget: arguments.controls.budget,
         steps: arguments.controls.steps.map(NonZeroU64::get),
         pretrained,
@@ -48,20 +51,60 @@ pub(super) fn chosen(
     })
 }
 
-/// What was chosen for a run that was begun with the same words and has not ended.
-fn unfinished(arguments: &TrainArguments, data: &str) -> Option<Chosen> {
+/// What was asked for of the choice and of the rung, in words that are the same only where the same was asked.
+pub(super) fn asked(arguments: &TrainArguments) -> Vec<String> {
+    let TrainArguments {
+        model: _,
+        start,
+        epochs,
+        batch,
+        size,
+        lr,
+        controls,
+        overrides,
+        ..
+    } = arguments;
+    let epochs = epochs.map(|epochs| match epochs {
+        Epochs::Auto => String::from("auto"),
+        Epochs::AtMost(epochs) => epochs.to_string(),
+    });
+    let options = [
+        ("start", start.start.clone()),
+        ("frozen", start.frozen.clone()),
+        ("epochs", epochs),
+        ("batch", batch.map(|batch| batch.to_string())),
+        ("size", size.map(|size| size.to_string())),
+        ("lr", lr.map(|lr| lr.to_string())),
+        ("controls", Some(format!("{controls:?}"))),
+    ];
+    let options = options
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+    options
+        .chain(overrides.iter().map(|pair| format!("set {pair}")))
+        .collect()
+}
+
+/// What was chosen for a run for which the same was asked, an unfinished one before others.
+fn earlier(arguments: &TrainArguments, data: &str, photos: usize) -> Option<Chosen> {
     let runs = match &arguments.out {
         Some(out) => vec![RunDirectory::open(out)],
         None => RunDirectory::numbered(Path::new("runs"), data, AUTO),
     };
-    runs.iter().find_map(|run| of_run(arguments, run))
+    let of_runs = |unfinished: bool| {
+        let runs = runs.iter().filter(move |run| has_ended(run) != unfinished);
+        runs.map(|run| of_run(arguments, run, photos))
+            .find_map(|chosen| chosen)
+    };
+    of_runs(true).or_else(|| of_runs(false))
 }
 
-fn of_run(arguments: &TrainArguments, run: &RunDirectory) -> Option<Chosen> {
-    let ended = run.summary().exists() && arguments.out.is_none();
-    if ended || !run.config().exists() {
-        return None;
-    }
+fn has_ended(run: &RunDirectory) -> bool {
+    let summary = run.read_json::<Summary>(&run.summary());
+    summary.is_ok_and(|summary| summary.outcome != Outcome::Interrupted)
+}
+
+fn of_run(arguments: &TrainArguments, run: &RunDirectory, photos: usize) -> Option<Chosen> {
     let config: Config = run.read_json(&run.config()).ok()?;
     let budget = match config.budget_seconds {
         // What is no span of time is said where the run is taken up.
@@ -69,11 +112,18 @@ fn of_run(arguments: &TrainArguments, run: &RunDirectory) -> Option<Chosen> {
         None => None,
     };
     let same_time = arguments.controls.budget.is_none() || arguments.controls.budget == budget;
-    if config.model != AUTO || config.seed != arguments.seed || !same_time {
+    // Runs of earlier versions did not write down what was asked for.
+    let same_words = match &config.asked {
+        Some(words) => *words == asked(arguments),
+        None => same_time && !has_ended(run),
+    };
+    if config.model != AUTO || config.seed != arguments.seed || !same_words {
         return None;
     }
     let path: PathBuf = run.rung();
     let text = run.read_text(&path).ok()?;
     let rung = Rung::from_toml(&text, &path.display().to_string(), &RungCatalog::shipped()).ok()?;
-    Some(Chosen { rung, budget })
+    // Other photos have a choice of their own, unless the run is to go on, which then says that they changed.
+    let same_photos = rung.change.starts_with(&chosen_for(photos));
+    (same_photos || !has_ended(run)).then_some(Chosen { rung, budget })
 }

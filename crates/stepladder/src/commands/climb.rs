@@ -1,7 +1,7 @@
 //! `stepladder climb`: from what was typed to a climb, its progress, and what each change was worth.
 
 use super::start::{self, Wanted};
-use super::{cache, data, on_threads, threads};
+use super::{cache, data, hub, on_threads, threads};
 use crate::Ending;
 use crate::arguments::{ClimbArguments, Ladder};
 use crate::signals::stop_on_signals;
@@ -13,7 +13,10 @@ use stepladder_data::DataError;
 use stepladder_model::{Rung, beyond, shipped};
 
 pub(crate) fn climb(arguments: ClimbArguments, output: &Output) -> anyhow::Result<Ending> {
-    let request = request(arguments)?;
+    let request = request(arguments, output)?;
+    for rung in &request.rungs {
+        hub::bring_start_of(rung, output)?;
+    }
     let interrupt = stop_on_signals()?;
     let view = ClimbView::new(output, &interrupt);
     let climbed = on_threads(request.threads, || {
@@ -35,7 +38,7 @@ pub(crate) fn climb(arguments: ClimbArguments, output: &Output) -> anyhow::Resul
 }
 
 /// What the words on the command line mean.
-fn request(arguments: ClimbArguments) -> anyhow::Result<ClimbRequest> {
+fn request(arguments: ClimbArguments, output: &Output) -> anyhow::Result<ClimbRequest> {
     let threads = threads(arguments.computing.threads)?;
     anyhow::ensure!(
         (1..=1000).contains(&arguments.seeds),
@@ -43,7 +46,7 @@ fn request(arguments: ClimbArguments) -> anyhow::Result<ClimbRequest> {
         arguments.seeds
     );
     Ok(ClimbRequest {
-        rungs: rungs(&arguments)?,
+        rungs: rungs(&arguments, output)?,
         seeds: (0..arguments.seeds).collect(),
         size: arguments.size,
         length: match (arguments.epochs, arguments.budget) {
@@ -64,7 +67,7 @@ fn request(arguments: ClimbArguments) -> anyhow::Result<ClimbRequest> {
 }
 
 /// The rungs that were named, or all that are shipped.
-fn rungs(arguments: &ClimbArguments) -> anyhow::Result<Vec<Rung>> {
+fn rungs(arguments: &ClimbArguments, output: &Output) -> anyhow::Result<Vec<Rung>> {
     let named: Vec<&str> = match arguments.rungs.as_slice() {
         [] => match arguments.ladder {
             Ladder::Deck => shipped().iter().map(|rung| rung.name).collect(),
@@ -80,7 +83,7 @@ fn rungs(arguments: &ClimbArguments) -> anyhow::Result<Vec<Rung>> {
             start: arguments.start.as_deref(),
             frozen: None,
         };
-        let (rung, values) = start::rung(wanted, None)?;
+        let (rung, values) = start::rung(wanted, None, output)?;
         let rung = rung.with_overrides(values.iter().map(|(key, value)| (key.as_str(), value.as_str())))?;
         // A number of epochs is checked as the rung's own would be.
         Ok(match arguments.epochs {

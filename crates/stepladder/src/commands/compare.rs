@@ -3,7 +3,7 @@
 #[cfg(feature = "pages")]
 mod page;
 
-use super::check_page;
+use super::{check_page, known_run};
 use crate::Ending;
 use crate::arguments::CompareArguments;
 use crate::terminal::{Output, note, show_comparison, write_comparison_csv};
@@ -16,9 +16,12 @@ use stepladder_comparison::{
 use stepladder_model::diff;
 use stepladder_train::{Outcome, RecordedRun, Summary};
 
-pub(crate) fn compare(arguments: CompareArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn compare(mut arguments: CompareArguments, output: &Output) -> anyhow::Result<Ending> {
     if let Some(page) = &arguments.html {
         check_page(page)?;
+    }
+    for run in &mut arguments.runs {
+        *run = known_run(run)?;
     }
     let runs: Vec<RecordedRun> = arguments
         .runs

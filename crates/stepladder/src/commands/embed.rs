@@ -2,8 +2,8 @@
 
 mod table;
 
-use super::predict::{Pass, photos};
-use super::{model_file, on_threads, threads};
+use super::predict::{Pass, expect_run_and_photos, photos};
+use super::{known_run, model_file, on_threads, threads};
 use crate::Ending;
 use crate::arguments::EmbedArguments;
 use crate::terminal::{Output, ProgressBar, count, warn};
@@ -19,6 +19,10 @@ use table::{Form, Table};
 const SHIPPED: &str = "shipped";
 
 pub(crate) fn embed(arguments: EmbedArguments, output: &Output) -> anyhow::Result<Ending> {
+    if arguments.run != SHIPPED {
+        let run = known_run(Path::new(&arguments.run))?;
+        expect_run_and_photos("embed", &run, &arguments.photos)?;
+    }
     let form = Form::of(&arguments.out)?;
     let threads = threads(arguments.answering.threads)?;
     on_threads(threads, || {
@@ -83,5 +87,8 @@ fn classifier(run: &str, size: Option<usize>, device: Device) -> anyhow::Result<
         size.is_none(),
         "--size belongs to `embed shipped`; a model that was trained sees photos at the size that it was trained with"
     );
-    Ok(Classifier::load(&model_file(Path::new(run))?, device)?)
+    Ok(Classifier::load(
+        &model_file(&known_run(Path::new(run))?)?,
+        device,
+    )?)
 }

@@ -1,6 +1,6 @@
 //! `stepladder evaluate`: a trained model's figures on the run's own test part, or on other photos.
 
-use super::{SHIPPED_PHOTOS, cache, data, if_moved, model_file, on_threads, threads};
+use super::{SHIPPED_PHOTOS, cache, data, if_moved, known_run, model_file, on_threads, threads};
 use crate::Ending;
 use crate::arguments::{EvaluateArguments, PartName};
 use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, note, percent, warn_of_remarks};
@@ -11,7 +11,8 @@ use stepladder_classifier::{Classifier, Evaluation};
 use stepladder_data::{Dataset, Part, Photo, PhotoStore, Reading, Split, nfc};
 use stepladder_train::{Config, RunDirectory, data_request, is_same_content};
 
-pub(crate) fn evaluate(arguments: EvaluateArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> anyhow::Result<Ending> {
+    arguments.run = known_run(&arguments.run)?;
     let threads = threads(arguments.answering.threads)?;
     on_threads(threads, || {
         let classifier = Classifier::load(&model_file(&arguments.run)?, arguments.answering.device)?;

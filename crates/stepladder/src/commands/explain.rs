@@ -4,7 +4,8 @@
 mod neighbors;
 mod picture;
 
-use super::{cache, model_file, on_threads, threads};
+use super::predict::expect_run_and_photos;
+use super::{cache, known_run, model_file, on_threads, threads};
 use crate::Ending;
 use crate::arguments::ExplainArguments;
 use crate::terminal::{Alignment, Output, ProgressBar, Table, percent};
@@ -12,16 +13,20 @@ use anyhow::Context;
 use neighbors::Neighbors;
 use picture::{Picture, picture_file};
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use stepladder_classifier::{Classifier, ranked};
 use stepladder_data::{PhotoFile, find_photos};
 
-pub(crate) fn explain(arguments: ExplainArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn explain(mut arguments: ExplainArguments, output: &Output) -> anyhow::Result<Ending> {
+    arguments.run = known_run(&arguments.run)?;
+    let named: Vec<PathBuf> = arguments.photo.iter().cloned().collect();
+    expect_run_and_photos("explain", &arguments.run, &named)?;
+    let path = named.into_iter().next().context("name a photo after the run")?;
     let threads = threads(arguments.answering.threads)?;
     on_threads(threads, || {
-        let photo = one_photo(&arguments.photo)?;
+        let photo = one_photo(&path)?;
         // What cannot be written is said before anything is computed.
-        let file = picture_file(arguments.out.as_deref(), &arguments.photo)?;
+        let file = picture_file(arguments.out.as_deref(), &path)?;
         let classifier = Classifier::load(&model_file(&arguments.run)?, arguments.answering.device)?;
         let asked = match &arguments.class {
             Some(class) => Some(index_of(class, &classifier)?),

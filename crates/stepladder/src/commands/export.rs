@@ -9,11 +9,13 @@ mod onnx;
 #[cfg(feature = "export")]
 mod photos;
 
+use super::known_run;
 use crate::Ending;
 use crate::arguments::{ExportArguments, ExportFormat};
 use crate::terminal::Output;
 
-pub(crate) fn export(arguments: ExportArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn export(mut arguments: ExportArguments, output: &Output) -> anyhow::Result<Ending> {
+    arguments.run = known_run(&arguments.run)?;
     if arguments.format != ExportFormat::Onnx {
         let of_onnx = [
             ("--quantize", arguments.quantize.is_some()),

@@ -36,7 +36,7 @@ pub(crate) fn find_lr(arguments: FindLrArguments, output: &Output) -> anyhow::Re
     );
     let (study, plot) = (arguments.study.clone(), arguments.plot.clone());
     let threads = threads(arguments.train.computing.threads)?;
-    let request = request(arguments.train)?;
+    let request = request(arguments.train, output)?;
     let interrupt = stop_on_signals()?;
     if !study.is_empty() {
         return self::study(&request, &study, &plot, &interrupt, output);

@@ -138,7 +138,10 @@ fn next(
     match fix {
         Some(fix) => {
             let words = reading_words(&request.reading, true);
-            output.hint(&format!("stepladder train {path} --table {}{words}", quoted(&fix.table)));
+            output.hint(&format!(
+                "stepladder train {path} --table {}{words}",
+                quoted(&fix.table)
+            ));
         }
         None if findings => output.hint(&format!("stepladder inspect {data} --fix kept.csv")),
         None => {}

@@ -16,7 +16,7 @@ pub(crate) fn plan(arguments: PlanArguments, output: &Output) -> anyhow::Result<
     let seconds = arguments.seconds;
     let longest = Duration::try_from_secs_f64(seconds)
         .with_context(|| format!("--seconds {seconds} is no span of time; give seconds, 0 or more"))?;
-    let request = request(arguments.train)?;
+    let request = request(arguments.train, output)?;
     let interrupt = stop_on_signals()?;
     let bar = ProgressBar::new(output).stopped_by(Arc::clone(&interrupt));
     let result = on_threads(request.threads, || {

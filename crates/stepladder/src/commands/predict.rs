@@ -1,19 +1,25 @@
 //! `stepladder predict`: what is on photos that the model has never seen.
 
 mod answers;
+mod hints;
 mod pass;
 mod photos;
+mod sorted;
 
-use super::{model_file, on_threads, threads};
+use super::{known_run, model_file, on_threads, threads};
 use crate::Ending;
 use crate::arguments::PredictArguments;
 use crate::terminal::{Output, ProgressBar, warn};
 use answers::{Answers, Form};
+pub(super) use hints::expect_run_and_photos;
 pub(super) use pass::Pass;
 pub(super) use photos::photos;
+use sorted::Sorted;
 use stepladder_classifier::Classifier;
 
-pub(crate) fn predict(arguments: PredictArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn predict(mut arguments: PredictArguments, output: &Output) -> anyhow::Result<Ending> {
+    arguments.run = known_run(&arguments.run)?;
+    expect_run_and_photos("predict", &arguments.run, &arguments.photos)?;
     if let Some(least) = arguments.unsure {
         anyhow::ensure!(
             (0.0..=1.0).contains(&least),
@@ -42,6 +48,13 @@ pub(crate) fn predict(arguments: PredictArguments, output: &Output) -> anyhow::R
             csv: arguments.csv,
         };
         let mut answers = Answers::new(&classifier, form, output)?;
+        if let Some(file) = &arguments.out {
+            answers = answers.with_file(file)?;
+        }
+        let sorted = arguments.sort_into.as_deref();
+        let mut sorted = sorted
+            .map(|folder| Sorted::below(folder, classifier.classes()))
+            .transpose()?;
         for failure in found.failed {
             answers.failed(failure.name, failure.reason)?;
         }
@@ -52,11 +65,17 @@ pub(crate) fn predict(arguments: PredictArguments, output: &Output) -> anyhow::R
             done += 1;
             bar.set(done);
             match answer {
-                Ok(probabilities) => answers.answered(photo.name(), &probabilities),
+                Ok(probabilities) => {
+                    let class = answers.answered(photo.name(), &probabilities)?;
+                    match &mut sorted {
+                        Some(sorted) => sorted.copy(photo, class),
+                        None => Ok(()),
+                    }
+                }
                 Err(reason) => bar.suspend(|| answers.failed(photo.name().to_string(), reason.to_string())),
             }
         })?;
         bar.clear();
-        answers.finish()
+        answers.finish(sorted.as_ref())
     })
 }

@@ -1,14 +1,14 @@
 //! `stepladder report`: a run or a climb as one page.
 
 use super::evaluate::labels_of;
-use super::{SHIPPED_PHOTOS, cache, model_file, moved, on_threads, threads};
+use super::{SHIPPED_PHOTOS, cache, known_run, model_file, moved, on_threads, threads};
 use crate::Ending;
 use crate::arguments::ReportArguments;
 use crate::terminal::{Output, ProgressBar, told, warn};
 use anyhow::Context;
 use serde_json::json;
 use std::path::{Component, Path, PathBuf};
-use stepladder_classifier::Classifier;
+use stepladder_classifier::{Classifier, Predictions};
 use stepladder_climb::{ClimbRecord, RungRecord};
 use stepladder_data::{Augmentation, DataRequest, Dataset, PhotoStore, Split};
 use stepladder_inspection::Inspection;
@@ -16,9 +16,10 @@ use stepladder_model::{Rung, RungCatalog, diff};
 use stepladder_nn::Device;
 use stepladder_report::{MeasuredSteps, OwnPhotos, RunReport, climb_page, gather, run_page};
 use stepladder_run::write_atomically;
-use stepladder_train::{RecordedRun, data_request};
+use stepladder_train::{RecordedRun, TrainingRequest, data_request, out_of_sample};
 
-pub(crate) fn report(arguments: ReportArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn report(mut arguments: ReportArguments, output: &Output) -> anyhow::Result<Ending> {
+    arguments.directory = known_run(&arguments.directory)?;
     let out = arguments.out.clone();
     let out = out.unwrap_or_else(|| arguments.directory.join("report.html"));
     if let Some(climb) = ClimbRecord::read(&arguments.directory)? {
@@ -35,6 +36,7 @@ pub(crate) fn report(arguments: ReportArguments, output: &Output) -> anyhow::Res
     on_threads(threads, || {
         let report = of_run(run, &arguments, threads, output)?;
         write(&out, &run_page(&report), output)?;
+        write_labels_to_check(&out, &report)?;
         output.json(&json!({ "report": out, "run": report }))?;
         Ok(Ending::Done)
     })
@@ -53,6 +55,35 @@ fn write(out: &Path, page: &str, output: &Output) -> anyhow::Result<()> {
         page.len().div_ceil(1024)
     ));
     Ok(())
+}
+
+/// Photos whose labels are likely wrong, in a table beside the page; none where there are none.
+fn write_labels_to_check(page: &Path, report: &RunReport) -> anyhow::Result<()> {
+    if report.doubtful.is_empty() {
+        return Ok(());
+    }
+    let path = page.with_file_name("labels_to_check.tsv");
+    let mut table = csv::WriterBuilder::new().delimiter(b'\t').from_writer(Vec::new());
+    table.write_record([
+        "file",
+        "class",
+        "predicted",
+        "probability",
+        "probability_of_class",
+    ])?;
+    for answer in &report.doubtful {
+        let [probability, of_class] =
+            [answer.probability, answer.of_class].map(|share| format!("{share:.4}"));
+        table.write_record([
+            &answer.file,
+            &answer.class,
+            &answer.predicted,
+            &probability,
+            &of_class,
+        ])?;
+    }
+    write_atomically(&path, &table.into_inner()?)
+        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// What each rung's file changes of its parent's, by what they were trained with, else by Stepladder's own files; nothing where
@@ -118,6 +149,7 @@ struct Opened {
     labels: Vec<u32>,
     classifier: Classifier,
     inspection: Inspection,
+    out_of_sample: Option<Predictions>,
 }
 
 impl Opened {
@@ -148,6 +180,10 @@ impl Opened {
             .copied()
             .collect();
         let labels = labels_of(&dataset, &asked, &classifier)?;
+        let unscaled = super::cache(&arguments.cache, threads)?;
+        let mut training = TrainingRequest::of_run(&run.directory, SHIPPED_PHOTOS, threads, unscaled)?;
+        training.data = request;
+        let out_of_sample = out_of_sample(&training, &run.directory, &bar)?;
         Ok(Opened {
             dataset,
             split,
@@ -155,6 +191,7 @@ impl Opened {
             labels,
             classifier,
             inspection,
+            out_of_sample,
         })
     }
 
@@ -166,6 +203,7 @@ impl Opened {
             labels: &self.labels,
             classifier: &self.classifier,
             inspection: &self.inspection,
+            out_of_sample: self.out_of_sample.as_ref(),
         }
     }
 }

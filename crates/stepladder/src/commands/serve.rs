@@ -1,10 +1,10 @@
 //! `stepladder serve`: answers about photos over HTTP, until Ctrl-C.
 
-use super::server::{end, runtime, stopped, token};
-use super::{model_file, threads};
+use super::server::{TOKEN_VARIABLE, end, not_listening, runtime, stopped, token};
+use super::{known_run, model_file, threads};
 use crate::Ending;
 use crate::arguments::ServeArguments;
-use crate::terminal::{Output, note, warn};
+use crate::terminal::{Output, note, quoted, warn};
 use serde_json::json;
 use std::path::PathBuf;
 use stepladder_server::{Models, Notice, Server, ServerConfig};
@@ -13,9 +13,10 @@ pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Resul
     let files: Vec<PathBuf> = arguments
         .models
         .iter()
-        .map(|run| model_file(run))
+        .map(|run| model_file(&known_run(run)?))
         .collect::<Result<_, _>>()?;
     let config = config(&arguments)?;
+    let authorization = authorization(&config, &arguments.token);
     let models = Models::load(&files, arguments.device)?;
     let served = models.info();
     let runtime = runtime()?;
@@ -26,7 +27,7 @@ pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Resul
                 config.host
             ));
         }
-        let server = Server::bind(config, models).await?;
+        let server = Server::bind(config, models).await.map_err(not_listening)?;
         let url = format!("http://{}", server.address());
         for model in &served {
             output.line(&format!(
@@ -40,7 +41,9 @@ pub(crate) fn serve(arguments: ServeArguments, output: &Output) -> anyhow::Resul
         output.line(&format!("serving     {url}"));
         output.line("");
         output.line("Try it in a browser, or:");
-        output.hint(&format!("curl --data-binary @PHOTO.jpg -H 'Content-Type: image/jpeg' {url}/v1/predict"));
+        output.hint(&format!(
+            "curl --data-binary @PHOTO.jpg -H 'Content-Type: image/jpeg'{authorization} {url}/v1/predict"
+        ));
         output.json(&json!({ "url": url, "models": served }))?;
         server.serve(stopped()?, tell).await;
         note("stopped; every request that had begun was answered");
@@ -84,6 +87,15 @@ fn config(arguments: &ServeArguments) -> anyhow::Result<ServerConfig> {
         photos: usual.photos.min(arguments.queue),
         ..usual
     })
+}
+
+/// What the example needs where there is a token: one from the environment is not repeated.
+fn authorization(config: &ServerConfig, given: &Option<String>) -> String {
+    match (&config.token, given) {
+        (None, _) => String::new(),
+        (Some(_), None) => format!(" -H \"Authorization: Bearer ${TOKEN_VARIABLE}\""),
+        (Some(token), Some(_)) => format!(" -H {}", quoted(&format!("Authorization: Bearer {token}"))),
+    }
 }
 
 /// Whether a text is an origin as browsers send it: scheme, host, perhaps a port, and no path.

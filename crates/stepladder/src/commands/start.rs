@@ -1,12 +1,16 @@
 //! What `--start` means: the rung that is trained, and where its weights come from.
 
+use super::known_runs::is_run;
+use super::{has_extension, hub, known_run};
 use crate::arguments::TrainArguments;
+use crate::terminal::Output;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use stepladder_classifier::Classifier;
 use stepladder_model::{Rung, RungCatalog};
 use stepladder_nn::Device;
 use stepladder_train::{AUTO, FINE_TUNING, RunDirectory, SHIPPED_NETWORK};
+use stepladder_weights::{Config, rung_of};
 
 /// What starts a training from no weights at all.
 const SCRATCH: &str = "scratch";
@@ -58,16 +62,34 @@ fn steers_steps(arguments: &TrainArguments) -> bool {
 pub(super) fn rung(
     wanted: Wanted<'_>,
     chosen: Option<Rung>,
+    output: &Output,
 ) -> anyhow::Result<(Rung, Vec<(String, String)>)> {
+    if let Some(model) = wanted.model.map(Path::new).filter(|model| is_trained(model)) {
+        anyhow::bail!(
+            "--model takes a rung, and {} is a trained model; --start run:{} goes on from it",
+            model.display(),
+            run_of(model).display()
+        );
+    }
     let catalog = RungCatalog::shipped();
     let own = wanted.start.map(own_model).transpose()?.flatten();
-    let rung = match (chosen, wanted.model, &own) {
+    let config = match (wanted.start, &own) {
+        (Some(weights), None) => config_of(weights, output)?,
+        _ => None,
+    };
+    let mut rung = match (chosen, wanted.model, &own) {
         (Some(chosen), _, _) => chosen,
         (None, Some(name), _) => catalog.open(name)?,
         (None, None, Some(path)) => Classifier::load(path, Device::Cpu)?.rung().clone(),
         // Of another program, where no rung is named.
-        (None, None, None) => catalog.open(SHIPPED_NETWORK)?,
+        (None, None, None) => {
+            let known = config.as_ref().and_then(|config| rung_of(&config.architecture));
+            catalog.open(known.unwrap_or(SHIPPED_NETWORK))?
+        }
     };
+    if let Some(config) = &config {
+        config.preprocessing.normalize_in(&mut rung);
+    }
     let mut values: Vec<(String, String)> = Vec::new();
     let mut set = |key: &str, value: String| values.push((key.to_string(), value));
     match wanted.start {
@@ -105,10 +127,32 @@ pub(super) fn rung(
     Ok((rung, values))
 }
 
+/// What is said beside the weights of another program, which are brought from the hub first.
+fn config_of(weights: &str, output: &Output) -> anyhow::Result<Option<Config>> {
+    if ["shipped", SCRATCH].contains(&weights) {
+        return Ok(None);
+    }
+    hub::bring(weights, output)?;
+    Ok(stepladder_weights::config(weights)?)
+}
+
+/// Whether a path is a run, or the file of a trained model.
+fn is_trained(path: &Path) -> bool {
+    is_run(path) || (path.is_file() && has_extension(path, &["safetensors"]))
+}
+
+/// The run in which a model's file lies.
+fn run_of(model: &Path) -> &Path {
+    match model.parent() {
+        Some(run) if model.is_file() && is_run(run) => run,
+        _ => model,
+    }
+}
+
 /// The file of a model that was trained here, where that is what the weights are.
 fn own_model(weights: &str) -> anyhow::Result<Option<PathBuf>> {
     if let Some(run) = weights.strip_prefix(RUN) {
-        let file = RunDirectory::open(run).model();
+        let file = RunDirectory::open(known_run(Path::new(run))?).model();
         anyhow::ensure!(
             file.exists(),
             "--start {weights}: {run} holds no model.safetensors; give the directory of a run that has trained"
@@ -127,16 +171,15 @@ fn own_model(weights: &str) -> anyhow::Result<Option<PathBuf>> {
 /// The weights with their path from the root, so that a run finds them again from any folder.
 fn absolute(weights: &str) -> anyhow::Result<String> {
     let (prefix, path) = match weights.strip_prefix(RUN) {
-        Some(run) => (RUN, run),
+        Some(run) => (RUN, known_run(Path::new(run))?),
         None if weights == "shipped" || weights.starts_with("hf:") => return Ok(weights.to_string()),
-        None => ("", weights),
+        None => ("", PathBuf::from(weights)),
     };
-    let path = Path::new(path);
     anyhow::ensure!(
         path.exists(),
         "--start {weights}: there is no such file; give `shipped`, a file of weights, `run:` and the directory of a run, or `scratch`"
     );
-    let path = std::path::absolute(path).with_context(|| format!("--start {weights}"))?;
+    let path = std::path::absolute(&path).with_context(|| format!("--start {weights}"))?;
     let path = path
         .to_str()
         .with_context(|| format!("--start {weights}: the path is no text; move the file to another"))?;

@@ -1,6 +1,8 @@
 //! `stepladder watch`: a live page on trainings, until Ctrl-C.
 
-use super::server::{end, runtime, stopped, token};
+use super::known_run;
+use super::known_runs::USUAL;
+use super::server::{end, not_listening, runtime, stopped, token};
 use crate::Ending;
 use crate::arguments::WatchArguments;
 use crate::terminal::{Output, note, warn};
@@ -9,10 +11,10 @@ use serde_json::json;
 use std::path::PathBuf;
 use stepladder_lookout::{Lookout, LookoutConfig, State, new_token};
 
-/// Where `train` and `climb` leave their runs.
-const USUAL: [&str; 2] = ["runs", "climbs"];
-
-pub(crate) fn watch(arguments: WatchArguments, output: &Output) -> anyhow::Result<Ending> {
+pub(crate) fn watch(mut arguments: WatchArguments, output: &Output) -> anyhow::Result<Ending> {
+    for run in &mut arguments.runs {
+        *run = known_run(run)?;
+    }
     for path in &arguments.runs {
         anyhow::ensure!(
             path.is_dir(),
@@ -41,7 +43,7 @@ pub(crate) fn watch(arguments: WatchArguments, output: &Output) -> anyhow::Resul
                 config.host
             ));
         }
-        let lookout = Lookout::bind(config).await?;
+        let lookout = Lookout::bind(config).await.map_err(not_listening)?;
         let url = format!("http://{}", lookout.address());
         let runs = lookout.runs();
         let training = runs.iter().filter(|(_, state)| *state == State::Training).count();

@@ -65,7 +65,6 @@ pub(crate) fn bytes(n: u64) -> String {
 }
 
 /// The length of a file: `1.6 KiB`, `0.3 MiB`.
-#[cfg_attr(not(feature = "export"), allow(dead_code))]
 pub(crate) fn file_size(n: u64) -> String {
     let kib = n as f64 / 1024.0;
     if kib < 100.0 {

@@ -126,7 +126,7 @@ pub(crate) fn finish<T>(outcome: anyhow::Result<T>, done: T) -> anyhow::Result<T
 }
 
 /// A text as a terminal may have it: control characters, and marks that reorder text, are escaped; ends of lines and tabs stay.
-fn safe(text: &str) -> Cow<'_, str> {
+pub(super) fn safe(text: &str) -> Cow<'_, str> {
     if let Cow::Borrowed(_) = printable(text) {
         return Cow::Borrowed(text);
     }
@@ -190,28 +190,7 @@ pub(super) fn progress_text(text: &str) -> String {
     safe(text).into_owned()
 }
 
-/// Says why what was typed cannot be understood, or what was asked about the program itself; gives the exit code.
-pub(crate) fn show_usage(usage: &clap::Error) -> u8 {
-    let code = u8::try_from(usage.exit_code()).unwrap_or(1);
-    let text = usage.render().to_string();
-    if usage.use_stderr() {
-        // Names of files may have been typed by a shell. Colors go, where something else would have to.
-        match safe(&text) {
-            Cow::Borrowed(_) => drop(usage.print()),
-            Cow::Owned(text) => say(text.trim_end()),
-        }
-        return code;
-    }
-    match usage.print().and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            say(&format!("\x1b[1;31merror:\x1b[0m cannot write this: {error}"));
-            1
-        }
-        _ => code,
-    }
-}
-
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     // There is no other place to say it.
     let _ = writeln!(anstream::stderr(), "{line}");
 }

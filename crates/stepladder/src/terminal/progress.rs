@@ -55,6 +55,14 @@ impl ProgressBar {
         self.bar.reset();
     }
 
+    /// The same for bytes; `total` is 0 where nobody knows how many.
+    #[cfg(feature = "hub")]
+    pub fn begin_bytes(&self, total: u64, message: String) {
+        self.bar
+            .set_style(style("{msg} {wide_bar} {bytes}/{total_bytes}, {eta} left"));
+        self.begin(total, message);
+    }
+
     /// Says how far it is.
     pub fn set(&self, done: u64) {
         if let Some(dashboard) = &self.dashboard {

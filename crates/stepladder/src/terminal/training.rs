@@ -2,8 +2,10 @@
 //! type next.
 
 use super::events::Events;
+use super::length::Length;
 use super::{
-    Dashboard, Output, ProgressBar, bytes, count, duration, interval, percent, profile_table, remark_line,
+    Dashboard, Output, ProgressBar, bytes, count, duration, interval, listed, percent, profile_table,
+    remark_line,
 };
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +23,9 @@ use stepladder_train::{
 /// The share of the time spent waiting for photos from which on it is said, if it was more than a second.
 const WAITING: f64 = 0.02;
 
+/// The most classes that are named.
+const CLASSES: usize = 8;
+
 /// A training on the terminal.
 pub(crate) struct TrainingView<'a> {
     output: &'a Output,
@@ -37,6 +42,9 @@ pub(crate) struct TrainingView<'a> {
     dashboard: Option<Arc<Dashboard>>,
     /// TensorBoard's files.
     events: Mutex<Events>,
+    /// How long it will take.
+    length: Length,
+    ended_before: AtomicBool,
 }
 
 impl<'a> TrainingView<'a> {
@@ -56,6 +64,8 @@ impl<'a> TrainingView<'a> {
             begun: AtomicBool::new(false),
             dashboard: None,
             events: Mutex::default(),
+            length: Length::default(),
+            ended_before: AtomicBool::new(false),
         }
     }
 
@@ -129,8 +139,13 @@ impl<'a> TrainingView<'a> {
         self.bar.clear();
     }
 
-    /// Shows the result.
-    pub fn finish(&self, summary: &Summary) {
+    /// Whether there was nothing to do, as the run had ended before.
+    pub fn has_ended_before(&self) -> bool {
+        self.ended_before.load(Ordering::Relaxed)
+    }
+
+    /// Shows the result. `longer` is a command that trains longer.
+    pub fn finish(&self, summary: &Summary, longer: Option<&str>) {
         self.close();
         let line = |line: String| self.output.line(&line);
         line(String::new());
@@ -194,16 +209,39 @@ impl<'a> TrainingView<'a> {
             self.output
                 .hint(&format!("stepladder resume {}", quoted(&summary.run)));
         }
-        self.output
-            .hint(&format!("stepladder evaluate {}", quoted(&summary.run)));
-        self.output
-            .hint(&format!("stepladder predict {} PHOTO ...", quoted(&summary.run)));
+        let run = quoted(&summary.run);
+        for (command, does) in NEXT {
+            self.output.hint(&format!(
+                "{:<width$}  # {does}",
+                command.replace("RUN", &run),
+                width = 18 + run.len()
+            ));
+        }
+        if let Some(longer) = longer {
+            self.output
+                .line("To train longer, in a new run that starts from this one:");
+            self.output.hint(longer);
+        }
     }
 }
+
+/// What to do with a run.
+const NEXT: [(&str, &str); 6] = [
+    ("stepladder evaluate RUN", "figures for each class"),
+    ("stepladder predict RUN PHOTO ...", "what is on photos"),
+    ("stepladder explain RUN PHOTO", "why"),
+    ("stepladder report RUN", "all of it as a page"),
+    ("stepladder serve RUN", "answers over HTTP"),
+    ("stepladder export RUN", "the model for other programs"),
+];
 
 impl Observer for TrainingView<'_> {
     fn progress(&self) -> &dyn Progress {
         &self.bar
+    }
+
+    fn ended_before(&self, _: &Summary) {
+        self.ended_before.store(true, Ordering::Relaxed);
     }
 
     fn profiled(&self, rows: &[ProfileRow]) {
@@ -224,7 +262,7 @@ impl Observer for TrainingView<'_> {
                 "{}: {photos} photos of {} classes ({})",
                 prepared.dataset.name,
                 prepared.dataset.classes.len(),
-                shortened(&prepared.dataset.classes)
+                listed(&prepared.dataset.classes, CLASSES)
             ),
         );
         line(
@@ -269,7 +307,7 @@ impl Observer for TrainingView<'_> {
                 "left out",
                 format!(
                     "classes without a readable photo: {}",
-                    shortened(&prepared.dropped_classes)
+                    listed(&prepared.dropped_classes, CLASSES)
                 ),
             );
         }
@@ -324,6 +362,9 @@ impl Observer for TrainingView<'_> {
                 "no validation part: the last epoch's weights are kept, and nothing stops early".into(),
             );
         }
+        if let Some(said) = self.length.prepared(self.request, prepared) {
+            line("time", said);
+        }
         line("run", run.path().display().to_string());
         let of_names = warnings.into_iter().map(remark_line);
         let concerns: Vec<String> = of_names.chain(prepared.concerns.iter().cloned()).collect();
@@ -351,6 +392,7 @@ impl Observer for TrainingView<'_> {
     }
 
     fn resumed(&self, place: &Checkpoint) {
+        self.length.resumed();
         if let Ok(mut started) = self.started.lock() {
             *started = Some((Instant::now(), place.epoch as f64));
         }
@@ -384,6 +426,9 @@ impl Observer for TrainingView<'_> {
         if batch == 1 {
             self.bar.begin(batches as u64, format!("epoch {}", record.epoch));
         }
+        if let Some(said) = self.length.step() {
+            self.bar.line(&said);
+        }
         self.bar.set(batch as u64);
         if let Some(dashboard) = &self.dashboard {
             dashboard.step(record, batch, batches);
@@ -415,16 +460,6 @@ impl Observer for TrainingView<'_> {
         let said = self.events().epoch(record);
         said.iter().for_each(|message| self.note(message));
     }
-}
-
-/// Names, the first few of many.
-fn shortened(names: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text += &format!(", and {} more", names.len() - SHOWN);
-    }
-    text
 }
 
 /// A path as a shell takes it, and as no program takes it for an option.

@@ -1,8 +1,12 @@
 //! What the model says, as a table, as CSV and as JSON; and what could not be used.
 
+use super::sorted::Sorted;
 use crate::Ending;
-use crate::terminal::{Alignment, Output, Table, name_cell, path_cell, percent, warn};
+use crate::terminal::{Alignment, Output, Table, name_cell, note, path_cell, percent, warn};
+use anyhow::Context;
 use serde_json::{Value, json};
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use stepladder_classifier::{Classifier, ranked};
 
 /// How answers are shown.
@@ -15,6 +19,15 @@ pub(super) struct Form {
     pub csv: bool,
 }
 
+/// The heads of the CSV's columns.
+fn csv_head(classifier: &Classifier) -> impl Iterator<Item = String> {
+    let classes = classifier.classes().iter().map(|class| format!("p({class})"));
+    ["file", "class", "probability"]
+        .map(String::from)
+        .into_iter()
+        .chain(classes)
+}
+
 /// The answers so far.
 pub(super) struct Answers<'a> {
     classifier: &'a Classifier,
@@ -24,6 +37,8 @@ pub(super) struct Answers<'a> {
     photos: Vec<Value>,
     answered: usize,
     failed: Vec<Value>,
+    /// The CSV that goes to a file.
+    file: Option<(PathBuf, csv::Writer<File>)>,
 }
 
 impl<'a> Answers<'a> {
@@ -45,21 +60,30 @@ impl<'a> Answers<'a> {
             photos: Vec::new(),
             answered: 0,
             failed: Vec::new(),
+            file: None,
         };
         if answers.form.csv {
-            let classes = classifier.classes().iter().map(|class| format!("p({class})"));
-            answers.csv_line(
-                ["file", "class", "probability"]
-                    .map(String::from)
-                    .into_iter()
-                    .chain(classes),
-            )?;
+            answers.csv_line(csv_head(classifier))?;
         }
         Ok(answers)
     }
 
-    /// Adds one photo's answer.
-    pub fn answered(&mut self, name: &str, probabilities: &[f32]) -> anyhow::Result<()> {
+    /// The same, with the CSV in a new file, too.
+    pub fn with_file(mut self, path: &Path) -> anyhow::Result<Answers<'a>> {
+        let file = File::create_new(path).with_context(|| {
+            format!(
+                "cannot write {}: nothing is overwritten; name another file with --out",
+                path.display()
+            )
+        })?;
+        let mut file = csv::Writer::from_writer(file);
+        file.write_record(csv_head(self.classifier))?;
+        self.file = Some((path.to_path_buf(), file));
+        Ok(self)
+    }
+
+    /// Adds one photo's answer. Gives the class; `None` where the model is unsure.
+    pub fn answered(&mut self, name: &str, probabilities: &[f32]) -> anyhow::Result<Option<usize>> {
         let ranked = ranked(probabilities);
         let classes = self.classifier.classes();
         let best = probabilities[ranked[0]];
@@ -70,10 +94,18 @@ impl<'a> Answers<'a> {
             "unsure"
         };
         self.answered += 1;
-        if self.form.csv {
+        let answer = sure.then_some(ranked[0]);
+        let row = || {
             let figures = std::iter::once(&best).chain(probabilities).map(f32::to_string);
-            self.csv_line([path_cell(name), name_cell(class)].into_iter().chain(figures))?;
-            return Ok(());
+            [path_cell(name), name_cell(class)].into_iter().chain(figures)
+        };
+        if let Some((path, file)) = &mut self.file {
+            let written = file.write_record(row());
+            written.with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        if self.form.csv {
+            self.csv_line(row())?;
+            return Ok(answer);
         }
         if self.output.is_json() {
             let top = ranked
@@ -102,7 +134,7 @@ impl<'a> Answers<'a> {
                 [cell, percent(f64::from(probabilities[class]))]
             });
         self.table.row(std::iter::once(name.to_string()).chain(shown));
-        Ok(())
+        Ok(answer)
     }
 
     /// Prints one line of CSV.
@@ -123,9 +155,22 @@ impl<'a> Answers<'a> {
     }
 
     /// Shows what is left to show.
-    pub fn finish(self) -> anyhow::Result<Ending> {
+    pub fn finish(mut self, sorted: Option<&Sorted>) -> anyhow::Result<Ending> {
+        if let Some((path, file)) = &mut self.file {
+            file.flush()
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
         if self.answered > 0 && !self.form.csv {
             self.output.table(&self.table);
+        }
+        if !self.form.csv
+            && let Some((path, _)) = &self.file
+        {
+            self.output.line("");
+            self.output.line(&format!("table       {}", path.display()));
+        }
+        if let Some(sorted) = sorted {
+            note(&format!("sorted      {}", sorted.told()));
         }
         self.output.json(&json!({
             "model": self.classifier.rung().name,
@@ -133,6 +178,9 @@ impl<'a> Answers<'a> {
             "temperature": self.classifier.temperature().map(|temperature| temperature.value()),
             "photos": self.photos,
             "failed": self.failed,
+            "table": self.file.as_ref().map(|(path, _)| path),
+            "sorted_into": sorted.map(Sorted::folder),
+            "copied": sorted.map(Sorted::copied),
         }))?;
         if self.answered + self.failed.len() > 1 && !self.failed.is_empty() {
             warn(&format!(
