@@ -170,11 +170,23 @@ fn links_are_followed_on_request_alone() {
     }
     let said = refused(&place, &[]);
     assert!(
-        said.contains("Symbolic links are not followed: 2 of them") && said.contains("--follow-links"),
+        said.contains("symbolic links were not followed: 2 of them, such as green")
+            && said.contains("--follow-links"),
         "{said}"
     );
     train(&place, "run", &["--follow-links"]);
     place.json(&["evaluate", "run", "--part", "all"]);
+    assert!(
+        place
+            .error(&["predict", "run", "data"])
+            .contains("--follow-links")
+    );
+    assert!(
+        place
+            .run(&["predict", "run", "data", "--follow-links"])
+            .status
+            .success()
+    );
 }
 
 #[cfg(unix)]
