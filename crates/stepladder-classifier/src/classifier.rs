@@ -1,7 +1,9 @@
 //! A trained classifier as one object and one file.
 
 use crate::evaluation::Predictions;
-use crate::header::{Calibration, FIRST_SEALED, FORMAT, Header, Preprocessing, TrainingRecord, Version};
+use crate::header::{
+    Calibration, FIRST_SEALED, FORMAT, Header, Preprocessing, TrainingRecord, Version, format_for,
+};
 use crate::machine::free_bytes;
 use crate::predictor::{Predictor, mirrored};
 use crate::seal::{self, UNSEALED};
@@ -9,7 +11,7 @@ use crate::temperature::Temperature;
 use crate::weights::{ArraysFile, OpenedWeights, WeightsError, arrays};
 use std::path::{Path, PathBuf};
 use stepladder_data::{DataError, Loader, LoaderConfig, PhotoStore, RgbPhoto, Scaling, prepare, printable};
-use stepladder_model::{Rung, RungCatalog};
+use stepladder_model::{ImageSize, Rung, RungCatalog};
 use stepladder_nn::{Device, Model, ModelError, Precision, UnknownPrecision, inference_bytes};
 
 /// Answers take longer than photos: little needs to be made ahead of them.
@@ -70,8 +72,8 @@ pub enum ClassifierError {
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Side of the photo.
-        size: usize,
+        /// Height and width of the photo.
+        size: ImageSize,
         /// Bytes.
         takes: u64,
         /// Bytes.
@@ -253,7 +255,7 @@ impl Classifier {
     /// Writes the classifier to one file, atomically. Equal classifiers give equal bytes.
     pub fn save(&self, path: &Path) -> Result<(), ClassifierError> {
         let header = Header {
-            format: FORMAT,
+            format: format_for(self.size()),
             stepladder: env!("CARGO_PKG_VERSION").to_string(),
             blake3: UNSEALED.to_string(),
             classes: self.classes.clone(),
@@ -276,9 +278,9 @@ impl Classifier {
         &self.classes
     }
 
-    /// Side of the square that the network sees, in pixels.
-    pub fn size(&self) -> usize {
-        self.model.graph().input[0]
+    /// Height and width of what the network sees, in pixels.
+    pub fn size(&self) -> ImageSize {
+        self.model.graph().image_size()
     }
 
     /// The rule by which photos are scaled for it.
@@ -351,7 +353,7 @@ impl Classifier {
     fn probabilities(&self, images: &[f32], photos: usize) -> Vec<f32> {
         let mut probabilities = self.model.predict(images, photos);
         if self.rung.evaluation.flips {
-            let mirrored = self.model.predict(mirrored(images, self.size()), photos);
+            let mirrored = self.model.predict(mirrored(images, self.size().width), photos);
             for (probability, other) in probabilities.iter_mut().zip(mirrored) {
                 *probability = (*probability + other) / 2.0;
             }
@@ -387,7 +389,7 @@ fn answers(
     let config = LoaderConfig {
         threads: rayon::current_num_threads(),
         prefetch_bytes: AHEAD,
-        ..LoaderConfig::new(batch_size, model.graph().input[0])
+        ..LoaderConfig::new(batch_size, model.graph().image_size())
     };
     let classes = model.graph().classes;
     let mut predictions = Predictions::new(classes);

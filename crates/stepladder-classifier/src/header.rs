@@ -6,10 +6,16 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use stepladder_comparison::wilson_interval;
 use stepladder_data::{Scaling, printable};
+use stepladder_model::ImageSize;
 use stepladder_nn::Precision;
 
-/// The format that is written. 2 added `blake3`, `calibration` and `training`.
-pub(crate) const FORMAT: u32 = 2;
+/// The newest format. 2 added `blake3`, `calibration` and `training`; 3 has a size of `[height, width]`.
+pub(crate) const FORMAT: u32 = 3;
+
+/// The format of files with input of this size: the oldest that says it, so that older versions read what they can.
+pub(crate) fn format_for(size: ImageSize) -> u32 {
+    if size.is_square() { 2 } else { FORMAT }
+}
 
 /// The first format whose files carry a checksum.
 pub(crate) const FIRST_SEALED: u32 = 2;
@@ -50,8 +56,8 @@ fn f32_name() -> String {
 /// How a photo becomes the network's input, in words and numbers that another program can follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preprocessing {
-    /// Side of the square input, in pixels.
-    pub size: usize,
+    /// Height and width of the input in pixels; one number for a square.
+    pub size: ImageSize,
     /// How the photo is scaled.
     pub resize: String,
     /// What is cut from it.
@@ -64,8 +70,14 @@ pub struct Preprocessing {
 
 impl Preprocessing {
     /// What [`stepladder_data::prepare`] does at `size`.
-    pub(crate) fn new(size: usize, scaling: Scaling) -> Preprocessing {
+    pub(crate) fn new(size: ImageSize, scaling: Scaling) -> Preprocessing {
         let resize = match scaling {
+            Scaling::Bilinear if !size.is_square() => {
+                "upright by EXIF; largest central part of size's shape to size: bilinear, antialiased where it shrinks"
+            }
+            Scaling::Pad if !size.is_square() => {
+                "upright by EXIF; as large as fits into size, centered on gray of 128 in 255: bilinear, antialiased where it shrinks"
+            }
             Scaling::Bilinear => {
                 "upright by EXIF; central square to size: bilinear, antialiased where it shrinks"
             }

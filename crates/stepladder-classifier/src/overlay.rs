@@ -2,6 +2,7 @@
 //! class, then yellow, then red.
 
 use stepladder_data::{RgbPhoto, Scaling};
+use stepladder_model::ImageSize;
 use stepladder_nn::HeatMap;
 
 /// How much of the warmest places is color; the rest is the photo.
@@ -14,10 +15,10 @@ pub fn heat_color(heat: f32) -> ([f32; 3], f32) {
     (color, OPACITY * (2.0 * heat).min(1.0))
 }
 
-/// What the network sees of `photo`, by the rule `scaling`, at `side` by `side` pixels, under the colors of `heat`. The map, which is
+/// What the network sees of `photo`, by the rule `scaling`, at this size, in the shape of its input, under the colors of `heat`. The map, which is
 /// coarse, is enlarged bilinearly.
-pub fn overlay(photo: &RgbPhoto, scaling: Scaling, heat: &HeatMap, side: u32) -> RgbPhoto {
-    let square = scaling.square(photo, side).into_owned();
+pub fn overlay(photo: &RgbPhoto, scaling: Scaling, heat: &HeatMap, size: impl Into<ImageSize>) -> RgbPhoto {
+    let square = scaling.input(photo, size).into_owned();
     let (width, height) = (square.width(), square.height());
     let mut pixels = square.into_pixels();
     for (at, pixel) in pixels.chunks_exact_mut(3).enumerate() {
@@ -90,8 +91,8 @@ mod tests {
 
     #[test]
     fn it_is_the_central_square_at_the_side_that_was_asked_for() {
-        for side in [1, 3, 50] {
-            let picture = overlay(&gray(9, 5), Scaling::Bilinear, &heat(1, &[0.5]), side);
+        for side in [1, 3, 50_u32] {
+            let picture = overlay(&gray(9, 5), Scaling::Bilinear, &heat(1, &[0.5]), side as usize);
             assert_eq!((picture.width(), picture.height()), (side, side));
             // 0.3 of 100, and 0.7 of the middle of yellow and red.
             assert_eq!(picture.pixels()[..3], [209, 107, 30]);

@@ -4,6 +4,7 @@
 use crate::classifier::Classifier;
 use crate::temperature::Temperature;
 use stepladder_data::{RgbPhoto, Scaling, prepare};
+use stepladder_model::ImageSize;
 use stepladder_nn::{HeatMap, Model};
 
 /// The network gives no numbers for a photo.
@@ -50,9 +51,9 @@ impl Predictor {
         self.scaling
     }
 
-    /// Side of the square that the network sees, in pixels.
-    pub fn size(&self) -> usize {
-        self.model.graph().input[0]
+    /// Height and width of what the network sees, in pixels.
+    pub fn size(&self) -> ImageSize {
+        self.model.graph().image_size()
     }
 
     /// Values of one photo as the network sees it.
@@ -60,7 +61,7 @@ impl Predictor {
         self.model.graph().input.iter().product()
     }
 
-    /// The photo as the network sees it: the central square, `[size, size, 3]`, RGB in [0, 1].
+    /// The photo as the network sees it: fitted into its input, `[height, width, 3]`, RGB in [0, 1].
     pub fn prepare(&self, photo: &RgbPhoto) -> Vec<f32> {
         prepare(photo, self.size(), self.scaling)
     }
@@ -78,7 +79,7 @@ impl Predictor {
             return Vec::new();
         }
         if self.flips {
-            let mirrored = mirrored(&images, self.size());
+            let mirrored = mirrored(&images, self.size().width);
             images.extend(mirrored);
         }
         let asked = images.len() / self.image_len();

@@ -98,6 +98,7 @@ impl Climb<'_> {
                 rung: step.rung.name.clone(),
                 ancestors: step.ancestors.clone(),
                 change: step.rung.change.clone(),
+                ancestor_changes: step.ancestor_changes.clone(),
                 // By way of its decimal digits: 0.56 as f64 is 0.56, where the f32 behind it is 0.5600000023841858.
                 deck_test_accuracy: deck.and_then(|deck| deck.to_string().parse().ok()),
                 size: self.photos.size(step),
@@ -368,7 +369,10 @@ impl Climb<'_> {
             threads: self.request.threads,
             place,
             cache: self.request.cache.clone(),
-            controls: Controls::default(),
+            controls: Controls {
+                moving_statistics: self.request.moving_statistics,
+                ..Controls::default()
+            },
         }
     }
 

@@ -56,11 +56,17 @@ pub(crate) fn against(climb: &ClimbRecord, rung: &RungRecord, answers: &AnswersB
         .enumerate()
         .find_map(|(distance, name)| Some((distance, known(name)?)))?;
     let compared = compared(other, rung, answers);
+    let unsettled = [rung, other].map(|rung| Some(format!("{} {}", rung.rung, rung.unsettled()?.words())));
+    let unsettled: Vec<String> = unsettled.into_iter().flatten().collect();
+    let between = rung.ancestor_changes.iter().take(distance).rev();
+    let changes: Vec<&str> = between.chain([&rung.change]).map(String::as_str).collect();
     Some(Against {
         rung: other.rung.clone(),
         parent: distance == 0,
+        change: changes.join("; "),
         reason: compared.as_ref().err().map(ToString::to_string),
         comparison: compared.ok(),
+        unsettled: (!unsettled.is_empty()).then(|| unsettled.join(", ")),
     })
 }
 
@@ -70,8 +76,13 @@ fn compared(
     second: &RungRecord,
     answers: &AnswersByRun,
 ) -> Result<Comparison, &'static str> {
+    let settled = first.unsettled().is_none() && second.unsettled().is_none();
     let (first, second) = paired(first, second, answers)?;
-    Ok(compare(&first, &second, BOOTSTRAP_SEED))
+    let compared = compare(&first, &second, BOOTSTRAP_SEED);
+    Ok(match settled {
+        true => compared,
+        false => compared.without_verdict(),
+    })
 }
 
 /// What both made of the same photos, with the seeds that both have.
@@ -117,9 +128,13 @@ pub(crate) fn best(climb: &ClimbRecord, answers: &AnswersByRun) -> Option<Best> 
         .filter(|_| tested.len() > 1)?;
     let others = tested.iter().filter(|(rung, _)| rung.rung != best.rung);
     let not_told_apart = others.filter(|(rung, _)| {
-        compared(rung, best, answers).is_ok_and(|comparison| comparison.verdict == Verdict::WithinNoise)
+        compared(rung, best, answers).is_ok_and(|comparison| match comparison.verdict {
+            Verdict::WithinNoise | Verdict::Withheld => true,
+            Verdict::Real | Verdict::Worse => false,
+        })
     });
     Some(Best {
+        unsettled: tested.iter().any(|(rung, _)| rung.unsettled().is_some()),
         rung: best.rung.clone(),
         test: share,
         not_told_apart: not_told_apart.map(|(rung, _)| rung.rung.clone()).collect(),
@@ -132,6 +147,10 @@ pub(crate) fn closest(climb: &ClimbRecord, answers: &AnswersByRun) -> Option<Clo
     let mut closest: Option<Closest> = None;
     for (index, &(first, _)) in tested.iter().enumerate() {
         for &(second, _) in &tested[index + 1..] {
+            // How many photos would tell them apart is no question before they have come to their ends.
+            if first.unsettled().or(second.unsettled()).is_some() {
+                continue;
+            }
             let Ok((ones, others)) = paired(first, second, answers) else {
                 continue;
             };

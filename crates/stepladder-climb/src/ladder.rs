@@ -10,6 +10,8 @@ pub(crate) struct Step {
     pub rung: Rung,
     /// Names of its parent, its parent's parent, and so on.
     pub ancestors: Vec<String>,
+    /// What each of them changes of its own parent.
+    pub ancestor_changes: Vec<String>,
 }
 
 /// Orders the rungs and finds their ancestors.
@@ -31,21 +33,23 @@ pub(crate) fn steps(rungs: &[Rung]) -> Result<Vec<Step>, ClimbError> {
     rungs
         .into_iter()
         .map(|rung| {
+            let (ancestors, ancestor_changes) = ancestors(rung, &catalog)?.into_iter().unzip();
             Ok(Step {
-                ancestors: ancestors(rung, &catalog)?,
+                ancestors,
+                ancestor_changes,
                 rung: rung.clone(),
             })
         })
         .collect()
 }
 
-/// From the parent up. A line of ancestors is finite: reading a rung refuses cycles and too many generations.
-fn ancestors(rung: &Rung, catalog: &RungCatalog) -> Result<Vec<String>, ClimbError> {
+/// From the parent up, names and changes. A line of ancestors is finite: reading a rung refuses cycles and too many generations.
+fn ancestors(rung: &Rung, catalog: &RungCatalog) -> Result<Vec<(String, String)>, ClimbError> {
     let mut names = Vec::new();
     let mut at = rung.parent_rung(catalog)?;
     while let Some(ancestor) = at {
         at = ancestor.parent_rung(catalog)?;
-        names.push(ancestor.name);
+        names.push((ancestor.name, ancestor.change));
     }
     Ok(names)
 }

@@ -157,11 +157,12 @@ mod tests {
             data: data_record(&DataRequest::path("a.zip")),
             photos: 3,
             photos_hash: "00".to_string(),
-            size: Some(size),
+            size: Some(size.into()),
             epochs: None,
             budget_seconds,
             split_seed: 0,
             test_fraction: 0.1,
+            moving_statistics: false,
             device: "cpu".to_string(),
             precision: "f32".to_string(),
         }

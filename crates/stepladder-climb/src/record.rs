@@ -5,8 +5,9 @@ use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use stepladder_comparison::Comparison;
+use stepladder_model::ImageSize;
 use stepladder_run::write_atomically;
-use stepladder_train::Summary;
+use stepladder_train::{Summary, Unsettled};
 
 /// The name of the document in a climb's directory.
 pub(crate) const FILE: &str = "climb.json";
@@ -51,10 +52,13 @@ pub struct RungRecord {
     pub ancestors: Vec<String>,
     /// What it changes of its parent, in its own words.
     pub change: String,
+    /// What each of the ancestors changes of its own parent.
+    #[serde(default)]
+    pub ancestor_changes: Vec<String>,
     /// The test accuracy that the deck reports; null without.
     pub deck_test_accuracy: Option<f64>,
-    /// Side of the input in pixels.
-    pub size: usize,
+    /// Height and width of the network's input in pixels.
+    pub size: ImageSize,
     /// Trainable parameters; null where it gives no network.
     pub parameters: Option<u64>,
     /// The most epochs of its trainings; null under a budget, before they are chosen.
@@ -67,6 +71,14 @@ pub struct RungRecord {
     pub figures: Option<Figures>,
     /// The rung against its parent, or the nearest ancestor that was trained; null where none was.
     pub against: Option<Against>,
+}
+
+impl RungRecord {
+    /// Why the figures say little of the rung, where a training of it was cut short or still improving.
+    pub fn unsettled(&self) -> Option<Unsettled> {
+        let done = self.runs.iter().filter(|run| run.outcome == RunOutcome::Done);
+        done.filter_map(|run| run.summary.as_ref()?.unsettled).next()
+    }
 }
 
 /// One training of a rung.
@@ -144,6 +156,12 @@ pub struct Against {
     pub rung: String,
     /// Whether it is the parent, or an ancestor further up because the parent was not trained.
     pub parent: bool,
+    /// What changed since then: of the rung, and of those between.
+    #[serde(default)]
+    pub change: String,
+    /// Why there is no verdict, in a sentence; null where there is one.
+    #[serde(default)]
+    pub unsettled: Option<String>,
     /// The comparison; null where they cannot be compared.
     pub comparison: Option<Comparison>,
     /// Why they cannot; null otherwise.
@@ -157,7 +175,10 @@ pub struct Best {
     pub rung: String,
     /// Its test accuracy.
     pub test: Share,
-    /// Rungs whose difference to it is within noise.
+    /// Whether some of the rungs were cut short or still improving, so that another may turn out to be the best.
+    #[serde(default)]
+    pub unsettled: bool,
+    /// Rungs that are not told apart from it: their difference is within noise, or one of the two was cut short or still improving.
     pub not_told_apart: Vec<String>,
 }
 

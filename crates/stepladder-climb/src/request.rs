@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 use stepladder_data::{CacheConfig, DataRequest};
-use stepladder_model::Rung;
+use stepladder_model::{ImageSize, Rung};
 use stepladder_nn::{Device, Precision};
 
 /// A climb as it is asked for.
@@ -15,10 +15,12 @@ pub struct ClimbRequest {
     pub rungs: Vec<Rung>,
     /// The seeds of each rung's trainings. The split is the first seed's, for all of them.
     pub seeds: Vec<u64>,
-    /// Side of the input in pixels; by default each rung's own, but never more than the data's typical short side.
-    pub size: Option<usize>,
+    /// Height and width of the input in pixels; by default each rung's own, but where it does not enlarge photos, never more than they have.
+    pub size: Option<ImageSize>,
     /// How long each training takes.
     pub length: Length,
+    /// Whether moving averages are evaluated as they are, even where they lag behind the weights.
+    pub moving_statistics: bool,
     /// Where to compute.
     pub device: Device,
     /// How activations are stored.

@@ -6,8 +6,8 @@ use crate::ladder::Step;
 use crate::request::{ClimbRequest, Length};
 use serde::{Deserialize, Serialize};
 use stepladder_data::{Dataset, PhotoStore, Progress, Remark, TypicalPhoto};
-use stepladder_model::{Input, Rung};
-use stepladder_train::{DataRecord, data_record};
+use stepladder_model::{ImageSize, Rung};
+use stepladder_train::{DataRecord, data_record, training_size};
 
 /// Part of `climb.json`. A climb goes on only under equal settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,8 +18,8 @@ pub struct Settings {
     pub photos: usize,
     /// A hash over the photos' names, classes, declared parts and contents, in hexadecimal digits.
     pub photos_hash: String,
-    /// Side of the input in pixels that was asked for; null where each rung has its own.
-    pub size: Option<usize>,
+    /// Size of the input that was asked for; null where each rung has its own.
+    pub size: Option<ImageSize>,
     /// Most epochs that were asked for; null where each rung has its own.
     pub epochs: Option<usize>,
     /// Seconds for the whole climb; null without a budget.
@@ -28,6 +28,9 @@ pub struct Settings {
     pub split_seed: u64,
     /// The share of photos in the test part, for every rung; without effect where the data declares its parts.
     pub test_fraction: f32,
+    /// Whether moving averages are evaluated as they are, even where they lag behind the weights.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moving_statistics: bool,
     /// Where it computed.
     pub device: String,
     /// Number format of activations.
@@ -58,7 +61,7 @@ impl Photos {
         };
         let mut dataset = Dataset::open(&request.data)?;
         let typical_photo = dataset.typical_photo();
-        let size = size(request.size, &first.rung, typical_photo);
+        let size = size(request.size, &first.rung, typical_photo.as_ref());
         let cache = request.cache.clone().with_scaling(first.rung.input.fit.into());
         let store = PhotoStore::open_or_build(&dataset, size, &cache, progress)?;
         let (photos, photos_hash) = hash(&dataset, &store);
@@ -79,6 +82,7 @@ impl Photos {
                 budget_seconds,
                 split_seed,
                 test_fraction: tested.clone().find(|&share| share > 0.0).unwrap_or(0.0),
+                moving_statistics: request.moving_statistics,
                 device: request.device.to_string(),
                 precision: request.precision.to_string(),
             },
@@ -89,16 +93,15 @@ impl Photos {
         })
     }
 
-    /// Side of a rung's input in pixels.
-    pub fn size(&self, step: &Step) -> usize {
-        size(self.settings.size, &step.rung, self.typical_photo)
+    /// Height and width of a rung's input in pixels.
+    pub fn size(&self, step: &Step) -> ImageSize {
+        size(self.settings.size, &step.rung, self.typical_photo.as_ref())
     }
 }
 
-/// What was asked for, else the rung's own, but never more than the photos have.
-fn size(asked: Option<usize>, rung: &Rung, typical: Option<TypicalPhoto>) -> usize {
-    let Input { size, fit } = rung.input;
-    asked.unwrap_or_else(|| typical.map_or(size, |photo| size.min(photo.side(fit.into()))))
+/// What was asked for, else as [`training_size`] says.
+fn size(asked: Option<ImageSize>, rung: &Rung, typical: Option<&TypicalPhoto>) -> ImageSize {
+    asked.unwrap_or_else(|| training_size(rung, typical))
 }
 
 /// How many photos can be read, and a hash over all that decides what a run makes of them.
@@ -138,7 +141,8 @@ impl Settings {
                 self.photos, others.photos
             ));
         }
-        let size = |size: Option<usize>| size.map_or("as the rung says".to_string(), |n| format!("{n} px"));
+        let size =
+            |size: Option<ImageSize>| size.map_or("as the rung says".to_string(), |n| format!("{n} px"));
         let budget = |budget: Option<f64>| budget.map_or("none".to_string(), |n| format!("{n} s"));
         let pairs = [
             ("size", size(self.size), size(others.size)),
@@ -177,17 +181,18 @@ mod tests {
             data: data_record(&DataRequest::path("a.zip")),
             photos: 3,
             photos_hash: "00".to_string(),
-            size: Some(64),
+            size: Some(64.into()),
             epochs: None,
             budget_seconds: None,
             split_seed: 0,
             test_fraction: 0.1,
+            moving_statistics: false,
             device: "cpu".to_string(),
             precision: "f32".to_string(),
         };
         assert_eq!(settings.difference(&settings), None);
         let larger = Settings {
-            size: Some(96),
+            size: Some(96.into()),
             ..settings.clone()
         };
         assert_eq!(

@@ -58,6 +58,9 @@ pub enum Verdict {
     /// Worse: the interval lies below 0.
     #[serde(rename = "worse")]
     Worse,
+    /// Nothing, whatever the interval: one of the two had not come to its end.
+    #[serde(rename = "no verdict")]
+    Withheld,
 }
 
 impl Verdict {
@@ -78,6 +81,17 @@ impl Verdict {
             Verdict::Real => "real",
             Verdict::WithinNoise => "within noise",
             Verdict::Worse => "worse",
+            Verdict::Withheld => "no verdict",
+        }
+    }
+
+    /// The word with what it holds for: with one seed, the interval knows of the choice of photos alone.
+    pub fn words(self, seeds: usize) -> String {
+        match (self, seeds) {
+            (Verdict::Real | Verdict::Worse, 1) => format!("{} for this seed", self.word()),
+            (Verdict::Real | Verdict::Worse | Verdict::WithinNoise | Verdict::Withheld, _) => {
+                self.word().to_string()
+            }
         }
     }
 }
@@ -114,6 +128,22 @@ pub struct Comparison {
     /// Test photos that would tell a difference of this size from none, with one seed each
     /// ([`photos_to_tell_apart`]); null where no difference was seen.
     pub photos_to_tell_apart: Option<u64>,
+}
+
+impl Comparison {
+    /// The same without a verdict, and without the test that would suggest one.
+    pub fn without_verdict(self) -> Comparison {
+        Comparison {
+            verdict: Verdict::Withheld,
+            p_value: None,
+            ..self
+        }
+    }
+
+    /// The verdict in words.
+    pub fn words(&self) -> String {
+        self.verdict.words(self.seeds)
+    }
 }
 
 /// Compares two classifiers on the same photos. Seeds beyond the fewer of the two are left out, so that both sides have as
@@ -185,6 +215,9 @@ mod tests {
         assert_eq!(Verdict::of([-0.01, 0.2]), Verdict::WithinNoise);
         assert_eq!(Verdict::of([0.0, 0.2]), Verdict::WithinNoise);
         assert_eq!(Verdict::of([-0.3, -0.1]), Verdict::Worse);
+        assert_eq!(Verdict::Real.words(1), "real for this seed");
+        assert_eq!(Verdict::Worse.words(3), "worse");
+        assert_eq!(Verdict::WithinNoise.words(1), "within noise");
         assert_eq!(
             serde_json::to_string(&Verdict::WithinNoise).unwrap(),
             "\"within noise\""

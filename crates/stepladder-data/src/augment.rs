@@ -4,7 +4,7 @@
 //! head. They look alike and differ in units, fill and brightness, see `generator` and `layers`. What is drawn depends on
 //! seed, epoch and photo alone.
 //!
-//! In here pictures are squares of `size` rows of `size` pixels of 3 `f32` values in 0..=255, and become 0..=1 at the very end.
+//! In here pictures are rows of pixels of 3 `f32` values in 0..=255, and become 0..=1 at the very end.
 
 mod affine;
 mod automatic;
@@ -21,7 +21,7 @@ mod whole;
 
 use std::cell::RefCell;
 
-use stepladder_model::{ImageDataGenerator, RandomTransform};
+use stepladder_model::{ImageDataGenerator, ImageSize, RandomTransform};
 
 use crate::photo::{RgbPhoto, to_unit};
 use crate::random::{Purpose, Stream};
@@ -75,23 +75,23 @@ impl Augmentation {
         self.generator.is_none() && self.layers.is_empty()
     }
 
-    /// Whether it cuts its squares out of whole photos, for which [`CacheConfig::whole_photos`](crate::CacheConfig::whole_photos) is needed.
+    /// Whether it cuts its pictures out of whole photos, for which [`CacheConfig::whole_photos`](crate::CacheConfig::whole_photos) is needed.
     pub fn cuts_whole_photos(&self) -> bool {
         let is_crop = |layer: &RandomTransform| matches!(layer, RandomTransform::ResizedCrop(_));
         self.layers.iter().any(is_crop)
     }
 
-    /// Writes a whole photo to `out` as `size * size * 3` values in 0..=1, for augmentation that cuts squares out of it.
-    pub(crate) fn cut(&self, photo: &RgbPhoto, size: usize, showing: Showing, out: &mut [f32]) {
+    /// Writes a whole photo to `out` as `height x width x 3` values in 0..=1, for augmentation that cuts pictures of this size out of it.
+    pub(crate) fn cut(&self, photo: &RgbPhoto, size: ImageSize, showing: Showing, out: &mut [f32]) {
         SOURCE.with_borrow_mut(|source| {
             let mut random = showing.stream(Purpose::Augmentation);
-            let draws = layers::draws(&self.layers, whole::frame(photo), size, showing, &mut random);
-            layers::apply_to_whole(&draws, photo, size, source, out);
+            let draws = layers::draws(&self.layers, photo.into(), size.into(), showing, &mut random);
+            layers::apply_to_whole(&draws, photo, size.into(), source, out);
         });
         each(out, |value| value / 255.0);
     }
 
-    /// Writes a square photo to `out` as `size * size * 3` values in 0..=1, augmented.
+    /// Writes a photo that has the input's size to `out`, as values in 0..=1, augmented.
     pub(crate) fn apply(&self, photo: &RgbPhoto, showing: Showing, out: &mut [f32]) {
         if self.is_none() {
             for (out, &value) in out.iter_mut().zip(photo.pixels()) {
@@ -99,21 +99,21 @@ impl Augmentation {
             }
             return;
         }
-        let size = photo.width() as usize;
+        let frame = Frame::from(photo);
         SOURCE.with_borrow_mut(|source| {
             pack(photo.pixels(), source);
             // The layers go on where the generator stops, in one stream.
             let mut random = showing.stream(Purpose::Augmentation);
             if let Some(config) = &self.generator {
-                let draw = generator::Draw::new(config, size, &mut random);
-                generator::apply(config, &draw, source, size, out);
+                let draw = generator::Draw::new(config, frame, &mut random);
+                generator::apply(config, &draw, source, frame, out);
                 if !self.layers.is_empty() {
                     pack(out, source);
                 }
             }
             if !self.layers.is_empty() {
-                let draws = layers::draws(&self.layers, Frame::square(size), size, showing, &mut random);
-                layers::apply(&draws, source, size, out);
+                let draws = layers::draws(&self.layers, frame, frame, showing, &mut random);
+                layers::apply(&draws, source, frame, out);
             }
         });
         each(out, |value| value / 255.0);

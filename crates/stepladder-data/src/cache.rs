@@ -11,6 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use stepladder_model::ImageSize;
+
 use crate::error::DataError;
 use crate::scaling::Scaling;
 
@@ -105,7 +107,7 @@ fn default_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// The path of the cache for the data with this key.
-pub(crate) fn path_for(dir: &Path, key: &[u8; 32], size: u32) -> PathBuf {
+pub(crate) fn path_for(dir: &Path, key: &[u8; 32], size: ImageSize) -> PathBuf {
     let hash = blake3::Hash::from_bytes(*key).to_hex();
     dir.join(format!("{}-{size}.{EXTENSION}", &hash[..32]))
 }

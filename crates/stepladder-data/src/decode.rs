@@ -41,13 +41,13 @@ pub fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
     })
 }
 
-/// Width and height from the header, before the picture is turned upright, without decoding the pixels. `bytes` may be the
-/// file's beginning only.
+/// Width and height of the upright picture from the header, without decoding the pixels. `bytes` may be the file's beginning only;
+/// an orientation that stands further back is not seen.
 pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), PhotoError> {
     let format = recognize(bytes)?;
     guarded(format, || match format {
         ImageFormat::Jpeg => jpeg::dimensions(bytes),
-        _ => open(bytes, format).map(|decoder| decoder.dimensions()),
+        _ => open(bytes, format).map(|mut decoder| upright(decoder.dimensions(), orientation(&mut decoder))),
     })
 }
 
@@ -131,6 +131,20 @@ fn check_pixels(width: u32, height: u32) -> Result<(), PhotoError> {
         return Err(PhotoError::TooManyPixels { width, height });
     }
     Ok(())
+}
+
+/// Width and height after a picture is turned upright.
+fn upright((width, height): (u32, u32), orientation: Orientation) -> (u32, u32) {
+    match orientation {
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => (height, width),
+        Orientation::NoTransforms
+        | Orientation::Rotate180
+        | Orientation::FlipHorizontal
+        | Orientation::FlipVertical => (width, height),
+    }
 }
 
 /// How to turn the picture upright. A broken EXIF block is no reason to lose it.

@@ -54,7 +54,7 @@ pub use photo::RgbPhoto;
 pub use progress::{NoProgress, Progress};
 pub use reading::Reading;
 pub use remark::Remark;
-pub use sample::TypicalPhoto;
+pub use sample::{TypicalPhoto, beyond};
 pub use scaling::{Scaling, prepare};
 pub use scan::Scanned;
 pub use split::Split;

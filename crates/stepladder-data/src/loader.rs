@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use rayon::prelude::*;
+use stepladder_model::ImageSize;
 
 use crate::augment::{Augmentation, Showing};
 use crate::error::DataError;
@@ -26,8 +27,8 @@ thread_local! {
 pub struct LoaderConfig {
     /// Photos per batch; the last of an epoch may have fewer.
     pub batch_size: usize,
-    /// Height and width of the delivered squares in pixels.
-    pub size: usize,
+    /// Height and width of the delivered photos.
+    pub size: ImageSize,
     /// Another order in each epoch, else the order given.
     pub shuffle: bool,
     /// Decides order and augmentation.
@@ -44,10 +45,10 @@ pub struct LoaderConfig {
 
 impl LoaderConfig {
     /// Batches in the given order, without augmentation, with one thread and 256 MiB ahead.
-    pub fn new(batch_size: usize, size: usize) -> Self {
+    pub fn new(batch_size: usize, size: impl Into<ImageSize>) -> Self {
         Self {
             batch_size,
-            size,
+            size: size.into(),
             shuffle: false,
             seed: 0,
             augmentation: Augmentation::none(),
@@ -67,7 +68,7 @@ impl LoaderConfig {
 
     /// Batches of this shape that are made ahead.
     fn ahead(&self, shape: BatchShape) -> usize {
-        let values = shape.batch_size.saturating_mul(shape.size * shape.size * 3);
+        let values = shape.batch_size.saturating_mul(shape.size.values());
         let batch_bytes = values.saturating_mul(size_of::<f32>());
         (self.prefetch_bytes / batch_bytes.max(1)).max(1)
     }
@@ -76,8 +77,8 @@ impl LoaderConfig {
 /// What the batches of an epoch are like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchShape {
-    /// Height and width of the delivered squares in pixels.
-    pub size: usize,
+    /// Height and width of the delivered photos.
+    pub size: ImageSize,
     /// Photos per batch; the last of an epoch may have fewer.
     pub batch_size: usize,
 }
@@ -122,7 +123,7 @@ impl Loader {
         photos: &[u32],
         config: LoaderConfig,
     ) -> Result<Self, DataError> {
-        if config.batch_size == 0 || config.size == 0 {
+        if config.batch_size == 0 || config.size.short_side() == 0 {
             return Err(DataError::Setting(String::from(
                 "the batch size and the photo size must be at least 1",
             )));
@@ -137,7 +138,7 @@ impl Loader {
         }
         if config.augmentation.cuts_whole_photos() && !store.has_whole_photos() {
             return Err(DataError::Setting(String::from(
-                "this augmentation cuts its squares out of whole photos, and the cache holds none",
+                "this augmentation cuts its pictures out of whole photos, and the cache holds none",
             )));
         }
         let pool = rayon::ThreadPoolBuilder::new()
@@ -239,11 +240,17 @@ impl Shared {
         }
     }
 
-    fn make_batch(&self, epoch: u64, index: u64, photos: &[u32], size: usize) -> Result<Batch, DataError> {
-        let mut images = self.memory.take(photos.len() * size * size * 3);
+    fn make_batch(
+        &self,
+        epoch: u64,
+        index: u64,
+        photos: &[u32],
+        size: ImageSize,
+    ) -> Result<Batch, DataError> {
+        let mut images = self.memory.take(photos.len() * size.values());
         self.pool.install(|| {
             images
-                .par_chunks_exact_mut(size * size * 3)
+                .par_chunks_exact_mut(size.values())
                 .zip(photos)
                 .try_for_each(|(out, &photo)| self.load(epoch, photo, size, out))
         })?;
@@ -260,7 +267,7 @@ impl Shared {
         Ok(batch)
     }
 
-    fn load(&self, epoch: u64, photo: u32, size: usize, out: &mut [f32]) -> Result<(), DataError> {
+    fn load(&self, epoch: u64, photo: u32, size: ImageSize, out: &mut [f32]) -> Result<(), DataError> {
         let LoaderConfig {
             augmentation, seed, ..
         } = &self.config;
@@ -274,10 +281,10 @@ impl Shared {
             false => self.store.photo_in(photo, CACHED.take())?,
         };
         match augmentation.cuts_whole_photos() {
-            true => augmentation.cut(&self.store.scaling().uncut(&cached), size, showing, out),
+            true => augmentation.cut(&self.store.scaling().uncut(&cached, size), size, showing, out),
             false => {
-                let square = self.store.scaling().square(&cached, size as u32);
-                augmentation.apply(&square, showing, out);
+                let input = self.store.scaling().input(&cached, size);
+                augmentation.apply(&input, showing, out);
             }
         }
         CACHED.set(cached.into_pixels());

@@ -5,6 +5,7 @@
 //! What is drawn depends on seed, epoch and batch alone.
 
 use rayon::prelude::*;
+use stepladder_model::ImageSize;
 
 use crate::loader::Batch;
 use crate::random::{Purpose, Stream};
@@ -54,8 +55,8 @@ impl Mixing {
         self.mixup_alpha <= 0.0 && self.cutmix_alpha <= 0.0
     }
 
-    /// Mixes a batch of squares of `size` pixels, the one with the number `index` in `epoch`.
-    pub(crate) fn apply(&self, batch: &mut Batch, size: usize, seed: u64, epoch: u64, index: u64) {
+    /// Mixes a batch of photos of `size`, the one with the number `index` in `epoch`.
+    pub(crate) fn apply(&self, batch: &mut Batch, size: ImageSize, seed: u64, epoch: u64, index: u64) {
         if self.is_none() || batch.labels.is_empty() || epoch >= self.epochs {
             return;
         }
@@ -82,13 +83,14 @@ impl Mixing {
 }
 
 /// A rectangle of the photo's proportions, anywhere within it.
-fn cut(size: usize, alpha: f64, random: &mut Stream) -> Mix {
-    let side = libm::sqrt(1.0 - random.beta(alpha)) * size as f64;
-    let mut span = || {
-        let start = random.unit() * (size as f64 - side);
+fn cut(size: ImageSize, alpha: f64, random: &mut Stream) -> Mix {
+    let share = libm::sqrt(1.0 - random.beta(alpha));
+    let mut span = |whole: usize| {
+        let (whole, side) = (whole as f64, share * whole as f64);
+        let start = random.unit() * (whole - side);
         (start as f32, (start + side) as f32)
     };
-    let ((left, right), (top, bottom)) = (span(), span());
+    let ((left, right), (top, bottom)) = (span(size.width), span(size.height));
     Mix::Cut {
         left,
         right,
@@ -98,9 +100,9 @@ fn cut(size: usize, alpha: f64, random: &mut Stream) -> Mix {
 }
 
 /// Mixes each photo with the one that `others` names.
-fn mix(batch: &mut Batch, size: usize, others: &[usize], mixes: &[Mix]) {
+fn mix(batch: &mut Batch, size: ImageSize, others: &[usize], mixes: &[Mix]) {
     let from = batch.images.clone();
-    let photo = size * size * 3;
+    let photo = size.values();
     batch
         .images
         .par_chunks_exact_mut(photo)
@@ -114,7 +116,7 @@ fn mix(batch: &mut Batch, size: usize, others: &[usize], mixes: &[Mix]) {
 
 impl Mix {
     /// The first photo's share of the target.
-    fn share(&self, size: usize) -> f32 {
+    fn share(&self, size: ImageSize) -> f32 {
         match *self {
             Mix::Blend { share } => share,
             Mix::Cut {
@@ -122,11 +124,11 @@ impl Mix {
                 right,
                 top,
                 bottom,
-            } => (1.0 - (right - left) * (bottom - top) / (size * size) as f32).clamp(0.0, 1.0),
+            } => (1.0 - (right - left) * (bottom - top) / size.pixels() as f32).clamp(0.0, 1.0),
         }
     }
 
-    fn apply(&self, size: usize, other: &[f32], to: &mut [f32]) {
+    fn apply(&self, size: ImageSize, other: &[f32], to: &mut [f32]) {
         match *self {
             Mix::Blend { share } => {
                 for (to, other) in to.iter_mut().zip(other) {
@@ -140,9 +142,9 @@ impl Mix {
                 bottom,
             } => {
                 let inside = |at: usize, low: f32, high: f32| (low..high).contains(&(at as f32));
-                for row in (0..size).filter(|&row| inside(row, top, bottom)) {
-                    for column in (0..size).filter(|&column| inside(column, left, right)) {
-                        let at = (row * size + column) * 3;
+                for row in (0..size.height).filter(|&row| inside(row, top, bottom)) {
+                    for column in (0..size.width).filter(|&column| inside(column, left, right)) {
+                        let at = (row * size.width + column) * 3;
                         to[at..at + 3].copy_from_slice(&other[at..at + 3]);
                     }
                 }
@@ -156,7 +158,11 @@ mod tests {
     use super::*;
     use serde::Deserialize;
 
-    const SIZE: usize = 8;
+    const SIDE: usize = 8;
+    const SIZE: ImageSize = ImageSize {
+        height: SIDE,
+        width: SIDE,
+    };
 
     /// Keras' answers, as `tests/golden/mixing.py` stored them.
     #[derive(Deserialize)]
@@ -240,9 +246,7 @@ mod tests {
             ..Mixing::default()
         };
         let mixed = |seed, epoch, index| {
-            let images = (0..6 * SIZE * SIZE * 3)
-                .map(|i| (i % 251) as f32 / 251.0)
-                .collect();
+            let images = (0..6 * SIZE.values()).map(|i| (i % 251) as f32 / 251.0).collect();
             let mut batch = batch(images, vec![0, 1, 2, 0, 1, 2]);
             mixing.apply(&mut batch, SIZE, seed, epoch, index);
             batch
@@ -266,7 +270,7 @@ mod tests {
         };
         let mixed = |epoch| {
             let is_mixed = |&index: &u64| {
-                let mut batch = batch(vec![0.5; 2 * SIZE * SIZE * 3], vec![0, 1]);
+                let mut batch = batch(vec![0.5; 2 * SIZE.values()], vec![0, 1]);
                 mixing.apply(&mut batch, SIZE, 1, epoch, index);
                 !batch.mixed.is_empty()
             };
@@ -298,5 +302,36 @@ mod tests {
             );
             assert!((0.0..=1.0).contains(&mix.share(SIZE)));
         }
+    }
+
+    #[test]
+    fn a_rectangle_has_the_proportions_of_a_photo_that_is_not_square() {
+        let size = ImageSize::new(6, 12);
+        let mut random = Stream::new(Purpose::Mixing, 0, 0, 0);
+        for _ in 0..1000 {
+            let mix = cut(size, 1.0, &mut random);
+            let Mix::Cut {
+                left,
+                right,
+                top,
+                bottom,
+            } = mix
+            else {
+                panic!("a cut")
+            };
+            assert!(left >= 0.0 && top >= 0.0 && right <= 12.001 && bottom <= 6.001);
+            assert!(((right - left) - 2.0 * (bottom - top)).abs() < 1e-4);
+        }
+        let mix = Mix::Cut {
+            left: 8.0,
+            right: 12.0,
+            top: 2.0,
+            bottom: 4.0,
+        };
+        assert!((mix.share(size) - 64.0 / 72.0).abs() < 1e-6);
+        let mut photo = vec![0.0; size.values()];
+        mix.apply(size, &vec![1.0; size.values()], &mut photo);
+        let pixels: Vec<usize> = (0..72).filter(|&at| photo[at * 3] == 1.0).collect();
+        assert_eq!(pixels, [32, 33, 34, 35, 44, 45, 46, 47]);
     }
 }

@@ -16,7 +16,7 @@ use crate::source::{Found, Labelled, Source, idx, table};
 
 /// Which data to open. Either [`path`](Self::path) (with or without a table), or [`memory`](Self::memory), or separate
 /// archives for the parts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DataRequest {
     /// A zip, a folder, a table, or IDX files.
     pub path: Option<PathBuf>,

@@ -75,86 +75,114 @@ impl RgbPhoto {
     /// Shrinks the photo, for people to look at, so that its short side is `size`, antialiased. A photo that is smaller already
     /// keeps its size. Of a photo longer than four times its short side, the central part is kept.
     pub fn fit(&self, size: u32) -> Cow<'_, Self> {
-        self.fit_by(size, FilterType::Bilinear)
+        self.cover([size, size])
     }
 
-    /// [`fit`](Self::fit) with Lanczos' filter (3 lobes), for [`Scaling::Lanczos`](crate::Scaling::Lanczos).
-    pub(crate) fn fit_by_lanczos(&self, size: u32) -> Cow<'_, Self> {
-        self.fit_by(size, FilterType::Lanczos3)
+    /// Shrinks the photo so that it just covers a rectangle of this width and height, antialiased. A photo that is too small for it
+    /// keeps its size. Of a photo more than four times as long as what covers it, the central part is kept.
+    pub(crate) fn cover(&self, sides: [u32; 2]) -> Cow<'_, Self> {
+        self.cover_by(sides, FilterType::Bilinear)
     }
 
-    fn fit_by(&self, size: u32, filter: FilterType) -> Cow<'_, Self> {
-        let size = size.max(1);
-        let short = self.short_side();
-        let long_limit = short.saturating_mul(MAX_ASPECT);
-        let (keep_w, keep_h) = (self.width.min(long_limit), self.height.min(long_limit));
-        if short <= size {
+    /// [`cover`](Self::cover) with Lanczos' filter (3 lobes), for [`Scaling::Lanczos`](crate::Scaling::Lanczos).
+    pub(crate) fn cover_by_lanczos(&self, sides: [u32; 2]) -> Cow<'_, Self> {
+        self.cover_by(sides, FilterType::Lanczos3)
+    }
+
+    fn cover_by(&self, sides: [u32; 2], filter: FilterType) -> Cow<'_, Self> {
+        let to = sides.map(|side| side.max(1));
+        let [widest, tallest] = self.sides_about(to).map(|side| side.saturating_mul(MAX_ASPECT));
+        let (keep_w, keep_h) = (self.width.min(widest), self.height.min(tallest));
+        // The side that is the first to be as long as the rectangle's when the photo shrinks.
+        let (from, to) = match is_wider([keep_w, keep_h], to) {
+            false => (keep_w, to[0]),
+            true => (keep_h, to[1]),
+        };
+        if from <= to {
             if (keep_w, keep_h) == (self.width, self.height) {
                 return Cow::Borrowed(self);
             }
             return Cow::Owned(self.center(keep_w, keep_h));
         }
-        let scaled = |side: u32| {
-            ((u64::from(side) * u64::from(size) + u64::from(short) / 2) / u64::from(short)) as u32
-        };
+        let scaled = |side: u32| in_proportion(side, from, to);
         let (left, top) = ((self.width - keep_w) / 2, (self.height - keep_h) / 2);
         Cow::Owned(self.resample(
             [left, top, keep_w, keep_h],
-            [scaled(keep_w).max(1), scaled(keep_h).max(1)],
+            [scaled(keep_w), scaled(keep_h)],
             filter,
         ))
     }
 
-    /// The central square as `size` by `size` pixels, resampled bilinearly; where it is shrunk, antialiased: with a triangle as wide
-    /// as two pixels of the result, as Pillow and torchvision do it.
-    pub fn square(&self, size: u32) -> Cow<'_, Self> {
-        let (size, short) = (size.max(1), self.short_side());
-        if (self.width, self.height) == (size, size) {
+    /// The largest central part with the shape of `sides` (width and height), at this size, resampled bilinearly; where it is shrunk,
+    /// antialiased: with a triangle as wide as two pixels of the result, as Pillow and torchvision do it.
+    pub fn crop(&self, sides: [u32; 2]) -> Cow<'_, Self> {
+        let to = sides.map(|side| side.max(1));
+        let [width, height] = self.part(to);
+        if [self.width, self.height] == to {
             Cow::Borrowed(self)
-        } else if short == size {
-            Cow::Owned(self.center(size, size))
+        } else if [width, height] == to {
+            Cow::Owned(self.center(width, height))
         } else {
-            let crop = [(self.width - short) / 2, (self.height - short) / 2, short, short];
-            Cow::Owned(self.resample(crop, [size, size], FilterType::Bilinear))
+            let (left, top) = ((self.width - width) / 2, (self.height - height) / 2);
+            Cow::Owned(self.resample([left, top, width, height], to, FilterType::Bilinear))
         }
     }
 
-    /// Width and height in these proportions with a long side of `size`, at least a pixel.
-    pub(crate) fn sides_within(&self, size: u32) -> [u32; 2] {
-        let long = u64::from(self.long_side());
-        [self.width, self.height].map(|side| {
-            let scaled = (u64::from(side) * u64::from(size) + long / 2) / long;
-            (scaled as u32).max(1)
-        })
+    /// Width and height of the largest part with the shape of `sides`, rounded up: the part of a part is itself.
+    pub(crate) fn part(&self, sides: [u32; 2]) -> [u32; 2] {
+        let [width, height] = self.sides_about(sides);
+        [self.width.min(width), self.height.min(height)]
     }
 
-    /// The whole photo in the middle of a square of `size` pixels that is gray beside it, scaled so that its long side is
-    /// the square's. Where the rest is odd, the spare pixel is at the right and bottom.
-    pub(crate) fn letterbox(&self, size: u32, gray: u8) -> Cow<'_, Self> {
-        let size = size.max(1);
-        let [width, height] = self.sides_within(size);
-        if (width, height) == (size, size) {
-            return self.stretch(size, size);
+    /// The width that goes with the photo's height in the shape of `sides`, and the height that goes with its width, rounded up.
+    pub(crate) fn sides_about(&self, [width, height]: [u32; 2]) -> [u32; 2] {
+        let beside = |side: u32, to: u32, from: u32| {
+            let beside = (u64::from(side) * u64::from(to)).div_ceil(u64::from(from));
+            u32::try_from(beside).unwrap_or(u32::MAX)
+        };
+        [
+            beside(self.height, width, height),
+            beside(self.width, height, width),
+        ]
+    }
+
+    /// Width and height in these proportions, as large as fits into `sides`, at least a pixel.
+    pub(crate) fn sides_within(&self, sides: [u32; 2]) -> [u32; 2] {
+        let own = [self.width, self.height];
+        let (from, to) = match is_wider(own, sides) {
+            true => (self.width, sides[0]),
+            false => (self.height, sides[1]),
+        };
+        own.map(|side| in_proportion(side, from, to))
+    }
+
+    /// The whole photo in the middle of a picture of this width and height that is gray beside it, scaled so that it fills one of
+    /// them. Where the rest is odd, the spare pixel is at the right and bottom.
+    pub(crate) fn letterbox(&self, sides: [u32; 2], gray: u8) -> Cow<'_, Self> {
+        let to = sides.map(|side| side.max(1));
+        let [width, height] = self.sides_within(to);
+        if [width, height] == to {
+            return self.stretch(to);
         }
-        let photo = self.stretch(width, height);
-        let (left, top) = ((size - width) as usize / 2, (size - height) as usize / 2);
-        let mut pixels = vec![gray; size as usize * size as usize * 3];
-        let rows = pixels.chunks_exact_mut(size as usize * 3).skip(top);
+        let photo = self.stretch([width, height]);
+        let (left, top) = ((to[0] - width) as usize / 2, (to[1] - height) as usize / 2);
+        let mut pixels = vec![gray; to[0] as usize * to[1] as usize * 3];
+        let rows = pixels.chunks_exact_mut(to[0] as usize * 3).skip(top);
         for (row, from) in rows.zip(photo.pixels.chunks_exact(width as usize * 3)) {
             row[left * 3..][..from.len()].copy_from_slice(from);
         }
         Cow::Owned(Self {
-            width: size,
-            height: size,
+            width: to[0],
+            height: to[1],
             pixels,
         })
     }
 
-    /// The whole photo as `width` by `height` pixels, whatever its shape, antialiased.
-    pub(crate) fn stretch(&self, width: u32, height: u32) -> Cow<'_, Self> {
-        match (self.width, self.height) == (width, height) {
+    /// The whole photo at this width and height, whatever its shape, antialiased.
+    pub(crate) fn stretch(&self, sides: [u32; 2]) -> Cow<'_, Self> {
+        match [self.width, self.height] == sides {
             true => Cow::Borrowed(self),
-            false => Cow::Owned(self.squeeze(width, height)),
+            false => Cow::Owned(self.squeeze(sides[0], sides[1])),
         }
     }
 
@@ -164,12 +192,12 @@ impl RgbPhoto {
         self.resample(whole, [width.max(1), height.max(1)], FilterType::Bilinear)
     }
 
-    /// Resizes the rectangle `[left, top, width, height]`, which lies inside the photo and may begin between two pixels, to `size` by `size` pixels in `resized`:
+    /// Resizes the rectangle `[left, top, width, height]`, which lies inside the photo and may begin between two pixels, to the width and height `to` in `resized`:
     /// bilinearly, antialiased where it shrinks. No pixel beyond those that the rectangle touches is seen. `part` is memory for them.
     pub(crate) fn resize_part(
         &self,
         [left, top, width, height]: [f64; 4],
-        size: u32,
+        to: [u32; 2],
         part: &mut Vec<u8>,
         resized: &mut Vec<u8>,
     ) {
@@ -177,17 +205,10 @@ impl RgbPhoto {
         let right = ((left + width).ceil() as u32).min(self.width);
         let bottom = ((top + height).ceil() as u32).min(self.height);
         self.copy_part([x, y, right - x, bottom - y], part);
-        resized.resize(size as usize * size as usize * 3, 0);
+        resized.resize(to[0] as usize * to[1] as usize * 3, 0);
         let crop = [left - f64::from(x), top - f64::from(y), width, height];
         let bilinear = FilterType::Bilinear;
-        resize(
-            [right - x, bottom - y],
-            part,
-            crop,
-            [size, size],
-            resized,
-            bilinear,
-        );
+        resize([right - x, bottom - y], part, crop, to, resized, bilinear);
     }
 
     /// The pixels of a rectangle over what `part` held.
@@ -239,6 +260,17 @@ impl RgbPhoto {
             pixels,
         }
     }
+}
+
+/// Whether a picture of this width and height is wider in proportion than another.
+fn is_wider(one: [u32; 2], other: [u32; 2]) -> bool {
+    u64::from(one[0]) * u64::from(other[1]) > u64::from(other[0]) * u64::from(one[1])
+}
+
+/// What `side` becomes where `from` becomes `to`, rounded, at least a pixel.
+fn in_proportion(side: u32, from: u32, to: u32) -> u32 {
+    let scaled = (u64::from(side) * u64::from(to) + u64::from(from) / 2) / u64::from(from);
+    u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
 }
 
 /// Resamples the rectangle `crop` of a picture `from` to the size `to`.
@@ -306,7 +338,7 @@ pub(crate) mod tests {
 
     #[test]
     fn square_is_the_exact_center_where_the_short_side_fits() {
-        let square = ramp(9, 4).square(4).into_owned();
+        let square = ramp(9, 4).crop([4, 4]).into_owned();
         assert_eq!((square.width(), square.height()), (4, 4));
         assert_eq!(&square.pixels()[..3], &[2, 0, 7]);
         assert_eq!(&square.pixels()[square.pixels().len() - 3..], &[5, 3, 7]);
@@ -314,9 +346,9 @@ pub(crate) mod tests {
 
     #[test]
     fn square_enlarges_small_photos_and_shrinks_large_ones() {
-        assert_eq!(ramp(1, 1).square(8).pixels(), [0, 0, 7].repeat(64));
-        assert_eq!(ramp(3, 2).square(8).short_side(), 8);
-        assert_eq!(ramp(90, 60).square(8).width(), 8);
+        assert_eq!(ramp(1, 1).crop([8, 8]).pixels(), [0, 0, 7].repeat(64));
+        assert_eq!(ramp(3, 2).crop([8, 8]).short_side(), 8);
+        assert_eq!(ramp(90, 60).crop([8, 8]).width(), 8);
     }
 
     #[test]
@@ -325,7 +357,7 @@ pub(crate) mod tests {
         let row = [0_u8, 80, 160, 240];
         let pixels = [row; 4].concat().into_iter().flat_map(|v| [v; 3]).collect();
         let photo = RgbPhoto::new(4, 4, pixels).expect("sizes agree");
-        let shrunk = photo.square(2).into_owned();
+        let shrunk = photo.crop([2, 2]).into_owned();
         // (3 * 0 + 3 * 80 + 160) / 7 and (80 + 3 * 160 + 3 * 240) / 7
         assert_eq!(shrunk.pixels()[..6], [57, 57, 57, 183, 183, 183]);
     }

@@ -3,44 +3,46 @@
 
 use std::borrow::Cow;
 
+use stepladder_model::ImageSize;
+
 use crate::photo::RgbPhoto;
-use crate::scaling::Scaling;
+use crate::scaling::{Scaling, sides};
 
 /// One way of keeping photos, at one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rendition {
     kept: Kept,
-    /// What the file is said to be made for, in pixels.
-    pub(crate) side: u32,
+    /// What the file is said to be made for.
+    pub(crate) size: ImageSize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kept {
     /// Scaled for the network's input.
     Input(Scaling),
-    /// With all that it shows, up to four times as long as it is wide.
+    /// With all that it shows, up to four times as long as the input's shape.
     Whole,
 }
 
 impl Rendition {
-    /// What the network's input of `size` pixels is made of.
-    pub(crate) fn input(scaling: Scaling, size: u32) -> Self {
+    /// What the network's input of this size is made of.
+    pub(crate) fn input(scaling: Scaling, size: ImageSize) -> Self {
         Self {
             kept: Kept::Input(scaling),
-            side: size,
+            size,
         }
     }
 
-    /// Whole photos for squares of up to `size` pixels. Their short side is a quarter longer: a crop of two thirds of the area
+    /// Whole photos for input of up to this size. They cover one that is a quarter longer: a crop of two thirds of the area
     /// then has as many pixels as the network's input, and a smaller one is enlarged by less.
-    pub(crate) fn whole(size: u32) -> Self {
+    pub(crate) fn whole(size: ImageSize) -> Self {
         Self {
             kept: Kept::Whole,
-            side: size.saturating_add(size.div_ceil(4)),
+            size: size.map(|side| side.saturating_add(side.div_ceil(4))),
         }
     }
 
-    /// Tells caches of different renditions apart, beside their side.
+    /// Tells caches of different renditions apart, beside their size.
     pub(crate) fn tag(&self) -> &'static [u8; 8] {
         match self.kept {
             Kept::Input(Scaling::Bilinear) => b"bilinear",
@@ -54,8 +56,8 @@ impl Rendition {
     /// What is kept of a photo: shrunk, never enlarged.
     pub(crate) fn shrink<'a>(&self, photo: &'a RgbPhoto) -> Cow<'a, RgbPhoto> {
         match self.kept {
-            Kept::Input(scaling) => scaling.shrink(photo, self.side),
-            Kept::Whole => photo.fit(self.side),
+            Kept::Input(scaling) => scaling.shrink(photo, self.size),
+            Kept::Whole => photo.cover(sides(self.size)),
         }
     }
 }

@@ -8,6 +8,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use stepladder_model::ImageSize;
+
 use crate::cache::format::{self, Pixels, Record};
 use crate::cache::{self, CacheConfig};
 use crate::dataset::Dataset;
@@ -31,7 +33,7 @@ struct Inner {
     whole: Option<Kept>,
     names: Vec<Box<str>>,
     skipped: Vec<Skipped>,
-    size: usize,
+    size: ImageSize,
     scaling: Scaling,
     origins: Origins,
 }
@@ -65,27 +67,25 @@ struct CacheFile {
 impl PhotoStore {
     /// Opens the cache of these photos at this size, or builds it.
     ///
-    /// Photos are kept as [`CacheConfig::scaling`] says, of `size` pixels, or of their own size where that is smaller. Unreadable ones are listed in
+    /// Photos are kept as [`CacheConfig::scaling`] says, of `size`, or of their own size where that is smaller. Unreadable ones are listed in
     /// [`skipped`](Self::skipped); none readable is an error. A cache that is damaged, of another version or incomplete is
     /// built anew. Two processes may build the same at once.
     pub fn open_or_build(
         dataset: &Dataset,
-        size: usize,
+        size: impl Into<ImageSize>,
         cache: &CacheConfig,
         progress: &dyn Progress,
     ) -> Result<Self, DataError> {
-        let Some(side) = u32::try_from(size)
-            .ok()
-            .filter(|side| (1..=u32::from(u16::MAX)).contains(side))
-        else {
+        let size = size.into();
+        if size.short_side() == 0 || size.long_side() > usize::from(u16::MAX) {
             return Err(DataError::Setting(format!(
                 "a photo size of {size} is impossible; use 1 to {}",
                 u16::MAX
             )));
-        };
-        let mut renditions = vec![Rendition::input(cache.scaling, side)];
+        }
+        let mut renditions = vec![Rendition::input(cache.scaling, size)];
         if cache.whole_photos {
-            renditions.push(Rendition::whole(side));
+            renditions.push(Rendition::whole(size));
         }
         let files = open_or_build(dataset, &renditions, cache, progress)?;
         let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
@@ -96,7 +96,7 @@ impl PhotoStore {
     /// `files` hold the photos as input and, if there are two, whole.
     fn new(
         dataset: &Dataset,
-        size: usize,
+        size: ImageSize,
         scaling: Scaling,
         files: Vec<CacheFile>,
     ) -> Result<Self, DataError> {
@@ -163,8 +163,8 @@ impl PhotoStore {
         self.inner.whole.is_some()
     }
 
-    /// The side that photos were shrunk to.
-    pub fn size(&self) -> usize {
+    /// The input that photos were shrunk for.
+    pub fn size(&self) -> ImageSize {
         self.inner.size
     }
 
@@ -320,7 +320,12 @@ fn open_or_build(
 fn open(dataset: &Dataset, rendition: &Rendition, cache: &CacheConfig) -> Option<CacheFile> {
     let (key, path) = key_and_path(dataset, rendition, cache);
     let file = cache::open(&path).ok()?;
-    let records = format::read(&file, &key, rendition.side, dataset.photos.len())?;
+    let records = format::read(
+        &file,
+        &key,
+        rendition.size.long_side() as u32,
+        dataset.photos.len(),
+    )?;
     let complete = !records.iter().any(|record| matches!(record, Record::NotRead(_)));
     complete.then_some(CacheFile {
         rendition: *rendition,
@@ -332,13 +337,16 @@ fn open(dataset: &Dataset, rendition: &Rendition, cache: &CacheConfig) -> Option
 
 fn key_and_path(dataset: &Dataset, rendition: &Rendition, cache: &CacheConfig) -> ([u8; 32], PathBuf) {
     let key = key_of(dataset, rendition);
-    (key, cache::path_for(&cache.dir, &key, rendition.side))
+    (key, cache::path_for(&cache.dir, &key, rendition.size))
 }
 
 /// What a cache must have been made from, and how, to serve this data.
 fn key_of(dataset: &Dataset, rendition: &Rendition) -> [u8; 32] {
     let mut key = blake3::Hasher::new();
     key.update(rendition.tag());
+    if !rendition.size.is_square() {
+        key.update(rendition.size.to_string().as_bytes());
+    }
     for source in &dataset.sources {
         source.fingerprint(&mut key);
     }
@@ -437,7 +445,9 @@ fn write(
     outcome?;
     for ((writer, records), rendition) in writers.into_iter().zip(&all_records).zip(renditions) {
         let key = key_of(dataset, rendition);
-        writer.finish(&key, rendition.side, records).map_err(failed)?;
+        writer
+            .finish(&key, rendition.size.long_side() as u32, records)
+            .map_err(failed)?;
     }
     Ok(all_records)
 }

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use common::{Place, open, png, two_classes, zip_of};
 use proptest::prelude::*;
 use stepladder_data::{
-    Augmentation, Batch, DataRequest, Dataset, Loader, LoaderConfig, NoProgress, Part, PhotoStore, Scaling,
-    Split, prepare,
+    Augmentation, Batch, DataRequest, Dataset, Loader, LoaderConfig, Mixing, NoProgress, Part, PhotoStore,
+    Scaling, Split, decode, prepare,
 };
 use stepladder_model::{
-    ColorJitter, Erased, FillMode, FlipMode, ImageDataGenerator, RandAugment, RandomBrightness,
+    ColorJitter, Erased, FillMode, FlipMode, ImageDataGenerator, ImageSize, RandAugment, RandomBrightness,
     RandomContrast, RandomErasing, RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform,
     SplitFractions, TrivialAugmentWide,
 };
@@ -72,6 +72,82 @@ fn without_augmentation_a_batch_holds_the_prepared_photos() {
     }
     let order: Vec<u32> = batches.iter().flat_map(|b| b.photos.clone()).collect();
     assert_eq!(order, photos);
+}
+
+/// Of every photo, whatever its shape, in each fit: what a cache keeps makes what the whole photo makes, in its own cache file.
+#[test]
+fn photos_take_a_shape_that_is_not_square() {
+    let place = Place::new();
+    let dataset = open(two_classes(&place, "x.zip", 3));
+    let size = ImageSize::new(4, 6);
+    let photos: Vec<u32> = (0..6).collect();
+    let mut caches = vec![place.store(&dataset, 6).path().to_path_buf()];
+    for scaling in [Scaling::Bilinear, Scaling::Pad, Scaling::Stretch] {
+        let cache = place.cache().with_scaling(scaling);
+        let store = PhotoStore::open_or_build(&dataset, size, &cache, &NoProgress).expect("readable");
+        caches.push(store.path().to_path_buf());
+        let loader =
+            Loader::new(&store, &dataset.labels(), &photos, LoaderConfig::new(6, size)).expect("sane");
+        let batch = loader.epoch(0).next().expect("one batch").expect("readable");
+        for (found, &photo) in batch.images.chunks_exact(size.values()).zip(&photos) {
+            let photo = dataset.photos[photo as usize].name.as_str();
+            let (class, number) = photo.split_once('/').expect("class/number.png");
+            let number: u32 = number.trim_end_matches(".png").parse().expect("a number");
+            let whole = match class {
+                "a" => png(12, 10, number),
+                _ => png(9, 14, 1000 + number),
+            };
+            let expected = prepare(&decode(&whole).expect("a photo"), size, scaling);
+            assert_eq!(found, expected, "{photo} {scaling:?}");
+        }
+    }
+    caches.sort();
+    caches.dedup();
+    assert_eq!(caches.len(), 4);
+}
+
+#[test]
+fn augmentation_of_every_kind_keeps_a_shape_that_is_not_square() {
+    let place = Place::new();
+    let dataset = open(two_classes(&place, "x.zip", 10));
+    let size = ImageSize::new(6, 10);
+    let cache = place.cache().with_whole_photos(true);
+    let store = PhotoStore::open_or_build(&dataset, size, &cache, &NoProgress).expect("readable");
+    let photos: Vec<u32> = (0..20).collect();
+    let batches = |augmentation: &Augmentation, threads| {
+        let config = LoaderConfig {
+            shuffle: true,
+            seed: 1,
+            threads,
+            augmentation: augmentation.clone(),
+            mixing: Mixing {
+                mixup_alpha: 0.4,
+                cutmix_alpha: 1.0,
+                ..Mixing::default()
+            },
+            ..LoaderConfig::new(6, size)
+        };
+        all(
+            &Loader::new(&store, &dataset.labels(), &photos, config).expect("sane"),
+            0,
+        )
+    };
+    let crop = RandomTransform::ResizedCrop(RandomResizedCrop {
+        scale: [0.3, 1.0],
+        ratio: RandomResizedCrop::RATIO,
+    });
+    let automatic = RandomTransform::TrivialAugmentWide(TrivialAugmentWide {
+        num_magnitude_bins: 31,
+        fill_value: 0.5,
+    });
+    for augmentation in [everything(), Augmentation::new(None, &[crop, automatic])] {
+        let one = batches(&augmentation, 1);
+        assert_eq!(one, batches(&augmentation, 3));
+        for batch in &one {
+            assert_eq!(batch.images.len(), batch.labels.len() * size.values());
+            assert!(batch.images.iter().all(|v| (0.0..=1.0).contains(v)));
+        }
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ class Exported:
 
     rung: dict
     classes: list[str]
-    size: int
+    size: int | tuple[int, int]
     temperature: float
     arrays: dict[str, np.ndarray]
 
@@ -63,34 +63,43 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def prepare(image, size: int, resize: str = "") -> np.ndarray:
-    """A photo, opened with Pillow, as the network's input: [size, size, 3], RGB from 0 to 1.
+def sides(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width of a size, which is one number for a square."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width
 
-    Upright by EXIF, bilinearly to `size`, antialiased where it shrinks: the central square, or what `resize` says, from `preprocessing` in
-    `model.json`: the whole photo on gray, the whole photo stretched, or Lanczos' filter in an older model. Pillow rounds some pixels to the
-    neighboring byte of what Stepladder has.
+
+def prepare(image, size: int | tuple[int, int], resize: str = "") -> np.ndarray:
+    """A photo, opened with Pillow, as the network's input: [height, width, 3], RGB from 0 to 1.
+
+    Upright by EXIF, bilinearly to `size`, antialiased where it shrinks: the largest central part of that shape, or what `resize` says, from
+    `preprocessing` in `model.json`: the whole photo on gray, the whole photo stretched, or Lanczos' filter in an older model. Pillow rounds
+    some pixels to the neighboring byte of what Stepladder has.
     """
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image).convert("RGB")
+    height, width = sides(size)
     if "both sides" in resize:
-        return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), np.float32) / 255
-    if "long side" in resize:
-        long = max(image.size)
-        width, height = [max(1, (side * size + long // 2) // long) for side in image.size]
-        square = Image.new("RGB", (size, size), (128, 128, 128))
-        whole = image.resize((width, height), Image.Resampling.BILINEAR)
-        square.paste(whole, ((size - width) // 2, (size - height) // 2))
-        return np.asarray(square, np.float32) / 255
-    short = min(image.size)
-    left, top = [(side - short) // 2 for side in image.size]
-    square = (left, top, left + short, top + short)
-    if short <= size:
-        # What is enlarged, or taken as it is, is cut first: no pixel beyond the square is seen.
-        image, square = image.crop(square), None
-    shrinks_by_lanczos = "Lanczos" in resize and short > size
-    filter = Image.Resampling.LANCZOS if shrinks_by_lanczos else Image.Resampling.BILINEAR
-    return np.asarray(image.resize((size, size), filter, square), np.float32) / 255
+        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), np.float32) / 255
+    if "long side" in resize or "fits into" in resize:
+        # The side that fills the input, before and after.
+        wider = image.width * height > width * image.height
+        old, new = (image.width, width) if wider else (image.height, height)
+        whole = image.resize([max(1, (side * new + old // 2) // old) for side in image.size], Image.Resampling.BILINEAR)
+        padded = Image.new("RGB", (width, height), (128, 128, 128))
+        padded.paste(whole, ((width - whole.width) // 2, (height - whole.height) // 2))
+        return np.asarray(padded, np.float32) / 255
+    # Rounded up.
+    part = (min(image.width, -(-image.height * width // height)), min(image.height, -(-image.width * height // width)))
+    left, top = (image.width - part[0]) // 2, (image.height - part[1]) // 2
+    box = (left, top, left + part[0], top + part[1])
+    shrinks = part[0] > width or part[1] > height
+    if not shrinks:
+        # What is enlarged, or taken as it is, is cut first: no pixel beyond the part is seen.
+        image, box = image.crop(box), None
+    filter = Image.Resampling.LANCZOS if "Lanczos" in resize and shrinks else Image.Resampling.BILINEAR
+    return np.asarray(image.resize((width, height), filter, box), np.float32) / 255
 
 
 def entries(rung: dict) -> list[dict]:

@@ -1,7 +1,7 @@
 """Builds a Stepladder network in Keras.
 
     import stepladder_keras
-    model = stepladder_keras.load("folder")      # photos [N, size, size, 3], RGB from 0 to 1, to probabilities [N, classes]
+    model = stepladder_keras.load("folder")      # photos [N, height, width, 3], RGB from 0 to 1, to probabilities [N, classes]
     model.save("model.keras")
 
 `stepladder_files.prepare` makes such a photo from a file. Layers that Keras does not have are written down here, and `keras.models.load_model`
@@ -37,12 +37,12 @@ def both_sides(logits: keras.Model, temperature: float) -> keras.Model:
     return keras.Model(photos, mean)
 
 
-def network(rung: dict, size: int, classes: int, temperature: float | None = 1.0) -> tuple[keras.Model, list]:
+def network(rung: dict, size: int | tuple[int, int], classes: int, temperature: float | None = 1.0) -> tuple[keras.Model, list]:
     """An untrained model and its variables, each with its name in the weights file and in that file's order.
 
     The model gives probabilities; logits where `temperature` is None.
     """
-    inputs = keras.Input((size, size, 3))
+    inputs = keras.Input((*stepladder_files.sides(size), 3))
     values, variables = {"image": inputs}, []
     entries = stepladder_files.entries(rung)
     for i, entry in enumerate(entries):

@@ -1,9 +1,9 @@
 """Builds a Stepladder network in PyTorch, with Keras' meaning of its words.
 
     import stepladder_torch
-    model = stepladder_torch.load("folder")      # photos [N, 3, size, size], RGB from 0 to 1, to probabilities [N, classes]
+    model = stepladder_torch.load("folder")      # photos [N, 3, height, width], RGB from 0 to 1, to probabilities [N, classes]
 
-`stepladder_files.prepare` makes a photo [size, size, 3] from a file; `.permute(2, 0, 1)` gives it PyTorch's layout.
+`stepladder_files.prepare` makes a photo [height, width, 3] from a file; `.permute(2, 0, 1)` gives it PyTorch's layout.
 
 Where PyTorch's defaults differ from Keras', Keras wins: `same` puts the odd pad at bottom and right, batch normalization has
 epsilon 1e-3 and momentum 0.99 (PyTorch's 0.01), Flatten goes by H, W, C.
@@ -215,9 +215,9 @@ class BlurPooling(nn.Module):
 
 
 class Network(nn.Module):
-    """The rung's layers as a graph, from photos [N, 3, size, size] to logits [N, classes]."""
+    """The rung's layers as a graph, from photos [N, 3, height, width] to logits [N, classes]."""
 
-    def __init__(self, rung: dict, size: int, classes: int):
+    def __init__(self, rung: dict, size: int | tuple[int, int], classes: int):
         super().__init__()
         self.layers, self.activations, self.wiring, self.names = nn.ModuleList(), [], [], []
         index, shapes = {"image": -1}, []
@@ -226,7 +226,7 @@ class Network(nn.Module):
             spec = dict(entry)
             kind, name = spec.pop("layer"), spec.pop("name")
             sources = [index[source] for source in spec.pop("inputs")]
-            read = [shapes[source] if source >= 0 else (3, size, size) for source in sources]
+            read = [shapes[source] if source >= 0 else (3, *stepladder_files.sides(size)) for source in sources]
             function = activation(spec.pop("activation", None))
             if i == len(entries) - 1:  # the loss works from logits
                 assert entry["activation"] == "softmax"

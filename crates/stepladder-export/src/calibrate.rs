@@ -40,7 +40,7 @@ pub struct Quantization {
 }
 
 impl Quantization {
-    /// Runs `photos`, squares of the model's size, through the model on `threads` threads, and keeps the ranges. `done` is
+    /// Runs `photos`, of the size of the model's input, through the model on `threads` threads, and keeps the ranges. `done` is
     /// told after each photo.
     ///
     /// # Errors

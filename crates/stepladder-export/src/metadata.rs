@@ -18,7 +18,10 @@ pub(crate) fn metadata(classifier: &Classifier, options: &OnnxOptions) -> Vec<(&
     let classes = serde_json::to_string(classifier.classes()).expect("texts are JSON");
     let mut entries = vec![
         ("classes", classes),
-        ("size", preprocessing.size.to_string()),
+        (
+            "size",
+            serde_json::to_string(&preprocessing.size).expect("numbers are JSON"),
+        ),
         ("resize", preprocessing.resize),
         ("crop", preprocessing.crop),
         ("channels", preprocessing.channels),

@@ -35,10 +35,10 @@ pub(crate) const OUTPUT: &str = "probabilities";
 /// What the model's input holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InputForm {
-    /// RGB bytes, `[batch, size, size, 3]`: pixels as decoders give them.
+    /// RGB bytes, `[batch, height, width, 3]`: pixels as decoders give them.
     #[default]
     Uint8Nhwc,
-    /// RGB from 0 to 1 in f32, `[batch, 3, size, size]`: pixels divided by 255.
+    /// RGB from 0 to 1 in f32, `[batch, 3, height, width]`: pixels divided by 255.
     FloatNchw,
 }
 
@@ -129,7 +129,7 @@ fn emit(
 ) -> (Builder, Vec<String>) {
     let affines = quantization.map(|quantization| quantized::affines(graph, quantization));
     let mut emission = Emission {
-        builder: Builder::new(graph.input[0], graph.classes, form),
+        builder: Builder::new(graph.image_size(), graph.classes, form),
         affines,
         temperature: answering.temperature,
         flips: answering.flips,
@@ -166,12 +166,12 @@ struct Emission<'a> {
 }
 
 impl Emission<'_> {
-    /// From the model's input to `[batch, 3, size, size]` in 0 to 1, divided as training does, so that 255 gives exactly 1.
+    /// From the model's input to `[batch, 3, height, width]` in 0 to 1, divided as training does, so that 255 gives exactly 1.
     fn preprocess(&mut self, form: InputForm) -> String {
-        let (flips, size) = (self.flips, self.graph.input[1]);
+        let (flips, width) = (self.flips, self.graph.image_size().width);
         let builder = &mut self.builder;
         let images = |builder: &mut Builder, x: &str| match flips {
-            true => flips::both_sides(builder, x, size),
+            true => flips::both_sides(builder, x, width),
             false => x.to_string(),
         };
         let nchw = |builder: &mut Builder, x: &str| transposed(builder, x, NCHW, "preprocessing/nchw");

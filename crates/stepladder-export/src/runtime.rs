@@ -46,7 +46,7 @@ impl Runtime {
         })
     }
 
-    /// Probabilities of each class for each photo. Photos are squares of the model's size.
+    /// Probabilities of each class for each photo. Photos have the size of the model's input.
     pub fn predict(&self, photos: &[RgbPhoto]) -> Result<Vec<Vec<f32>>, ExportError> {
         if photos.is_empty() {
             return Ok(Vec::new());
@@ -59,11 +59,11 @@ impl Runtime {
 
     /// The model's input, of some photos of one size.
     fn input(&self, photos: &[RgbPhoto]) -> Value {
-        let side = photos[0].height() as usize;
+        let (height, width) = (photos[0].height() as usize, photos[0].width() as usize);
         match self.form {
             InputForm::Uint8Nhwc => {
                 let bytes: Vec<u8> = photos.iter().flat_map(|photo| photo.pixels()).copied().collect();
-                Tensor::from_data(&[photos.len(), side, side, 3], bytes).into()
+                Tensor::from_data(&[photos.len(), height, width, 3], bytes).into()
             }
             InputForm::FloatNchw => {
                 let channel = |photo: &RgbPhoto, channel: usize| -> Vec<f32> {
@@ -74,7 +74,7 @@ impl Runtime {
                 let values: Vec<f32> = photos_and_channels
                     .flat_map(|(photo, c)| channel(photo, c))
                     .collect();
-                Tensor::from_data(&[photos.len(), 3, side, side], values).into()
+                Tensor::from_data(&[photos.len(), 3, height, width], values).into()
             }
         }
     }

@@ -78,7 +78,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// Asks both about `photos`, squares of the model's size, and compares.
+    /// Asks both about `photos`, of the size of the model's input, and compares.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ mod support;
 use proptest::prelude::*;
 use stepladder_classifier::Temperature;
 use stepladder_export::{CalibrationRange, InputForm, OnnxOptions, Quantization, to_onnx};
-use stepladder_model::{Rung, RungCatalog, networks, shipped, variants};
+use stepladder_model::{ImageSize, Rung, RungCatalog, networks, shipped, variants};
 use support::{calm, classifier, layer_rungs, photos, rung, verified};
 
 /// How far probabilities may lie apart here: sums in another order differ by a hundredth of it.
@@ -17,7 +17,7 @@ fn every_layer() -> Rung {
 }
 
 /// Checks both forms of input.
-fn check(rung: &Rung, size: usize) {
+fn check(rung: &Rung, size: impl Into<ImageSize>) {
     let classifier = classifier(rung, size);
     for input in [InputForm::Uint8Nhwc, InputForm::FloatNchw] {
         let options = OnnxOptions {
@@ -65,6 +65,19 @@ fn known_networks_give_the_same_probabilities() {
 fn every_layer_gives_the_same_probabilities() {
     for rung in layer_rungs() {
         check(&rung, rung.input.size);
+    }
+}
+
+#[test]
+fn input_that_is_not_square_gives_the_same_probabilities() {
+    let catalog = RungCatalog::shipped();
+    // With answers over the mirror image, and without.
+    for (name, size) in [("m10", [48, 32]), ("small", [64, 96]), ("m5", [24, 40])] {
+        check(&catalog.get(name).unwrap(), size);
+    }
+    for rung in layer_rungs() {
+        let ImageSize { height, width } = rung.input.size;
+        check(&rung, [height, width + 6]);
     }
 }
 
@@ -129,11 +142,12 @@ fn an_int8_model_stays_close() {
     let catalog = RungCatalog::shipped();
     let [_, other_layers] = layer_rungs();
     for (rung, size) in [
-        (every_layer(), 29),
-        (other_layers, 23),
-        (catalog.get("m10").unwrap(), 64),
-        (catalog.get("m17").unwrap(), 64),
-        (catalog.get("m5").unwrap(), 32),
+        (every_layer(), ImageSize::square(29)),
+        (other_layers, 23.into()),
+        (catalog.get("m10").unwrap(), 64.into()),
+        (catalog.get("m17").unwrap(), 64.into()),
+        (catalog.get("m5").unwrap(), 32.into()),
+        (catalog.get("m10").unwrap(), [48, 72].into()),
     ] {
         let classifier = classifier(&rung, size);
         let photos = photos(8, size);

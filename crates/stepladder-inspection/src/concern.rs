@@ -2,6 +2,7 @@
 //! counted already.
 
 use std::collections::BTreeMap;
+use stepladder_model::ImageSize;
 
 use stepladder_data::{Dataset, Part, PhotoStore, Split};
 
@@ -81,27 +82,25 @@ pub fn concerns(dataset: &Dataset, store: &PhotoStore, split: &Split, weighed: b
     concerns
 }
 
-/// The share of a photo's area beyond its central square from which on it is worth a word, and from which on another fit is likely
-/// to be better: photos of 4 to 3 lose a quarter, of 3 to 2 a third, of 16 to 9 nearly a half.
-const NOTED: f64 = 0.3;
-const LIKELY: f64 = 0.4;
+/// The share of a photo's area beyond its central square from which on another fit is likely to be better. Photos of 4 to 3, which lose a
+/// quarter, and of 3 to 2, which lose a third, are what cameras make, with their subject in the middle; of 16 to 9, nearly a half is lost.
+const MUCH: f64 = 0.4;
 
-/// What the central square leaves out of the photos, `beyond_square` of their area in the median, and what to do about it; `None` where
-/// it is little.
-pub fn cropped(beyond_square: f64) -> Option<String> {
-    let lost = format!(
-        "the central square leaves out {:.0}% of a typical photo",
-        beyond_square * 100.0
-    );
-    match beyond_square {
-        share if share >= LIKELY => Some(format!(
-            "{lost}; write fit = \"pad\" in [input] to show photos whole, which is likely better here"
-        )),
-        share if share >= NOTED => Some(format!(
-            "{lost}; if what tells the classes apart may lie there, write fit = \"pad\" in [input]"
-        )),
-        _ => None,
-    }
+/// What the central part with the shape of `input` leaves out of the photos, `beyond` of their area in the median, and what to do about
+/// it; `None` where it is what photos usually lose.
+pub fn cropped(beyond: f64, input: ImageSize) -> Option<String> {
+    let lost = left_out(beyond, input);
+    (beyond >= MUCH)
+        .then(|| format!("{lost}; --set input.fit=pad shows photos whole, which is likely better here"))
+}
+
+/// What a crop to the shape of `input` leaves out, `beyond` of a typical photo's area.
+pub fn left_out(beyond: f64, input: ImageSize) -> String {
+    let part = match input.is_square() {
+        true => String::from("the central square"),
+        false => format!("the central part in the shape of {input}"),
+    };
+    format!("{part} leaves out {:.0}% of a typical photo", beyond * 100.0)
 }
 
 /// Where one content was met.

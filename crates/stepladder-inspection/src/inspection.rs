@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 use stepladder_data::{DataError, Dataset, Progress};
+use stepladder_model::ImageSize;
 
 use crate::duplicates::{Group, groups};
 use crate::finding::{Evidence, Finding};
 use crate::look::Look;
-use crate::statistics::Statistics;
+use crate::statistics::{Quartiles, Statistics, beyond_input};
 
 /// A data set, looked over.
 #[derive(Debug, Serialize)]
@@ -25,6 +26,11 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// Quartiles of the share of a photo's area that `fit = "crop"` leaves out for input of this shape.
+    pub fn beyond_input(&self, input: ImageSize) -> Quartiles {
+        beyond_input(&self.looks, input)
+    }
+
     /// Reads and decodes every photo once, on `threads` threads. Which photos there are, and what is found, does not depend on their
     /// number.
     pub fn new(dataset: &Dataset, threads: usize, progress: &dyn Progress) -> Result<Self, DataError> {

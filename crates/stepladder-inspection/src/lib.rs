@@ -21,7 +21,7 @@ mod search;
 mod statistics;
 mod words;
 
-pub use concern::{concerns, cropped};
+pub use concern::{concerns, cropped, left_out};
 pub use duplicates::{Group, near_groups};
 pub use finding::{Finding, FindingKind, Member};
 pub use fingerprint::Fingerprint;

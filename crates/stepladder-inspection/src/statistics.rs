@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use stepladder_data::{Dataset, Part};
+use stepladder_data::{Dataset, Part, beyond};
+use stepladder_model::ImageSize;
 
 use crate::look::Look;
 
@@ -98,6 +99,12 @@ impl Quartiles {
     }
 }
 
+/// Of the share of a photo's area beyond its largest central part in the shape of `input`.
+pub(crate) fn beyond_input(looks: &[Option<Look>], input: ImageSize) -> Quartiles {
+    let readable = looks.iter().flatten();
+    Quartiles::new(readable.map(|look| beyond([look.width, look.height], input)))
+}
+
 impl Statistics {
     /// `looks` holds each photo's look, `None` for unreadable ones.
     pub(crate) fn new(dataset: &Dataset, looks: &[Option<Look>]) -> Self {
@@ -127,10 +134,7 @@ impl Statistics {
                     .iter()
                     .map(|look| f64::from(look.width) / f64::from(look.height)),
             ),
-            beyond_square: Quartiles::new(readable.iter().map(|look| {
-                let long = look.width.max(look.height).max(1);
-                1.0 - f64::from(look.short_side()) / f64::from(long)
-            })),
+            beyond_square: beyond_input(looks, ImageSize::square(1)),
             file_bytes: Quartiles::new(readable.iter().map(|look| look.bytes as f64)),
             short_sides: short_sides(&readable),
             shapes: shapes(&readable),

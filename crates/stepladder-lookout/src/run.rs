@@ -11,6 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use stepladder_model::ImageSize;
 use stepladder_run::{EpochRecord, Outcome, RunDirectory, RunRequest, StepCurve, StepFigures};
 
 /// The longest document that is read, in bytes.
@@ -30,7 +31,7 @@ const RECENT: Duration = Duration::from_secs(30);
 #[serde(default)]
 pub(crate) struct Asked {
     pub model: String,
-    pub size: u64,
+    pub size: Option<ImageSize>,
     pub epochs: u64,
     pub batch_size: u64,
     pub learning_rate: f64,

@@ -162,7 +162,9 @@ fn figures(run: &RunView) -> Markup {
         p class="about" {
             span class=(format!("state {}", state_class(run.state))) { (run.state.words()) }
             @if !asked.model.is_empty() {
-                " · " (asked.model) " on " (asked.data.name()) ", " (asked.size) " px, batch " (asked.batch_size)
+                " · " (asked.model) " on " (asked.data.name()) ", "
+                @if let Some(size) = asked.size { (size) " px, " }
+                "batch " (asked.batch_size)
                 ", seed " (asked.seed)
             }
         }

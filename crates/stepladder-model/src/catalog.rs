@@ -78,6 +78,9 @@ const BEYOND: &[ShippedRung] = shipped![
     "small-mixup",
 ];
 
+/// What pretrained weights add to the second ladder, each after its parent.
+const PRETRAINED: &[ShippedRung] = shipped!["features", "fine-tuned"];
+
 /// Known networks, from few multiplications to many. `oracle/network_rungs.py` writes their files.
 const NETWORKS: &[ShippedRung] = shipped![
     "mobilenetv3-small",
@@ -117,6 +120,11 @@ pub fn beyond() -> &'static [ShippedRung] {
     BEYOND
 }
 
+/// The last rungs of the second ladder, which start from the weights inside the program.
+pub fn pretrained() -> &'static [ShippedRung] {
+    PRETRAINED
+}
+
 /// Known networks as rungs, which are no steps of the ladder: their layers are named so that pretrained weights fit them.
 pub fn networks() -> &'static [ShippedRung] {
     NETWORKS
@@ -129,7 +137,7 @@ pub struct RungCatalog {
 }
 
 impl RungCatalog {
-    /// The rungs that are part of this program: the ladder, then the variants, the family, the second ladder and the networks.
+    /// The rungs that are part of this program: the ladder, then the variants, the family, the second ladder with its pretrained rungs, and the networks.
     pub fn shipped() -> RungCatalog {
         RungCatalog {
             rungs: SHIPPED
@@ -137,6 +145,7 @@ impl RungCatalog {
                 .chain(VARIANTS)
                 .chain(FAMILY)
                 .chain(BEYOND)
+                .chain(PRETRAINED)
                 .chain(NETWORKS)
                 .map(|rung| (rung.name.to_owned(), rung.toml.to_owned()))
                 .collect(),

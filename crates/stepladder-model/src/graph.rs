@@ -24,6 +24,7 @@ mod words;
 use std::ops::Range;
 
 use crate::augmentation::RandomTransform;
+use crate::image_size::ImageSize;
 use crate::place::Place;
 use crate::rung::LayerSpec;
 
@@ -69,13 +70,17 @@ pub struct GraphLayer {
 }
 
 impl Graph {
-    /// Resolves `layers` for square photos of `size` pixels a side with three channels, and `classes` classes.
+    /// Resolves `layers` for photos of `size` with three channels, and `classes` classes.
     ///
     /// # Errors
     ///
     /// Names the first layer that cannot be as it is written, and what to write instead.
-    pub fn new(layers: &[LayerSpec], size: usize, classes: usize) -> Result<Graph, GraphError> {
-        build::build(layers, size, classes)
+    pub fn new(
+        layers: &[LayerSpec],
+        size: impl Into<ImageSize>,
+        classes: usize,
+    ) -> Result<Graph, GraphError> {
+        build::build(layers, size.into(), classes)
     }
 
     /// For each operation, how many inputs of operations read it; one that reads it twice counts twice. 0 for the last.
@@ -87,6 +92,12 @@ impl Graph {
             }
         }
         readers
+    }
+
+    /// Height and width of the input.
+    pub fn image_size(&self) -> ImageSize {
+        let [height, width, _] = self.input;
+        ImageSize { height, width }
     }
 
     /// The shape of a source's values, per photo.

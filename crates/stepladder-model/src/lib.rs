@@ -34,6 +34,7 @@ mod diff;
 mod error;
 mod file;
 mod graph;
+mod image_size;
 mod initializer;
 mod layer;
 mod lint;
@@ -53,13 +54,14 @@ pub use augmentation::{
     RandomContrast, RandomErasing, RandomFlip, RandomResizedCrop, RandomRotation, RandomTransform,
     RandomTranslation, RandomZoom, TrivialAugmentWide,
 };
-pub use catalog::{RungCatalog, ShippedRung, beyond, family, networks, shipped, variants};
+pub use catalog::{RungCatalog, ShippedRung, beyond, family, networks, pretrained, shipped, variants};
 pub use diff::{Difference, diff};
 pub use error::RungError;
 pub use graph::{
     Graph, GraphError, GraphLayer, Op, Operation, ParameterId, ParameterSpec, Shape, Source, Window,
     fold_batch_norm,
 };
+pub use image_size::{ImageSize, NoImageSize};
 pub use initializer::{DepthwiseFanIn, Initializer};
 pub use layer::{
     BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, GlobalAveragePooling2D, Layer,

@@ -3,6 +3,7 @@
 use crate::augmentation::{ImageDataGenerator, RandomTransform};
 use crate::file;
 use crate::graph::{self, Graph, GraphError};
+use crate::image_size::ImageSize;
 use crate::initializer::{DepthwiseFanIn, Initializer};
 use crate::layer::Layer;
 use crate::optimizer::{OptimizerConfig, ParameterGroups};
@@ -80,15 +81,17 @@ pub struct DeckFigures {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     /// Height and width in pixels.
-    pub size: usize,
-    /// How a photo becomes a square; its central square by default.
+    pub size: ImageSize,
+    /// How a photo takes the input's shape; its central part by default.
     pub fit: Fit,
+    /// Whether `size` is taken where photos are smaller, which are enlarged then; false by default.
+    pub enlarge: bool,
 }
 
-/// How a photo that is not square becomes one.
+/// How a photo takes the shape of the network's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fit {
-    /// The largest central square; the rest is not seen.
+    /// The largest central part of the input's shape; the rest is not seen.
     #[default]
     Crop,
     /// The whole photo, with gray beside it.
@@ -143,12 +146,12 @@ pub struct LayerSpec {
 }
 
 impl Rung {
-    /// The network as a graph, for square photos of `size` pixels a side and for `classes` classes.
+    /// The network as a graph, for photos of `size` and for `classes` classes.
     ///
     /// # Errors
     ///
     /// Where a layer does not fit that size, or the outputs do not fit the classes; all else was found in reading.
-    pub fn graph(&self, size: usize, classes: usize) -> Result<Graph, GraphError> {
+    pub fn graph(&self, size: impl Into<ImageSize>, classes: usize) -> Result<Graph, GraphError> {
         Graph::new(&self.layers, size, classes)
     }
 

@@ -1,5 +1,8 @@
 //! How long and how a rung is trained, as data: epochs, schedule of the learning rate, and the two callbacks.
 
+use crate::image_size::ImageSize;
+use crate::start::Frozen;
+
 /// The `[training]` table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
@@ -26,14 +29,17 @@ pub struct Training {
 
 /// A part of the training with input and batches of its own (progressive resizing): the `[[phase]]` tables, in order. Phases change
 /// between epochs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Phase {
     /// The share of the epochs at which it ends, in (0, 1]; the last phase's is 1.
     pub until: f32,
-    /// Side of the network's input in pixels, where the rung's own `size` is used as it stands; in proportion where it is not.
-    pub size: usize,
+    /// The network's input, in the proportions of the rung's own `size`, where that is used as it stands; in proportion where it is not.
+    pub size: ImageSize,
     /// Photos per step; those of `[training]` by default.
     pub batch_size: Option<usize>,
+    /// What of pretrained weights is not trained in this phase, where that is more than `[start]` says: gradual unfreezing (Howard and Ruder
+    /// 2018, section 3.3).
+    pub frozen: Option<Frozen>,
 }
 
 /// How a trained model is asked: the `[evaluation]` table.

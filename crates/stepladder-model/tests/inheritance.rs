@@ -206,7 +206,7 @@ fn a_file_may_name_a_file_beside_it() {
     let rung = folder.open("first.toml").unwrap();
     assert_eq!(
         (rung.training.epochs, rung.training.batch_size, rung.input.size),
-        (3, 8, 64)
+        (3, 8, 64.into())
     );
     let parent = rung.parent_rung(&RungCatalog::shipped()).unwrap().unwrap();
     assert_eq!(parent.name, "second");

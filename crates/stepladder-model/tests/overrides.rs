@@ -105,7 +105,7 @@ fn several_values_need_make_sense_only_together() {
     let both = rung()
         .with_overrides([("input.size", "16"), ("layers.max_pooling2d.pool_size", "1")])
         .unwrap();
-    assert_eq!(both.input.size, 16);
+    assert_eq!(both.input.size, 16.into());
 }
 
 #[test]

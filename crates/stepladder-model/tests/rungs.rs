@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 use stepladder_model::{
-    Initializer, Op, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, beyond, diff, family, shipped,
-    variants,
+    ImageSize, Initializer, Op, OptimizerConfig, Rung, RungCatalog, ShippedRung, Units, beyond, diff, family,
+    pretrained, shipped, variants,
 };
 
 /// The ladder and the variants.
@@ -206,11 +206,33 @@ fn each_rung_beyond_is_small_with_one_ingredient_less_or_more() {
 }
 
 #[test]
+fn the_last_rungs_differ_in_their_start_and_in_how_they_learn_from_it() {
+    let changed = |name: &str| diff_text(&rung(name));
+    let features = changed("features");
+    assert!(
+        features.lines().all(|line| line[2..].starts_with("start")),
+        "{features}"
+    );
+    let tables = [
+        "start",
+        "optimizer",
+        "schedule",
+        "training",
+        "evaluation",
+        "early_stopping",
+    ];
+    let tuned = changed("fine-tuned");
+    let is_of_learning = |line: &str| tables.iter().any(|table| line[2..].starts_with(table));
+    assert!(tuned.lines().all(is_of_learning), "{tuned}");
+    assert_eq!(pretrained().len(), 2);
+}
+
+#[test]
 fn the_family_and_the_second_ladder_fit_each_phase() {
     for shipped in family().iter().chain(beyond()) {
         let rung = rung(shipped.name);
         let sizes = rung.phases.iter().map(|phase| phase.size);
-        let parameters = |size: usize| rung.graph(size, 7).unwrap().parameters;
+        let parameters = |size: ImageSize| rung.graph(size, 7).unwrap().parameters;
         for size in sizes {
             assert_eq!(parameters(size), parameters(rung.input.size), "{}", rung.name);
         }

@@ -69,6 +69,11 @@ impl Stored {
         Ok(array.values)
     }
 
+    /// Whether there is an array called `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// An error if an array was not asked for.
     pub fn finish(mut self) -> Result<(), ModelError> {
         self.0

@@ -18,6 +18,8 @@ const PROGRAMS: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key {
     input: [usize; 3],
+    /// Values that are trained: which ones follows, for it is always the last layers.
+    trained: u64,
     purpose: Purpose,
     photos: usize,
     form: Form,
@@ -63,11 +65,12 @@ impl Executor {
         &self.0.context
     }
 
-    /// The program of `graph`, which is the same network in all calls, for so many photos.
+    /// The program of `graph`, which is the same network in all calls but for its input and what of it is frozen, for so many photos.
     pub fn program(&self, graph: &Graph, purpose: Purpose, photos: usize, form: Form) -> Arc<Program> {
         let (isa, threads) = (self.0.context.isa(), self.0.context.threads());
         let key = Key {
             input: graph.input,
+            trained: graph.trainable_parameter_count(),
             purpose,
             photos,
             form,

@@ -100,13 +100,18 @@ impl Model {
         }
     }
 
-    /// The same model for input of another size: `graph` is the same network for it. Parameters and executor are shared.
+    /// The same model for input of another size, or with other parameters frozen: `graph` is the same network for it. Parameters and executor
+    /// are shared.
     ///
     /// # Panics
     ///
     /// If `graph` has other parameters.
     pub fn with_graph(self, graph: Arc<Graph>) -> Model {
-        assert_eq!(self.graph.parameters, graph.parameters, "the same network");
+        let parameters = |graph: &Graph| -> Vec<(String, Vec<usize>)> {
+            let parameters = graph.parameters.iter();
+            parameters.map(|of| (of.name.clone(), of.shape.clone())).collect()
+        };
+        assert_eq!(parameters(&self.graph), parameters(&graph), "the same network");
         Model { graph, ..self }
     }
 

@@ -323,27 +323,40 @@ impl Trainer {
     pub fn restore(&mut self, state: OptimizerState) -> Result<(), ModelError> {
         let executor = self.model.executor().clone();
         let mut stored = Stored::new(state.slots);
-        // Before the first step there are no moments yet.
-        let is_kept = |spec: &ParameterSpec| spec.trainable && state.iterations > 0;
+        // Before its first step a parameter has no moments yet: phases of the training may hold it.
+        let names = self.optimizer.moment_names();
+        let first = names
+            .first()
+            .copied()
+            .or(self.average.is_some().then_some(Average::NAME));
+        let has_moved = |stored: &Stored, spec: &ParameterSpec| {
+            first.is_some_and(|first| stored.has(&format!("{first}/{}", spec.name)))
+        };
+        let is_kept: Vec<bool> = self
+            .model
+            .graph()
+            .parameters
+            .iter()
+            .map(|spec| spec.trainable && state.iterations > 0 && has_moved(&stored, spec))
+            .collect();
         let mut take = |moment: &str, spec: &ParameterSpec| {
             let values = stored.take(&format!("{moment}/{}", spec.name), &spec.shape)?;
             Ok::<_, ModelError>(executor.run(|backend| backend.tensor(values)))
         };
-        let names = self.optimizer.moment_names();
         let mut moments = Vec::new();
-        for spec in &self.model.graph().parameters {
+        for (spec, &is_kept) in self.model.graph().parameters.iter().zip(&is_kept) {
             let of_one = || {
                 names
                     .iter()
                     .map(|name| take(name, spec))
                     .collect::<Result<Vec<_>, _>>()
             };
-            moments.push(is_kept(spec).then(of_one).transpose()?);
+            moments.push(is_kept.then(of_one).transpose()?);
         }
         if let Some(average) = &mut self.average {
             let mut averages = Vec::new();
-            for spec in &self.model.graph().parameters {
-                averages.push(is_kept(spec).then(|| take(Average::NAME, spec)).transpose()?);
+            for (spec, &is_kept) in self.model.graph().parameters.iter().zip(&is_kept) {
+                averages.push(is_kept.then(|| take(Average::NAME, spec)).transpose()?);
             }
             average.restore(averages);
         }

@@ -31,7 +31,7 @@ fn trained(rung: &Rung, precision: Precision, micro_batch: usize, threads: usize
         .build()
         .unwrap();
     pool.install(|| {
-        let size = rung.input.size.min(32);
+        let size = rung.input.size.height.min(32);
         let model = Model::new(rung.graph(size, CLASSES).unwrap(), 5, Device::Cpu).with_precision(precision);
         let mut trainer = Trainer::new(model, rung.optimizer.clone(), 0.1, 7).with_micro_batches(micro_batch);
         let noise = |i: usize| (i * 37 % 101) as f32 / 101.0;

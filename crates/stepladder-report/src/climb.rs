@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 use stepladder_chart::{Interval, intervals};
 use stepladder_climb::{ClimbRecord, Figures, RungRecord, Share};
-use stepladder_comparison::Verdict;
 use stepladder_page::element::{figures, table};
 use stepladder_page::{Kind, Page};
 
@@ -32,7 +31,13 @@ fn lead(climb: &ClimbRecord) -> String {
     match &climb.best {
         Some(best) => {
             let others = match best.not_told_apart.as_slice() {
-                [] => String::from("No other comes as close as the noise."),
+                _ if best.unsettled => String::from(
+                    "No verdict yet: rungs were cut short or still improving, and more epochs could turn the order round.",
+                ),
+                [] if climb.seeds.len() == 1 => {
+                    String::from("It is better than every other rung here, for this seed.")
+                }
+                [] => String::from("It is better than every other rung here."),
                 others => format!("Within noise of it: {}.", others.join(", ")),
             };
             let [low, high] = best.test.interval;
@@ -97,10 +102,11 @@ fn rungs(climb: &ClimbRecord) -> Markup {
                 html! { (of(|figures| figures.validation)) },
                 html! { (of(|figures| figures.train)) },
                 html! { (rung.deck_test_accuracy.map_or(String::new(), percent)) },
+                html! { @if let Some(figures) = &rung.figures { (figures.seeds) } },
                 html! { @if let Some(figures) = &rung.figures { (format!("{:.0}", figures.epochs)) } },
                 html! { @if let Some(figures) = &rung.figures { (crate::run::duration(figures.seconds)) } },
                 html! { (rung.parameters.map_or(String::new(), crate::run::grouped)) },
-                html! { (rung.change) @for run in &rung.runs { @if let Some(reason) = &run.reason { br; span class="soft" { (reason) } } } },
+                html! { (rung.change) @if let Some(unsettled) = rung.unsettled() { br; span class="soft" { (unsettled.words()) } } @for run in &rung.runs { @if let Some(reason) = &run.reason { br; span class="soft" { (reason) } } } },
             ]
         })
         .collect();
@@ -110,12 +116,13 @@ fn rungs(climb: &ClimbRecord) -> Markup {
         "validation",
         "train",
         "deck",
+        "seeds",
         "epochs",
         "time",
         "parameters",
         "change",
     ];
-    html! { (table("Rungs, in the order of the ladder", &heads, &[false, true, true, true, true, true, true, true, false], &rows)) }
+    html! { (table("Rungs, in the order of the ladder", &heads, &[false, true, true, true, true, true, true, true, true, false], &rows)) }
 }
 
 fn changes(climb: &ClimbRecord) -> Markup {
@@ -133,27 +140,21 @@ fn changes(climb: &ClimbRecord) -> Markup {
                     let [low, high] = comparison.interval;
                     row.push(html! { (points(comparison.difference)) });
                     row.push(html! { (points(low)) " to " (points(high)) });
-                    row.push(html! { b { (verdict(comparison.verdict)) } });
+                    row.push(html! { b { (comparison.words()) } @if let Some(unsettled) = &against.unsettled { br; span class="soft" { (unsettled) } } });
                 }
                 (None, reason) => {
                     row.extend([html! {}, html! {}]);
                     row.push(html! { (reason.as_deref().unwrap_or("not compared")) });
                 }
             }
+            row.push(html! { (against.change) });
             Some(row)
         })
         .collect();
     html! {
         p { "Points of test accuracy against the rung's parent, on the same photos. Where the interval holds zero, the change may have done nothing." }
-        (table("Each rung against its parent", &["rung", "against", "points", "95% interval", ""], &[false, false, true, true, false], &rows))
-    }
-}
-
-fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Real => "real",
-        Verdict::WithinNoise => "within noise",
-        Verdict::Worse => "worse",
+        @if climb.seeds.len() == 1 { p class="soft" { "With one seed, the interval knows of the choice of photos only, not of the seed's; try --seeds 3." } }
+        (table("Each rung against its parent", &["rung", "against", "points", "95% interval", "", "what changed"], &[false, false, true, true, false, false], &rows))
     }
 }
 

@@ -45,6 +45,8 @@ pub struct RunReport {
     pub doubtful: Vec<Answer>,
     /// Whether those were judged by the run's own model, which has learned the training photos with their labels.
     pub by_heart: bool,
+    /// Photos of different parts that show nearly the same, by pretrained features, the most alike first.
+    pub look_alikes: Vec<LookAlikes>,
     /// Right and wrong answers with where the network looked.
     pub looks: Vec<Answer>,
     /// One training photo as training has seen it.
@@ -156,6 +158,29 @@ pub struct Answer {
     /// The same with the places that speak for the answer; none where nothing does.
     #[serde(skip)]
     pub look: Option<String>,
+}
+
+/// Two photos of different parts that show nearly the same.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LookAlikes {
+    /// Of the validation or the test part.
+    pub photo: PhotoShown,
+    /// Of the training part.
+    pub training_photo: PhotoShown,
+    /// The cosine of the angle between their features.
+    pub similarity: f64,
+}
+
+/// A photo without an answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PhotoShown {
+    /// Its name in its data.
+    pub file: String,
+    /// Its label.
+    pub class: String,
+    /// A small picture, as a data URI; none where the photo is not at hand.
+    #[serde(skip)]
+    pub picture: Option<String>,
 }
 
 /// A photo after augmentation, as a data URI.

@@ -6,14 +6,14 @@ use crate::costs::{MeasuredSteps, memory};
 use crate::data::data;
 use crate::diagram::blocks;
 use crate::doubtful::doubtful;
-use crate::facts::{Answer, AugmentedPhoto, LayerRow, PartAnswers, RunReport};
+use crate::facts::{Answer, AugmentedPhoto, LayerRow, LookAlikes, PartAnswers, PhotoShown, RunReport};
 use crate::picture;
 use stepladder_classifier::{Classifier, ClassifyError, Predictions, Temperature};
 use stepladder_data::{Augmentation, DataError, Dataset, Loader, LoaderConfig, Part, PhotoStore, Split};
 use stepladder_inspection::Inspection;
 use stepladder_model::{Graph, GraphError};
 use stepladder_nn::StepMemory;
-use stepladder_train::{Diagnosis, Environment, RecordedRun};
+use stepladder_train::{Diagnosis, Environment, FeatureChecks, RecordedRun};
 
 /// Pictures of each kind that are shown.
 const SHOWN: usize = 12;
@@ -53,8 +53,8 @@ pub struct OwnPhotos<'a> {
     pub classifier: &'a Classifier,
     /// What an inspection of the data finds.
     pub inspection: &'a Inspection,
-    /// Answers about training and validation photos, each from a model that has not learned the photo, where there are such.
-    pub out_of_sample: Option<&'a Predictions>,
+    /// What pretrained features say of the photos, where the run began with some.
+    pub features: Option<&'a FeatureChecks>,
 }
 
 /// The facts of `run`. `photos` are its photos, and `steps` the times of its steps, or the reasons why there are none.
@@ -92,6 +92,7 @@ pub fn gather(
         unsure: Vec::new(),
         doubtful: Vec::new(),
         by_heart: true,
+        look_alikes: Vec::new(),
         looks: Vec::new(),
         augmented: Vec::new(),
         no_photos: None,
@@ -186,7 +187,7 @@ fn with_photos(
     for photo in train.iter().chain(validation.iter()) {
         learned.extend(&[photo.photo], &[photo.label], photo.probabilities);
     }
-    let not_learned = photos.out_of_sample;
+    let not_learned = photos.features.map(|features| &features.answers);
     report.by_heart = not_learned.is_none();
     let judged_labels = Asked {
         // The temperature is of the model's own answers.
@@ -199,6 +200,8 @@ fn with_photos(
     let rest = judged_labels.numbered(rest, usize::MAX);
     report.doubtful.extend(rest.into_iter().map(|(_, answer)| answer));
 
+    report.look_alikes = look_alikes(photos, &names);
+
     let mut looks = judged.numbered(judged.mistakes(), LOOKS);
     looks.extend(judged.numbered(judged.surest(), LOOKS));
     let predictor = photos.classifier.predictor();
@@ -209,7 +212,7 @@ fn with_photos(
             .iter()
             .position(|class| *class == answer.predicted);
         let map = class.and_then(|class| predictor.heat_map(predictor.prepare(&photo), class));
-        let look = map.and_then(|map| picture::look(&photo, predictor.scaling(), &map));
+        let look = map.and_then(|map| picture::look(&photo, predictor.scaling(), predictor.size(), &map));
         report.looks.push(Answer {
             picture: picture::small(&photo),
             look,
@@ -219,6 +222,26 @@ fn with_photos(
     report.augmented = augmented(rung, graph, photos)?;
     report.data = Some(data(photos));
     Ok(())
+}
+
+/// Pairs of photos of different parts that show nearly the same, the first of them with pictures.
+fn look_alikes(photos: &OwnPhotos<'_>, names: &[String]) -> Vec<LookAlikes> {
+    let found = photos.features.map_or(&[][..], |checks| &checks.look_alikes);
+    let shown = |photo: u32| PhotoShown {
+        file: names.get(photo as usize).cloned().unwrap_or_default(),
+        class: photos.classifier.classes()[photos.labels[photo as usize] as usize].clone(),
+        picture: photos
+            .store
+            .photo(photo)
+            .ok()
+            .and_then(|photo| picture::small(&photo)),
+    };
+    let pairs = found.iter().take(SHOWN).map(|pair| LookAlikes {
+        photo: shown(pair.photo),
+        training_photo: shown(pair.training_photo),
+        similarity: pair.similarity,
+    });
+    pairs.collect()
 }
 
 /// The first training photo as it is, and as some epochs see it.
@@ -243,7 +266,7 @@ fn augmented(
         };
         let loader = Loader::new(photos.store, photos.labels, &[photo], config)?;
         let batch = loader.epoch(epoch).next().transpose()?;
-        Ok::<_, DataError>(batch.and_then(|batch| picture::square(&batch.images, size as u32)))
+        Ok::<_, DataError>(batch.and_then(|batch| picture::of_input(&batch.images, size)))
     };
     let mut shown = Vec::new();
     let as_it_is = seen(Augmentation::none(), 0)?.map(|picture| (String::from("as it is"), picture));

@@ -4,6 +4,7 @@ use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use stepladder_classifier::overlay;
 use stepladder_data::{RgbPhoto, Scaling};
+use stepladder_model::ImageSize;
 use stepladder_nn::HeatMap;
 use stepladder_page::element::data_uri;
 
@@ -16,20 +17,22 @@ pub(crate) fn small(photo: &RgbPhoto) -> Option<String> {
     encoded(&photo.fit(SIDE))
 }
 
-/// A small JPEG of what the network sees, values in 0..=1, `side * side * 3` of them.
-pub(crate) fn square(values: &[f32], side: u32) -> Option<String> {
+/// A small JPEG of what the network sees, values in 0..=1, of an input of this size.
+pub(crate) fn of_input(values: &[f32], size: ImageSize) -> Option<String> {
+    let [width, height] = [size.width, size.height].map(|side| side as u32);
     let pixels = values
         .iter()
         .map(|value| (value.clamp(0.0, 1.0) * 255.0).round() as u8);
-    encoded(&RgbPhoto::new(side, side, pixels.collect())?.fit(SIDE))
+    encoded(&RgbPhoto::new(width, height, pixels.collect())?.fit(SIDE))
 }
 
 /// What the network sees of the photo under the colors of what speaks for the answer. None where nothing does.
-pub(crate) fn look(photo: &RgbPhoto, scaling: Scaling, map: &HeatMap) -> Option<String> {
+pub(crate) fn look(photo: &RgbPhoto, scaling: Scaling, input: ImageSize, map: &HeatMap) -> Option<String> {
     if map.values.iter().all(|value| *value <= 0.0) {
         return None;
     }
-    encoded(&overlay(photo, scaling, map, SIDE))
+    let size = input.with_short_side(SIDE as usize);
+    encoded(&overlay(photo, scaling, map, size))
 }
 
 fn encoded(photo: &RgbPhoto) -> Option<String> {
@@ -58,7 +61,7 @@ mod tests {
         };
         let photo = RgbPhoto::new(8, 6, vec![100; 8 * 6 * 3]).unwrap();
         assert!(
-            look(&photo, Scaling::Bilinear, &map)
+            look(&photo, Scaling::Bilinear, 4.into(), &map)
                 .unwrap()
                 .starts_with("data:image/jpeg;base64,")
         );
@@ -66,6 +69,7 @@ mod tests {
             look(
                 &photo,
                 Scaling::Bilinear,
+                4.into(),
                 &HeatMap {
                     values: vec![0.0; 2],
                     ..map
@@ -73,7 +77,7 @@ mod tests {
             ),
             None
         );
-        assert!(small(&photo).is_some() && square(&[0.5; 12], 2).is_some());
-        assert_eq!(square(&[0.5; 11], 2), None);
+        assert!(small(&photo).is_some() && of_input(&[0.5; 12], 2.into()).is_some());
+        assert_eq!(of_input(&[0.5; 11], 2.into()), None);
     }
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use stepladder_model::ImageSize;
 
 /// What was asked for, with every default filled in: `config.json`. The rung itself is in `rung.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,8 +12,8 @@ pub struct Config {
     pub data: DataRecord,
     /// The rung's name.
     pub model: String,
-    /// Side of the network's input in pixels.
-    pub size: usize,
+    /// Height and width of the network's input in pixels.
+    pub size: ImageSize,
     /// Most epochs.
     pub epochs: usize,
     /// Photos per step.
@@ -38,6 +39,9 @@ pub struct Config {
     /// What to do where it is stuck.
     #[serde(default)]
     pub on_stuck: OnStuck,
+    /// Whether moving averages are evaluated as they are, even where they lag behind the weights.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moving_statistics: bool,
     /// What was asked for where the rung was chosen (`auto`), in words; absent of rungs that were named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Vec<String>>,

@@ -248,6 +248,11 @@ impl RunDirectory {
         self.path.join("start.json")
     }
 
+    /// Under a budget: the speeds by which it was planned, and how its length was corrected; absent without.
+    pub fn timing(&self) -> PathBuf {
+        self.path.join("timing.json")
+    }
+
     /// The files that could not be used, with the reason.
     pub fn skipped(&self) -> PathBuf {
         self.path.join("skipped.tsv")
@@ -361,7 +366,8 @@ const LOCK_TRIES: usize = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a run has before `config.json`, beside unfinished files, whose names begin with a dot.
-const SET_UP: [&str; 7] = [
+const SET_UP: [&str; 8] = [
+    "timing.json",
     "checkpoints",
     "start.json",
     "rung.toml",

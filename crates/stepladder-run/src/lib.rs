@@ -21,7 +21,7 @@ pub use curve::{StepCurve, StepFigures};
 pub use directory::{RunDirectory, RunLock, RunPlace};
 pub use error::RunError;
 pub use recorded::{RecordError, RecordedRun, TestAnswers};
-pub use records::{Environment, EpochRecord, Outcome, StepRecord, Summary};
+pub use records::{Environment, EpochRecord, Outcome, StepRecord, Summary, Unsettled};
 pub use requests::{Requests, RunRequest};
 pub use start::{HeadRecord, StartRecord};
 pub use stepladder_files::{Folder, write_atomically, write_atomically_by};

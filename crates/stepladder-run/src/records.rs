@@ -2,6 +2,7 @@
 //! field names are what `--json` prints.
 
 use serde::{Deserialize, Serialize};
+use stepladder_model::ImageSize;
 
 /// One optimizer step, a line of `steps.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,8 +95,8 @@ pub struct Summary {
     pub outcome: Outcome,
     /// Class names, in the order of the model's outputs.
     pub classes: Vec<String>,
-    /// Side of the square that the network sees, in pixels.
-    pub size: usize,
+    /// Height and width of the network's input in pixels.
+    pub size: ImageSize,
     /// Photos trained on.
     pub train_images: usize,
     /// Photos of the validation part.
@@ -134,4 +135,34 @@ pub struct Summary {
     pub parameters: u64,
     /// Files that could not be used, listed in `skipped.tsv`.
     pub skipped_images: usize,
+    /// Why its figures say little of what the rung can do; absent where nothing speaks against them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsettled: Option<Unsettled>,
+    /// Training photos from which the moving statistics of the exported model were computed anew, as those of so few steps lag behind the
+    /// weights; absent where they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recomputed_statistics: Option<usize>,
+}
+
+/// Why a run's figures say little of what its rung can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unsettled {
+    /// It was stopped before its end.
+    Stopped,
+    /// It ended after a few steps of one or two epochs.
+    FewEpochs,
+    /// Its last epoch was still better than those before.
+    StillImproving,
+}
+
+impl Unsettled {
+    /// What the run was, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Unsettled::Stopped => "was stopped before its end",
+            Unsettled::FewEpochs => "was trained for a moment only",
+            Unsettled::StillImproving => "was still improving at its end",
+        }
+    }
 }

@@ -6,10 +6,13 @@ const $ = (id) => document.getElementById(id);
 const AT_ONCE = 4;
 // Classes shown of each photo.
 const SHOWN = 5;
-// The side of the square that is drawn, in pixels.
+// The short side of what is drawn, in pixels.
 const SIDE = 352;
 // What of a photo a model is shown, by its `fit`.
-const LOOKS_AT = { crop: "the central square", pad: "the whole photo", stretch: "the whole photo, stretched to a square" };
+const LOOKS_AT = {
+  square: { crop: "the central square", pad: "the whole photo", stretch: "the whole photo, stretched to a square" },
+  other: { crop: "the central part", pad: "the whole photo", stretch: "the whole photo, stretched to its input" },
+};
 
 let models = [];
 let token = "";
@@ -60,7 +63,7 @@ function describe() {
   const names = model.classes.length > 12 ? `${model.classes.slice(0, 12).join(", ")}, ..` : model.classes.join(", ");
   const calibrated = model.temperature === null ? "not calibrated" : "calibrated";
   $("about").textContent =
-    `It knows ${model.classes.length} classes (${names}) and nothing else. It looks at ${LOOKS_AT[model.fit]}; its probabilities are ${calibrated}.`;
+    `It knows ${model.classes.length} classes (${names}) and nothing else. It looks at ${LOOKS_AT[Array.isArray(model.size) ? "other" : "square"][model.fit]}; its probabilities are ${calibrated}.`;
 }
 
 function add(files) {
@@ -87,8 +90,8 @@ function next() {
 }
 
 async function ask({ file, answer }) {
-  const fit = models.find((model) => model.name === $("model").value)?.fit;
-  const drawing = draw(file, answer.querySelector(".picture"), fit);
+  const model = models.find((model) => model.name === $("model").value);
+  const drawing = draw(file, answer.querySelector(".picture"), model);
   const unsure = Number($("unsure").value) / 100;
   const query = new URLSearchParams({ model: $("model").value, top: SHOWN, heat: $("heat").checked, tta: $("tta").checked });
   if (unsure > 0) query.set("unsure", unsure);
@@ -135,22 +138,26 @@ function show(answer, photo) {
     return row;
   });
   answer.querySelector("tbody").replaceChildren(...rows);
-  if (photo.heat) warm(answer.querySelector(".warm"), photo.heat);
+  if (photo.heat) warm(answer.querySelector(".warm"), photo.heat, answer.querySelector(".picture"));
 }
 
-// The square that the network sees; browsers turn photos upright by themselves.
-async function draw(file, canvas, fit) {
-  canvas.width = canvas.height = SIDE;
+// What the network sees; browsers turn photos upright by themselves.
+async function draw(file, canvas, model) {
+  const sides = Array.isArray(model?.size) ? model.size : [1, 1];
+  [canvas.height, canvas.width] = sides.map((side) => Math.round((side * SIDE) / Math.min(...sides)));
+  canvas.parentElement.style.aspectRatio = `${canvas.width} / ${canvas.height}`;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", file.name);
   try {
     const picture = await createImageBitmap(file);
     const context = canvas.getContext("2d");
-    const side = fit === "pad" ? Math.max(picture.width, picture.height) : Math.min(picture.width, picture.height);
-    const [width, height] = fit === "stretch" ? [SIDE, SIDE] : [(picture.width * SIDE) / side, (picture.height * SIDE) / side];
+    const factors = [canvas.width / picture.width, canvas.height / picture.height];
+    const factor = model?.fit === "pad" ? Math.min(...factors) : Math.max(...factors);
+    const [wide, high] = model?.fit === "stretch" ? factors : [factor, factor];
+    const [width, height] = [picture.width * wide, picture.height * high];
     context.fillStyle = "rgb(128 128 128)";
-    context.fillRect(0, 0, SIDE, SIDE);
-    context.drawImage(picture, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(picture, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
     picture.close();
   } catch {
     // A format that the server reads and the browser does not.
@@ -158,17 +165,17 @@ async function draw(file, canvas, fit) {
 }
 
 // The heat map over the photo: clear where nothing speaks for the class, then yellow, then red.
-function warm(canvas, heat) {
+function warm(canvas, heat, picture) {
   const small = new OffscreenCanvas(heat.width, heat.height);
   const pixels = new ImageData(heat.width, heat.height);
   heat.values.forEach((value, at) => {
     pixels.data.set([255, 220 * (1 - value), 0, 255 * Math.min(1, 2 * value)], 4 * at);
   });
   small.getContext("2d").putImageData(pixels, 0, 0);
-  canvas.width = canvas.height = SIDE;
+  [canvas.width, canvas.height] = [picture.width, picture.height];
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
-  context.drawImage(small, 0, 0, SIDE, SIDE);
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
 }
 
 async function openCamera() {

@@ -43,7 +43,7 @@ pub(crate) struct ClassProbability {
     pub probability: f32,
 }
 
-/// Which parts of the square that the network sees speak for the photo's most probable class.
+/// Which parts of what the network sees speak for the photo's most probable class.
 #[derive(Debug, Serialize)]
 pub(crate) struct Heat {
     pub height: usize,

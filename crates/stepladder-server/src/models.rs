@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 use stepladder_classifier::{Classifier, ClassifierError, Predictor};
+use stepladder_model::ImageSize;
 use stepladder_nn::Device;
 
 /// Why models cannot be served.
@@ -34,9 +35,9 @@ pub struct ModelInfo {
     pub rung: String,
     /// Class names, in the order of the model's outputs.
     pub classes: Vec<String>,
-    /// Side of the square that the network sees, in pixels.
-    pub size: usize,
-    /// How a photo becomes that square: `crop`, `pad` or `stretch`.
+    /// Height and width of the network's input in pixels.
+    pub size: ImageSize,
+    /// How a photo takes that shape: `crop`, `pad` or `stretch`.
     pub fit: String,
     /// Trainable parameters.
     pub parameters: u64,

@@ -10,8 +10,9 @@ pub use pretrained::{FINE_TUNING, SHIPPED_NETWORK};
 
 use crate::benchmark::{BenchmarkPart, BenchmarkRequest, Speed, benchmark};
 use crate::error::TrainError;
+use crate::preparation::training_size;
 use std::time::Duration;
-use stepladder_model::{Rung, RungCatalog, RungError};
+use stepladder_model::{ImageSize, Rung, RungCatalog, RungError};
 use stepladder_nn::{Device, Precision};
 
 /// The name of every rung that is chosen here, and so of the runs.
@@ -37,8 +38,8 @@ pub struct AutoRequest {
     pub steps: Option<u64>,
     /// Whether training may start from the weights that are part of the program.
     pub pretrained: bool,
-    /// Side of the network's input in pixels, where the user has said so.
-    pub size: Option<usize>,
+    /// Height and width of the network's input in pixels, where the user has said so.
+    pub size: Option<ImageSize>,
     /// Threads that compute.
     pub threads: usize,
     /// Where to compute.
@@ -110,7 +111,7 @@ fn speed(request: &AutoRequest, network: &str, size: usize) -> Result<MachineSpe
     let measured = benchmark(
         &BenchmarkRequest {
             rung: RungCatalog::shipped().get(network)?,
-            size,
+            size: size.into(),
             classes: request.photos.classes.len().max(2),
             device: request.device,
             precision: request.precision,
@@ -137,8 +138,12 @@ pub fn chosen_for(photos: usize) -> String {
 /// The rung under [`AUTO`]'s name, saying of itself what was chosen.
 fn named(rung: Rung, photos: &PhotoFacts, reasons: &[String]) -> Result<Rung, RungError> {
     let of = rung.name.clone();
+    // What was chosen was chosen for these photos, which may be enlarged for it.
+    let mut input = rung.input.clone();
+    input.enlarge = training_size(&rung, photos.typical.as_ref()) != input.size;
     let rung = Rung {
         name: AUTO.to_string(),
+        input,
         parent: None,
         change: format!("{}{of}", chosen_for(photos.in_all)),
         about: Some(reasons.join(". ")),
@@ -152,6 +157,7 @@ fn named(rung: Rung, photos: &PhotoFacts, reasons: &[String]) -> Result<Rung, Ru
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stepladder_data::TypicalPhoto;
 
     /// For random weights on two threads, with so many photos of each class.
     pub(super) fn request(counts: &[usize], short_side: usize) -> AutoRequest {
@@ -164,7 +170,7 @@ mod tests {
                 classes: classes
                     .map(|(index, &count)| (format!("class {index}"), count))
                     .collect(),
-                short_side,
+                typical: TypicalPhoto::of(vec![[short_side as u32; 2]]),
             },
             budget: None,
             steps: None,
@@ -186,5 +192,24 @@ mod tests {
         assert_eq!(seconds(20_000, 2), 2520);
         assert_eq!(seconds(1_000_000, 2), 3600);
         assert!(seconds(20_000, 16) < seconds(20_000, 2) / 2);
+    }
+
+    #[test]
+    fn a_rung_says_that_it_enlarges_the_photos_it_was_chosen_for() {
+        let photos = request(&[100; 2], 128).photos;
+        let chosen = |size: &str| {
+            let rung = RungCatalog::shipped().get("small").unwrap();
+            let rung = rung
+                .with_overrides([("input.size", size), ("phase", "[]")])
+                .unwrap();
+            named(rung, &photos, &[]).unwrap()
+        };
+        for (size, enlarges) in [("96", false), ("128", false), ("192", true), ("[96, 192]", true)] {
+            let rung = chosen(size);
+            assert_eq!(rung.input.enlarge, enlarges, "{size}");
+            assert_eq!(training_size(&rung, photos.typical.as_ref()), rung.input.size);
+            let text = rung.to_toml();
+            assert_eq!(text.contains("enlarge = true"), enlarges, "{text}");
+        }
     }
 }

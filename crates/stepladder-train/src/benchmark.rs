@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use stepladder_kernels::{Context, Isa, peak};
-use stepladder_model::Rung;
+use stepladder_model::{ImageSize, Rung};
 use stepladder_nn::profile::ProfileRow;
 use stepladder_nn::{Device, DeviceError, Model, Precision, Trainer};
 use stepladder_run::Environment;
@@ -33,8 +33,8 @@ const COPY_BYTES: usize = 256 << 20;
 pub struct BenchmarkRequest {
     /// The rung, overrides applied; its batch size is the batch.
     pub rung: Rung,
-    /// Side of the network's input in pixels.
-    pub size: usize,
+    /// Height and width of the network's input in pixels.
+    pub size: ImageSize,
     /// Classes of the network.
     pub classes: usize,
     /// Where to compute.
@@ -67,8 +67,8 @@ pub enum BenchmarkPart {
 pub struct Benchmark {
     /// The rung.
     pub model: String,
-    /// Side of the input in pixels.
-    pub size: usize,
+    /// Height and width of the network's input in pixels.
+    pub size: ImageSize,
     /// Classes of the network.
     pub classes: usize,
     /// Photos per step.
@@ -217,17 +217,17 @@ fn benchmark_here(request: &BenchmarkRequest, tick: &(dyn Fn() + Sync)) -> Resul
 
 /// A batch of noise.
 struct Photos {
-    /// `[batch, size, size, 3]` in [0, 1).
+    /// `[batch, height, width, 3]` in [0, 1).
     images: Vec<f32>,
     labels: Vec<u32>,
 }
 
 impl Photos {
-    fn new(size: usize, batch: usize, classes: usize) -> Photos {
+    fn new(size: ImageSize, batch: usize, classes: usize) -> Photos {
         // Knuth's multiplicative hash: all that matters is that neighbors differ and nothing is zero throughout.
         let noise = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 24) as f32;
         Photos {
-            images: (0..batch * size * size * 3).map(noise).collect(),
+            images: (0..batch * size.values()).map(noise).collect(),
             labels: (0..batch).map(|i| (i % classes) as u32).collect(),
         }
     }
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn slow_work_has_two_rounds_and_quick_work_five() {
-        let photos = Photos::new(2, 1, 2);
+        let photos = Photos::new(2.into(), 1, 2);
         let rounds_of = |pause: u64, time: u64| {
             let count = std::sync::atomic::AtomicUsize::new(0);
             let tick = || {
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn noise_is_in_range_and_differs() {
-        let photos = Photos::new(8, 2, 2);
+        let photos = Photos::new(8.into(), 2, 2);
         assert_eq!(photos.labels, [0, 1]);
         assert!(photos.images.iter().all(|value| (0.0..1.0).contains(value)));
         assert!(photos.images.windows(2).all(|pair| pair[0] != pair[1]));

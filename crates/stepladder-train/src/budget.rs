@@ -1,9 +1,10 @@
-//! A training that ends when a time does: a few real steps on a copy say how many fit, and the schedule runs over that number. From
-//! then on nothing depends on time any more.
+//! A training that ends when a time does: a few real steps on a copy say how many fit, and the schedule runs over that number. As a machine
+//! is never as quick as in a trial, or as slow, [`crate::fit`] corrects it on the way.
 
 use crate::course::shares;
 use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ const FILLED: f64 = 0.95;
 const HEAD: f64 = 1.3;
 
 /// Speeds that a trial found, in seconds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Speeds {
     /// Of each phase of the training, in order.
     pub phases: Vec<PhaseSpeed>,
@@ -36,7 +37,7 @@ pub(crate) struct Speeds {
 }
 
 /// Speeds of one phase, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PhaseSpeed {
     /// Its share of the epochs.
     pub share: f64,
@@ -69,7 +70,7 @@ impl Speeds {
     }
 }
 
-/// How many steps fit into `budget`, which began at `began`; at least one.
+/// How many steps fit into `budget`, which began at `began`, at least one; and the speeds by which they do.
 pub(crate) fn steps_within(
     budget: Duration,
     began: Instant,
@@ -77,18 +78,28 @@ pub(crate) fn steps_within(
     prepared: &Prepared,
     at_once: Option<usize>,
     interrupt: &AtomicBool,
-) -> Result<u64, TrainError> {
+) -> Result<(u64, Speeds), TrainError> {
     let speeds = measure(request, prepared, at_once, budget.mul_f64(TRIAL), interrupt)?;
     let left = budget.saturating_sub(began.elapsed()).as_secs_f64();
+    Ok((steps_for(left, request, prepared, &speeds), speeds))
+}
+
+/// How many steps fit into so many seconds at these speeds; at least one.
+pub(crate) fn steps_for(left: f64, request: &TrainingRequest, prepared: &Prepared, speeds: &Speeds) -> u64 {
     let split = &prepared.split;
     let parts = [split.train.len(), split.validation.len(), split.test.len()];
-    let figures = parts.iter().sum::<usize>() + request.rung.training.precise_batch_norm.min(parts[0]);
-    let left = left - features_seconds(request, &speeds, parts);
-    Ok(steps(left, &speeds, parts[1], figures))
+    let figures = figures(request, parts);
+    let left = left - features_seconds(request, speeds, parts);
+    steps(left, speeds, parts[1], figures)
+}
+
+/// Answers at the end, for the figures and for statistics that are computed anew.
+pub(crate) fn figures(request: &TrainingRequest, parts: [usize; 3]) -> usize {
+    parts.iter().sum::<usize>() + request.rung.training.precise_batch_norm.min(parts[0])
 }
 
 /// Seconds of the features and the head from which fine-tuning begins, where it does.
-fn features_seconds(request: &TrainingRequest, speeds: &Speeds, parts: [usize; 3]) -> f64 {
+pub(crate) fn features_seconds(request: &TrainingRequest, speeds: &Speeds, parts: [usize; 3]) -> f64 {
     if !request.has_exact_head() {
         return 0.0;
     }

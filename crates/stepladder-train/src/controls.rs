@@ -18,6 +18,8 @@ pub struct Controls {
     pub on_stuck: OnStuck,
     /// What was asked for of a rung that was chosen, in words that say the same only where the same was asked; empty of others.
     pub asked: Vec<String>,
+    /// Whether the moving averages of batch normalization are evaluated as they are, even where they lag behind the weights, as Keras does.
+    pub moving_statistics: bool,
     /// Bytes of memory that training may take; by default, what the machine or the container has left.
     pub memory: Option<u64>,
 }

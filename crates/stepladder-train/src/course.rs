@@ -1,10 +1,10 @@
 //! The course of a training: how many steps there are, and the input size and batch size of each epoch. It follows from the rung's
-//! phases, the number of photos, and either the epochs or the steps in all.
+//! phases, the number of photos, and either the epochs or the steps in all; under a budget, these are corrected on the way.
 
 use crate::start::frozen;
 use std::sync::Arc;
 use stepladder_data::BatchShape;
-use stepladder_model::{Graph, GraphError, Rung};
+use stepladder_model::{Frozen, Graph, GraphError, ImageSize, Rung};
 
 /// A part of a training with input of one size.
 #[derive(Debug, Clone)]
@@ -18,39 +18,52 @@ pub struct TrainingPhase {
 }
 
 impl TrainingPhase {
-    /// Side of the input and photos per step.
+    /// Size of the input and photos per step.
     pub fn shape(&self) -> BatchShape {
         BatchShape {
-            size: self.graph.input[0],
+            size: self.graph.image_size(),
             batch_size: self.batch_size,
         }
     }
 }
 
-/// The phases of a rung that is trained for input of `size` pixels; sizes are in proportion to the rung's own. A rung without phases has
+/// The phases of a rung that is trained for input of `size`; theirs are in proportion to the rung's own. A rung without phases has
 /// one.
 ///
 /// # Errors
 ///
 /// Where a layer does not fit a size, or the outputs do not fit the classes.
-pub fn training_phases(rung: &Rung, size: usize, classes: usize) -> Result<Vec<TrainingPhase>, GraphError> {
+pub fn training_phases(
+    rung: &Rung,
+    size: impl Into<ImageSize>,
+    classes: usize,
+) -> Result<Vec<TrainingPhase>, GraphError> {
+    let size = size.into();
     let usual = rung.training.batch_size;
     let own = rung.input.size;
-    let phase = |until: f32, size: usize, batch_size: Option<usize>| {
+    let phase = |until: f32, size: ImageSize, batch_size: Option<usize>, held: Option<&Frozen>| {
         Ok(TrainingPhase {
             until: f64::from(until),
-            graph: Arc::new(frozen(rung, rung.graph(size, classes)?)),
+            graph: Arc::new(frozen(rung, rung.graph(size, classes)?, held)),
             batch_size: batch_size.unwrap_or(usual),
         })
     };
     if rung.phases.is_empty() {
-        return Ok(vec![phase(1.0, size, None)?]);
+        return Ok(vec![phase(1.0, size, None, None)?]);
     }
-    let scaled = |of: usize| ((of * size + own / 2) / own).max(1);
+    let scaled = |of: ImageSize| ImageSize {
+        height: in_proportion(of.height, size.height, own.height),
+        width: in_proportion(of.width, size.width, own.width),
+    };
     let phases = rung.phases.iter();
     phases
-        .map(|of| phase(of.until, scaled(of.size), of.batch_size))
+        .map(|of| phase(of.until, scaled(of.size), of.batch_size, of.frozen.as_ref()))
         .collect()
+}
+
+/// A side that is `of` where the whole one is `own`, where that is `side`.
+fn in_proportion(of: usize, side: usize, own: usize) -> usize {
+    ((of * side + own / 2) / own).max(1)
 }
 
 /// Which steps a training takes.
@@ -61,6 +74,10 @@ pub(crate) struct Course {
     /// Epochs in all, the last of which may be a short one.
     epochs: f64,
     steps: u64,
+    /// Where the length was corrected: epochs, and the share of the training that was done by then.
+    turns: Vec<(usize, f64)>,
+    /// Steps as they were first planned, over which the schedule runs.
+    planned: u64,
 }
 
 impl Course {
@@ -71,8 +88,11 @@ impl Course {
             photos,
             epochs: epochs as f64,
             steps: 0,
+            turns: Vec::new(),
+            planned: 0,
         };
         course.steps = course.steps_before(epochs);
+        course.planned = course.steps;
         course
     }
 
@@ -83,7 +103,52 @@ impl Course {
             photos,
             epochs: steps as f64 / steps_per_epoch(phases, photos).max(1e-9),
             steps,
+            turns: Vec::new(),
+            planned: steps,
         }
+    }
+
+    /// The same, but of what is left after so many epochs only a part, or more.
+    pub fn turned(mut self, epoch: usize, part: f64) -> Course {
+        let done = epoch as f64;
+        let share = self.share(done);
+        let left = (self.epochs - done).max(0.0) * part;
+        self.turns.push((epoch, share));
+        self.epochs = done + left;
+        let whole = self.epochs as usize;
+        let rest = (self.epochs.fract() * self.batches(whole) as f64).round() as u64;
+        // Something is left to do, so that the last epoch is as any other.
+        self.steps = (self.steps_before(whole) + rest).max(self.steps_before(epoch) + 1);
+        self
+    }
+
+    /// The share of the training that is done after so many epochs.
+    fn share(&self, epoch: f64) -> f64 {
+        let (from, done) = match self.turns.last() {
+            None => return epoch / self.epochs,
+            Some(_) => {
+                let before = self.turns.iter().rev().find(|(turn, _)| *turn as f64 <= epoch);
+                before.map_or((0.0, 0.0), |&(turn, share)| (turn as f64, share))
+            }
+        };
+        let next = self.turns.iter().find(|(turn, _)| *turn as f64 > epoch);
+        let (to, then) = next.map_or((self.epochs, 1.0), |&(turn, share)| (turn as f64, share));
+        done + (then - done) * (epoch - from) / (to - from).max(1e-9)
+    }
+
+    /// Where a step stands in the schedule, and of how many: `batch` of them were taken in `epoch`, from 0.
+    pub fn in_schedule(&self, step: u64, epoch: usize, batch: usize) -> (u64, u64) {
+        if self.turns.is_empty() {
+            return (step, self.steps);
+        }
+        let epochs = epoch as f64 + batch as f64 / self.batches(epoch).max(1) as f64;
+        let at = (self.share(epochs) * self.planned as f64).round() as u64;
+        (at.min(self.planned.saturating_sub(1)), self.planned)
+    }
+
+    /// Epochs in all with the part of the last.
+    pub fn length(&self) -> f64 {
+        self.epochs
     }
 
     /// Steps from the first to the last.
@@ -103,10 +168,17 @@ impl Course {
 
     /// The phase of an epoch, from 0: phases change between epochs.
     pub fn phase(&self, epoch: usize) -> &TrainingPhase {
-        let share = epoch as f64 / self.epochs;
+        &self.phases[self.phase_number(epoch)]
+    }
+
+    /// The number of the phase of an epoch, both from 0.
+    pub fn phase_number(&self, epoch: usize) -> usize {
+        let share = self.share(epoch as f64);
         let last = self.phases.len() - 1;
-        let phase = self.phases.iter().position(|phase| share < phase.until);
-        &self.phases[phase.unwrap_or(last)]
+        self.phases
+            .iter()
+            .position(|phase| share < phase.until)
+            .unwrap_or(last)
     }
 
     /// Epochs from the first on that begin before a share of the training; all of them, however many there will be, for a share of 1.
@@ -171,11 +243,39 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_stretches_what_is_left_and_nothing_before() {
+        let of = phases(&[(0.5, 32, 32), (1.0, 64, 16)]);
+        let course = Course::of_steps(&of, 128, Course::of_epochs(&of, 128, 10).steps());
+        let longer = course.clone().turned(3, 2.0);
+        // 3 epochs, and 14 where there were 7.
+        assert_eq!(longer.epochs(), 17);
+        assert_eq!(longer.length(), 17.0);
+        let sizes: Vec<usize> = (0..17)
+            .map(|epoch| longer.phase(epoch).shape().size.height)
+            .collect();
+        assert_eq!(sizes, [[32; 7].as_slice(), &[64; 10]].concat());
+        assert_eq!(longer.steps(), 7 * 4 + 10 * 8);
+        let schedule = |epoch: usize| longer.in_schedule(0, epoch, 0).0 as f64 / course.steps() as f64;
+        assert!((schedule(3) - 0.3).abs() < 0.02 && (schedule(10) - 0.65).abs() < 0.02);
+        assert_eq!(longer.in_schedule(0, 16, 8), (course.steps() - 1, course.steps()));
+        // Again, and to less than an epoch.
+        let shorter = longer.turned(10, 0.05);
+        assert_eq!(shorter.epochs(), 11);
+        assert!((1..8).contains(&(shorter.steps() - shorter.steps_before(10))));
+        assert!((shorter.share(10.0) - 0.65).abs() < 0.01);
+        // As it is, a course counts its steps.
+        assert_eq!(course.in_schedule(5, 1, 1), (5, course.steps()));
+    }
+
+    #[test]
     fn phases_change_between_epochs_at_their_shares() {
         let of = phases(&[(0.3, 32, 64), (0.7, 48, 32), (1.0, 64, 16)]);
         let course = Course::of_epochs(&of, 128, 10);
-        let sizes: Vec<usize> = (0..10).map(|epoch| course.phase(epoch).shape().size).collect();
-        assert_eq!(sizes, [32, 32, 32, 48, 48, 48, 48, 64, 64, 64]);
+        let sizes: Vec<ImageSize> = (0..10).map(|epoch| course.phase(epoch).shape().size).collect();
+        assert_eq!(
+            sizes,
+            [32, 32, 32, 48, 48, 48, 48, 64, 64, 64].map(ImageSize::square)
+        );
         assert_eq!(course.steps(), 3 * 2 + 4 * 4 + 3 * 8);
         assert_eq!(course.epochs(), 10);
         assert_eq!(course.steps_before(4), 10);
@@ -190,7 +290,7 @@ mod tests {
         let of = phases(&[(0.5, 32, 32), (1.0, 64, 32)]);
         let course = Course::of_steps(&of, 1000, 1);
         assert_eq!((course.steps(), course.epochs()), (1, 1));
-        assert_eq!(course.phase(0).shape().size, 32);
-        assert_eq!(course.phase(9).shape().size, 64);
+        assert_eq!(course.phase(0).shape().size, 32.into());
+        assert_eq!(course.phase(9).shape().size, 64.into());
     }
 }

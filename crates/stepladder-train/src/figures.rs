@@ -6,7 +6,7 @@ use crate::fit::Fitted;
 use crate::preparation::{Prepared, TrainingRequest};
 use crate::tables::write_predictions;
 use stepladder_classifier::{Evaluation, Predictions, Score, TrainingRecord};
-use stepladder_run::{RunDirectory, Summary};
+use stepladder_run::{Outcome, RunDirectory, Summary, Unsettled};
 
 /// The exported model's figures on each part.
 #[derive(Default)]
@@ -62,6 +62,20 @@ pub(crate) fn record(
     }
 }
 
+/// Epochs and steps up to which a training was too short to say anything of its rung.
+const FEW: (usize, u64) = (2, 1000);
+
+/// Why the figures say little of the rung, if they do.
+fn unsettled(request: &TrainingRequest, fitted: &Fitted) -> Option<Unsettled> {
+    match fitted.outcome {
+        Outcome::Interrupted => Some(Unsettled::Stopped),
+        Outcome::Finished if request.is_exact() => None,
+        Outcome::Finished if fitted.still_improving => Some(Unsettled::StillImproving),
+        Outcome::Finished if fitted.epochs <= FEW.0 && fitted.steps <= FEW.1 => Some(Unsettled::FewEpochs),
+        Outcome::Finished | Outcome::StoppedEarly | Outcome::Stuck => None,
+    }
+}
+
 /// The whole of the run in one object.
 pub(crate) fn summarize(
     request: &TrainingRequest,
@@ -97,5 +111,7 @@ pub(crate) fn summarize(
         threads: request.threads,
         parameters: prepared.graph.trainable_parameter_count(),
         skipped_images: prepared.skipped.len(),
+        unsettled: unsettled(request, fitted),
+        recomputed_statistics: fitted.recomputed_statistics,
     }
 }

@@ -4,6 +4,7 @@
 mod epoch_end;
 mod finish;
 mod recovery;
+mod timing;
 mod watching;
 
 use crate::checkpoint::{BeganWith, Checkpoint, Snapshot};
@@ -25,6 +26,7 @@ use stepladder_run::{Decided, Outcome, Requests, RunDirectory, RunRequest, StepR
 
 pub(crate) use finish::Fitted;
 pub use recovery::Rescue;
+pub(crate) use timing::Timing;
 
 /// A training in progress.
 pub(crate) struct Fit<'scope, 'env> {
@@ -47,6 +49,8 @@ pub(crate) struct Fit<'scope, 'env> {
     epochs: Log,
     writer: Writer<'scope, 'env>,
     checkpointed: Instant,
+    /// Under a budget, what is known of the time.
+    timing: Option<Timing>,
     /// When this sitting began, and the seconds of those before.
     began: Instant,
     seconds_before: f64,
@@ -119,7 +123,14 @@ impl<'scope, 'env> Fit<'scope, 'env> {
                 Log::begin(run, &run.epochs())?,
             ),
         };
+        let timing = Timing::read(request, run)?;
+        let course = prepared.course(decided.steps, request.rung.training.epochs);
+        let course = timing
+            .iter()
+            .fold(course, |course, timing| timing.turn(course, place.epoch));
         Ok(Fit {
+            timing: timing.map(|timing| timing.from(&place)),
+            course,
             request,
             prepared,
             run,
@@ -127,7 +138,6 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             observer,
             interrupt,
             requests: Requests::new(run),
-            course: prepared.course(decided.steps, request.rung.training.epochs),
             loader: request.training_loader(prepared, decided.steps)?,
             trainer,
             seconds_before: place.seconds,
@@ -151,8 +161,10 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             if self.place.step >= self.course.steps() && self.place.batch == 0 {
                 break Outcome::Finished;
             }
-            if let EpochOutcome::Interrupted = self.epoch()? {
-                break Outcome::Interrupted;
+            match self.epoch()? {
+                EpochOutcome::Interrupted => break Outcome::Interrupted,
+                EpochOutcome::SetBack => self.turn_back(),
+                EpochOutcome::Done => {}
             }
         };
         self.finish(outcome)
@@ -215,13 +227,11 @@ impl<'scope, 'env> Fit<'scope, 'env> {
         let rung = &self.request.rung;
         let per_epoch = self.course.batches(self.place.epoch) as u64;
         let base = rung.optimizer.learning_rate();
-        let scheduled = learning_rate(
-            &rung.schedule,
-            base,
-            self.place.step,
-            self.course.steps(),
-            per_epoch,
-        );
+        let Checkpoint {
+            step, epoch, batch, ..
+        } = self.place;
+        let (at, of) = self.course.in_schedule(step, epoch, batch);
+        let scheduled = learning_rate(&rung.schedule, base, at, of, per_epoch);
         scheduled * self.place.plateau.factor * self.place.rescue.rate_factor
     }
 

@@ -57,14 +57,14 @@ pub use memory::{LayerPlan, MemoryPlan, free_bytes};
 pub use meter::{Clock, Mean};
 pub use plan::{TrainingPlan, plan};
 pub use plateau::{PlateauState, StoppingState};
-pub use preparation::{Prepared, TrainingRequest};
+pub use preparation::{Prepared, TrainingRequest, training_size};
 pub use rate_curve::{RateCurve, RatePoint, Suggestions};
 pub use rate_test::{RateRange, test_rates};
 pub use schedule::learning_rate;
-pub use start::{backbone, out_of_sample};
+pub use start::{FeatureChecks, LookAlike, backbone};
 pub use stepladder_run::{
     Config, DataRecord, Decided, Environment, EpochRecord, OnStuck, Outcome, ReadingRecord, RecordError,
-    RecordedRun, RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers,
+    RecordedRun, RunDirectory, RunError, RunPlace, RunRequest, StepRecord, Summary, TestAnswers, Unsettled,
 };
 pub use training::{Observer, train, train_or_resume};
 pub use watch::{Cause, Diagnosis, Watch};

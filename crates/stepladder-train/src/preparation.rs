@@ -10,10 +10,10 @@ use crate::start::{Pretrained, frozen};
 use std::time::Duration;
 use stepladder_data::{
     Augmentation, Batch, CacheConfig, DataRequest, Dataset, Loader, LoaderConfig, Mixing, PhotoStore,
-    Progress, Scaling, Skipped, Split,
+    Progress, Scaling, Skipped, Split, TypicalPhoto,
 };
 use stepladder_inspection::{concerns, cropped, near_groups};
-use stepladder_model::{ClassWeights, Graph, Rung, RungCatalog};
+use stepladder_model::{ClassWeights, Graph, ImageSize, Input, Rung, RungCatalog};
 use stepladder_nn::{Device, Model, ParameterSettings, Precision, Targets, Trainer};
 use stepladder_run::{Config, Decided, RunDirectory, RunPlace};
 
@@ -24,9 +24,8 @@ pub struct TrainingRequest {
     pub rung: Rung,
     /// The photos.
     pub data: DataRequest,
-    /// Side of the network's input in pixels; by default the rung's, but never more than the data's typical short side,
-    /// because enlarged photos cost time and show nothing new.
-    pub size: Option<usize>,
+    /// Height and width of the network's input in pixels; by default as [`training_size`] says.
+    pub size: Option<ImageSize>,
     /// Decides initial weights, order, augmentation and dropout, and the split where `split_seed` does not.
     pub seed: u64,
     /// Decides the split, so that trainings with several seeds have the same parts.
@@ -68,8 +67,8 @@ pub struct Prepared {
     pub phases: Vec<TrainingPhase>,
     /// A factor for the loss of each class's photos; none where all count the same.
     pub class_weights: Vec<f32>,
-    /// Side of the network's input in pixels.
-    pub size: usize,
+    /// Height and width of the network's input in pixels.
+    pub size: ImageSize,
     /// Files that are not used.
     pub skipped: Vec<Skipped>,
     /// Classes left out because none of their photos could be read.
@@ -129,6 +128,7 @@ impl TrainingRequest {
                 budget,
                 on_stuck: config.on_stuck,
                 memory: None,
+                moving_statistics: config.moving_statistics,
                 asked: config.asked.unwrap_or_default(),
                 began: None,
                 steps: config.decided.steps.filter(|_| config.budget_seconds.is_none()),
@@ -139,17 +139,15 @@ impl TrainingRequest {
     /// Looks the data over, decodes it where it is not in the cache, splits it, and works the network out.
     pub fn prepare(&self, progress: &dyn Progress) -> Result<Prepared, TrainError> {
         let mut dataset = Dataset::open(&self.data)?;
-        let rung_size = self.rung.input.size;
         let scaling = Scaling::from(self.rung.input.fit);
         let typical = dataset.typical_photo();
-        let size = match self.size {
-            Some(size) => size,
-            None => typical.map_or(rung_size, |photo| rung_size.min(photo.side(scaling))),
-        };
+        let size = self
+            .size
+            .unwrap_or_else(|| training_size(&self.rung, typical.as_ref()));
         // A rung that cannot be built is said before the photos are decoded, which may take minutes.
         let mut networks = self.networks(size, &dataset.classes)?;
         let sizes = networks.phases.iter().map(|phase| phase.shape().size);
-        let largest = sizes.fold(size, usize::max);
+        let largest = sizes.fold(size, |one, other| one.zip(other, usize::max));
         let whole_photos = self.augmentation(&networks.graph).cuts_whole_photos();
         let cache = self.cache.clone();
         let cache = cache.with_scaling(scaling).with_whole_photos(whole_photos);
@@ -159,7 +157,7 @@ impl TrainingRequest {
         let weighed = self.rung.training.class_weights != ClassWeights::None;
         let mut concerns = concerns(&dataset, &store, &split, weighed);
         if scaling == Scaling::Bilinear {
-            concerns.extend(typical.and_then(|photo| cropped(photo.beyond_square)));
+            concerns.extend(typical.and_then(|photo| cropped(photo.beyond(size), size)));
         }
         if self.group_duplicates && dataset.declares_parts() {
             concerns.push(String::from(
@@ -181,7 +179,7 @@ impl TrainingRequest {
             store,
             split,
             labels,
-            graph: frozen(&self.rung, networks.graph),
+            graph: frozen(&self.rung, networks.graph, None),
             pretrained: networks.pretrained,
             phases: networks.phases,
             class_weights,
@@ -192,7 +190,7 @@ impl TrainingRequest {
         })
     }
 
-    fn networks(&self, size: usize, classes: &[String]) -> Result<Networks, TrainError> {
+    fn networks(&self, size: ImageSize, classes: &[String]) -> Result<Networks, TrainError> {
         let graph = self.rung.graph(size, classes.len())?;
         Ok(Networks {
             pretrained: Pretrained::load(&self.rung, &graph, classes)?,
@@ -232,6 +230,7 @@ impl TrainingRequest {
             budget_seconds: self.controls.budget.map(|budget| budget.as_secs_f64()),
             on_stuck: self.controls.on_stuck,
             asked: (!self.controls.asked.is_empty()).then(|| self.controls.asked.clone()),
+            moving_statistics: self.controls.moving_statistics,
             decided,
         }
     }
@@ -294,6 +293,16 @@ impl TrainingRequest {
             &prepared.split.train,
             config,
         )?)
+    }
+}
+
+/// Height and width of the input that a rung is trained with where nothing else is said: its own, but unless it enlarges photos, in the
+/// same shape never more than a typical photo has, because enlarged photos cost time and mostly show nothing new.
+pub fn training_size(rung: &Rung, typical: Option<&TypicalPhoto>) -> ImageSize {
+    let Input { size, fit, enlarge } = rung.input;
+    match typical {
+        Some(photo) if !enlarge => photo.input_size(size, fit.into()),
+        Some(_) | None => size,
     }
 }
 

@@ -2,13 +2,13 @@
 //! training begins with.
 
 mod exact;
+mod feature_checks;
 mod features;
 mod head;
-mod out_of_sample;
 mod source;
 
 pub(crate) use exact::solve;
-pub use out_of_sample::out_of_sample;
+pub use feature_checks::{FeatureChecks, LookAlike};
 
 use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
@@ -16,7 +16,7 @@ use head::KeptHead;
 use source::Source;
 use std::sync::OnceLock;
 use stepladder_classifier::Classifier;
-use stepladder_model::{Graph, Op, Rung, Start};
+use stepladder_model::{Frozen, Graph, ImageSize, Op, Rung, Start};
 use stepladder_nn::{Array, Device, Model};
 use stepladder_run::StartRecord;
 use stepladder_weights::{Fitted, fit};
@@ -178,7 +178,12 @@ impl TrainingRequest {
 /// # Errors
 ///
 /// The weights cannot be read, or are not of that network.
-pub fn backbone(weights: &str, rung: &Rung, size: usize, device: Device) -> Result<Classifier, TrainError> {
+pub fn backbone(
+    weights: &str,
+    rung: &Rung,
+    size: ImageSize,
+    device: Device,
+) -> Result<Classifier, TrainError> {
     let rung = Rung {
         start: Some(Start::new(weights)),
         ..rung.clone()
@@ -194,12 +199,14 @@ pub fn backbone(weights: &str, rung: &Rung, size: usize, device: Device) -> Resu
     Ok(Classifier::new(model, rung, classes))
 }
 
-/// The network of a rung that may start from pretrained weights, for training: what is frozen is marked.
-pub(crate) fn frozen(rung: &Rung, graph: Graph) -> Graph {
+/// The network of a rung that may start from pretrained weights, for training: what is frozen is marked, by the rung's start and where a
+/// phase holds more.
+pub(crate) fn frozen(rung: &Rung, graph: Graph, held: Option<&Frozen>) -> Graph {
     match &rung.start {
         None => graph,
         Some(start) => {
-            let layers = graph.frozen_layers(&start.frozen);
+            let held = held.map_or(0, |held| graph.frozen_layers(held));
+            let layers = graph.frozen_layers(&start.frozen).max(held);
             graph.freeze(layers, start.frozen_statistics)
         }
     }

@@ -9,7 +9,7 @@ use crate::data_record::data_record;
 use crate::environment::describe;
 use crate::error::TrainError;
 use crate::figures::{Figures, measure, record, summarize};
-use crate::fit::fit;
+use crate::fit::{Timing, fit};
 use crate::memory::{MemoryPlan, free_bytes};
 use crate::model_card::{CardFigures, model_card};
 use crate::preparation::{Prepared, TrainingRequest};
@@ -139,7 +139,7 @@ fn begin(
     if let Some(pretrained) = &prepared.pretrained {
         observer.note(&format!("starting from {}", pretrained.told()));
     }
-    let decided = decide(request, prepared, observer, interrupt)?;
+    let (decided, timing) = decide(request, prepared, observer, interrupt)?;
     when_there_is_room(observer, interrupt, || {
         run.write(&run.rung(), request.rung.to_toml())?;
         let environment = describe(request.device, request.precision, request.threads);
@@ -149,6 +149,9 @@ fn begin(
         write_skipped(&run, &prepared.skipped)?;
         if let Some(pretrained) = &prepared.pretrained {
             run.write_json(&run.start(), pretrained.record())?;
+        }
+        if let Some(timing) = &timing {
+            timing.write(&run)?;
         }
         // The last: a run that has it has all of the above.
         Ok(run.write_json(&run.config(), &request.config(prepared, decided))?)
@@ -162,7 +165,7 @@ fn decide(
     prepared: &Prepared,
     observer: &dyn Observer,
     interrupt: &AtomicBool,
-) -> Result<Decided, TrainError> {
+) -> Result<(Decided, Option<Timing>), TrainError> {
     let began = request.controls.began.unwrap_or_else(Instant::now);
     let mut decided = Decided {
         steps: request.controls.steps.filter(|_| !request.is_exact()),
@@ -170,14 +173,15 @@ fn decide(
     };
     if let Some(budget) = request.controls.budget.filter(|_| !request.is_exact()) {
         let at_once = decided.photos_at_once;
-        let steps = steps_within(budget, began, request, prepared, at_once, interrupt)?;
+        let (steps, speeds) = steps_within(budget, began, request, prepared, at_once, interrupt)?;
         let epochs = steps as f64 / steps_per_epoch(&prepared.phases, prepared.split.train.len());
         observer.note(&format!(
-            "the time is enough for about {steps} steps, {epochs:.1} epochs; the schedule runs over them"
+            "the time is enough for about {steps} steps, {epochs:.1} epochs; how many exactly is corrected on the way"
         ));
         decided.steps = Some(steps);
+        return Ok((decided, Some(Timing::new(began, speeds))));
     }
-    Ok(decided)
+    Ok((decided, None))
 }
 
 /// The most photos that fit through the network together, where a batch does not.
@@ -307,6 +311,12 @@ fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> R
     }
     let on_stuck = |on_stuck: OnStuck| format!("{on_stuck:?}").to_lowercase();
     compare("on-stuck", on_stuck(then.on_stuck), on_stuck(now.on_stuck));
+    let statistics = |moving: bool| if moving { "as in Keras" } else { "as they are best" }.to_string();
+    compare(
+        "moving statistics",
+        statistics(then.moving_statistics),
+        statistics(now.moving_statistics),
+    );
     if let Some(pretrained) = &prepared.pretrained {
         let then: StartRecord = run.read_json(&run.start())?;
         let now = pretrained.record();

@@ -11,7 +11,7 @@ mod steps;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-pub(crate) use epochs::{EpochSeen, Training};
+pub(crate) use epochs::{Bound, EpochSeen, Training};
 pub(crate) use start::{at_the_start, why_stuck};
 pub(crate) use steps::Recent;
 
@@ -150,6 +150,11 @@ impl Watch {
             return true;
         }
         false
+    }
+
+    /// Whether something was found.
+    pub(crate) fn has_found(&self, cause: Cause) -> bool {
+        self.diagnoses.iter().any(|found| found.cause == cause)
     }
 
     /// What it knows after training went back to the end of `epoch`.

@@ -5,7 +5,11 @@ mod place;
 use place::{Place, Stopper};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use stepladder_train::{Controls, Outcome, RunError, Summary, TrainError, train};
+use stepladder_data::CacheConfig;
+use stepladder_model::{Rung, RungCatalog};
+use stepladder_train::{
+    Controls, Outcome, RunDirectory, RunError, Summary, TrainError, TrainingRequest, train,
+};
 
 /// Everything that has a state: moments, an average of the weights, dropout, batch statistics, a schedule, both callbacks,
 /// augmentation, mixing, class weights.
@@ -105,6 +109,40 @@ fn what_photos_are_cut_and_colored_to_depends_on_no_interruption_and_no_thread()
     whole_and_alone(&place, &rung);
     for step in [0, 5, 10] {
         assert_interrupted_is_same(&place, &rung, step);
+    }
+}
+
+#[test]
+fn input_that_is_not_square_depends_on_no_interruption_and_no_thread() {
+    let place = Place::new();
+    let phases = "phase = [{ until = 0.5, size = [8, 12] }, { until = 1.0, size = [16, 24] }]\n\n[training]";
+    let rung = cut().replacen("\n[training]", &format!("\n{phases}"), 1);
+    let rung = rung.replace("[input]\nsize = 16", "[input]\nsize = [16, 24]");
+    let request = |run: &str| TrainingRequest {
+        size: None,
+        rung: Rung::from_toml(
+            &rung.replace("fit = \"pad\"", "fit = \"pad\"\nenlarge = true"),
+            "wide.toml",
+            &RungCatalog::shipped(),
+        )
+        .unwrap(),
+        ..place.request(run, &rung)
+    };
+    let whole = place.sit(&request("whole"), None, false).unwrap();
+    assert_eq!(whole.size, [16, 24].into());
+    let mut alone = request("alone");
+    alone.threads = 1;
+    place.sit(&alone, None, false).unwrap();
+    place.assert_same("whole", "alone");
+    for step in [0, 6, 11] {
+        let run = format!("at-{step}");
+        place.sit(&request(&run), Some(step), false).unwrap();
+        // As `train --resume` reads it back.
+        let written = RunDirectory::open(place.path(&run));
+        let resumed =
+            TrainingRequest::of_run(&written, &[], 2, CacheConfig::new(place.path("cache"))).unwrap();
+        place.sit(&resumed, None, false).unwrap();
+        place.assert_same("whole", &run);
     }
 }
 

@@ -226,6 +226,34 @@ fn fine_tuning_that_is_stopped_anywhere_goes_on_exactly() {
     }
 }
 
+#[test]
+fn layers_are_unfrozen_phase_by_phase_from_the_top() {
+    let place = place();
+    let head = "[[phase]]\nuntil = 0.5\nfrozen = \"backbone\"\n[[phase]]\nuntil = 1.0\n";
+    for (case, last, held) in [("all", "", false), ("top", "frozen = \"norm\"\n", true)] {
+        let keys = format!("frozen = \"none\"\nexact_head = false\n{head}{last}");
+        let rung = rung(&start(&place, &keys));
+        let whole = format!("whole {case}");
+        place.sit(&place.request(&whole, &rung), None, false).unwrap();
+        let steps = std::fs::read_to_string(place.path(&whole).join("steps.jsonl")).unwrap();
+        let steps = steps.lines().count() as u64;
+        // At the first step, just before and after the second phase begins, and at the last.
+        for at in [0, steps / 2 - 1, steps / 2, steps - 1] {
+            let run = format!("{case} at {at}");
+            place.sit(&place.request(&run, &rung), Some(at), false).unwrap();
+            place.sit(&place.request(&run, &rung), None, false).unwrap();
+            place.assert_same(&whole, &run);
+        }
+        let (before, after) = (arrays(&place, "first"), arrays(&place, &whole));
+        let is_same = |name: &str| named(&before, name) == named(&after, name);
+        assert!(!is_same("top/kernel") && is_same("stem/kernel") == held, "{case}");
+    }
+    let scratch = "[[phase]]\nuntil = 1.0\nfrozen = \"backbone\"\n";
+    let catalog = stepladder_model::RungCatalog::shipped();
+    let message = stepladder_model::Rung::from_toml(&rung(scratch), "t.toml", &catalog).unwrap_err();
+    assert!(message.to_string().contains("write a [start] table"), "{message}");
+}
+
 /// Training longer begins where the run ended, and a class that it did not know gets a column of its own.
 #[test]
 fn heads_keep_the_classes_that_they_know() {

@@ -32,7 +32,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// The format is known, and the content breaks its rules.
-    #[error("{}: damaged: {reason}; copy or download it again", path.display())]
+    #[error("{}: damaged: {}; copy or download it again", path.display(), plain(reason))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum WeightsError {
         reason: String,
     },
     /// A pickle names something of Python's that is not plain data.
-    #[error("{}: holds `{class}`, which only Python can run; save the tensors alone: torch.save(model.state_dict(), FILE)", path.display())]
+    #[error("{}: holds `{}`, which only Python can run; save the tensors alone: torch.save(model.state_dict(), FILE)", path.display(), plain(class))]
     Class {
         /// The file.
         path: PathBuf,
@@ -147,7 +147,7 @@ pub enum WeightsError {
         name: String,
     },
     /// Values of a type that is not a floating-point number of 16 or 32 bits.
-    #[error("{}: tensor `{tensor}` has type {found}, where weights are F32, F16 or BF16; save it anew as one of these", path.display())]
+    #[error("{}: tensor `{}` has type {}, where weights are F32, F16 or BF16; save it anew as one of these", path.display(), plain(tensor), plain(found))]
     Type {
         /// The file.
         path: PathBuf,
@@ -157,11 +157,26 @@ pub enum WeightsError {
         found: String,
     },
     /// NaN or infinity among the values.
-    #[error("{}: tensor `{tensor}` has values that are not finite; the training that it comes from has failed, or the file is damaged", path.display())]
+    #[error("{}: tensor `{}` has values that are not finite; the training that it comes from has failed, or the file is damaged", path.display(), plain(tensor))]
     NotFinite {
         /// The file.
         path: PathBuf,
         /// The tensor's name.
         tensor: String,
     },
+}
+
+/// A text from a file, of a length that can be read and without control characters.
+fn plain(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let characters = text.chars().take(LONGEST);
+    characters
+        .map(|character| {
+            if character.is_control() {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
+        .collect()
 }

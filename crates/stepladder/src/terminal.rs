@@ -10,6 +10,7 @@ pub(crate) mod comparison;
 mod dashboard;
 #[cfg_attr(not(feature = "metrics"), path = "terminal/events_left_out.rs")]
 mod events;
+mod fold;
 mod inspection;
 mod ladder;
 mod length;

@@ -189,7 +189,7 @@ fn threads_change_nothing_and_the_seed_changes_the_weights() {
 fn runs_are_numbered_by_data_and_model() {
     let place = Workplace::new();
     let first = place.json(&short(&[]));
-    let second = place.json(&short(&[]));
+    let second = place.json(&short(&["--new"]));
     assert_eq!(first["run"], "runs/small_flowers5-baseline-1");
     assert_eq!(second["run"], "runs/small_flowers5-baseline-2");
 }

@@ -45,9 +45,12 @@ fn number(name: &str, usual: u64) -> u64 {
 
 /// The files of a part of the corpus.
 fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/corpus")
-        .join(kind);
+    files_in(&Path::new("tests/corpus").join(kind))
+}
+
+/// The files in a folder, by its path from that of this crate.
+fn files_in(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .expect("the corpus is there")
         .map(|entry| entry.expect("listed").path())
@@ -230,6 +233,24 @@ fn rungs() {
         let rung = Rung::from_toml(&text, "fuzz.toml", &catalog).map_err(|error| error.to_string())?;
         rung.graph(64, 5).map(drop).map_err(|error| error.to_string())
     });
+}
+
+/// Pretrained weights: safetensors, and PyTorch's files with their pickles.
+#[test]
+fn weights() {
+    let seeds = files_in(Path::new("../stepladder-weights/tests/golden/files"));
+    let read = |file: &str, bytes: &[u8]| {
+        let read = stepladder_weights::from_bytes(Path::new(file), bytes);
+        read.map(drop).map_err(|error| error.to_string())
+    };
+    fuzz(&seeds, read);
+    for good in ["checkpoint.pth", "legacy.pth", "tensors.safetensors", "zip.pth"] {
+        let (file, bytes) = seeds
+            .iter()
+            .find(|(file, _)| file == good)
+            .expect("in the folder");
+        read(file, bytes).unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
 }
 
 #[test]

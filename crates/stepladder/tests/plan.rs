@@ -8,13 +8,13 @@ use serde_json::Value;
 use std::process::Command;
 
 /// A short training of `rung` on the shipped photos: in the second of two epochs, photos are made ahead while a checkpoint is written.
-fn arguments<'a>(command: &'a str, rung: &'a str, precision: &'a str) -> Vec<&'a str> {
+fn arguments<'a>(command: &'a str, rung: &'a str, size: &'a str, precision: &'a str) -> Vec<&'a str> {
     vec![
         command,
         "--model",
         rung,
         "--size",
-        "64",
+        size,
         "--epochs",
         "2",
         "--threads",
@@ -25,7 +25,7 @@ fn arguments<'a>(command: &'a str, rung: &'a str, precision: &'a str) -> Vec<&'a
 }
 
 /// What a rung takes, by its plan, in the order of `PARTS`.
-fn planned(place: &Workplace, rung: &str, precision: &str) -> (u64, Vec<u64>) {
+fn planned(place: &Workplace, rung: &str, size: &str, precision: &str) -> (u64, Vec<u64>) {
     const PARTS: [&str; 8] = [
         "weights",
         "gradients",
@@ -36,7 +36,7 @@ fn planned(place: &Workplace, rung: &str, precision: &str) -> (u64, Vec<u64>) {
         "loader",
         "checkpoints",
     ];
-    let plan = place.json(&[&arguments("plan", rung, precision)[..], &["--seconds", "0"]].concat());
+    let plan = place.json(&[&arguments("plan", rung, size, precision)[..], &["--seconds", "0"]].concat());
     assert!(plan["step_seconds"].is_null(), "{plan}");
     let bytes = |part: &str| plan["memory"][part].as_u64().unwrap();
     (bytes("total"), PARTS.map(bytes).to_vec())
@@ -56,20 +56,22 @@ fn every_rung_takes_what_its_plan_says() {
     }
     assert!(names.len() >= 14, "{names:?}");
     let (mut wrong, mut known) = (Vec::new(), Vec::new());
-    let runs = ["f32", "bf16"].map(|precision| names.iter().map(move |name| (name, precision)));
-    for (name, precision) in runs.into_iter().flatten() {
-        let (total, parts) = planned(&place, name, precision);
+    let runs =
+        ["f32", "bf16"].map(|precision| names.iter().map(move |name| (name.as_str(), "64", precision)));
+    let not_square = [("m13", "48x96", "f32"), ("small", "96x64", "f32")];
+    for (name, size, precision) in runs.into_iter().flatten().chain(not_square) {
+        let (total, parts) = planned(&place, name, size, precision);
         if known.contains(&parts) {
             continue;
         }
         known.push(parts);
-        let out = format!("run-{name}-{precision}");
-        let run = place.json(&[&arguments("train", name, precision)[..], &["--out", &out]].concat());
+        let out = format!("run-{name}-{size}-{precision}");
+        let run = place.json(&[&arguments("train", name, size, precision)[..], &["--out", &out]].concat());
         let measured = run["peak_memory_bytes"].as_u64().unwrap();
         let ratio = total as f64 / measured as f64;
-        eprintln!("{name} {precision}: {total} planned, {measured} measured: {ratio:.3}");
+        eprintln!("{name} {size} {precision}: {total} planned, {measured} measured: {ratio:.3}");
         if !(0.9..=1.1).contains(&ratio) {
-            wrong.push(format!("{name} {precision} {ratio:.3}"));
+            wrong.push(format!("{name} {size} {precision} {ratio:.3}"));
         }
     }
     assert!(known.len() >= 16, "{} measured", known.len());

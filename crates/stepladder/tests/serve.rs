@@ -103,3 +103,73 @@ fn what_cannot_be_served_is_said() {
             .contains("bad.safetensors")
     );
 }
+
+#[test]
+fn a_closed_terminal_ends_it_unless_nohup_started_it() {
+    let place = Workplace::new();
+    model(&place);
+    let hang_up = |server: &Child| {
+        let told = Command::new("kill")
+            .args(["-HUP", &server.id().to_string()])
+            .status();
+        assert!(told.unwrap().success());
+    };
+    let (server, _) = start(&place, &[]);
+    hang_up(&server);
+    assert!(server.wait_with_output().unwrap().status.success());
+    if cfg!(not(target_os = "linux")) {
+        return;
+    }
+    let mut nohup = Command::new("nohup");
+    nohup
+        .arg(env!("CARGO_BIN_EXE_stepladder"))
+        .current_dir(place.path(""));
+    nohup
+        .args(["serve", "pets.safetensors", "--port", "0", "--json"])
+        .stderr(Stdio::null());
+    let (mut server, line) = started(&mut nohup);
+    hang_up(&server);
+    assert_eq!(status(line["url"].as_str().unwrap(), "/healthz"), "200");
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn a_taken_port_names_a_free_one() {
+    let place = Workplace::new();
+    model(&place);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let message = place.error(&["serve", "pets.safetensors", "--port", &port.to_string()]);
+    assert!(message.contains(&format!("127.0.0.1:{port}")), "{message}");
+    assert!(message.contains("--port"), "{message}");
+    let message = place.error(&["watch", "--port", &port.to_string()]);
+    assert!(message.contains("--port"), "{message}");
+}
+
+#[test]
+fn the_example_has_the_token() {
+    let place = Workplace::new();
+    model(&place);
+    let example = |command: &mut Command| {
+        let mut server = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        let example = lines.map(Result::unwrap).find(|line| line.contains("curl"));
+        server.kill().unwrap();
+        server.wait().unwrap();
+        example.unwrap()
+    };
+    let serve = ["serve", "pets.safetensors", "--port", "0"];
+    let given = example(&mut place.command(&[&serve[..], &["--token", "s3cret"]].concat()));
+    assert!(given.contains("-H 'Authorization: Bearer s3cret'"), "{given}");
+    let from_environment = example(place.command(&serve).env("STEPLADDER_TOKEN", "s3cret"));
+    assert!(
+        from_environment.contains("-H \"Authorization: Bearer $STEPLADDER_TOKEN\"")
+            && !from_environment.contains("s3cret"),
+        "{from_environment}"
+    );
+}

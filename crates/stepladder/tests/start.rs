@@ -13,7 +13,7 @@ fn a_model_of_the_hub_is_downloaded_once_and_names_its_network() {
     use loopback_hub::{Fault, LoopbackHub};
     let place = Workplace::of_two_colors(1);
     let config: &[u8] =
-        br#"{"architecture": "tf_efficientnet_lite0", "pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}"#;
+        br#"{"architecture": "tf_efficientnet_lite0", "pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "input_size": [3, 48, 48]}}"#;
     let weights = stepladder_weights::shipped_file();
     let files: [(&str, &[u8], &str); 2] = [
         (
@@ -41,11 +41,15 @@ fn a_model_of_the_hub_is_downloaded_once_and_names_its_network() {
         "{}",
         said(&first)
     );
-    assert!(
-        place
-            .read("run/rung.toml")
-            .contains("name = \"efficientnet-lite0\"")
-    );
+    // The network, its input and how photos are made ready are those of the weights.
+    let rung = place.read("run/rung.toml");
+    for part in [
+        "name = \"efficientnet-lite0\"",
+        "size = 48",
+        "mean = [0.5, 0.5, 0.5], variance = [0.25, 0.25, 0.25]",
+    ] {
+        assert!(rung.contains(part), "{part} in {rung}");
+    }
     // From now on it is there, network or not.
     let second = train("again", "1");
     assert!(second.status.success(), "{}", said(&second));
@@ -72,6 +76,27 @@ fn what_a_start_was_worth_is_said_with_its_interval() {
     assert_eq!(kept, told["start_worth"]);
     let message = place.error(&["train", "data", "--start", "scratch", "--compare-scratch"]);
     assert!(message.contains("leave out --start scratch"), "{message}");
+}
+
+/// Heads that have not learned a photo find its label wrong, and photos of one color look alike.
+#[cfg(all(feature = "pages", feature = "shipped"))]
+#[test]
+fn a_report_finds_a_wrong_label_and_look_alikes_by_pretrained_features() {
+    let place = Workplace::of_two_colors(1);
+    std::fs::copy(place.path("data/red/5.png"), place.path("data/green/wrong.png")).unwrap();
+    place.json(&[
+        "train", "data", "--start", "shipped", "--size", "32", "--out", "run",
+    ]);
+    let told = place.json(&["report", "run"]);
+    let table = place.read("run/labels_to_check.tsv");
+    let row = table.lines().find(|line| line.contains("wrong.png")).unwrap();
+    assert!(row.contains("\tgreen\tred\t"), "{row}");
+    let look_alikes = told["run"]["look_alikes"].as_array().unwrap();
+    assert!(!look_alikes.is_empty());
+    for pair in look_alikes {
+        assert!(pair["similarity"].as_f64().unwrap() > 0.9, "{pair}");
+    }
+    assert!(place.read("run/report.html").contains("Alike in two parts"));
 }
 
 /// Killed at any moment of features, head and fine-tuning, it goes on to the same bytes.

@@ -2,6 +2,10 @@
 //!
 //! x runs along a row, y down the rows, both in pixels, with the first pixel's center at 0.
 
+use stepladder_model::ImageSize;
+
+use crate::photo::RgbPhoto;
+
 /// Width and height of a picture in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
@@ -10,10 +14,27 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    #[cfg(test)]
     pub(crate) fn square(size: usize) -> Self {
+        ImageSize::square(size).into()
+    }
+
+    pub(crate) fn pixels(self) -> usize {
+        self.width * self.height
+    }
+}
+
+impl From<ImageSize> for Frame {
+    fn from(ImageSize { height, width }: ImageSize) -> Self {
+        Self { width, height }
+    }
+}
+
+impl From<&RgbPhoto> for Frame {
+    fn from(photo: &RgbPhoto) -> Self {
         Self {
-            width: size,
-            height: size,
+            width: photo.width() as usize,
+            height: photo.height() as usize,
         }
     }
 }
@@ -58,9 +79,9 @@ impl Affine {
         Self([[a, 0.0, c], [0.0, e, f]])
     }
 
-    /// The rectangle `[left, top, width, height]`, resized to a square of `size` pixels: their edges fall on each other, not their outer pixels' centers.
-    pub(crate) fn crop([left, top, width, height]: [f64; 4], size: usize) -> Self {
-        let (x, y) = (width / size as f64, height / size as f64);
+    /// The rectangle `[left, top, width, height]`, resized to a picture of this size: their edges fall on each other, not their outer pixels' centers.
+    pub(crate) fn crop([left, top, width, height]: [f64; 4], to: Frame) -> Self {
+        let (x, y) = (width / to.width as f64, height / to.height as f64);
         Self([[x, 0.0, left + x / 2.0 - 0.5], [0.0, y, top + y / 2.0 - 0.5]])
     }
 
@@ -111,10 +132,15 @@ mod tests {
     }
 
     #[test]
-    fn a_crop_s_edges_become_those_of_the_square() {
-        let crop = Affine::crop([2.0, 10.0, 8.0, 2.0], 4);
+    fn a_crop_s_edges_become_those_of_the_picture() {
+        let crop = Affine::crop([2.0, 10.0, 8.0, 2.0], Frame::square(4));
         assert_eq!(crop.at(-0.5, -0.5), (1.5, 9.5));
         assert_eq!(crop.at(3.5, 3.5), (9.5, 11.5));
-        assert_eq!(Affine::crop([0.0, 0.0, 4.0, 4.0], 4), Affine::IDENTITY);
+        let wide = Affine::crop([2.0, 10.0, 8.0, 2.0], Frame { width: 16, height: 4 });
+        assert_eq!(wide.at(15.5, 3.5), (9.5, 11.5));
+        assert_eq!(
+            Affine::crop([0.0, 0.0, 4.0, 4.0], Frame::square(4)),
+            Affine::IDENTITY
+        );
     }
 }

@@ -1,5 +1,5 @@
 //! `TrivialAugmentWide` and `RandAugment`: operations of which some are drawn for each photo, as torchvision has them
-//! (torchvision/transforms/autoaugment.py), on the network's square in 0..=255. torchvision rounds to bytes after each
+//! (torchvision/transforms/autoaugment.py), on the network's input in 0..=255. torchvision rounds to bytes after each
 //! operation; here only those that are about bytes do.
 
 mod levels;
@@ -44,8 +44,8 @@ const COUNT: u64 = 14;
 /// The strongest of each operation; the weakest is nothing.
 struct Space {
     shear: f64,
-    /// Pixels.
-    translation: f64,
+    /// Pixels along a row, and down.
+    translation: [f64; 2],
     /// Degrees.
     rotation: f64,
     /// Beyond 1, of the factors.
@@ -57,16 +57,16 @@ struct Space {
 impl Space {
     const WIDE: Self = Self {
         shear: 0.99,
-        translation: 32.0,
+        translation: [32.0; 2],
         rotation: 135.0,
         factor: 0.99,
         bits: 6.0,
     };
 
-    fn rand_augment(size: usize) -> Self {
+    fn rand_augment(frame: Frame) -> Self {
         Self {
             shear: 0.3,
-            translation: 150.0 / 331.0 * size as f64,
+            translation: [frame.width, frame.height].map(|side| 150.0 / 331.0 * side as f64),
             rotation: 30.0,
             factor: 0.9,
             bits: 4.0,
@@ -88,8 +88,8 @@ impl Space {
             0 => Op::Identity,
             1 => Op::ShearX(signed(self.shear)),
             2 => Op::ShearY(signed(self.shear)),
-            3 => Op::TranslateX(signed(self.translation).trunc()),
-            4 => Op::TranslateY(signed(self.translation).trunc()),
+            3 => Op::TranslateX(signed(self.translation[0]).trunc()),
+            4 => Op::TranslateY(signed(self.translation[1]).trunc()),
             5 => Op::Rotate(signed(self.rotation)),
             6 => Op::Brightness(1.0 + signed(self.factor) as f32),
             7 => Op::Color(1.0 + signed(self.factor) as f32),
@@ -112,10 +112,10 @@ pub(crate) fn trivial(layer: &TrivialAugmentWide, random: &mut impl Numbers) -> 
     })
 }
 
-/// Draws the operations of `RandAugment` for a square of `size` pixels.
-pub(crate) fn rand_augment(layer: &RandAugment, size: usize, random: &mut impl Numbers) -> Vec<Op> {
+/// Draws the operations of `RandAugment` for a picture of this size.
+pub(crate) fn rand_augment(layer: &RandAugment, frame: Frame, random: &mut impl Numbers) -> Vec<Op> {
     let strength = layer.magnitude as f64 / (layer.num_magnitude_bins - 1) as f64;
-    let space = Space::rand_augment(size);
+    let space = Space::rand_augment(frame);
     let draw = |_| {
         let number = random.below(COUNT);
         space.op(number, random, |_| strength)
@@ -124,15 +124,15 @@ pub(crate) fn rand_augment(layer: &RandAugment, size: usize, random: &mut impl N
 }
 
 impl Op {
-    /// Applies it to a square of `size` pixels; beyond its edge lies `fill`.
-    pub(crate) fn apply(&self, size: usize, fill: f32, out: &mut [f32]) {
-        if let Some(map) = self.map(size) {
+    /// Applies it to a picture of this size; beyond its edge lies `fill`.
+    pub(crate) fn apply(&self, frame: Frame, fill: f32, out: &mut [f32]) {
+        if let Some(map) = self.map(frame) {
             let source = pixels(out);
             return resample(
-                Picture::square(&source, size),
+                Picture::new(&source, frame),
                 &map,
                 Edge::Constant(fill),
-                size,
+                frame.width,
                 out,
             );
         }
@@ -140,7 +140,7 @@ impl Op {
             Self::Brightness(factor) => Adjustment::Brightness(factor).apply(out),
             Self::Color(factor) => Adjustment::Saturation(factor).apply(out),
             Self::Contrast(factor) => Adjustment::Contrast(factor).apply(out),
-            Self::Sharpness(factor) => levels::sharpen(out, size, factor),
+            Self::Sharpness(factor) => levels::sharpen(out, frame, factor),
             Self::Posterize(bits) => levels::posterize(out, bits),
             Self::Solarize(threshold) => levels::solarize(out, threshold),
             Self::AutoContrast => levels::stretch(out),
@@ -155,7 +155,7 @@ impl Op {
     }
 
     /// Where the pixels come from, if they move.
-    fn map(&self, size: usize) -> Option<Affine> {
+    fn map(&self, frame: Frame) -> Option<Affine> {
         // torchvision shears about the outer corner of the first pixel.
         let about_corner = |[x, y]: [f64; 2]| Affine([[1.0, x, x / 2.0], [y, 1.0, y / 2.0]]);
         match *self {
@@ -163,9 +163,7 @@ impl Op {
             Self::ShearY(shear) => Some(about_corner([0.0, shear])),
             Self::TranslateX(pixels) => Some(Affine::translation(-pixels, 0.0)),
             Self::TranslateY(pixels) => Some(Affine::translation(0.0, -pixels)),
-            Self::Rotate(degrees) => {
-                Some(Affine::rotation(degrees.to_radians()).about_center(Frame::square(size)))
-            }
+            Self::Rotate(degrees) => Some(Affine::rotation(degrees.to_radians()).about_center(frame)),
             Self::Identity
             | Self::Brightness(_)
             | Self::Color(_)

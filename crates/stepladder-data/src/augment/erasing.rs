@@ -3,6 +3,7 @@
 
 use stepladder_model::{Erased, RandomErasing};
 
+use super::affine::Frame;
 use crate::random::Numbers;
 
 /// After so many rectangles that do not fit, torchvision leaves the photo as it is.
@@ -19,11 +20,11 @@ pub(crate) struct Erasing {
 
 impl Erasing {
     /// `None` where the photo stays as it is.
-    pub(super) fn draw(layer: &RandomErasing, size: usize, random: &mut impl Numbers) -> Option<Self> {
+    pub(super) fn draw(layer: &RandomErasing, frame: Frame, random: &mut impl Numbers) -> Option<Self> {
         if random.unit() >= f64::from(layer.probability) {
             return None;
         }
-        let rectangle = rectangle(layer, size, random)?;
+        let rectangle = rectangle(layer, frame, random)?;
         let [_, _, width, height] = rectangle;
         let fill = match layer.value {
             Erased::Value(value) => vec![value * 255.0],
@@ -34,10 +35,10 @@ impl Erasing {
         Some(Self { rectangle, fill })
     }
 
-    pub(super) fn apply(&self, size: usize, out: &mut [f32]) {
+    pub(super) fn apply(&self, frame: Frame, out: &mut [f32]) {
         let [left, top, width, height] = self.rectangle;
         let mut fill = self.fill.iter().cycle();
-        for row in out.chunks_exact_mut(size * 3).skip(top).take(height) {
+        for row in out.chunks_exact_mut(frame.width * 3).skip(top).take(height) {
             for (value, &fill) in row[left * 3..][..width * 3].iter_mut().zip(&mut fill) {
                 *value = fill;
             }
@@ -45,17 +46,21 @@ impl Erasing {
     }
 }
 
-/// Left, top, width and height, in pixels, of a rectangle in a square of `size` pixels.
-pub(crate) fn rectangle(layer: &RandomErasing, size: usize, random: &mut impl Numbers) -> Option<[usize; 4]> {
-    let area = (size * size) as f64;
+/// Left, top, width and height, in pixels, of a rectangle in a picture of this size.
+pub(crate) fn rectangle(
+    layer: &RandomErasing,
+    frame: Frame,
+    random: &mut impl Numbers,
+) -> Option<[usize; 4]> {
+    let area = frame.pixels() as f64;
     for _ in 0..ATTEMPTS {
         let target = area * random.between(layer.scale.map(f64::from));
         let ratio = libm::exp(random.between(layer.ratio.map(|r| libm::log(f64::from(r)))));
         let side = |area: f64| libm::sqrt(area).round_ties_even() as usize;
         let (height, width) = (side(target * ratio), side(target / ratio));
-        if height < size && width < size {
-            let top = random.below((size - height + 1) as u64) as usize;
-            let left = random.below((size - width + 1) as u64) as usize;
+        if height < frame.height && width < frame.width {
+            let top = random.below((frame.height - height + 1) as u64) as usize;
+            let left = random.below((frame.width - width + 1) as u64) as usize;
             return Some([left, top, width, height]);
         }
     }
@@ -78,22 +83,31 @@ mod tests {
 
     #[test]
     fn half_of_the_photos_lose_a_rectangle_that_lies_inside() {
-        for (size, value) in [(1, Erased::Random), (9, Erased::Value(0.5)), (32, Erased::Random)] {
+        for (width, height, value) in [
+            (1, 1, Erased::Random),
+            (9, 9, Erased::Value(0.5)),
+            (32, 32, Erased::Random),
+            (40, 16, Erased::Random),
+        ] {
+            let frame = Frame { width, height };
             let mut erased = 0;
             for photo in 0..400 {
                 let mut random = Stream::new(Purpose::Augmentation, 3, 0, photo);
-                let Some(drawn) = Erasing::draw(&layer(value), size, &mut random) else {
+                let Some(drawn) = Erasing::draw(&layer(value), frame, &mut random) else {
                     continue;
                 };
-                let mut out = vec![-1.0; size * size * 3];
-                drawn.apply(size, &mut out);
-                let [left, top, width, height] = drawn.rectangle;
-                assert!(left + width <= size && top + height <= size);
-                assert_eq!(out.iter().filter(|&&v| v != -1.0).count(), width * height * 3);
+                let mut out = vec![-1.0; frame.pixels() * 3];
+                drawn.apply(frame, &mut out);
+                let [left, top, wide, high] = drawn.rectangle;
+                assert!(left + wide <= width && top + high <= height);
+                assert_eq!(out.iter().filter(|&&v| v != -1.0).count(), wide * high * 3);
                 assert!(out.iter().all(|v| *v == -1.0 || (0.0..=255.0).contains(v)));
                 erased += 1;
             }
-            assert!((150..=250).contains(&erased), "{erased} of 400 at {size} pixels");
+            assert!(
+                (150..=250).contains(&erased),
+                "{erased} of 400 at {width} x {height} pixels"
+            );
         }
     }
 }

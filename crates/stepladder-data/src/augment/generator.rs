@@ -32,15 +32,26 @@ pub(crate) struct Draw {
 }
 
 impl Draw {
-    /// Draws for a square picture of `size` pixels. As many numbers are taken in any case, so that switching one thing off does
+    /// Draws for a picture of this size. As many numbers are taken in any case, so that switching one thing off does
     /// not change the others.
-    pub(crate) fn new(config: &ImageDataGenerator, size: usize, random: &mut Stream) -> Self {
+    pub(crate) fn new(config: &ImageDataGenerator, frame: Frame, random: &mut Stream) -> Self {
         let mut between = |low: f64, high: f64| low + (high - low) * random.unit();
         let mut around = |range: f32| between(-f64::from(range), f64::from(range));
-        let pixels = |shift: f64, range: f32| if range < 1.0 { shift * size as f64 } else { shift };
+        let pixels = |shift: f64, range: f32, side: usize| match range < 1.0 {
+            true => shift * side as f64,
+            false => shift,
+        };
         let theta = around(config.rotation_range);
-        let tx = pixels(around(config.height_shift_range), config.height_shift_range);
-        let ty = pixels(around(config.width_shift_range), config.width_shift_range);
+        let tx = pixels(
+            around(config.height_shift_range),
+            config.height_shift_range,
+            frame.height,
+        );
+        let ty = pixels(
+            around(config.width_shift_range),
+            config.width_shift_range,
+            frame.width,
+        );
         let shear = around(config.shear_range);
         let [low, high] = config.zoom_range.map(f64::from);
         let (zx, zy) = (between(low, high), between(low, high));
@@ -63,26 +74,22 @@ impl Draw {
         }
     }
 
-    fn map(&self, size: usize) -> Affine {
+    fn map(&self, frame: Frame) -> Affine {
         Affine::rotation(self.theta.to_radians())
             .then(Affine::translation(self.tx, self.ty))
             .then(Affine::shear(self.shear.to_radians()))
             .then(Affine::scale(self.zx, self.zy))
-            .about_center(Frame::square(size))
-            .then(Affine::flip(
-                self.flip_horizontal,
-                self.flip_vertical,
-                Frame::square(size),
-            ))
+            .about_center(frame)
+            .then(Affine::flip(self.flip_horizontal, self.flip_vertical, frame))
     }
 }
 
-/// Applies what was drawn to a square of `size` pixels.
+/// Applies what was drawn to a picture of this size.
 pub(crate) fn apply(
     config: &ImageDataGenerator,
     draw: &Draw,
     source: &[Pixel],
-    size: usize,
+    frame: Frame,
     out: &mut [f32],
 ) {
     let edge = match config.fill_mode {
@@ -91,7 +98,8 @@ pub(crate) fn apply(
         FillMode::Wrap => Edge::WrapOverlapping,
         FillMode::Constant => Edge::ConstantSharp(config.fill_value * 255.0),
     };
-    resample(Picture::square(source, size), &draw.map(size), edge, size, out);
+    let picture = Picture::new(source, frame);
+    resample(picture, &draw.map(frame), edge, frame.width, out);
     if let Some(shift) = draw.channel_shift {
         let (low, high) = out
             .iter()

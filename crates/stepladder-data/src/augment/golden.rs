@@ -3,6 +3,7 @@
 use serde_json::Value;
 use stepladder_model::{FillMode, ImageDataGenerator};
 
+use super::affine::Frame;
 use super::resample::{Edge, Pixel, pixels};
 use super::{generator, layers};
 
@@ -77,7 +78,7 @@ fn the_generator_agrees_with_keras() {
             brightness: draw["brightness"].as_f64(),
         };
         let mut out = vec![0.0; SIZE * SIZE * 3];
-        generator::apply(&config, &draw, &picture(), SIZE, &mut out);
+        generator::apply(&config, &draw, &picture(), Frame::square(SIZE), &mut out);
         // Brightness cuts fractions off, so that a difference of rounding can become a whole step of 8 bits.
         compare(case, &out, if draw.brightness.is_some() { 1.0 } else { 0.01 });
     }
@@ -113,7 +114,7 @@ fn the_layers_agree_with_keras() {
             other => panic!("the golden file has the kind {other:?}"),
         };
         let mut out = vec![0.0; SIZE * SIZE * 3];
-        layers::apply(&[drawn], &picture(), SIZE, &mut out);
+        layers::apply(&[drawn], &picture(), Frame::square(SIZE), &mut out);
         compare(case, &out, 0.05);
     }
 }
@@ -129,7 +130,7 @@ fn contrast_agrees_with_keras() {
             high: 255.0,
         };
         let mut out = vec![0.0; SIZE * SIZE * 3];
-        layers::apply(&[drawn], &picture(), SIZE, &mut out);
+        layers::apply(&[drawn], &picture(), Frame::square(SIZE), &mut out);
         compare(case, &out, 0.01);
     }
 }

@@ -40,15 +40,15 @@ pub(crate) enum Draw {
     Erasing(Option<Erasing>),
     /// Operations one after the other, with what lies beyond the edge in 0..=255.
     Automatic { ops: Vec<Op>, fill: f32 },
-    /// Left, top, width and height in pixels of the photo, which become the square of `size` pixels.
-    ResizedCrop { rectangle: [f64; 4], size: usize },
+    /// Left, top, width and height in pixels of the photo, which become the picture `to`.
+    ResizedCrop { rectangle: [f64; 4], to: Frame },
 }
 
-/// Draws for each of the layers, in order, for a picture of this size, which a crop makes a square of `size` pixels.
+/// Draws for each of the layers, in order, for a picture of this size, of which a crop makes one of the size `to`.
 pub(super) fn draws(
     layers: &[RandomTransform],
     frame: Frame,
-    size: usize,
+    to: Frame,
     showing: Showing,
     random: &mut Stream,
 ) -> Vec<Draw> {
@@ -56,7 +56,7 @@ pub(super) fn draws(
         random,
         showing,
         frame,
-        size,
+        to,
     };
     let layers = layers.iter().enumerate();
     layers
@@ -70,8 +70,8 @@ struct Drawing<'a> {
     showing: Showing,
     /// The size of the picture that the next layer gets.
     frame: Frame,
-    /// The side of the square that a crop makes.
-    size: usize,
+    /// The size of the picture that a crop makes, and of all after it.
+    to: Frame,
 }
 
 /// Whether the layer with this number mirrors the photo: by a coin in the first epoch, and then every other time.
@@ -130,10 +130,10 @@ impl Drawing<'_> {
             RandomTransform::Flip(layer) => flipped(layer, between([0.0, 1.0]) <= 0.5),
             RandomTransform::ResizedCrop(layer) => {
                 let rectangle = crop::rectangle(layer, self.frame, self.random);
-                self.frame = Frame::square(self.size);
+                self.frame = self.to;
                 Draw::ResizedCrop {
                     rectangle: rectangle.map(|v| v as f64),
-                    size: self.size,
+                    to: self.to,
                 }
             }
             RandomTransform::Contrast(layer) => {
@@ -146,13 +146,13 @@ impl Drawing<'_> {
                 }
             }
             RandomTransform::ColorJitter(layer) => Draw::Jitter(Adjustment::draw(layer, self.random)),
-            RandomTransform::Erasing(layer) => Draw::Erasing(Erasing::draw(layer, self.size, self.random)),
+            RandomTransform::Erasing(layer) => Draw::Erasing(Erasing::draw(layer, self.to, self.random)),
             RandomTransform::TrivialAugmentWide(layer) => Draw::Automatic {
                 ops: vec![automatic::trivial(layer, self.random)],
                 fill: layer.fill_value * 255.0,
             },
             RandomTransform::RandAugment(layer) => Draw::Automatic {
-                ops: automatic::rand_augment(layer, self.size, self.random),
+                ops: automatic::rand_augment(layer, self.to, self.random),
                 fill: layer.fill_value * 255.0,
             },
             RandomTransform::Brightness(layer) => {
@@ -183,7 +183,7 @@ impl Draw {
                 Some((Affine::scale(width, height).about_center(frame), Some(edge)))
             }
             Self::Flip { horizontal, vertical } => Some((Affine::flip(horizontal, vertical, frame), None)),
-            Self::ResizedCrop { rectangle, size } => Some((Affine::crop(rectangle, size), None)),
+            Self::ResizedCrop { rectangle, to } => Some((Affine::crop(rectangle, to), None)),
             Self::Brightness { .. }
             | Self::Contrast { .. }
             | Self::Jitter(_)
@@ -195,7 +195,7 @@ impl Draw {
     /// The size of the picture after it.
     fn frame(&self, before: Frame) -> Frame {
         match *self {
-            Self::ResizedCrop { size, .. } => Frame::square(size),
+            Self::ResizedCrop { to, .. } => to,
             Self::Rotation { .. }
             | Self::Translation { .. }
             | Self::Zoom { .. }
@@ -208,8 +208,8 @@ impl Draw {
         }
     }
 
-    /// Changes the colors of a square of `size` pixels; `false` where that is not what it does.
-    fn recolor(&self, size: usize, out: &mut [f32]) -> bool {
+    /// Changes the colors of a picture of this size; `false` where that is not what it does.
+    fn recolor(&self, frame: Frame, out: &mut [f32]) -> bool {
         match self {
             &Self::Brightness { delta, low, high } => out
                 .iter_mut()
@@ -218,8 +218,8 @@ impl Draw {
                 color::channel_contrast(out, factor as f32, low, high);
             }
             Self::Jitter(adjustments) => adjustments.iter().for_each(|change| change.apply(out)),
-            Self::Erasing(erasing) => erasing.iter().for_each(|erasing| erasing.apply(size, out)),
-            Self::Automatic { ops, fill } => ops.iter().for_each(|op| op.apply(size, *fill, out)),
+            Self::Erasing(erasing) => erasing.iter().for_each(|erasing| erasing.apply(frame, out)),
+            Self::Automatic { ops, fill } => ops.iter().for_each(|op| op.apply(frame, *fill, out)),
             Self::Rotation { .. }
             | Self::Translation { .. }
             | Self::Zoom { .. }
@@ -253,35 +253,84 @@ fn leading(draws: &[Draw], mut frame: Frame) -> (Affine, Edge, &[Draw]) {
     (map, edge.unwrap_or(Edge::Nearest), rest)
 }
 
-/// Applies what was drawn to a square of `size` pixels.
-pub(crate) fn apply(draws: &[Draw], source: &[Pixel], size: usize, out: &mut [f32]) {
-    let (map, edge, rest) = leading(draws, Frame::square(size));
-    resample(Picture::square(source, size), &map, edge, size, out);
-    apply_rest(rest, size, out);
+/// Applies what was drawn to a picture of this size.
+pub(crate) fn apply(draws: &[Draw], source: &[Pixel], frame: Frame, out: &mut [f32]) {
+    let (map, edge, rest) = leading(draws, frame);
+    resample(Picture::new(source, frame), &map, edge, frame.width, out);
+    apply_rest(rest, frame, out);
 }
 
 /// Applies what was drawn, with a crop in it, to a whole photo. `source` is memory for its pixels.
 pub(super) fn apply_to_whole(
     draws: &[Draw],
     photo: &RgbPhoto,
-    size: usize,
+    to: Frame,
     source: &mut Vec<Pixel>,
     out: &mut [f32],
 ) {
-    let (map, edge, rest) = leading(draws, whole::frame(photo));
-    whole::draw(photo, &map, edge, size, source, out);
-    apply_rest(rest, size, out);
+    let (map, edge, rest) = leading(draws, photo.into());
+    whole::draw(photo, &map, edge, to, source, out);
+    apply_rest(rest, to, out);
 }
 
-/// Applies what comes after the first drawing, to the square in `out`.
-fn apply_rest(mut rest: &[Draw], size: usize, out: &mut [f32]) {
+/// Applies what comes after the first drawing, to the picture of this size in `out`.
+fn apply_rest(mut rest: &[Draw], frame: Frame, out: &mut [f32]) {
     while let Some((draw, after)) = rest.split_first() {
-        if !draw.recolor(size, out) {
+        if !draw.recolor(frame, out) {
             break;
         }
         rest = after;
     }
     if !rest.is_empty() {
-        apply(rest, &pixels(out), size, out);
+        apply(rest, &pixels(out), frame, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: Frame = Frame { width: 6, height: 3 };
+
+    /// Value 10 row + column.
+    fn drawn(draws: &[Draw]) -> Vec<f32> {
+        let source: Vec<Pixel> = (0..18).map(|at| [(at / 6 * 10 + at % 6) as f32; 4]).collect();
+        let mut out = vec![0.0; 54];
+        apply(draws, &source, WIDE, &mut out);
+        out.chunks(3).map(|pixel| pixel[0]).collect()
+    }
+
+    #[test]
+    fn factors_are_of_height_and_width_each() {
+        let edge = Edge::Constant(99.0);
+        let shifted = drawn(&[Draw::Translation {
+            height: 1.0 / 3.0,
+            width: 0.5,
+            edge,
+        }]);
+        assert_eq!(shifted[..6], [99.0; 6]);
+        assert_eq!(shifted[6..12], [99.0, 99.0, 99.0, 0.0, 1.0, 2.0]);
+        let flipped = drawn(&[Draw::Flip {
+            horizontal: true,
+            vertical: true,
+        }]);
+        assert_eq!(flipped[..6], [25.0, 24.0, 23.0, 22.0, 21.0, 20.0]);
+    }
+
+    #[test]
+    fn turning_keeps_pixels_square() {
+        // A quarter counter-clockwise: what lay right of the center lies above it. Of six columns three rows remain.
+        let turned = drawn(&[Draw::Rotation {
+            turns: 0.25,
+            edge: Edge::Constant(99.0),
+        }]);
+        let at = |row: usize, column: usize| turned[row * 6 + column];
+        assert_eq!(at(0, 0), 99.0);
+        for row in 0..3 {
+            // Columns 2.5 and on are between two rows of the source each: half a pixel, as width and height differ by an odd number.
+            let source = 3.5 - row as f32;
+            assert!((at(row, 2) - (5.0 + source)).abs() < 1e-3, "{turned:?}");
+            assert!((at(row, 3) - (15.0 + source)).abs() < 1e-3, "{turned:?}");
+        }
     }
 }

@@ -55,10 +55,11 @@ pub(crate) struct Picture<'a> {
 impl<'a> Picture<'a> {
     /// Panics where there are not `width * height` pixels.
     pub(crate) fn new(pixels: &'a [Pixel], frame: Frame) -> Self {
-        assert_eq!(pixels.len(), frame.width * frame.height);
+        assert_eq!(pixels.len(), frame.pixels());
         Self { pixels, frame }
     }
 
+    #[cfg(test)]
     pub(crate) fn square(pixels: &'a [Pixel], size: usize) -> Self {
         Self::new(pixels, Frame::square(size))
     }

@@ -149,7 +149,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The records of a cache file, or `None` where it is not a whole, undamaged file for this key and size and this many photos.
+/// The records of a cache file, or `None` where it is not a whole, undamaged file for this key and size (the longer side) and this many photos.
 pub(crate) fn read(file: &File, key: &[u8; 32], size: u32, photos: usize) -> Option<Vec<Record>> {
     let mut header = [0; HEADER];
     read_exact_at(file, &mut header, 0).ok()?;

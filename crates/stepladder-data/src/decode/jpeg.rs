@@ -9,7 +9,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{BUDGET, check_pixels, words};
+use super::{BUDGET, check_pixels, upright, words};
 use crate::error::PhotoError;
 use crate::photo::RgbPhoto;
 
@@ -24,7 +24,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
     // Per pixel three coefficients of 16 bits, which a progressive photo holds all at once, the pixels, and once more while
     // they are turned upright.
     let _share = BUDGET.acquire(12 * u64::from(width) * u64::from(height));
-    let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
+    let orientation = orientation(&decoder);
     let pixels = decoder.decode().map_err(|e| explain(bytes, &e))?;
     if lenient && !has_end(bytes) {
         return Err(damaged(CUT_SHORT));
@@ -32,14 +32,20 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbPhoto, PhotoError> {
     let picture =
         RgbImage::from_raw(width, height, pixels).ok_or_else(|| damaged("its size is not what it claims"))?;
     let mut picture = DynamicImage::ImageRgb8(picture);
-    picture.apply_orientation(orientation.unwrap_or(Orientation::NoTransforms));
+    picture.apply_orientation(orientation);
     let (width, height) = (picture.width(), picture.height());
     RgbPhoto::new(width, height, picture.into_rgb8().into_raw()).ok_or_else(|| damaged("it has no pixels"))
 }
 
-/// Width and height as stored, before it is turned upright.
+/// Width and height of the upright picture.
 pub(super) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), PhotoError> {
-    size(&mut headers(bytes, false).map_err(|e| explain(bytes, &e))?)
+    let mut decoder = headers(bytes, false).map_err(|e| explain(bytes, &e))?;
+    Ok(upright(size(&mut decoder)?, orientation(&decoder)))
+}
+
+fn orientation(decoder: &Decoder<'_>) -> Orientation {
+    let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
+    orientation.unwrap_or(Orientation::NoTransforms)
 }
 
 const CUT_SHORT: &str = "cut short, its end is missing";

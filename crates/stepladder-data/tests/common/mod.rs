@@ -3,6 +3,7 @@
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
+use stepladder_model::ImageSize;
 
 use stepladder_data::{CacheConfig, DataRequest, Dataset, NoProgress, PhotoStore};
 use tempfile::TempDir;
@@ -57,7 +58,7 @@ impl Place {
         CacheConfig::new(self.path("cache")).with_threads(2)
     }
 
-    pub fn store(&self, dataset: &Dataset, size: usize) -> PhotoStore {
+    pub fn store(&self, dataset: &Dataset, size: impl Into<ImageSize>) -> PhotoStore {
         PhotoStore::open_or_build(dataset, size, &self.cache(), &NoProgress).expect("the photos are readable")
     }
 }

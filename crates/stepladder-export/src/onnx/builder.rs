@@ -7,6 +7,7 @@ use crate::proto::{
     TypeProto, ValueInfoProto,
 };
 use std::collections::HashSet;
+use stepladder_model::ImageSize;
 
 /// The version of the file's form; opset 17 came with this one.
 const IR_VERSION: i64 = 8;
@@ -61,11 +62,11 @@ pub(super) struct Builder {
 
 impl Builder {
     /// A graph with the model's input and output.
-    pub fn new(size: usize, classes: usize, form: InputForm) -> Builder {
-        let size = size as i64;
+    pub fn new(size: ImageSize, classes: usize, form: InputForm) -> Builder {
+        let [height, width] = [size.height, size.width].map(|side| side as i64);
         let (data_type, sides, meaning) = match form {
-            InputForm::Uint8Nhwc => (DataType::Uint8, [size, size, 3], "RGB bytes, NHWC"),
-            InputForm::FloatNchw => (DataType::Float, [3, size, size], "RGB from 0 to 1, NCHW"),
+            InputForm::Uint8Nhwc => (DataType::Uint8, [height, width, 3], "RGB bytes, NHWC"),
+            InputForm::FloatNchw => (DataType::Float, [3, height, width], "RGB from 0 to 1, NCHW"),
         };
         let graph = GraphProto {
             name: "stepladder".to_string(),

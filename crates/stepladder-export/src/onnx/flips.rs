@@ -8,12 +8,12 @@ use crate::proto::DataType;
 /// The axis of the columns, in NCHW.
 const COLUMNS: i64 = 3;
 
-/// `[batch, 3, size, size]` to `[2 batch, 3, size, size]`: the images, then their mirror images.
-pub(super) fn both_sides(builder: &mut Builder, images: &str, size: usize) -> String {
+/// `[batch, 3, height, width]` to `[2 batch, 3, height, width]`: the images, then their mirror images.
+pub(super) fn both_sides(builder: &mut Builder, images: &str, width: usize) -> String {
     let one = |builder: &mut Builder, name: &str, value: i64| integers(builder, name, &[value]);
     let last = one(builder, "flips/last", -1);
     // One before the first, counted from the end.
-    let before_first = one(builder, "flips/before_first", -(size as i64) - 1);
+    let before_first = one(builder, "flips/before_first", -(width as i64) - 1);
     let columns = one(builder, "flips/columns", COLUMNS);
     let backward = one(builder, "flips/backward", -1);
     let slice = [images, &last, &before_first, &columns, &backward];

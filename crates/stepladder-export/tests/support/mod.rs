@@ -8,14 +8,14 @@ use std::path::Path;
 use stepladder_classifier::Classifier;
 use stepladder_data::RgbPhoto;
 use stepladder_export::{OnnxOptions, Runtime, Verification, Verifier, to_onnx};
-use stepladder_model::{Rung, RungCatalog};
+use stepladder_model::{ImageSize, Rung, RungCatalog};
 use stepladder_nn::{Array, Device, Model};
 
 /// Classes of every classifier here.
 pub const CLASSES: usize = 5;
 
 /// A classifier with weights of a plausible scale, and statistics of batch normalization away from 0 and 1.
-pub fn classifier(rung: &Rung, size: usize) -> Classifier {
+pub fn classifier(rung: &Rung, size: impl Into<ImageSize>) -> Classifier {
     let graph = rung.graph(size, CLASSES).unwrap();
     let arrays = graph.parameters.iter().map(|spec| {
         let values = fill::parameter(&spec.name, &spec.shape);
@@ -29,7 +29,8 @@ pub fn classifier(rung: &Rung, size: usize) -> Classifier {
 
 /// As [`classifier`], with normalizations half as large and a head a tenth: in deep networks values would grow until one class has
 /// all of the probability, whatever the photo.
-pub fn calm(rung: &Rung, size: usize) -> Classifier {
+pub fn calm(rung: &Rung, size: impl Into<ImageSize>) -> Classifier {
+    let size = size.into();
     let loud = classifier(rung, size);
     let head = loud.model().graph().parameters.len() - 2;
     let calmed = loud
@@ -70,7 +71,8 @@ pub fn layer_rungs() -> [Rung; 2] {
 }
 
 /// A rung of these layers.
-pub fn rung(layers: &str, size: usize) -> Rung {
+pub fn rung(layers: &str, size: impl Into<ImageSize>) -> Rung {
+    let size = size.into().to_toml();
     let toml = format!(
         "name = \"made-up\"\nchange = \"For a test\"\nlayers = [{layers}]\n[input]\nsize = {size}\n\
          [training]\nepochs = 1\n[optimizer]\ntype = \"adam\"\n"
@@ -78,12 +80,13 @@ pub fn rung(layers: &str, size: usize) -> Rung {
     Rung::from_toml(&toml, "made-up.toml", &RungCatalog::shipped()).unwrap()
 }
 
-/// Squares of noise.
-pub fn photos(count: usize, size: usize) -> Vec<RgbPhoto> {
+/// Noise, as a network's input of this size.
+pub fn photos(count: usize, size: impl Into<ImageSize>) -> Vec<RgbPhoto> {
+    let size = size.into();
     let values = fill::images(count, size, CLASSES);
-    let photos = values.chunks_exact(size * size * 3).map(|values| {
+    let photos = values.chunks_exact(size.values()).map(|values| {
         let pixels = values.iter().map(|value| (value * 255.0).round() as u8).collect();
-        RgbPhoto::new(size as u32, size as u32, pixels).unwrap()
+        RgbPhoto::new(size.width as u32, size.height as u32, pixels).unwrap()
     });
     photos.collect()
 }

@@ -8,6 +8,7 @@ use super::value::{Item, Table, Value};
 use super::{augmentation, optimizer, phases, start, training};
 use crate::error::RungError;
 use crate::graph::{SIZE_LIMIT, names};
+use crate::image_size::ImageSize;
 use crate::initializer::DepthwiseFanIn;
 use crate::lint::lint_names;
 use crate::rung::{DeckFigures, Defaults, Fit, Input, Rung};
@@ -103,6 +104,8 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
     let split = optional_table(&reader, "split", training::read_split)?;
     let layers = reader.required("layers", layers_example, |field| read_layers(field, &defaults))?;
     let names = names(&layers);
+    let input = required_table(&reader, "input", "[input] with size = 512", read_input)?;
+    let input_size = input.size;
     let rung = Rung {
         name,
         parent,
@@ -110,7 +113,7 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
         about: reader.optional("about", |field| field.text().map(str::to_owned))?,
         deck: optional_table(&reader, "deck", read_deck)?,
         layers,
-        input: required_table(&reader, "input", "[input] with size = 512", read_input)?,
+        input,
         defaults,
         optimizer: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read)?,
         ema_momentum: required_table(&reader, "optimizer", OPTIMIZER_EXAMPLE, optimizer::read_ema)?,
@@ -124,7 +127,9 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
             "[training] with epochs = 30",
             training::read_training,
         )?,
-        phases: reader.or("phase", Vec::new(), phases::read)?,
+        phases: reader.or("phase", Vec::new(), |field| {
+            phases::read(field, input_size, &names)
+        })?,
         evaluation: optional_table(&reader, "evaluation", training::read_evaluation)?.unwrap_or_default(),
         augmentation: table_or_false(&reader, "augmentation", augmentation::read_generator)?,
         start: table_or_false(&reader, "start", |table| start::read(table, &names))?,
@@ -135,8 +140,33 @@ pub(crate) fn read(table: &Table) -> Result<Rung, RungError> {
             .map(|field| field.place().clone())
             .unwrap_or_default(),
     };
+    check_phases(&reader, &rung)?;
     rung.check()?;
     Ok(rung)
+}
+
+/// Refuses phases of another shape than the input's, as photos are kept in that shape, and those that freeze random weights.
+fn check_phases(reader: &Reader<'_>, rung: &Rung) -> Result<(), RungError> {
+    if rung.start.is_none() && rung.phases.iter().any(|phase| phase.frozen.is_some()) {
+        let expected = "tables without `frozen`, as the rung starts from random weights; write a [start] table for pretrained ones";
+        return reader
+            .optional("phase", |field| Err::<(), _>(field.wrong(expected)))
+            .map(drop);
+    }
+    let own = rung.input.size;
+    let Some(phase) = rung.phases.iter().find(|phase| !phase.size.has_shape_of(own)) else {
+        return Ok(());
+    };
+    let long = phase.size.long_side();
+    let like = own.map(|side| (side * long).div_ceil(own.long_side()));
+    let expected = format!(
+        "tables whose sizes have the shape of the input's, {}, such as size = {}",
+        own.to_toml(),
+        like.to_toml()
+    );
+    reader
+        .optional("phase", |field| Err::<(), _>(field.wrong(expected.clone())))
+        .map(drop)
 }
 
 fn required_table<T>(
@@ -202,10 +232,13 @@ fn read_allow(field: &Field<'_>) -> Result<Vec<String>, RungError> {
 }
 
 fn read_input(table: &Table) -> Result<Input, RungError> {
-    let reader = Reader::new(table, "[input]", &["size", "fit"])?;
+    let reader = Reader::new(table, "[input]", &["size", "fit", "enlarge"])?;
     Ok(Input {
-        size: reader.required("size", "size = 512", |field| field.count(1, SIZE_LIMIT))?,
+        size: reader.required("size", "size = 512", |field| {
+            field.sides(SIZE_LIMIT).map(ImageSize::from)
+        })?,
         fit: reader.or("fit", Fit::Crop, |field| field.choice("fit", Fit::NAMES))?,
+        enlarge: reader.or("enlarge", false, |field| field.flag())?,
     })
 }
 
@@ -263,6 +296,7 @@ pub(crate) fn table(rung: &Rung) -> Table {
     let mut input = Table::default();
     input.put("size", rung.input.size);
     input.put_unless("fit", rung.input.fit.name(), Fit::Crop.name());
+    input.put_unless("enlarge", rung.input.enlarge, false);
     table.put("input", input);
     let mut defaults = Table::default();
     defaults.put("kernel_initializer", rung.defaults.kernel_initializer);

@@ -44,7 +44,7 @@ fn read_sha256(field: &Field<'_>) -> Result<String, RungError> {
     }
 }
 
-fn read_frozen(field: &Field<'_>, layers: &[String]) -> Result<Frozen, RungError> {
+pub(super) fn read_frozen(field: &Field<'_>, layers: &[String]) -> Result<Frozen, RungError> {
     match field.text()? {
         "none" => Ok(Frozen::None),
         "backbone" => Ok(Frozen::Backbone),

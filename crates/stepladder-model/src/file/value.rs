@@ -2,6 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::image_size::ImageSize;
 use crate::place::Place;
 use crate::shown::shown;
 
@@ -179,6 +180,12 @@ impl From<&[f32]> for Value {
 impl From<[f32; 2]> for Value {
     fn from(interval: [f32; 2]) -> Value {
         interval.to_vec().into()
+    }
+}
+
+impl From<ImageSize> for Value {
+    fn from(size: ImageSize) -> Value {
+        <[usize; 2]>::from(size).into()
     }
 }
 

@@ -4,6 +4,7 @@ use super::lower::{Input, Lowering};
 use super::names::{self, GivenNames, IMAGE, Named};
 use super::{Graph, GraphError, GraphLayer, Source, head};
 use crate::augmentation::RandomTransform;
+use crate::image_size::ImageSize;
 use crate::rung::LayerSpec;
 
 /// Largest side of the input.
@@ -12,11 +13,11 @@ pub(crate) const SIZE_LIMIT: usize = 8192;
 /// More layers than any network that two people can train; a longer list is a mistake or an attack.
 pub(crate) const LAYER_LIMIT: usize = 2048;
 
-pub(super) fn build(specs: &[LayerSpec], size: usize, classes: usize) -> Result<Graph, GraphError> {
+pub(super) fn build(specs: &[LayerSpec], size: ImageSize, classes: usize) -> Result<Graph, GraphError> {
     if classes < 2 {
         return Err(GraphError::TooFewClasses { classes });
     }
-    if size == 0 || size > SIZE_LIMIT {
+    if size.short_side() == 0 || size.long_side() > SIZE_LIMIT {
         return Err(GraphError::InputSize {
             size,
             limit: SIZE_LIMIT,
@@ -32,7 +33,7 @@ pub(super) fn build(specs: &[LayerSpec], size: usize, classes: usize) -> Result<
     let (augmentation, specs) = split_augmentation(specs)?;
 
     let mut graph = Graph {
-        input: [size, size, 3],
+        input: [size.height, size.width, 3],
         classes,
         operations: Vec::with_capacity(specs.len()),
         parameters: Vec::new(),

@@ -1,5 +1,6 @@
 //! What can be wrong with a network. Each message names the line, the layer, and the remedy.
 
+use crate::image_size::ImageSize;
 use crate::place::Place;
 
 /// A rung's layers cannot be computed, or not be trained.
@@ -11,8 +12,8 @@ use crate::place::Place;
 pub enum GraphError {
     #[error("a classifier needs at least 2 classes, and {classes} were given")]
     TooFewClasses { classes: usize },
-    #[error("an input of {size} pixels a side is outside 1 to {limit}; give another --size")]
-    InputSize { size: usize, limit: usize },
+    #[error("an input of {size} pixels is outside 1 to {limit} a side; give another --size")]
+    InputSize { size: ImageSize, limit: usize },
     #[error("the rung has no layers; write `layers = [..]`, or name a `parent` that has some")]
     NoLayers,
     #[error(
@@ -92,7 +93,7 @@ pub enum GraphError {
         height: usize,
         width: usize,
         shape: super::Shape,
-        size: usize,
+        size: ImageSize,
     },
     #[error("{place}: {layer} has {key} = 0; give it at least 1")]
     Zero {
@@ -127,7 +128,7 @@ pub enum GraphError {
         place: Place,
         layer: &'static str,
         shape: super::Shape,
-        size: usize,
+        size: ImageSize,
     },
     #[error(
         "{place}: {layer} has {count} numbers in `{key}`, and its input has {channels} channels; write one number, or one for each channel"

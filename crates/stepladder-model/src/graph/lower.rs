@@ -108,7 +108,7 @@ impl Lowering<'_> {
                 place: self.place.clone(),
                 layer: self.kind,
                 shape: input.shape,
-                size: self.graph.input[0],
+                size: self.graph.image_size(),
             });
         }
         let [height, width] = sides.map(|side| side.div_ceil(2));

@@ -69,7 +69,7 @@ impl Lowering<'_> {
                 height: size[0],
                 width: size[1],
                 shape: input,
-                size: self.graph.input[0],
+                size: self.graph.image_size(),
             });
         }
         let window = Window {

@@ -6,8 +6,8 @@ use layers::{fan_in, fill_mode, initializer, layers, positive, share};
 use proptest::prelude::*;
 use stepladder_model::{
     AnnealStrategy, ClassWeights, Clipping, DeckFigures, Defaults, EarlyStopping, EvaluationConfig, Fit,
-    Frozen, Head, ImageDataGenerator, Input, LayerSpec, Monitor, OptimizerConfig, ParameterGroups, Phase,
-    Place, RandomTransform, ReduceLrOnPlateau, Rung, Schedule, SplitFractions, Start, Training, lints,
+    Frozen, Head, ImageDataGenerator, ImageSize, Input, LayerSpec, Monitor, OptimizerConfig, ParameterGroups,
+    Phase, Place, RandomTransform, ReduceLrOnPlateau, Rung, Schedule, SplitFractions, Start, Training, lints,
 };
 
 fn class_weights() -> impl Strategy<Value = ClassWeights> {
@@ -172,19 +172,29 @@ prop_compose! {
     }
 }
 
-/// Phases that end one after the other, the last at the end.
+/// Phases that end one after the other, the last at the end; their sizes are in times the rung's.
 fn phases() -> impl Strategy<Value = Vec<Phase>> {
-    let sizes = prop::collection::vec((1usize..300, prop::option::of(1usize..300)), 0..4);
+    let sizes = prop::collection::vec((1usize..5, prop::option::of(1usize..300)), 0..4);
     sizes.prop_map(|sizes| {
         let count = sizes.len();
         let phases = sizes.into_iter().enumerate();
         let phase = |(index, (size, batch_size))| Phase {
             until: (index + 1) as f32 / count as f32,
-            size,
+            size: ImageSize::square(size),
             batch_size,
+            frozen: None,
         };
         phases.map(phase).collect()
     })
+}
+
+/// A square or not.
+fn size() -> impl Strategy<Value = ImageSize> {
+    let side = || 1usize..100;
+    prop_oneof![
+        side().prop_map(ImageSize::square),
+        (side(), side()).prop_map(|(height, width)| ImageSize::new(height, width)),
+    ]
 }
 
 prop_compose! {
@@ -217,7 +227,7 @@ prop_compose! {
         parent in prop::option::of("[a-z0-9]{1,9}"),
         [change, about] in ["[ -~ä-ü\n\t]{0,40}", "[ -~ä-ü\n\t]{0,40}"],
         deck in prop::option::of(deck()),
-        (size, fit) in (1usize..100, prop::sample::select(vec![Fit::Crop, Fit::Pad, Fit::Stretch])),
+        (size, fit, enlarge) in (size(), prop::sample::select(vec![Fit::Crop, Fit::Pad, Fit::Stretch]), any::<bool>()),
         kernel_initializer in initializer(),
         depthwise_fan_in in fan_in(),
         // Boxed, since without optimization so many strategies fill a test's stack.
@@ -234,6 +244,11 @@ prop_compose! {
         allow in prop::sample::subsequence(lints().iter().map(|lint| lint.name.to_owned()).collect::<Vec<_>>(), 0..3),
     ) -> Rung {
         let (optimizer, schedule, early_stopping, reduce_lr_on_plateau) = parts;
+        let of_its_shape = |phase: Phase| Phase {
+            size: size.map(|side| side * phase.size.height),
+            ..phase
+        };
+        let phases = phases.into_iter().map(of_its_shape).collect();
         let is_crop = |spec: &LayerSpec| matches!(spec.layer.augmentation(), Some(RandomTransform::ResizedCrop(_)));
         let augmentation = augmentation.filter(|_| !layers.iter().any(is_crop));
         Rung {
@@ -242,7 +257,7 @@ prop_compose! {
             change,
             about: Some(about),
             deck,
-            input: Input { size, fit },
+            input: Input { size, fit, enlarge },
             defaults: Defaults { kernel_initializer, depthwise_fan_in },
             layers,
             optimizer,

@@ -6,7 +6,7 @@ mod fill;
 
 use crate::{Array, Device, Model, Precision, Trainer};
 use std::path::Path;
-use stepladder_model::{Clipping, Graph, OptimizerConfig, Rung, RungCatalog};
+use stepladder_model::{Clipping, Graph, ImageSize, OptimizerConfig, Rung, RungCatalog};
 
 /// Of differences, relative to an array's Euclidean norm, or to a share of that of all arrays of its kind.
 const TOLERANCE: f64 = 1e-4;
@@ -28,7 +28,10 @@ struct Case {
 
 impl Case {
     fn new(name: &str, rung: &Rung) -> Case {
-        let size = rung.input.size;
+        Case::sized(name, rung, rung.input.size)
+    }
+
+    fn sized(name: &str, rung: &Rung, size: ImageSize) -> Case {
         Case {
             name: name.to_string(),
             graph: rung.graph(size, CLASSES).unwrap(),
@@ -43,6 +46,11 @@ impl Case {
         );
         let rung = Rung::from_toml(&toml, &format!("{name}.toml"), &RungCatalog::shipped());
         Case::new(name, &rung.unwrap_or_else(|error| panic!("{name}: {error}")))
+    }
+
+    /// A rung of the catalog for input of this size.
+    fn shipped(name: &str, size: ImageSize) -> Case {
+        Case::sized(name, &RungCatalog::shipped().get(name).unwrap(), size)
     }
 
     /// The same with the first `layers` layers frozen.
@@ -237,6 +245,18 @@ fn stored() -> Vec<Case> {
     paths.iter().map(case).collect()
 }
 
+/// Networks for input that is higher than wide, and wider than high; one in which every map keeps its shape up to a dense layer.
+fn not_square() -> Vec<Case> {
+    [
+        ("m5", [40, 24]),
+        ("small", [64, 96]),
+        ("mobilenetv2", [96, 40]),
+        ("convnext-atto", [32, 64]),
+    ]
+    .map(|(name, size)| Case::shipped(name, size.into()))
+    .into()
+}
+
 /// Graphs in which values go several ways.
 fn branching() -> Vec<Case> {
     let head = r#"{ layer = "Flatten" }, { layer = "Dense", units = "classes", activation = "softmax" }"#;
@@ -317,6 +337,14 @@ fn branching() -> Vec<Case> {
     ]
     .map(|(name, layers)| Case::of(name, &format!("{layers}{head}")))
     .into()
+}
+
+#[test]
+fn input_that_is_not_square_gives_what_the_reference_does() {
+    for case in not_square() {
+        case.check_answers();
+        case.check_gradients(usize::MAX, None);
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The numbers of `oracle/fill.py`, bit for bit: weights and photos that both sides can make up.
 
+use stepladder_model::ImageSize;
+
 /// `count` values in [-1, 1), a hash of `name` and the index.
 fn unit(name: &str, count: usize) -> Vec<f32> {
     let start = crc32(name.as_bytes());
@@ -40,8 +42,8 @@ pub fn parameter(name: &str, shape: &[usize]) -> Vec<f32> {
 }
 
 /// A batch of RGB photos in [0, 1), NHWC: photo i is the pattern of class i % classes, with noise.
-pub fn images(batch: usize, size: usize, classes: usize) -> Vec<f32> {
-    let count = size * size * 3;
+pub fn images(batch: usize, size: impl Into<ImageSize>, classes: usize) -> Vec<f32> {
+    let count = size.into().values();
     let noise = unit("noise", batch * count);
     let patterns = (0..batch).flat_map(|i| unit(&format!("class {}", i % classes), count));
     patterns

@@ -3,14 +3,15 @@
 use super::accuracy::grouped;
 use crate::facts::{LayerRow, RunReport};
 use maud::{Markup, html};
+use stepladder_model::ImageSize;
 use stepladder_page::element::table;
 use stepladder_page::svg::bar;
 
 pub(super) fn network(report: &RunReport) -> Markup {
-    let size = report.summary.size;
+    let ImageSize { height, width } = report.summary.size;
     html! {
         p { "From top to bottom; blocks are as wide as their maps. Lines at the side lead around: skip connections." }
-        (stepladder_chart::network(&format!("{size} x {size} x 3"), &report.blocks))
+        (stepladder_chart::network(&format!("{height} x {width} x 3"), &report.blocks))
         details {
             summary { "All " (report.layers.len()) " layers in numbers" }
             (layers(&report.layers))

@@ -1,7 +1,7 @@
 //! Photos: the worst mistakes, the least sure answers, where the network looks, doubtful labels, augmentation.
 
 use super::accuracy::percent;
-use crate::facts::{Answer, RunReport};
+use crate::facts::{Answer, LookAlikes, PhotoShown, RunReport};
 use maud::{Markup, html};
 use stepladder_page::element::{gallery, thumbnail};
 
@@ -45,6 +45,13 @@ pub(super) fn sections(report: &RunReport) -> Vec<(&'static str, &'static str, M
         };
         sections.push(("doubtful", "Labels to look at", content));
     }
+    if !report.look_alikes.is_empty() {
+        sections.push((
+            "look-alikes",
+            "Alike in two parts",
+            look_alikes(&report.look_alikes),
+        ));
+    }
     if !report.augmented.is_empty() {
         let pictures = report.augmented.iter().map(|photo| {
             thumbnail(
@@ -82,6 +89,33 @@ fn looks(answers: &[Answer]) -> Markup {
                     img src=(look) alt={ "The same photo, colored where it speaks for " (answer.predicted) } decoding="async";
                 }
                 figcaption { (caption(answer)) }
+            }
+        })))
+    }
+}
+
+fn look_alikes(pairs: &[LookAlikes]) -> Markup {
+    let photo = |photo: &PhotoShown, part: &str| {
+        html! {
+            @if let Some(picture) = &photo.picture {
+                img src=(picture) alt={ (photo.class) ", " (part) } title=(photo.file) decoding="async";
+            }
+        }
+    };
+    html! {
+        p { "Photos of the validation or test part, each beside a training photo that shows nearly the same, by its pretrained features: shots of one
+             series, or copies. What was learned from the one answers for the other, and the figures are better than they would be on new photos." }
+        (gallery(pairs.iter().map(|pair| html! {
+            figure class="thumbnail" {
+                div class="pair" {
+                    (photo(&pair.photo, "not trained on"))
+                    (photo(&pair.training_photo, "trained on"))
+                }
+                figcaption {
+                    (tail(&pair.photo.file)) br;
+                    (tail(&pair.training_photo.file)) br;
+                    "similarity " (format!("{:.3}", pair.similarity))
+                }
             }
         })))
     }

@@ -1,6 +1,6 @@
 //! What is known of the photos before any is decoded: how many of each class, and how large.
 
-use stepladder_data::{Dataset, Part};
+use stepladder_data::{Dataset, Part, TypicalPhoto};
 use stepladder_model::SplitFractions;
 
 /// From this ratio of the largest to the smallest class on, classes are weighted.
@@ -15,8 +15,8 @@ pub struct PhotoFacts {
     pub training: usize,
     /// Each class with its photos in all.
     pub classes: Vec<(String, usize)>,
-    /// The median short side of a sample, in pixels.
-    pub short_side: usize,
+    /// How large they are; `None` where no header can be read.
+    pub typical: Option<TypicalPhoto>,
 }
 
 impl PhotoFacts {
@@ -41,15 +41,20 @@ impl PhotoFacts {
             in_all,
             training: training.max(1),
             classes: dataset.classes.iter().cloned().zip(counts).collect(),
-            short_side: dataset.typical_short_side().unwrap_or(1).max(1),
+            typical: dataset.typical_photo(),
         }
+    }
+
+    /// The median short side in pixels.
+    pub(super) fn short_side(&self) -> usize {
+        self.typical.as_ref().map_or(1, TypicalPhoto::short_side).max(1)
     }
 
     /// In a few words.
     pub(super) fn in_words(&self) -> String {
         let photos = self.in_all;
         let classes = self.classes.len();
-        format!("{photos} photos of {classes} classes, {} px", self.short_side)
+        format!("{photos} photos of {classes} classes, {} px", self.short_side())
     }
 
     /// Whether every class is a digit, which has no mirror image.

@@ -4,7 +4,7 @@
 use super::{AutoRequest, MachineSpeed, Plan, speed};
 use crate::error::TrainError;
 use std::time::Duration;
-use stepladder_model::{Rung, RungCatalog};
+use stepladder_model::{ImageSize, Rung, RungCatalog};
 
 /// The rung of the weights that are part of the program.
 pub const SHIPPED_NETWORK: &str = "efficientnet-lite0";
@@ -43,7 +43,7 @@ pub const FINE_TUNING: [(&str, &str); 6] = [
 
 /// Whether these weights are worth more than random ones.
 pub(super) fn is_worth_it(request: &AutoRequest) -> bool {
-    request.pretrained && request.steps.is_none() && request.photos.short_side >= FROM
+    request.pretrained && request.steps.is_none() && request.photos.short_side() >= FROM
 }
 
 /// Features with a head that fits them, and fine-tuning from there where there is time for it.
@@ -68,7 +68,7 @@ fn plan_at(request: &AutoRequest, budget: Duration, speed: MachineSpeed) -> Resu
     }
     match (tuned, frozen) {
         (Some((size, epochs)), _) => fine_tuned(&rung, request, size, epochs),
-        (None, size) => features_and_head(&rung, size.unwrap_or(SIZES[0])),
+        (None, size) => features_and_head(&rung, size.unwrap_or(SIZES[0].into())),
     }
 }
 
@@ -79,7 +79,12 @@ struct Times {
 }
 
 impl Times {
-    fn of(rung: &Rung, request: &AutoRequest, size: usize, speed: MachineSpeed) -> Result<Times, TrainError> {
+    fn of(
+        rung: &Rung,
+        request: &AutoRequest,
+        size: ImageSize,
+        speed: MachineSpeed,
+    ) -> Result<Times, TrainError> {
         let photos = &request.photos;
         let work = rung.graph(size, photos.classes.len().max(2))?.multiply_adds() as f64;
         // Training photos are seen mirrored, too.
@@ -92,18 +97,19 @@ impl Times {
 }
 
 /// Sizes to choose from, up to the one that shows the network most of these photos.
-fn sizes(request: &AutoRequest) -> Vec<usize> {
+fn sizes(request: &AutoRequest) -> Vec<ImageSize> {
     if let Some(size) = request.size {
         return vec![size];
     }
-    let wanted = request.photos.short_side as f64 * ENLARGED;
+    let wanted = request.photos.short_side() as f64 * ENLARGED;
     let nearest = |size: &usize| (*size as f64 - wanted).abs() as usize;
     let largest = SIZES.into_iter().min_by_key(nearest).unwrap_or(SIZES[0]);
-    SIZES.into_iter().filter(|size| *size <= largest).collect()
+    let sizes = SIZES.into_iter().filter(|size| *size <= largest);
+    sizes.map(ImageSize::square).collect()
 }
 
-fn features_and_head(rung: &Rung, size: usize) -> Result<Plan, TrainError> {
-    let size_text = size.to_string();
+fn features_and_head(rung: &Rung, size: ImageSize) -> Result<Plan, TrainError> {
+    let size_text = size.to_toml();
     let values = [("start.weights", "shipped"), ("input.size", size_text.as_str())];
     Ok(Plan {
         rung: rung.with_overrides(values)?,
@@ -114,10 +120,10 @@ fn features_and_head(rung: &Rung, size: usize) -> Result<Plan, TrainError> {
     })
 }
 
-fn fine_tuned(rung: &Rung, request: &AutoRequest, size: usize, epochs: f64) -> Result<Plan, TrainError> {
+fn fine_tuned(rung: &Rung, request: &AutoRequest, size: ImageSize, epochs: f64) -> Result<Plan, TrainError> {
     let photos = &request.photos;
     let epochs_text = format!("{:.0}", epochs.min(EPOCHS[1]));
-    let size_text = size.to_string();
+    let size_text = size.to_toml();
     let mut values = vec![
         ("start.weights", "shipped"),
         ("input.size", size_text.as_str()),
@@ -173,11 +179,32 @@ mod tests {
         assert!(!short.fills_the_time);
         let long = planned(&flowers, 600);
         assert_eq!(frozen(&long), Some(Frozen::None));
-        assert!((128..=192).contains(&long.rung.input.size) && long.fills_the_time);
+        assert!((128..=192).contains(&long.rung.input.size.height) && long.fills_the_time);
         // More than enough time ends before it is over.
         let longest = planned(&flowers, 36_000);
-        assert_eq!((longest.rung.input.size, longest.rung.training.epochs), (192, 8));
+        assert_eq!(
+            (longest.rung.input.size, longest.rung.training.epochs),
+            (192.into(), 8)
+        );
         assert!(!longest.fills_the_time);
+    }
+
+    #[test]
+    fn fine_tuning_is_that_of_the_ladders_last_rung() {
+        let catalog = RungCatalog::shipped();
+        let mut rung = catalog
+            .get("features")
+            .unwrap()
+            .with_overrides(FINE_TUNING)
+            .unwrap();
+        let tuned = catalog.get("fine-tuned").unwrap();
+        rung.training.epochs = tuned.training.epochs;
+        let values = |rung: &Rung| {
+            let toml = rung.to_toml();
+            let from = toml.find("layers = ").unwrap();
+            toml[from..].to_string()
+        };
+        assert_eq!(values(&rung), values(&tuned));
     }
 
     #[test]
@@ -185,7 +212,7 @@ mod tests {
         for (side, largest) in [(64, 96), (96, 128), (128, 192), (150, 224), (2000, 224)] {
             assert_eq!(
                 sizes(&from_shipped(&[100; 2], side)).last(),
-                Some(&largest),
+                Some(&ImageSize::square(largest)),
                 "{side}"
             );
         }

@@ -5,13 +5,13 @@ use super::{AutoRequest, Plan, speed};
 use crate::course::{shares, training_phases};
 use crate::error::TrainError;
 use std::time::Duration;
-use stepladder_model::{Rung, RungCatalog};
+use stepladder_model::{ImageSize, Layer, RandomTransform, Rung, RungCatalog};
 
 /// The smallest network of the family, by which the machine is measured, and its input for that in pixels.
 const SMALLEST: &str = "small";
 const MEASURED_SIZE: usize = 64;
 
-/// Networks and sizes, from little work to much, and how many times as many epochs as the smallest network each needs before it is
+/// Networks and sides of square input, from little work to much, and how many times as many epochs as the smallest network each needs before it is
 /// worth its price.
 const LADDER: [(&str, usize, f64); 7] = [
     ("small", TINY, 1.0),
@@ -83,8 +83,8 @@ fn plan_at(request: &AutoRequest, budget: Duration, speed: Option<f64>) -> Resul
 }
 
 /// What the photos have pixels for, or what the user has asked for.
-fn candidates(request: &AutoRequest) -> Vec<(&'static str, usize, f64)> {
-    let side = request.photos.short_side;
+fn candidates(request: &AutoRequest) -> Vec<(&'static str, ImageSize, f64)> {
+    let side = request.photos.short_side();
     if let Some(size) = request.size {
         let networks = [("small", 1.0), ("medium", 1.5), ("large", 2.5)];
         return networks
@@ -93,10 +93,13 @@ fn candidates(request: &AutoRequest) -> Vec<(&'static str, usize, f64)> {
     }
     if side < TINY {
         // As they are: each pixel counts.
-        let size = side.max(16);
+        let size = ImageSize::square(side.max(16));
         return vec![("small", size, 1.0), ("medium", size, 2.0), ("large", size, 4.0)];
     }
-    LADDER.into_iter().filter(|(_, size, _)| *size <= side).collect()
+    let rungs = LADDER.into_iter().filter(|(_, size, _)| *size <= side);
+    rungs
+        .map(|(network, size, patience)| (network, size.into(), patience))
+        .collect()
 }
 
 /// Multiply-adds of a photo's forward pass, in the mean over the phases.
@@ -107,20 +110,25 @@ fn work(rung: &Rung, photos: &PhotoFacts) -> Result<f64, TrainError> {
 }
 
 /// The network for these photos at this size.
-fn rung(network: &str, size: usize, photos: &PhotoFacts) -> Result<Rung, TrainError> {
-    let mut values: Vec<(&str, String)> = vec![("input.size", size.to_string())];
-    if size < TINY {
+fn rung(network: &str, size: ImageSize, photos: &PhotoFacts) -> Result<Rung, TrainError> {
+    let mut values: Vec<(&str, String)> = vec![("input.size", size.to_toml())];
+    if size.short_side() < TINY {
         values.push(("layers.stem.strides", String::from("1")));
         values.push(("phase", String::from("[]")));
     } else {
         // Multiples of eight fill the kernels' tiles.
-        let part = |share: f64| ((size as f64 * share / 8.0).round() as usize * 8).max(32);
+        let part = |share: f64| {
+            let long = size.long_side();
+            let part = ((long as f64 * share / 8.0).round() as usize * 8).max(32);
+            size.map(|side| (side * part + long / 2) / long).to_toml()
+        };
         values.push((
             "phase",
             format!(
-                "[{{ until = 0.3, size = {} }}, {{ until = 0.7, size = {} }}, {{ until = 1.0, size = {size} }}]",
+                "[{{ until = 0.3, size = {} }}, {{ until = 0.7, size = {} }}, {{ until = 1.0, size = {} }}]",
                 part(0.5),
-                part(0.75)
+                part(0.75),
+                size.to_toml()
             ),
         ));
     }
@@ -138,10 +146,22 @@ fn rung(network: &str, size: usize, photos: &PhotoFacts) -> Result<Rung, TrainEr
     }
     let rung = RungCatalog::shipped().get(network)?;
     let rung = rung.with_overrides(values.iter().map(|(key, value)| (*key, value.as_str())))?;
+    let rung = with_crops_of_its_shape(rung);
     Ok(match photos.are_digits() {
         true => without_flips(rung),
         false => rung,
     })
+}
+
+/// Crops vary about the input's shape, as those of a square do about the square: so photos are squeezed as little as can be.
+fn with_crops_of_its_shape(mut rung: Rung) -> Rung {
+    let shape = rung.input.size.width as f32 / rung.input.size.height as f32;
+    for spec in &mut rung.layers {
+        if let Layer::Augmentation(RandomTransform::ResizedCrop(crop)) = &mut spec.layer {
+            crop.ratio = crop.ratio.map(|ratio| ratio * shape);
+        }
+    }
+    rung
 }
 
 fn without_flips(mut rung: Rung) -> Rung {
@@ -197,10 +217,10 @@ mod tests {
             let plan = planned(&flowers, seconds, speed);
             (plan.rung.name, plan.rung.input.size)
         };
-        assert_eq!(chosen(20, 55e9), ("small".to_string(), 64));
+        assert_eq!(chosen(20, 55e9), ("small".to_string(), 64.into()));
         assert_eq!(chosen(200, 55e9).0, "small");
-        assert_eq!(chosen(3600, 55e9), ("large".to_string(), 160));
-        assert_eq!(chosen(14_400, 55e9), ("large".to_string(), 192));
+        assert_eq!(chosen(3600, 55e9), ("large".to_string(), 160.into()));
+        assert_eq!(chosen(14_400, 55e9), ("large".to_string(), 192.into()));
         // A faster machine is as good as more time.
         assert_eq!(chosen(600, 140e9), chosen(1527, 55e9));
     }
@@ -209,7 +229,7 @@ mod tests {
     fn tiny_photos_are_taken_as_they_are() {
         let cifar = request(&[5000; 10], 32);
         let plan = planned(&cifar, 900, 55e9);
-        assert_eq!(plan.rung.input.size, 32);
+        assert_eq!(plan.rung.input.size, 32.into());
         assert!(plan.rung.phases.is_empty());
         assert_eq!(plan.rung.training.batch_size, 64);
         plan.rung.graph(32, 10).unwrap();
@@ -257,5 +277,25 @@ mod tests {
         let one = plan_at(&steps, Duration::from_secs(1), None).unwrap();
         let other = plan_at(&steps, Duration::from_secs(1000), None).unwrap();
         assert_eq!(one.rung, other.rung);
+    }
+
+    #[test]
+    fn input_that_is_not_square_has_phases_and_crops_of_its_shape() {
+        let wide = AutoRequest {
+            size: Some(ImageSize::new(96, 192)),
+            ..request(&[733; 5], 240)
+        };
+        let rung = planned(&wide, 200, 55e9).rung;
+        assert_eq!(rung.input.size, ImageSize::new(96, 192));
+        let sizes: Vec<ImageSize> = rung.phases.iter().map(|phase| phase.size).collect();
+        assert_eq!(sizes, [[48, 96], [72, 144], [96, 192]].map(ImageSize::from));
+        let crops = rung
+            .layers
+            .iter()
+            .find_map(|spec| match spec.layer.augmentation() {
+                Some(RandomTransform::ResizedCrop(crop)) => Some(crop.ratio),
+                _ => None,
+            });
+        assert_eq!(crops, Some([1.5, 8.0 / 3.0]));
     }
 }

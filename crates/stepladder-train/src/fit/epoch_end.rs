@@ -88,6 +88,7 @@ impl Fit<'_, '_> {
         if self.look_at_epoch(mean, validation.as_ref())? {
             return Ok(EpochOutcome::SetBack);
         }
+        self.correct_the_length()?;
         self.checkpoint()?;
         Ok(EpochOutcome::Done)
     }

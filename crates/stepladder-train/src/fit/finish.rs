@@ -3,8 +3,9 @@
 use super::Fit;
 use crate::error::TrainError;
 use crate::meter::Clock;
-use crate::precise::with_precise_statistics;
+use crate::precise::{photos_for_lagging, with_precise_statistics};
 use crate::room::when_there_is_room;
+use crate::watch::Cause;
 use std::path::Path;
 use std::sync::Arc;
 use stepladder_classifier::write_arrays;
@@ -21,6 +22,12 @@ pub(crate) struct Fitted {
     pub exported_epoch: Option<usize>,
     /// The model to export: the best epoch's where the rung restores it, else the last.
     pub model: Model,
+    /// Steps that were taken.
+    pub steps: u64,
+    /// Whether the last epoch was still better than those before.
+    pub still_improving: bool,
+    /// Photos from which moving statistics were computed anew, as they lagged behind the weights.
+    pub recomputed_statistics: Option<usize>,
     /// Where the time of the steps went, where that was noted.
     pub profile: Option<Vec<ProfileRow>>,
     pub clock: Clock,
@@ -84,19 +91,36 @@ impl Fit<'_, '_> {
             _ => ((self.place.batch == 0).then_some(self.place.epoch), last),
         };
         let at_once = self.request.answers_at_once(self.decided.photos_at_once);
-        let model = match outcome {
+        let taken = match exported_epoch {
+            Some(epoch) => self.course.steps_before(epoch).min(self.place.step),
+            None => self.place.step,
+        };
+        let lagging = photos_for_lagging(&model, self.request, self.prepared, taken);
+        let (model, recomputed_statistics) = match outcome {
             // Someone who stops a run does not want to wait.
-            Outcome::Interrupted => model,
+            Outcome::Interrupted => (model, None),
             Outcome::Finished | Outcome::StoppedEarly | Outcome::Stuck => {
-                with_precise_statistics(model, self.request, self.prepared, at_once)?
+                let photos = lagging.unwrap_or(self.request.rung.training.precise_batch_norm);
+                let precise = with_precise_statistics(model, self.request, self.prepared, at_once, photos)?;
+                (precise, lagging)
             }
         };
+        if let Some(photos) = recomputed_statistics {
+            self.observer.note(&format!(
+                "after {taken} steps, the moving averages of batch normalization are still near their start and not at the weights' own \
+                 statistics: the model and its figures have them computed anew, from {photos} training photos; \
+                 --moving-statistics keeps them as Keras does"
+            ));
+        }
         Ok(Fitted {
             outcome,
             epochs: self.place.epoch,
             best_epoch: self.place.best_epoch,
             exported_epoch,
             model,
+            steps: self.place.step,
+            still_improving: self.place.watch.has_found(Cause::StillImproving),
+            recomputed_statistics,
             profile,
             clock: self.place.clock.plus(self.place.epoch_clock),
             seconds,

@@ -4,7 +4,7 @@ use super::Fit;
 use crate::error::TrainError;
 use crate::meter::Mean;
 use crate::room::when_there_is_room;
-use crate::watch::{Cause, Diagnosis, EpochSeen, Training, at_the_start, why_stuck};
+use crate::watch::{Bound, Cause, Diagnosis, EpochSeen, Training, at_the_start, why_stuck};
 use stepladder_classifier::Evaluation;
 use stepladder_comparison::independent_interval;
 use stepladder_data::Batch;
@@ -282,6 +282,11 @@ impl Fit<'_, '_> {
             constancy: recent.constancy(),
             is_above_chance: recent.is_above(self.greatest_share()),
             step: self.place.step,
+            bound: match (&self.request.controls.budget, self.request.controls.steps) {
+                (Some(_), _) => Bound::Time,
+                (None, Some(_)) => Bound::Steps,
+                (None, None) => Bound::Epochs,
+            },
         }
     }
 }

@@ -189,6 +189,9 @@ impl Exact {
             exported_epoch: Some(1),
             model: model.with_precision(request.precision),
             profile: None,
+            steps: 0,
+            still_improving: false,
+            recomputed_statistics: None,
             clock,
             seconds,
         })

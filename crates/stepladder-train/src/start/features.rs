@@ -4,6 +4,7 @@ use crate::error::TrainError;
 use crate::preparation::{Prepared, TrainingRequest};
 use stepladder_classifier::mirrored;
 use stepladder_data::{DataError, FeatureCache, Loader, LoaderConfig, Progress};
+use stepladder_model::ImageSize;
 use stepladder_nn::Model;
 
 /// Changes when features of the same photos and weights would be others.
@@ -110,7 +111,7 @@ fn compute(
                 .collect();
             let images = match view {
                 View::Plain => images,
-                View::Mirrored => mirrored(&images, prepared.size),
+                View::Mirrored => mirrored(&images, prepared.size.width),
             };
             let photos: Vec<u32> = wanted.iter().map(|&at| work[at].0).collect();
             if !photos.is_empty() {
@@ -152,7 +153,11 @@ fn key(request: &TrainingRequest, prepared: &Prepared, model: &Model) -> [u8; 32
             .unwrap_or_default()
             .as_encoded_bytes(),
     );
-    part(&(prepared.size as u64).to_le_bytes());
+    let ImageSize { height, width } = prepared.size;
+    part(&(height as u64).to_le_bytes());
+    if width != height {
+        part(&(width as u64).to_le_bytes());
+    }
     part(request.precision.to_string().as_bytes());
     part(request.device.to_string().as_bytes());
     part(request.device.instruction_set().unwrap_or_default().as_bytes());

@@ -63,6 +63,18 @@ impl EpochSeen {
     }
 }
 
+/// Augmentation as it can be typed.
+const AUGMENTATION: &str = "augmentation (--set augmentation.horizontal_flip=true --set augmentation.zoom_range=0.2; docs/guides/augmentation.md)";
+
+/// What bounds a training, and is to be more where it was too little.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Bound {
+    #[default]
+    Epochs,
+    Time,
+    Steps,
+}
+
 /// What must be known of a training to judge its figures.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Training {
@@ -81,6 +93,8 @@ pub(crate) struct Training {
     pub is_above_chance: bool,
     /// Steps so far.
     pub step: u64,
+    /// What bounds the training.
+    pub bound: Bound,
 }
 
 impl Training {
@@ -131,7 +145,12 @@ impl Training {
                     "the last epoch was still better than those before: training loss {:.3} after {:.3}, validation {:.3}",
                     last.loss, before.loss, last.val_loss
                 );
-                let remedy = "give more --epochs (or --epochs auto)".to_string();
+                let remedy = match self.bound {
+                    Bound::Epochs => "give more --epochs (or --epochs auto)",
+                    Bound::Time => "give it more time: a longer --budget",
+                    Bound::Steps => "give more --steps",
+                };
+                let remedy = remedy.to_string();
                 self.diagnosis(Cause::StillImproving, epochs.len(), seen, remedy)
             });
         }
@@ -203,7 +222,7 @@ impl Training {
             );
             let mut remedies = vec!["more photos", "weight decay (--weight-decay 0.01)"];
             if !self.hardships.contains(&"augmentation") {
-                remedies.insert(0, "augmentation");
+                remedies.insert(0, AUGMENTATION);
             }
             if !self.hardships.contains(&"dropout") {
                 remedies.push("dropout");
@@ -347,6 +366,14 @@ mod tests {
         let found = training().at_the_end(&still).unwrap();
         assert_eq!(found.cause, Cause::StillImproving);
         assert!(found.remedy.contains("--epochs"), "{}", found.remedy);
+        for (bound, option) in [(Bound::Time, "--budget"), (Bound::Steps, "--steps")] {
+            let bounded = Training { bound, ..training() };
+            let remedy = bounded.at_the_end(&still).unwrap().remedy;
+            assert!(
+                remedy.contains(option) && !remedy.contains("--epochs"),
+                "{remedy}"
+            );
+        }
         // A validation that wavers makes no network too small.
         let wavering = [epoch(1.2, 500, 1.0, 260), epoch(1.0, 600, 1.02, 240)];
         let found = training().at_the_end(&wavering).unwrap();

@@ -61,7 +61,7 @@ impl Place {
         TrainingRequest {
             rung: Rung::from_toml(rung, "tiny.toml", &RungCatalog::shipped()).unwrap(),
             data: DataRequest::path(self.path("trees")),
-            size: Some(16),
+            size: Some(16.into()),
             seed: 5,
             split_seed: None,
             group_duplicates: false,

@@ -2,6 +2,7 @@
 
 use super::Precision;
 use clap::{Args, ValueEnum};
+use stepladder_model::ImageSize;
 use stepladder_nn::Device;
 
 #[derive(Debug, Args)]
@@ -10,9 +11,9 @@ pub(crate) struct BenchArguments {
     #[arg(long, default_value = "baseline")]
     pub model: String,
 
-    /// Side of the input in pixels [default: the rung's, but no more than 128]
+    /// Input in pixels: the side of a square, or height x width such as 192x256 [default: the rung's, but no more than 128]
     #[arg(long)]
-    pub size: Option<usize>,
+    pub size: Option<ImageSize>,
 
     /// Photos per step [default: the rung's]
     #[arg(long)]

@@ -4,6 +4,7 @@ use super::{CacheArguments, ComputingArguments, DataArguments};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
+use stepladder_model::ImageSize;
 
 #[derive(Debug, Args)]
 pub(crate) struct ClimbArguments {
@@ -29,9 +30,9 @@ pub(crate) struct ClimbArguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seeds: u64,
 
-    /// Side of the network's input in pixels [default: the rung's, but no more than the photos have]
+    /// Network's input in pixels: the side of a square, or height x width such as 192x256 [default: the rung's, but no more than the photos have]
     #[arg(long)]
-    pub size: Option<usize>,
+    pub size: Option<ImageSize>,
 
     /// Most epochs of each training [default: the rung's]
     #[arg(long)]
@@ -40,6 +41,10 @@ pub(crate) struct ClimbArguments {
     /// Time for the whole climb, e.g. 20m or 1h30m, divided evenly over the rungs
     #[arg(long, value_name = "TIME", conflicts_with = "epochs", value_parser = crate::span::parse)]
     pub budget: Option<Duration>,
+
+    /// Evaluate with the moving averages of batch normalization even after few steps, when they lag behind the weights, as Keras does
+    #[arg(long)]
+    pub moving_statistics: bool,
 
     #[command(flatten)]
     pub computing: ComputingArguments,

@@ -6,9 +6,10 @@ use stepladder_nn::Device;
 
 /// Where and how a training computes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Computing")]
 pub(crate) struct ComputingArguments {
     /// Number format of activations; weights and sums are f32 in both
-    #[arg(long, value_enum, default_value_t = Precision::Auto)]
+    #[arg(hide_short_help = true, long, value_enum, default_value_t = Precision::Auto)]
     pub precision: Precision,
 
     /// Threads that compute and load [default: one for each core]; the result does not depend on it
@@ -16,12 +17,13 @@ pub(crate) struct ComputingArguments {
     pub threads: Option<usize>,
 
     /// Where to compute: cpu, cuda, cuda:1, vulkan or metal
-    #[arg(long, default_value = "cpu")]
+    #[arg(hide_short_help = true, long, default_value = "cpu")]
     pub device: Device,
 }
 
 /// Where and how a trained model computes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Computing")]
 pub(crate) struct AnsweringArguments {
     /// Photos per pass
     #[arg(long, default_value_t = 32)]

@@ -4,10 +4,11 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// Where photos come from beside the first argument.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Photos")]
 pub(crate) struct DataArguments {
     /// A table with the columns file, class and, if you like, split, that names photos inside the data
-    #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true, long, value_name = "FILE")]
     pub table: Option<PathBuf>,
 
     /// Training photos, where the parts are separate archives or folders
@@ -15,11 +16,11 @@ pub(crate) struct DataArguments {
     pub train: Option<PathBuf>,
 
     /// Validation photos, beside --train
-    #[arg(long, value_name = "DATA", requires = "train")]
+    #[arg(hide_short_help = true, long, value_name = "DATA", requires = "train")]
     pub val: Option<PathBuf>,
 
     /// Test photos, beside --train
-    #[arg(long, value_name = "DATA", requires = "train")]
+    #[arg(hide_short_help = true, long, value_name = "DATA", requires = "train")]
     pub test: Option<PathBuf>,
 
     #[command(flatten)]
@@ -27,7 +28,7 @@ pub(crate) struct DataArguments {
 }
 
 /// How the names of folders and files are read, where they do not speak for themselves.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ReadingArguments {
     /// What the folders mean, from the outermost: part, class, group or * for each level, as in group/class, class/part, part/group/class.
     /// Photos of one group stay in one part of the split [default: as their names say]
@@ -58,12 +59,18 @@ pub(crate) struct ReadingArguments {
 
 /// Where decoded photos are kept.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Cache of photos")]
 pub(crate) struct CacheArguments {
     /// Folder of decoded photos, safe to delete [default: STEPLADDER_CACHE, or stepladder in your cache folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(hide_short_help = true, long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
 
     /// What the folder may hold, in GiB; what was used longest ago goes first
-    #[arg(long, value_name = "GIB", allow_negative_numbers = true)]
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "GIB",
+        allow_negative_numbers = true
+    )]
     pub cache_limit: Option<f64>,
 }

@@ -3,6 +3,7 @@
 use super::AnsweringArguments;
 use clap::Args;
 use std::path::PathBuf;
+use stepladder_model::ImageSize;
 
 #[derive(Debug, Args)]
 pub(crate) struct EmbedArguments {
@@ -21,9 +22,9 @@ pub(crate) struct EmbedArguments {
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 
-    /// Side of the network's input in pixels, for `shipped` alone [default: 224]
+    /// Network's input in pixels, the side of a square or height x width, for `shipped` alone [default: 224]
     #[arg(long)]
-    pub size: Option<usize>,
+    pub size: Option<ImageSize>,
 
     #[command(flatten)]
     pub answering: AnsweringArguments,

@@ -83,9 +83,9 @@ impl ExportFormat {
 /// What the input of an ONNX model holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportInput {
-    /// RGB bytes, [batch, size, size, 3]
+    /// RGB bytes, [batch, height, width, 3]
     Uint8Nhwc,
-    /// RGB from 0 to 1 in f32, [batch, 3, size, size]
+    /// RGB from 0 to 1 in f32, [batch, 3, height, width]
     FloatNchw,
 }
 

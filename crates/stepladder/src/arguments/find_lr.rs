@@ -27,10 +27,6 @@ pub(crate) struct FindLrArguments {
     )]
     pub to: f64,
 
-    /// Steps of the test
-    #[arg(long, default_value_t = 200)]
-    pub steps: usize,
-
     /// Train at each of these rates instead, and compare the validation accuracies: 1e-4,3e-4,1e-3
     #[arg(long, value_name = "RATES", value_delimiter = ',')]
     pub study: Vec<f32>,

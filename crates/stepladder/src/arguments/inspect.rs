@@ -3,6 +3,7 @@
 use super::DataArguments;
 use clap::Args;
 use std::path::PathBuf;
+use stepladder_model::ImageSize;
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArguments {
@@ -11,6 +12,11 @@ pub(crate) struct InspectArguments {
 
     #[command(flatten)]
     pub parts: DataArguments,
+
+    /// The network's input that the photos are meant for, to say what a crop to its shape leaves out: the side of a square, or height x width
+    /// such as 192x256 [default: a square]
+    #[arg(long)]
+    pub size: Option<ImageSize>,
 
     /// Write a page with thumbnails of what was found and a sample of each class; an older one is replaced
     #[arg(long, value_name = "PAGE.html")]

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
+use stepladder_model::ImageSize;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -20,9 +21,9 @@ pub(crate) struct ModelsArguments {
     #[arg(long, requires = "model", conflicts_with = "diff")]
     pub toml: bool,
 
-    /// Side of the input in pixels [default: the rung's]
+    /// Input in pixels: the side of a square, or height x width such as 192x256 [default: the rung's]
     #[arg(long)]
-    pub size: Option<usize>,
+    pub size: Option<ImageSize>,
 
     /// Number of classes
     #[arg(long, default_value_t = 5)]

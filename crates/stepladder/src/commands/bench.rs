@@ -6,10 +6,10 @@ use crate::arguments::{BenchArguments, Measured};
 use crate::terminal::{Output, ProgressBar, bytes, count, percent, profile_table};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use stepladder_model::{Rung, RungCatalog};
+use stepladder_model::{ImageSize, Rung, RungCatalog};
 use stepladder_train::{BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, Speed, benchmark};
 
-/// The side where neither the user nor a smaller rung says one, for the deck's 512 pixels take minutes on a CPU.
+/// The short side where neither the user nor a smaller rung says one, for the deck's 512 pixels take minutes on a CPU.
 const USUAL_SIZE: usize = 128;
 
 pub(crate) fn bench(arguments: BenchArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -42,7 +42,7 @@ fn request(arguments: &BenchArguments) -> anyhow::Result<BenchmarkRequest> {
     let rung = rung(arguments)?;
     use BenchmarkPart::{Inference, Machine, Training};
     Ok(BenchmarkRequest {
-        size: arguments.size.unwrap_or(rung.input.size.min(USUAL_SIZE)),
+        size: arguments.size.unwrap_or_else(|| usual_size(rung.input.size)),
         rung,
         classes: arguments.classes,
         device: arguments.device,
@@ -60,6 +60,14 @@ fn request(arguments: &BenchArguments) -> anyhow::Result<BenchmarkRequest> {
 }
 
 /// The rung at the batch asked for.
+/// A rung's own size, or its shape with [`USUAL_SIZE`] where that is smaller.
+fn usual_size(own: ImageSize) -> ImageSize {
+    match own.short_side() > USUAL_SIZE {
+        true => own.with_short_side(USUAL_SIZE),
+        false => own,
+    }
+}
+
 fn rung(arguments: &BenchArguments) -> anyhow::Result<Rung> {
     let rung = RungCatalog::shipped().open(&arguments.model)?;
     let batch = arguments.batch.map(|batch| batch.to_string());

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use stepladder_climb::{ClimbError, ClimbPlace, ClimbRequest, Length};
 use stepladder_data::DataError;
-use stepladder_model::{Rung, beyond, shipped};
+use stepladder_model::{Rung, beyond, pretrained, shipped};
 
 pub(crate) fn climb(arguments: ClimbArguments, output: &Output) -> anyhow::Result<Ending> {
     let request = request(arguments, output)?;
@@ -54,6 +54,7 @@ fn request(arguments: ClimbArguments, output: &Output) -> anyhow::Result<ClimbRe
             (None, Some(budget)) => Length::Budget(budget),
             (None, None) => Length::Rung,
         },
+        moving_statistics: arguments.moving_statistics,
         device: arguments.computing.device,
         precision: arguments.computing.precision.on(arguments.computing.device),
         threads,
@@ -68,11 +69,13 @@ fn request(arguments: ClimbArguments, output: &Output) -> anyhow::Result<ClimbRe
 
 /// The rungs that were named, or all that are shipped.
 fn rungs(arguments: &ClimbArguments, output: &Output) -> anyhow::Result<Vec<Rung>> {
+    // A build without the weights climbs without the rungs that start from them.
+    let weights = pretrained().iter().filter(|_| cfg!(feature = "shipped"));
     let named: Vec<&str> = match arguments.rungs.as_slice() {
         [] => match arguments.ladder {
             Ladder::Deck => shipped().iter().map(|rung| rung.name).collect(),
             Ladder::Beyond => std::iter::once("small")
-                .chain(beyond().iter().map(|rung| rung.name))
+                .chain(beyond().iter().chain(weights).map(|rung| rung.name))
                 .collect(),
         },
         named => named.iter().map(|name| name.trim()).collect(),

@@ -13,7 +13,7 @@ use stepladder_climb::Share;
 use stepladder_comparison::{
     Answers, Comparison, Verdict, compare as compare_answers, independent_interval, wilson_interval,
 };
-use stepladder_model::diff;
+use stepladder_model::{ImageSize, diff};
 use stepladder_train::{Outcome, RecordedRun, Summary};
 
 pub(crate) fn compare(mut arguments: CompareArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -63,7 +63,7 @@ pub(crate) struct RunFigures {
     pub model: String,
     pub outcome: Outcome,
     pub seed: u64,
-    pub size: usize,
+    pub size: ImageSize,
     pub test: Option<Share>,
     pub validation: Option<Share>,
     pub train: Option<Share>,
@@ -104,6 +104,8 @@ pub(crate) struct AgainstFirst {
     pub unpaired: Option<Unpaired>,
     /// Why the two were not paired; null where they were.
     pub reason: Option<String>,
+    /// Why there is no verdict; null where there is one.
+    pub unsettled: Option<String>,
 }
 
 /// The difference of accuracies on different photos.
@@ -218,14 +220,26 @@ fn differences(first: &RecordedRun, name: &str, run: &RecordedRun) -> Vec<Config
 
 impl AgainstFirst {
     fn new((first_name, first): (&String, &RecordedRun), name: &str, run: &RecordedRun) -> AgainstFirst {
+        let cut_short =
+            |name: &str, run: &RecordedRun| Some(format!("{name} {}", run.summary.unsettled?.words()));
+        let cut_short: Vec<String> = [cut_short(first_name, first), cut_short(name, run)]
+            .into_iter()
+            .flatten()
+            .collect();
+        let unsettled = (!cut_short.is_empty()).then(|| cut_short.join(", "));
         let reason = match (&first.test, &run.test) {
             (Some(ones), Some(others)) if ones.same_photos(others) => {
                 let answers = |right: &[bool]| Answers::one(right.iter().copied());
+                let compared = compare_answers(&answers(&ones.right), &answers(&others.right), 0);
                 return AgainstFirst {
                     run: name.to_string(),
-                    paired: Some(compare_answers(&answers(&ones.right), &answers(&others.right), 0)),
+                    paired: Some(match unsettled {
+                        None => compared,
+                        Some(_) => compared.without_verdict(),
+                    }),
                     unpaired: None,
                     reason: None,
+                    unsettled,
                 };
             }
             (Some(_), Some(_)) => format!("{name} was tested on other photos than {first_name}"),
@@ -235,8 +249,15 @@ impl AgainstFirst {
         AgainstFirst {
             run: name.to_string(),
             paired: None,
-            unpaired: unpaired(&first.summary, &run.summary),
+            unpaired: unpaired(&first.summary, &run.summary).map(|found| Unpaired {
+                verdict: match unsettled {
+                    None => found.verdict,
+                    Some(_) => Verdict::Withheld,
+                },
+                ..found
+            }),
             reason: Some(reason),
+            unsettled,
         }
     }
 }

@@ -141,6 +141,7 @@ pub(super) fn controls(arguments: &ControlArguments) -> anyhow::Result<Controls>
         began: None,
         steps: arguments.steps.map(NonZeroU64::get),
         on_stuck: arguments.on_stuck.into(),
+        moving_statistics: arguments.moving_statistics,
         asked: Vec::new(),
         memory,
     })

@@ -10,7 +10,7 @@ use crate::terminal::{Output, ProgressBar, count, warn};
 use serde_json::json;
 use std::path::Path;
 use stepladder_classifier::Classifier;
-use stepladder_model::RungCatalog;
+use stepladder_model::{ImageSize, RungCatalog};
 use stepladder_nn::Device;
 use stepladder_train::SHIPPED_NETWORK;
 use table::{Form, Table};
@@ -77,7 +77,7 @@ pub(crate) fn embed(arguments: EmbedArguments, output: &Output) -> anyhow::Resul
 }
 
 /// The model that makes the features.
-fn classifier(run: &str, size: Option<usize>, device: Device) -> anyhow::Result<Classifier> {
+fn classifier(run: &str, size: Option<ImageSize>, device: Device) -> anyhow::Result<Classifier> {
     if run == SHIPPED {
         let rung = RungCatalog::shipped().get(SHIPPED_NETWORK)?;
         let size = size.unwrap_or(rung.input.size);

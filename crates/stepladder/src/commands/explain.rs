@@ -50,6 +50,7 @@ pub(crate) fn explain(mut arguments: ExplainArguments, output: &Output) -> anyho
                 Some(Picture::write(
                     &decoded,
                     classifier.scaling(),
+                    classifier.size(),
                     heat,
                     class,
                     &file,

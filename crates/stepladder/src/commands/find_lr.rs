@@ -1,12 +1,13 @@
 //! `stepladder find-lr`: a learning-rate range test, or with `--study` a training at each of some rates.
 
+use super::start::SCRATCH;
 use super::train::{request, run_quietly};
 use super::{on_threads, threads};
 use crate::Ending;
 use crate::arguments::FindLrArguments;
 use crate::plot::Plot;
 use crate::signals::stop_on_signals;
-use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, percent, warn_of_remarks};
+use crate::terminal::{Alignment, Output, ProgressBar, Table, interval, percent, quoted, warn_of_remarks};
 use anyhow::Context;
 use serde_json::json;
 use std::path::Path;
@@ -17,11 +18,16 @@ use stepladder_data::Progress;
 use stepladder_run::write_atomically;
 use stepladder_train::{Outcome, Prepared, RateCurve, RateRange, RunPlace, TrainingRequest, test_rates};
 
-pub(crate) fn find_lr(arguments: FindLrArguments, output: &Output) -> anyhow::Result<Ending> {
+/// Steps of the test where none were asked for.
+const STEPS: usize = 200;
+
+pub(crate) fn find_lr(mut arguments: FindLrArguments, output: &Output) -> anyhow::Result<Ending> {
+    // Of a test of rates, --steps are its own.
+    let steps = arguments.train.controls.steps.take();
     let range = RateRange {
         lowest: arguments.from,
         highest: arguments.to,
-        steps: arguments.steps,
+        steps: steps.map_or(STEPS, |steps| usize::try_from(steps.get()).unwrap_or(usize::MAX)),
     };
     anyhow::ensure!(
         range.lowest > 0.0 && range.highest > range.lowest && range.highest.is_finite(),
@@ -36,7 +42,12 @@ pub(crate) fn find_lr(arguments: FindLrArguments, output: &Output) -> anyhow::Re
     );
     let (study, plot) = (arguments.study.clone(), arguments.plot.clone());
     let threads = threads(arguments.train.computing.threads)?;
-    let request = request(arguments.train, output)?;
+    let mut train = arguments.train;
+    if train.model.is_none() && train.start.start.is_none() {
+        // A rate is looked for to train with it: what needs none is not chosen.
+        train.start.start = Some(String::from(SCRATCH));
+    }
+    let request = request(train, output)?;
     let interrupt = stop_on_signals()?;
     if !study.is_empty() {
         return self::study(&request, &study, &plot, &interrupt, output);
@@ -110,14 +121,15 @@ fn show(
     }
     output.line("");
     let now = request.rung.optimizer.learning_rate();
-    output.line(&format!("The rung has {now}. The curve is in {}", plot.display()));
+    output.line(&format!(
+        "The rung has {}. The curve is in {}",
+        rate(now.into()),
+        plot.display()
+    ));
     if let Some(found) = suggestions {
         output.line("");
         output.line("Next:");
-        output.hint(&format!(
-            "stepladder train ... --set optimizer.learning_rate={}",
-            rate(found.valley)
-        ));
+        output.hint(&train_with(&rate(found.valley)));
     }
     output.json(&json!({
         "data": prepared.dataset.name,
@@ -128,7 +140,8 @@ fn show(
         "learning_rate": now,
         "diverged": diverged,
         "suggestions": suggestions,
-        "recommended": suggestions.map(|found| found.valley),
+        "recommended": suggestions.and_then(|found| rate(found.valley).parse::<f64>().ok()),
+        "command": suggestions.map(|found| train_with(&rate(found.valley))),
         "plot": plot,
         "points": curve.points(),
     }))
@@ -260,7 +273,62 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}; name another file with --plot", path.display()))
 }
 
-/// A learning rate in two digits, as `--set` takes it.
+/// A learning rate in two digits, as people write it and as `--lr` takes it: `0.0012`, `3.5e-6`.
 fn rate(value: f64) -> String {
-    format!("{value:.1e}")
+    let short = format!("{value:.1e}");
+    let rounded: f64 = short.parse().unwrap_or(value);
+    match (1e-4..1e4).contains(&rounded) {
+        true => rounded.to_string(),
+        false => short.replace(".0e", "e"),
+    }
+}
+
+/// The training that was asked about, at a rate: the words that were typed, but for those that only this command has.
+fn train_with(rate: &str) -> String {
+    let typed = std::env::args().skip(1);
+    let mut words: Vec<String> = of_training(typed).iter().map(|word| quoted(word)).collect();
+    if !words
+        .iter()
+        .any(|word| word.starts_with("--model") || word.starts_with("--start"))
+    {
+        words.push(format!("--start {SCRATCH}"));
+    }
+    format!("stepladder train {} --lr {rate}", words.join(" ")).replace("  ", " ")
+}
+
+/// What `train` takes of the words of a command line.
+fn of_training(typed: impl Iterator<Item = String>) -> Vec<String> {
+    /// Options of this command alone, and the rate that is replaced.
+    const WITH_VALUE: [&str; 6] = ["--from", "--to", "--steps", "--study", "--plot", "--lr"];
+    const ALONE: [&str; 2] = ["--json", "find-lr"];
+    let mut words = Vec::new();
+    let mut typed = typed;
+    while let Some(word) = typed.next() {
+        match word.split_once('=') {
+            Some((option, _)) if WITH_VALUE.contains(&option) => {}
+            None if WITH_VALUE.contains(&word.as_str()) => drop(typed.next()),
+            None if ALONE.contains(&word.as_str()) => {}
+            _ => words.push(word),
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_short() {
+        let rates = [0.001_000_000_047, 0.0123, 3.456e-6, 1.0, 1e-7, 0.035].map(rate);
+        assert_eq!(rates, ["0.001", "0.012", "3.5e-6", "1", "1e-7", "0.035"]);
+    }
+
+    #[test]
+    fn the_command_has_the_words_of_training_alone() {
+        let typed =
+            "find-lr my.zip --steps 50 --size 64 --to=1 --json --lr 0.1 --set a.b=--from --plot x.svg";
+        let words = of_training(typed.split(' ').map(String::from));
+        assert_eq!(words.join(" "), "my.zip --size 64 --set a.b=--from");
+    }
 }

@@ -11,7 +11,8 @@ use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
 use stepladder_data::{DataError, DataRequest, Dataset};
-use stepladder_inspection::{Inspection, Kept};
+use stepladder_inspection::{Inspection, Kept, Quartiles};
+use stepladder_model::ImageSize;
 use stepladder_run::write_atomically;
 
 /// The result for programs.
@@ -19,6 +20,9 @@ use stepladder_run::write_atomically;
 struct Report<'a> {
     #[serde(flatten)]
     inspection: &'a Inspection,
+    /// With `--size`: of the share of a photo's area that a crop to that shape leaves out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beyond_input: Option<Quartiles>,
     /// The table's file, and the photos that it keeps and leaves out.
     fix: Option<Fix>,
     /// The page's file.
@@ -63,7 +67,11 @@ pub(crate) fn inspect(arguments: InspectArguments, output: &Output) -> anyhow::R
         }
         outcome => outcome?,
     };
-    show_inspection(output, &inspection);
+    show_inspection(
+        output,
+        &inspection,
+        arguments.size.unwrap_or(ImageSize::square(1)),
+    );
     let html = arguments.html.map(|path| path.display().to_string());
     if let (Some(path), Some(page)) = (&html, page) {
         write_atomically(Path::new(path), page.as_bytes()).with_context(|| format!("cannot write {path}"))?;
@@ -76,6 +84,7 @@ pub(crate) fn inspect(arguments: InspectArguments, output: &Output) -> anyhow::R
     next(output, &request, &inspection, html.as_deref(), fix.as_ref());
     output.json(&Report {
         inspection: &inspection,
+        beyond_input: arguments.size.map(|size| inspection.beyond_input(size)),
         fix,
         html,
     })?;

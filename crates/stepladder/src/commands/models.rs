@@ -6,7 +6,8 @@ use crate::arguments::{ModelsArguments, ModelsCommand};
 use crate::terminal::{Alignment, Output, Table, count, percent};
 use serde_json::json;
 use stepladder_model::{
-    Finding, Graph, Rung, RungCatalog, ShippedRung, beyond, diff, family, lint, networks, shipped, variants,
+    Finding, Graph, Rung, RungCatalog, ShippedRung, beyond, diff, family, lint, networks, pretrained,
+    shipped, variants,
 };
 
 pub(crate) fn models(arguments: ModelsArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -51,6 +52,11 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
     let (table, ingredients) = rows(beyond(), catalog, arguments)?;
     output.table(&table);
     output.line("");
+    output.line("Its last rungs, which start from ImageNet's weights:");
+    output.line("");
+    let (table, of_weights) = rows(pretrained(), catalog, arguments)?;
+    output.table(&table);
+    output.line("");
     output.line("Networks that pretrained weights fit:");
     output.line("");
     let (table, known) = rows(networks(), catalog, arguments)?;
@@ -67,6 +73,7 @@ fn list(catalog: &RungCatalog, arguments: &ModelsArguments, output: &Output) -> 
         "variants": beside,
         "family": of_family,
         "beyond": ingredients,
+        "pretrained": of_weights,
         "networks": known,
     }))
 }
@@ -110,7 +117,7 @@ fn costs(
     let document = json!({
         "name": rung.name,
         "change": rung.change,
-        "size": graph.input[0],
+        "size": graph.image_size(),
         "parameters": costs[0],
         "multiply_adds": costs[1],
     });

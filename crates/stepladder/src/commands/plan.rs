@@ -111,12 +111,15 @@ fn show(plan: &TrainingPlan, output: &Output) {
         line(
             "time",
             format!(
-                "{:.0} ms a step, {} an epoch of {} steps, {} for {} epochs if none stops early",
+                "{:.0} ms a step, {} an epoch of {} steps, {} for {}",
                 1000.0 * step,
                 span(epoch),
                 plan.steps_per_epoch,
                 span(all),
-                plan.epochs
+                match plan.steps {
+                    Some(steps) => format!("{steps} steps, {} epochs", plan.epochs),
+                    None => format!("{} epochs if none stops early", plan.epochs),
+                }
             ),
         );
     }

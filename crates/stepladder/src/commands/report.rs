@@ -3,12 +3,12 @@
 use super::evaluate::labels_of;
 use super::{SHIPPED_PHOTOS, cache, known_run, model_file, moved, on_threads, threads};
 use crate::Ending;
-use crate::arguments::ReportArguments;
+use crate::arguments::{CacheArguments, DataArguments, ReportArguments};
 use crate::terminal::{Output, ProgressBar, told, warn};
 use anyhow::Context;
 use serde_json::json;
 use std::path::{Component, Path, PathBuf};
-use stepladder_classifier::{Classifier, Predictions};
+use stepladder_classifier::Classifier;
 use stepladder_climb::{ClimbRecord, RungRecord};
 use stepladder_data::{Augmentation, DataRequest, Dataset, PhotoStore, Split};
 use stepladder_inspection::Inspection;
@@ -16,7 +16,7 @@ use stepladder_model::{Rung, RungCatalog, diff};
 use stepladder_nn::Device;
 use stepladder_report::{MeasuredSteps, OwnPhotos, RunReport, climb_page, gather, run_page};
 use stepladder_run::write_atomically;
-use stepladder_train::{RecordedRun, TrainingRequest, data_request, out_of_sample};
+use stepladder_train::{FeatureChecks, RecordedRun, TrainingRequest, data_request};
 
 pub(crate) fn report(mut arguments: ReportArguments, output: &Output) -> anyhow::Result<Ending> {
     arguments.directory = known_run(&arguments.directory)?;
@@ -40,6 +40,26 @@ pub(crate) fn report(mut arguments: ReportArguments, output: &Output) -> anyhow:
         output.json(&json!({ "report": out, "run": report }))?;
         Ok(Ending::Done)
     })
+}
+
+/// The report of a first run, on the photos that Stepladder ships: a picture of the result, and where it is. A run is not worth less for
+/// a report that cannot be made.
+pub(super) fn of_first_run(run: &str, threads: usize, cache: &Path, output: &Output) {
+    let arguments = ReportArguments {
+        directory: PathBuf::from(run),
+        out: None,
+        data: None,
+        parts: DataArguments::default(),
+        threads: Some(threads),
+        cache: CacheArguments {
+            cache: Some(cache.to_path_buf()),
+            cache_limit: None,
+        },
+    };
+    output.line("");
+    if let Err(error) = report(arguments, output) {
+        warn(&format!("no report was made: {}", told(&error)));
+    }
 }
 
 fn write(out: &Path, page: &str, output: &Output) -> anyhow::Result<()> {
@@ -149,7 +169,7 @@ struct Opened {
     labels: Vec<u32>,
     classifier: Classifier,
     inspection: Inspection,
-    out_of_sample: Option<Predictions>,
+    features: Option<FeatureChecks>,
 }
 
 impl Opened {
@@ -183,7 +203,7 @@ impl Opened {
         let unscaled = super::cache(&arguments.cache, threads)?;
         let mut training = TrainingRequest::of_run(&run.directory, SHIPPED_PHOTOS, threads, unscaled)?;
         training.data = request;
-        let out_of_sample = out_of_sample(&training, &run.directory, &bar)?;
+        let features = FeatureChecks::of_run(&training, &run.directory, &bar)?;
         Ok(Opened {
             dataset,
             split,
@@ -191,7 +211,7 @@ impl Opened {
             labels,
             classifier,
             inspection,
-            out_of_sample,
+            features,
         })
     }
 
@@ -203,7 +223,7 @@ impl Opened {
             labels: &self.labels,
             classifier: &self.classifier,
             inspection: &self.inspection,
-            out_of_sample: self.out_of_sample.as_ref(),
+            features: self.features.as_ref(),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use stepladder_climb::{ClimbRecord, RunOutcome};
 use stepladder_comparison::wilson_interval;
+use stepladder_model::ImageSize;
 use stepladder_train::{Config, Outcome, RunDirectory, Summary};
 
 pub(crate) fn runs(arguments: RunsArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -65,8 +66,8 @@ struct ListedRun {
     val_accuracy: Option<f64>,
     val_images: usize,
     epochs: Option<usize>,
-    /// Side of the input in pixels.
-    size: Option<usize>,
+    /// The network's input in pixels.
+    size: Option<ImageSize>,
     /// On the disk.
     bytes: u64,
     /// Whether `resume` would go on with it.
@@ -166,7 +167,7 @@ fn table(runs: &[ListedRun]) -> Table {
             share(run.test_accuracy),
             share(run.val_accuracy),
             number(run.epochs),
-            number(run.size),
+            run.size.map_or(String::from("-"), |size| size.to_string()),
             file_size(run.bytes),
         ]);
     }

@@ -13,7 +13,7 @@ use stepladder_train::{AUTO, FINE_TUNING, RunDirectory, SHIPPED_NETWORK};
 use stepladder_weights::{Config, rung_of};
 
 /// What starts a training from no weights at all.
-const SCRATCH: &str = "scratch";
+pub(super) const SCRATCH: &str = "scratch";
 
 /// The prefix of a run of one's own.
 const RUN: &str = "run:";
@@ -89,6 +89,9 @@ pub(super) fn rung(
     };
     if let Some(config) = &config {
         config.preprocessing.normalize_in(&mut rung);
+        if wanted.model.is_none() {
+            rung.input.size = config.preprocessing.size.into();
+        }
     }
     let mut values: Vec<(String, String)> = Vec::new();
     let mut set = |key: &str, value: String| values.push((key.to_string(), value));

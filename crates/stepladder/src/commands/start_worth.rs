@@ -5,13 +5,12 @@ use super::evaluate::{labels_of, own_photos};
 use super::on_threads;
 use super::train::{request, run_quietly};
 use crate::arguments::{PartName, StartArguments, TrainArguments};
+use crate::signals::stop_on_signals;
 use crate::terminal::{Output, ProgressBar, duration, note, percent, points, points_interval};
 use anyhow::Context;
 use serde::Serialize;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use stepladder_classifier::Classifier;
 use stepladder_comparison::{Answers, Comparison, compare};
@@ -69,9 +68,9 @@ fn beside(run: &Path) -> PathBuf {
 pub(super) fn measure(
     pretrained: (&TrainingRequest, &Summary),
     mut arguments: TrainArguments,
-    interrupt: &Arc<AtomicBool>,
     output: &Output,
 ) -> anyhow::Result<Option<StartWorth>> {
+    let interrupt = stop_on_signals()?;
     let (first, summary) = pretrained;
     let time = arguments.controls.budget;
     let time = time.unwrap_or_else(|| Duration::from_secs_f64(summary.seconds.max(1.0)));
@@ -80,7 +79,7 @@ pub(super) fn measure(
         "note        now from random weights, for {}, to compare",
         duration(time)
     ));
-    let scratch = run_quietly(&request(arguments, output)?, interrupt, output)?;
+    let scratch = run_quietly(&request(arguments, output)?, &interrupt, output)?;
     if scratch.outcome == Outcome::Interrupted {
         return Ok(None);
     }

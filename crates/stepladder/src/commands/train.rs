@@ -21,7 +21,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use stepladder_data::{DataError, DataRequest};
 use stepladder_model::{Finding, Rung, RungError};
-use stepladder_train::{Controls, Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest};
+use stepladder_train::{
+    Controls, Observer, Outcome, RunDirectory, RunPlace, Summary, TrainError, TrainingRequest,
+};
 
 pub(crate) fn train(mut arguments: ShownTrainArguments, output: &Output) -> anyhow::Result<Ending> {
     let mut scratch = None;
@@ -45,7 +47,15 @@ pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Res
     let cache = cache(&arguments.cache, threads)?;
     let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
     request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
+    let of_run = request.data.clone();
     request.data = moved(request.data, arguments.data, arguments.parts);
+    // Photos that have moved are looked at, so that the run knows where they are.
+    if let Some(summary) = ended(&directory).filter(|_| request.data == of_run) {
+        // Its photos are not asked for: they may have changed since, or be gone.
+        let view = TrainingView::new(output, &request, &Arc::default());
+        view.ended_before(&summary);
+        return show(&request, &summary, &view, How::Resumed, None, output);
+    }
     hub::bring_start_of(&request.rung, output)?;
     run(&request, How::Resumed, None, &arguments.shown, output).map_err(if_moved)
 }
@@ -61,7 +71,7 @@ enum How {
     Resumed,
 }
 
-/// Trains, shows the way and the result; and trains from `scratch` to compare, where that is asked for.
+/// Trains, and shows the way and the result.
 fn run(
     request: &TrainingRequest,
     how: How,
@@ -86,6 +96,28 @@ fn run(
         Err(TrainError::Data(DataError::Cancelled)) => return Ok(Ending::Interrupted),
         outcome => outcome?,
     };
+    show(request, &summary, &view, how, scratch, output)
+}
+
+/// The summary of a run that came to its end.
+fn ended(directory: &RunDirectory) -> Option<Summary> {
+    let summary: Summary = directory.read_json(&directory.summary()).ok()?;
+    (summary.outcome != Outcome::Interrupted).then(|| Summary {
+        // It may have been moved since.
+        run: directory.path().display().to_string(),
+        ..summary
+    })
+}
+
+/// Shows the result, and what there is to know of it for programs; and trains from `scratch` to compare, where that is asked for.
+fn show(
+    request: &TrainingRequest,
+    summary: &Summary,
+    view: &TrainingView<'_>,
+    how: How,
+    scratch: Option<TrainArguments>,
+    output: &Output,
+) -> anyhow::Result<Ending> {
     if view.has_ended_before() {
         output.line(&match how {
             How::Resumed => format!("{} has ended; there is nothing to go on with", summary.run),
@@ -95,18 +127,23 @@ fn run(
             ),
         });
     }
-    let longer = view.has_ended_before().then(|| longer(request, &summary));
-    view.finish(&summary, longer.as_deref());
+    let longer = view.has_ended_before().then(|| longer(request, summary));
+    view.finish(summary, longer.as_deref());
     let start_worth = match scratch.filter(|_| summary.outcome != Outcome::Interrupted) {
-        Some(scratch) => start_worth::measure((request, &summary), scratch, &interrupt, output)?,
+        Some(scratch) => start_worth::measure((request, summary), scratch, output)?,
         None => None,
     };
     if let Some(worth) = &start_worth {
         output.line("");
         output.line(&worth.in_words());
     }
+    #[cfg(feature = "pages")]
+    if request.data.memory.is_some() && !view.has_ended_before() && !output.is_json() && is_complete(summary)
+    {
+        super::report::of_first_run(&summary.run, request.threads, &request.cache.dir, output);
+    }
     output.json(&Report {
-        summary: &summary,
+        summary,
         start_worth,
         ended_before: view.has_ended_before(),
         longer,
@@ -118,6 +155,12 @@ fn run(
         Outcome::Finished | Outcome::StoppedEarly => Ending::Done,
         Outcome::Stuck => Ending::Incomplete,
     })
+}
+
+/// Whether a training came to its end with a model worth showing.
+#[cfg(feature = "pages")]
+fn is_complete(summary: &Summary) -> bool {
+    matches!(summary.outcome, Outcome::Finished | Outcome::StoppedEarly)
 }
 
 /// The result for programs: `summary.json`, what the lints said, and what was found in the data.

@@ -1,6 +1,7 @@
 //! What `compare` shows: a table of the runs, what differs in their configuration, whether the first is beaten, and the
 //! curves; for a terminal, in Markdown, or as CSV.
 
+use super::fold::fold;
 use super::{
     Alignment, Output, Table, count, duration, name_cell, p_value, path_cell, points, points_interval,
     share_interval, sparkline,
@@ -16,7 +17,7 @@ const VALUE_WIDTH: usize = 48;
 pub(crate) fn show_comparison(compared: &RunComparison, markdown: bool, output: &Output) {
     let section = |title: &str, table: &Table| match markdown {
         true => format!("## {title}\n\n{}", table.to_markdown()),
-        false => format!("{title}\n{table}"),
+        false => format!("{title}\n{}", table.within(output.width())),
     };
     let mut sections = vec![section("Figures", &figures(&compared.runs))];
     sections.push(match compared.differences.as_slice() {
@@ -30,14 +31,40 @@ pub(crate) fn show_comparison(compared: &RunComparison, markdown: bool, output: 
         "Test accuracy against the first run, in points",
         &against(&compared.against_first),
     ));
-    let reasons: Vec<String> = compared.against_first.iter().filter_map(not_paired).collect();
-    sections.push(reasons.join("\n"));
+    let reasons: Vec<String> = compared.against_first.iter().flat_map(remarks).collect();
+    let reasons = reasons.join("\n");
+    sections.push(match output.width().filter(|_| !markdown) {
+        Some(width) => fold(&reasons, width),
+        None => reasons,
+    });
     if compared.runs.iter().any(|run| !run.curves.loss.is_empty()) {
         sections.push(section("Curves, by epoch", &curves(&compared.runs)));
     }
     let sections = sections.iter().map(|section| section.trim_end());
     let sections: Vec<&str> = sections.filter(|section| !section.is_empty()).collect();
-    output.line(&sections.join("\n\n"));
+    output.raw(&sections.join("\n\n"));
+}
+
+/// What is to be said of a comparison beside its figures.
+pub(crate) fn remarks(against: &AgainstFirst) -> Vec<String> {
+    let unsettled = against.unsettled.as_ref();
+    let unsettled = unsettled
+        .map(|unsettled| format!("no verdict: {unsettled}, and more epochs could turn the order round"));
+    let one_seed = against
+        .paired
+        .as_ref()
+        .filter(|paired| paired.seeds == 1 && unsettled.is_none());
+    let one_seed = one_seed.map(|_| {
+        format!(
+            "{}: one seed each, so the interval knows of the choice of photos only, not of the seed's; climb --seeds 3 knows of both",
+            against.run
+        )
+    });
+    not_paired(against)
+        .into_iter()
+        .chain(unsettled)
+        .chain(one_seed)
+        .collect()
 }
 
 /// Why a run was not compared photo by photo, and what that means.
@@ -123,7 +150,7 @@ pub(crate) fn against(comparisons: &[AgainstFirst]) -> Table {
                 points(paired.difference),
                 points_interval(paired.interval),
                 paired.p_value.map_or("-".to_string(), p_value),
-                paired.verdict.word().to_string(),
+                paired.words(),
                 format!(
                     "{:.0} of {}",
                     paired.discordant * paired.photos as f64,
@@ -134,7 +161,7 @@ pub(crate) fn against(comparisons: &[AgainstFirst]) -> Table {
                 points(unpaired.difference),
                 points_interval(unpaired.interval),
                 "-".to_string(),
-                format!("{} (unpaired)", unpaired.verdict.word()),
+                format!("{} (unpaired)", unpaired.verdict.words(1)),
                 "-".to_string(),
             ],
             (None, None) => ["-", "-", "-", "-", "-"].map(String::from),
@@ -242,7 +269,7 @@ pub(crate) fn write_comparison_csv(compared: &RunComparison, output: &Output) ->
         table.write_record(&row)?;
     }
     let bytes = table.into_inner().map_err(|error| error.into_error())?;
-    output.line(String::from_utf8_lossy(&bytes).trim_end());
+    output.raw(String::from_utf8_lossy(&bytes).trim_end());
     Ok(())
 }
 

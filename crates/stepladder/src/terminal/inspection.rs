@@ -1,7 +1,8 @@
 //! What `inspect` shows: the classes, figures of the photos, and each finding with what to do.
 
 use super::{Alignment, Output, Table, percent};
-use stepladder_inspection::{Count, Finding, Inspection, Quartiles, Statistics, cropped};
+use stepladder_inspection::{Count, Finding, Inspection, Quartiles, Statistics, cropped, left_out};
+use stepladder_model::ImageSize;
 
 /// Groups of photos that are named for each finding.
 const SHOWN: usize = 5;
@@ -9,7 +10,8 @@ const SHOWN: usize = 5;
 const MEMBERS: usize = 4;
 
 /// Shows an inspection.
-pub(crate) fn show_inspection(output: &Output, inspection: &Inspection) {
+/// `input` is the shape that photos are to be cropped to.
+pub(crate) fn show_inspection(output: &Output, inspection: &Inspection, input: ImageSize) {
     let statistics = &inspection.statistics;
     output.line(&format!("data        {}", inspection.data));
     output.line(&format!(
@@ -25,12 +27,9 @@ pub(crate) fn show_inspection(output: &Output, inspection: &Inspection) {
         "aspect      {} (width : height)",
         range(&statistics.aspect, 2)
     ));
-    let beyond = statistics.beyond_square.median;
-    output.line(&format!(
-        "crop        the central square leaves out {:.0}% of a typical photo",
-        beyond * 100.0
-    ));
-    if cropped(beyond).is_some() {
+    let beyond = inspection.beyond_input(input).median;
+    output.line(&format!("crop        {}", left_out(beyond, input)));
+    if cropped(beyond, input).is_some() {
         output.line("            fit = \"pad\" in a rung's [input] shows photos whole");
     }
     let rgb = |values: [f64; 3]| values.map(|value| format!("{value:.3}")).join(" ");

@@ -1,9 +1,15 @@
 //! What `climb` shows at the end: what each rung reaches, what each change was worth, the best rung, and how many test
 //! photos would tell the closest two apart.
 
-use super::{Alignment, Output, Table, count, duration, percent, points, points_interval, share_interval};
+use super::{
+    Alignment, Output, Table, count, duration, listed, percent, points, points_interval, share_interval,
+};
 use std::time::Duration;
 use stepladder_climb::{ClimbRecord, RunOutcome, RungRecord, Share};
+use stepladder_comparison::Comparison;
+
+/// The most rungs that a sentence names.
+const NAMES: usize = 8;
 
 /// Shows a climb.
 pub(crate) fn show_climb(climb: &ClimbRecord, output: &Output) {
@@ -17,6 +23,9 @@ pub(crate) fn show_climb(climb: &ClimbRecord, output: &Output) {
         output.table(&worth(climb));
         output.line("");
         output.line("change: points of test accuracy; real or worse where its 95% interval excludes 0");
+        if let Some(unsettled) = unsettled(climb) {
+            output.line(&unsettled);
+        }
         let mut comparisons = climb
             .rungs
             .iter()
@@ -56,6 +65,7 @@ fn reached(climb: &ClimbRecord) -> Table {
         ("test %", Left),
         ("validation %", Left),
         ("training %", Left),
+        ("seeds", Right),
         ("epochs", Right),
         ("time", Right),
         ("parameters", Right),
@@ -74,6 +84,7 @@ fn reached(climb: &ClimbRecord) -> Table {
             part(figures.and_then(|figures| figures.test)),
             part(figures.and_then(|figures| figures.validation)),
             part(figures.and_then(|figures| figures.train)),
+            figures.map_or("-".to_string(), |figures| figures.seeds.to_string()),
             figures.map_or("-".to_string(), |figures| epochs(figures.epochs)),
             figures.map_or("-".to_string(), |figures| {
                 duration(Duration::from_secs_f64(figures.seconds.clamp(0.0, 1e9)))
@@ -130,7 +141,21 @@ fn note(rung: &RungRecord) -> String {
         all if waiting == all => notes.push("not trained yet".to_string()),
         all => notes.push(format!("{waiting} of {all} seeds not trained yet")),
     }
+    if let Some(unsettled) = rung.unsettled() {
+        notes.push(unsettled.words().to_string());
+    }
     notes.join("; ")
+}
+
+/// Why some changes have no verdict, and what to do.
+fn unsettled(climb: &ClimbRecord) -> Option<String> {
+    let any = climb.rungs.iter().any(|rung| rung.unsettled().is_some());
+    any.then(|| {
+        String::from(
+            "no verdict: a rung was cut short or still improving, and more epochs could turn the order round; give more --epochs or \
+             --budget",
+        )
+    })
 }
 
 /// What the changes were worth.
@@ -169,10 +194,10 @@ fn worth(climb: &ClimbRecord) -> Table {
             cell(comparison.map(|comparison| points(comparison.difference))),
             cell(comparison.map(|comparison| points_interval(comparison.interval))),
             comparison
-                .map(|comparison| comparison.verdict.word().to_string())
+                .map(Comparison::words)
                 .or_else(|| against.reason.clone())
                 .unwrap_or_default(),
-            rung.change.clone(),
+            against.change.clone(),
         ];
         if tested {
             let p = comparison.and_then(|comparison| comparison.p_value);
@@ -187,8 +212,12 @@ fn worth(climb: &ClimbRecord) -> Table {
 fn best(climb: &ClimbRecord) -> Option<String> {
     let best = climb.best.as_ref()?;
     let others = match best.not_told_apart.as_slice() {
+        _ if best.unsettled => {
+            "the highest so far; no verdict while rungs are cut short or still improving".to_string()
+        }
+        [] if climb.seeds.len() == 1 => "better than every other rung here, for this seed".to_string(),
         [] => "better than every other rung here".to_string(),
-        names => format!("within noise of {}", names.join(", ")),
+        names => format!("within noise of {}", listed(names, NAMES)),
     };
     let [low, high] = best.test.interval.map(|bound| bound * 100.0);
     Some(format!(

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use stepladder_model::ImageSize;
 use stepladder_train::{Prepared, TrainingRequest, TrainingWork};
 
 /// Steps that show the pace; the first is not counted, as it finds no memory yet.
@@ -26,7 +27,7 @@ pub(super) struct Length {
 struct State {
     /// Of a training whose length is not given as a time.
     work: Option<TrainingWork>,
-    size: usize,
+    size: Option<ImageSize>,
     /// Steps so far, and when the first ended.
     steps: u32,
     first: Option<Instant>,
@@ -41,7 +42,7 @@ impl Length {
     pub fn prepared(&self, request: &TrainingRequest, prepared: &Prepared) -> Option<String> {
         let mut state = self.state();
         state.work = TrainingWork::of(request, prepared).filter(|_| request.controls.budget.is_none());
-        state.size = prepared.size;
+        state.size = Some(prepared.size);
         let seconds = state.work?.rough_seconds(request)?;
         Some(format!(
             "roughly {} in all, by the network's arithmetic; a few steps will tell",
@@ -66,18 +67,18 @@ impl Length {
         }
         state.work = None;
         let step = since.as_secs_f64() / f64::from(state.steps - 1);
-        said(work.seconds_at(step), state.size)
+        said(work.seconds_at(step), state.size?)
     }
 }
 
 /// What is said of a training of so many seconds on photos of `size` pixels.
-fn said(seconds: f64, size: usize) -> Option<String> {
+fn said(seconds: f64, size: ImageSize) -> Option<String> {
     match seconds {
         seconds if seconds >= LONG => Some(format!(
             "warning: this training will take about {} if nothing stops it early; --size {} takes about a quarter, and --budget 30m as \
              long as it says. Ctrl-C stops it",
             span(seconds),
-            (size / 2).max(16)
+            size.map(|side| (side / 2).max(16))
         )),
         seconds if seconds >= SOON => Some(format!(
             "{:<10}  about {} in all at this pace",
@@ -104,12 +105,16 @@ mod tests {
 
     #[test]
     fn hours_are_a_warning_with_ways_out() {
-        let said = said(9.0 * 3600.0, 512).unwrap();
+        let said = said(9.0 * 3600.0, 512.into()).unwrap();
         for part in ["warning", "9.0 h", "--size 256", "--budget"] {
             assert!(said.contains(part), "{said}");
         }
-        assert_eq!(super::said(5.0, 512), None);
-        assert!(super::said(600.0, 64).unwrap().contains("about 10 min in all"));
+        assert_eq!(super::said(5.0, 512.into()), None);
+        assert!(
+            super::said(600.0, 64.into())
+                .unwrap()
+                .contains("about 10 min in all")
+        );
     }
 
     #[test]

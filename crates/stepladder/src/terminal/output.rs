@@ -2,12 +2,16 @@
 //! terminal, and loses what a terminal would act upon; and a result that cannot be written is an error ([`finish`]).
 
 use super::Table;
+use super::fold::{cell_lines, fold};
 use super::remedies::remedies;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use stepladder_data::printable;
+
+/// A terminal of fewer columns than this is not folded for.
+const NARROWEST: usize = 20;
 
 /// Why the first result that was lost could not be written.
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -37,31 +41,41 @@ impl Output {
     pub fn line(&self, line: &str) {
         match self.json {
             true => say(&safe(line)),
+            false => result(&painted(&on_width(&safe(line), self.width()))),
+        }
+    }
+
+    /// A text of several paragraphs, broken at 100 columns, or where a terminal has fewer, there.
+    pub fn paragraph(&self, text: &str) {
+        const WIDTH: usize = 100;
+        let width = self.width().map_or(WIDTH, |width| width.min(WIDTH));
+        for paragraph in text.split("\n\n") {
+            let words: Vec<&str> = paragraph.split_whitespace().collect();
+            for line in cell_lines(&words.join(" "), width) {
+                self.line(&line);
+            }
+        }
+    }
+
+    /// A line of the result that is no sentence: CSV, Markdown. It is never folded.
+    pub fn raw(&self, line: &str) {
+        match self.json {
+            true => write_to_stderr(&safe(line)),
             false => result(&safe(line)),
         }
     }
 
-    /// A text of several lines, broken at 100 columns.
-    pub fn paragraph(&self, text: &str) {
-        for paragraph in text.split("\n\n") {
-            let mut line = String::new();
-            for word in paragraph.split_whitespace() {
-                if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > 100 {
-                    self.line(&line);
-                    line.clear();
-                }
-                if !line.is_empty() {
-                    line.push(' ');
-                }
-                line.push_str(word);
-            }
-            self.line(&line);
+    /// Columns for results; `None` where no terminal shows them.
+    pub fn width(&self) -> Option<usize> {
+        match self.json {
+            true => width(&io::stderr()),
+            false => width(&io::stdout()),
         }
     }
 
     /// A table of the result.
     pub fn table(&self, table: &Table) {
-        self.line(table.to_string().trim_end());
+        self.raw(table.within(self.width()).trim_end());
     }
 
     /// What to type next.
@@ -169,15 +183,15 @@ pub(crate) fn told(failure: &anyhow::Error) -> String {
 
 /// Says on stderr why the command failed, and what may help.
 pub(crate) fn error(failure: &anyhow::Error) {
-    say(&format!("\x1b[1;31merror:\x1b[0m {}", safe(&told(failure))));
+    say(&format!("error: {}", safe(&told(failure))));
     for remedy in remedies(failure) {
-        say(&format!("\x1b[1;36mhint:\x1b[0m {}", safe(&remedy)));
+        say(&format!("hint: {}", safe(&remedy)));
     }
 }
 
 /// Says on stderr what went wrong on the side.
 pub(crate) fn warn(message: &str) {
-    say(&format!("\x1b[1;33mwarning:\x1b[0m {}", safe(message)));
+    say(&format!("warning: {}", safe(message)));
 }
 
 /// Says on stderr how far the work is.
@@ -190,14 +204,84 @@ pub(super) fn progress_text(text: &str) -> String {
     safe(text).into_owned()
 }
 
+/// Says something on stderr, folded where a terminal shows it.
 pub(super) fn say(line: &str) {
+    write_to_stderr(&painted(&on_width(line, width(&io::stderr()))));
+}
+
+fn write_to_stderr(line: &str) {
     // There is no other place to say it.
     let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+/// The columns of the terminal that shows a stream; `None` of a pipe or a file, whose lines are not folded: programs read them.
+fn width(stream: &impl Shown) -> Option<usize> {
+    if !stream.is_terminal() {
+        return None;
+    }
+    let asked = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
+    let columns = asked.or_else(|| stream.columns());
+    columns.filter(|columns| *columns >= NARROWEST)
+}
+
+/// A stream that a terminal may show.
+#[cfg(unix)]
+trait Shown: IsTerminal + std::os::fd::AsFd {
+    fn columns(&self) -> Option<usize> {
+        let (columns, _) = terminal_size::terminal_size_of(self.as_fd())?;
+        Some(columns.0.into())
+    }
+}
+
+#[cfg(not(unix))]
+trait Shown: IsTerminal {
+    fn columns(&self) -> Option<usize> {
+        let (columns, _) = terminal_size::terminal_size()?;
+        Some(columns.0.into())
+    }
+}
+
+impl Shown for io::Stdout {}
+impl Shown for io::Stderr {}
+
+fn on_width(text: &str, width: Option<usize>) -> Cow<'_, str> {
+    match width {
+        Some(width) => Cow::Owned(fold(text, width)),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// Words that begin or end a line in their color. What they say is in the words.
+fn painted(line: &str) -> Cow<'_, str> {
+    const BEGINNINGS: [(&str, &str); 5] = [
+        ("warning:", "\x1b[1;33m"),
+        ("note:", "\x1b[1;36m"),
+        ("Next:", "\x1b[1m"),
+        ("error:", "\x1b[1;31m"),
+        ("hint:", "\x1b[1;36m"),
+    ];
+    let beginning = BEGINNINGS.iter().find(|(word, _)| line.starts_with(word));
+    if let Some((word, color)) = beginning {
+        return Cow::Owned(format!("{color}{word}\x1b[0m{}", &line[word.len()..]));
+    }
+    match line.strip_suffix("  best") {
+        Some(epoch) => Cow::Owned(format!("{epoch}  \x1b[32mbest\x1b[0m")),
+        None => Cow::Borrowed(line),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colors_are_on_words_that_say_it_without_them() {
+        assert_eq!(painted("warning: x"), "\x1b[1;33mwarning:\x1b[0m x");
+        assert_eq!(painted("a warning: x"), "a warning: x");
+        assert!(painted(" 1/8  0.5  best").ends_with("\x1b[32mbest\x1b[0m"));
+    }
 
     #[test]
     fn terminals_are_not_told_what_to_do() {

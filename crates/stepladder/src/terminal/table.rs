@@ -1,6 +1,8 @@
 //! A plain table: columns two spaces apart, heads in the first line. It can be Markdown or part of a page, too.
 
+use super::fold::cell_lines;
 use std::fmt;
+use std::ops::Range;
 #[cfg(feature = "pages")]
 use stepladder_page::{Markup, element, html};
 
@@ -10,6 +12,12 @@ pub(crate) enum Alignment {
     Left,
     Right,
 }
+
+/// Spaces between columns.
+const GAP: usize = 2;
+
+/// A column of texts is not folded to less.
+const NARROWEST: usize = 10;
 
 /// Heads, rows, and how each column is aligned.
 pub(crate) struct Table {
@@ -55,6 +63,94 @@ impl Table {
             }
         }
         text
+    }
+
+    /// The table in so many columns of a terminal: long texts go on in the next line of their cell, and where that is not enough, the
+    /// columns follow each other in parts that each begin with the first.
+    pub fn within(&self, width: Option<usize>) -> String {
+        let Some(width) = width.filter(|width| self.total() > *width) else {
+            return self.to_string();
+        };
+        let folded = self.folded(width);
+        if folded.total() <= width {
+            return folded.to_string();
+        }
+        let parts = folded.parts(width).into_iter();
+        parts.map(|part| part.to_string()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Characters of the longest line.
+    fn total(&self) -> usize {
+        let widths = (0..self.alignments.len()).map(|column| self.width(column));
+        widths.sum::<usize>() + GAP * self.alignments.len().saturating_sub(1)
+    }
+
+    /// The same with the widest texts folded, as far as they can be.
+    fn folded(&self, width: usize) -> Table {
+        let mut widths: Vec<usize> = (0..self.alignments.len())
+            .map(|column| self.width(column))
+            .collect();
+        let gaps = GAP * widths.len().saturating_sub(1);
+        while widths.iter().sum::<usize>() + gaps > width {
+            let texts = (0..widths.len()).filter(|column| self.alignments[*column] == Alignment::Left);
+            let widest = texts
+                .max_by_key(|column| widths[*column])
+                .filter(|column| widths[*column] > NARROWEST);
+            let Some(widest) = widest else { break };
+            widths[widest] -= 1;
+        }
+        let mut lines = Vec::new();
+        for line in &self.lines {
+            let cells: Vec<Vec<String>> = line
+                .iter()
+                .zip(&widths)
+                .map(|(cell, &width)| match cell.chars().count() > width {
+                    true => cell_lines(cell, width),
+                    false => vec![cell.clone()],
+                })
+                .collect();
+            let height = cells.iter().map(Vec::len).max().unwrap_or(1);
+            let row = |at: usize| {
+                cells
+                    .iter()
+                    .map(|cell| cell.get(at).cloned().unwrap_or_default())
+                    .collect()
+            };
+            lines.extend((0..height).map(row));
+        }
+        Table {
+            alignments: self.alignments.clone(),
+            lines,
+        }
+    }
+
+    /// The first column with as many of the others as fit, part by part.
+    fn parts(&self, width: usize) -> Vec<Table> {
+        let mut parts = Vec::new();
+        let mut from = 1;
+        while from < self.alignments.len() {
+            let mut to = from + 1;
+            while to < self.alignments.len() && self.part(from..to + 1).total() <= width {
+                to += 1;
+            }
+            parts.push(self.part(from..to));
+            from = to;
+        }
+        parts
+    }
+
+    fn part(&self, columns: Range<usize>) -> Table {
+        let line = |line: &Vec<String>| {
+            let others = columns
+                .clone()
+                .map(|column| line.get(column).cloned().unwrap_or_default());
+            line.first().cloned().into_iter().chain(others).collect()
+        };
+        let alignments = columns.clone().map(|column| self.alignments[column]);
+        Table {
+            alignments: std::iter::once(self.alignments[0]).chain(alignments).collect(),
+            lines: self.lines.iter().map(line).collect(),
+        }
     }
 
     /// The table as part of a page.
@@ -120,6 +216,35 @@ mod tests {
             table.to_string(),
             "class       photos\ndaisy           40  x\nsunflowers       9\n"
         );
+    }
+
+    #[test]
+    fn a_narrow_terminal_folds_texts_at_words() {
+        let mut table = Table::new([
+            ("rung", Alignment::Left),
+            ("test", Alignment::Right),
+            ("what changed", Alignment::Left),
+        ]);
+        table.row(["m3", "40.1", "twice the filters in each block"].map(String::from));
+        assert_eq!(table.within(None), table.to_string());
+        let folded = table.within(Some(30));
+        assert_eq!(
+            folded,
+            "rung  test  what changed\nm3    40.1  twice the filters\n            in each block\n"
+        );
+    }
+
+    #[test]
+    fn many_columns_follow_in_parts() {
+        let names: Vec<String> = (0..8).map(|class| format!("class{class}")).collect();
+        let heads = names.iter().map(|name| (name.as_str(), Alignment::Right));
+        let mut table = Table::new([("", Alignment::Left)].into_iter().chain(heads));
+        for name in &names {
+            table.row(std::iter::once(name.clone()).chain((0..8).map(|n| n.to_string())));
+        }
+        let text = table.within(Some(40));
+        assert!(text.lines().all(|line| line.len() <= 40), "{text}");
+        assert_eq!(text.matches("class7").count(), 1 + 2, "{text}");
     }
 
     #[test]

@@ -210,11 +210,12 @@ impl<'a> TrainingView<'a> {
                 .hint(&format!("stepladder resume {}", quoted(&summary.run)));
         }
         let run = quoted(&summary.run);
-        for (command, does) in NEXT {
+        let commands = NEXT.map(|(command, does)| (command.replace("RUN", &run), does));
+        let width = commands.iter().map(|(command, _)| command.chars().count()).max();
+        for (command, does) in &commands {
             self.output.hint(&format!(
-                "{:<width$}  # {does}",
-                command.replace("RUN", &run),
-                width = 18 + run.len()
+                "{command:<width$}  # {does}",
+                width = width.unwrap_or(0)
             ));
         }
         if let Some(longer) = longer {
@@ -464,7 +465,10 @@ impl Observer for TrainingView<'_> {
 
 /// A path as a shell takes it, and as no program takes it for an option.
 pub(crate) fn quoted(path: &str) -> String {
-    let plain = !path.is_empty() && path.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    let plain = !path.is_empty()
+        && path
+            .chars()
+            .all(|c| c.is_alphanumeric() || "/._-:=+,@%".contains(c));
     let path = match path.starts_with('-') {
         true => format!("./{path}"),
         false => path.to_string(),

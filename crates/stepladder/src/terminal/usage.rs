@@ -22,7 +22,7 @@ pub(crate) fn show_usage(usage: &clap::Error) -> u8 {
     }
     match usage.print().and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            say(&format!("\x1b[1;31merror:\x1b[0m cannot write this: {error}"));
+            say(&format!("error: cannot write this: {error}"));
             1
         }
         _ => code,

@@ -1,5 +1,6 @@
 //! Operations on the levels of a picture in 0..=255: posterize, solarize, autocontrast, equalize, and sharpness.
 
+use crate::augment::affine::Frame;
 use crate::augment::color::clipped;
 use crate::augment::vectorized::each;
 
@@ -70,13 +71,13 @@ fn equalized(counts: &[usize; LEVELS]) -> Option<[f32; LEVELS]> {
 }
 
 /// Away from a slight blur, or towards it: a factor of 0 is the blur. The outermost pixels stay.
-pub(super) fn sharpen(values: &mut [f32], size: usize, factor: f32) {
-    if size <= 2 {
+pub(super) fn sharpen(values: &mut [f32], frame: Frame, factor: f32) {
+    if frame.width <= 2 || frame.height <= 2 {
         return;
     }
     let before = values.to_vec();
-    let row = size * 3;
-    for y in 1..size - 1 {
+    let row = frame.width * 3;
+    for y in 1..frame.height - 1 {
         for at in y * row + 3..(y + 1) * row - 3 {
             let line = |from: usize| before[from - 3] + before[from] + before[from + 3];
             let around = line(at - row) + line(at) + line(at + row);
@@ -93,7 +94,9 @@ mod tests {
     #[test]
     fn one_color_stays_as_it_is() {
         let flat = vec![90.0; 5 * 5 * 3];
-        for change in [stretch as fn(&mut [f32]), equalize, |v| sharpen(v, 5, 0.0)] {
+        for change in [stretch as fn(&mut [f32]), equalize, |v| {
+            sharpen(v, Frame::square(5), 0.0)
+        }] {
             let mut found = flat.clone();
             change(&mut found);
             assert!(found.iter().all(|v| (v - 90.0).abs() < 1e-4));

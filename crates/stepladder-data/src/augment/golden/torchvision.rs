@@ -113,13 +113,17 @@ fn crops_are_resized_as_torchvision_does() {
     for case in cases(&golden(), "crops") {
         let rectangle: [f64; 4] = floats(&case["rectangle"]).try_into().expect("four numbers");
         let mirrored = case["mirrored"] == true;
-        let map = Affine::crop(rectangle, SIZE).then(Affine::flip(mirrored, false, Frame::square(SIZE)));
+        let map = Affine::crop(rectangle, Frame::square(SIZE)).then(Affine::flip(
+            mirrored,
+            false,
+            Frame::square(SIZE),
+        ));
         let mut out = vec![0.0; SIZE * SIZE * 3];
         whole::draw(
             &photo(23, 17),
             &map,
             Edge::Nearest,
-            SIZE,
+            Frame::square(SIZE),
             &mut Vec::new(),
             &mut out,
         );
@@ -173,7 +177,7 @@ fn operations_are_those_of_torchvision() {
         let (name, magnitude) = (case["name"].as_str().expect("text"), case["magnitude"].as_f64());
         let op = op(name, magnitude.expect("a number"));
         let mut out = square();
-        op.apply(SIZE, 0.0, &mut out);
+        op.apply(Frame::square(SIZE), 0.0, &mut out);
         // torchvision cuts fractions off, for contrast those of each pixel's gray as well.
         compare(case, &out, 1.5);
         names.insert(op.described().0);
@@ -185,7 +189,7 @@ fn operations_are_those_of_torchvision() {
         let photo = photo(size, size);
         let levels = photo.pixels().iter().map(|v| f32::from(v / step * step));
         let mut out: Vec<f32> = levels.collect();
-        Op::Equalize.apply(size, 0.0, &mut out);
+        Op::Equalize.apply(Frame::square(size), 0.0, &mut out);
         compare(case, &out, 0.0);
     }
 }
@@ -226,7 +230,10 @@ fn operations_are_drawn_as_torchvision_does() {
     };
     for case in cases(&golden(), "rand_augment") {
         let mut drawn = recorded(case);
-        check_drawn(case, &automatic::rand_augment(&several, SIZE, &mut drawn));
+        check_drawn(
+            case,
+            &automatic::rand_augment(&several, Frame::square(SIZE), &mut drawn),
+        );
         assert_eq!(drawn.below.next(), None);
     }
 }
@@ -242,7 +249,7 @@ fn rectangles_are_erased_where_torchvision_erases_them() {
         };
         let size = case["size"].as_u64().expect("a number") as usize;
         let mut drawn = recorded(case);
-        let found = erasing::rectangle(&layer, size, &mut drawn);
+        let found = erasing::rectangle(&layer, Frame::square(size), &mut drawn);
         let expected = case["rectangle"].as_array().map(|_| floats(&case["rectangle"]));
         assert_eq!(
             found.map(|found| found.map(|v| v as f64).to_vec()),

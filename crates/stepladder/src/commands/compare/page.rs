@@ -2,7 +2,7 @@
 //! their configuration.
 
 use super::{AgainstFirst, Curves, RunComparison};
-use crate::terminal::comparison::{against, differences, figures, known, not_paired, numbers};
+use crate::terminal::comparison::{against, differences, figures, known, numbers, remarks};
 use crate::terminal::{percent, points, points_interval};
 use anyhow::Context;
 use std::path::Path;
@@ -48,8 +48,8 @@ fn page(compared: &RunComparison) -> String {
 /// What is to be said of a run against the first, in a sentence.
 fn verdict(against: &AgainstFirst) -> String {
     let (difference, interval, word) = match (&against.paired, &against.unpaired) {
-        (Some(found), _) => (found.difference, found.interval, found.verdict.word()),
-        (None, Some(found)) => (found.difference, found.interval, found.verdict.word()),
+        (Some(found), _) => (found.difference, found.interval, found.words()),
+        (None, Some(found)) => (found.difference, found.interval, found.verdict.words(1)),
         (None, None) => return String::from("There are no test figures of both to compare."),
     };
     format!(
@@ -69,7 +69,7 @@ fn significance(compared: &RunComparison) -> Markup {
                 "An interval that holds 0 is within noise."
             }
         }
-        @for reason in compared.against_first.iter().filter_map(not_paired) { p class="soft" { (reason) "." } }
+        @for reason in compared.against_first.iter().flat_map(remarks) { p class="soft" { (reason) "." } }
     }
 }
 

@@ -7,10 +7,11 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use stepladder_classifier::overlay;
 use stepladder_data::{RgbPhoto, Scaling};
+use stepladder_model::ImageSize;
 use stepladder_nn::HeatMap;
 use stepladder_run::write_atomically;
 
-/// The least and the greatest side of a picture, in pixels: a small photo is enlarged, so that the colors can be told apart.
+/// The least and the greatest short side of a picture, in pixels: a small photo is enlarged, so that the colors can be told apart.
 const SIDES: [u32; 2] = [256, 1024];
 
 /// What was written.
@@ -20,9 +21,9 @@ pub(super) struct Picture {
     file: String,
     /// The class that the colors speak for.
     class: String,
-    /// Side of the picture, in pixels.
-    side: u32,
-    /// The map that was enlarged to it, from the square that the network sees.
+    /// Height and width of the picture in pixels.
+    side: ImageSize,
+    /// The map that was enlarged to it, from what the network sees.
     heat: Heat,
 }
 
@@ -39,14 +40,21 @@ impl Picture {
     pub fn write(
         photo: &RgbPhoto,
         scaling: Scaling,
+        input: ImageSize,
         heat: HeatMap,
         class: &str,
         file: &Path,
     ) -> anyhow::Result<Picture> {
-        let side = photo.short_side().clamp(SIDES[0], SIDES[1]);
+        let short = photo.short_side().clamp(SIDES[0], SIDES[1]);
+        let side = input.with_short_side(short as usize);
         let picture = overlay(photo, scaling, &heat, side);
         let mut bytes = Vec::new();
-        PngEncoder::new(&mut bytes).write_image(picture.pixels(), side, side, ExtendedColorType::Rgb8)?;
+        PngEncoder::new(&mut bytes).write_image(
+            picture.pixels(),
+            picture.width(),
+            picture.height(),
+            ExtendedColorType::Rgb8,
+        )?;
         write_atomically(file, &bytes).with_context(|| format!("cannot write {}", file.display()))?;
         Ok(Picture {
             file: file.display().to_string(),

@@ -14,6 +14,7 @@ use stepladder_export::{
     CalibrationRange, InputForm, License, OPSET, OnnxOptions, Quantization, Runtime, TOLERANCE, Verification,
     Verifier, to_onnx,
 };
+use stepladder_model::ImageSize;
 use stepladder_nn::argmax;
 use stepladder_run::write_atomically;
 
@@ -232,10 +233,10 @@ fn measure(
 }
 
 fn show(file: &Path, classifier: &Classifier, options: &OnnxOptions, trial: &Trial, output: &Output) {
-    let size = classifier.size();
+    let ImageSize { height, width } = classifier.size();
     let input = match options.input {
-        InputForm::Uint8Nhwc => format!("uint8 [batch, {size}, {size}, 3]"),
-        InputForm::FloatNchw => format!("f32 [batch, 3, {size}, {size}]"),
+        InputForm::Uint8Nhwc => format!("uint8 [batch, {height}, {width}, 3]"),
+        InputForm::FloatNchw => format!("f32 [batch, 3, {height}, {width}]"),
     };
     let classes = classifier.classes().len();
     let description = format!("opset {OPSET}, from {input} to probabilities [batch, {classes}]");

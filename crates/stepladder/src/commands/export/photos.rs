@@ -6,11 +6,12 @@ use crate::commands::{SHIPPED_NAME, SHIPPED_PHOTOS, cache};
 use crate::terminal::{Output, ProgressBar};
 use stepladder_classifier::Classifier;
 use stepladder_data::{DataError, DataRequest, Dataset, PhotoStore, RgbPhoto};
+use stepladder_model::ImageSize;
 
-/// Some photos, decoded, as squares of the model's size.
+/// Some photos, decoded, as the model's input.
 pub(super) struct Squares {
     store: PhotoStore,
-    side: u32,
+    size: ImageSize,
     /// The photos by number, and their classes; empty where these are not the model's.
     asked: Vec<u32>,
     labels: Vec<u32>,
@@ -35,7 +36,7 @@ impl Squares {
             .collect();
         let labels = labels_of(&dataset, &asked, classifier)?;
         Ok(Squares {
-            side: classifier.size() as u32,
+            size: classifier.size(),
             labels: asked.iter().map(|&photo| labels[photo as usize]).collect(),
             name: format!("photos of the {part}"),
             asked,
@@ -53,7 +54,7 @@ impl Squares {
         let dataset = Dataset::open(&DataRequest::memory(SHIPPED_NAME, SHIPPED_PHOTOS))?;
         let store = store(arguments, classifier, &dataset, threads, output)?;
         Ok(Squares {
-            side: classifier.size() as u32,
+            size: classifier.size(),
             asked: (0..store.len() as u32).collect(),
             labels: Vec::new(),
             name: "photos that Stepladder ships".to_string(),
@@ -87,14 +88,15 @@ impl Squares {
     ) -> impl Iterator<Item = Result<(Vec<RgbPhoto>, &[u32]), DataError>> + '_ {
         (0..self.len()).step_by(batch).map(move |start| {
             let end = (start + batch).min(self.len());
-            let photos = self.asked[start..end].iter().map(|&photo| self.square(photo));
+            let photos = self.asked[start..end].iter().map(|&photo| self.input(photo));
             let photos = photos.collect::<Result<Vec<RgbPhoto>, DataError>>()?;
             Ok((photos, self.labels.get(start..end).unwrap_or_default()))
         })
     }
 
-    fn square(&self, photo: u32) -> Result<RgbPhoto, DataError> {
-        Ok(self.store.photo(photo)?.square(self.side).into_owned())
+    fn input(&self, photo: u32) -> Result<RgbPhoto, DataError> {
+        let photo = self.store.photo(photo)?;
+        Ok(self.store.scaling().input(&photo, self.size).into_owned())
     }
 }
 

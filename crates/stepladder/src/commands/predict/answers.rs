@@ -143,7 +143,7 @@ impl<'a> Answers<'a> {
         line.write_record(cells)?;
         let line = line.into_inner().map_err(|error| error.into_error())?;
         let line = String::from_utf8(line)?;
-        self.output.line(line.trim_end_matches('\n'));
+        self.output.raw(line.trim_end_matches('\n'));
         self.output.expect_reader()
     }
 

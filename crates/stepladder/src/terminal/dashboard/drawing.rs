@@ -1,6 +1,7 @@
 //! How a dashboard looks: progress, figures, curves of loss and accuracy, and the last lines. A small terminal gets the first of them.
 
 use super::seen::Seen;
+use crate::terminal::fold::fold;
 use crate::terminal::{duration, percent};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -155,12 +156,7 @@ fn draw_charts(frame: &mut Frame<'_>, area: Rect, seen: &Seen) {
         by_epoch(|record| Some(record.accuracy)),
         by_epoch(|record| record.val_accuracy),
     ];
-    let top = loss
-        .iter()
-        .flatten()
-        .map(|point| point.1)
-        .filter(|figure| figure.is_finite());
-    let top = top.fold(0.0, f64::max).clamp(1e-3, 1e6);
+    let top = top(&loss);
     if area.width < 70 {
         chart(frame, area, "loss", &loss, end, top, |figure| {
             format!("{figure:.2}")
@@ -172,6 +168,19 @@ fn draw_charts(frame: &mut Frame<'_>, area: Rect, seen: &Seen) {
         format!("{figure:.2}")
     });
     chart(frame, right, "accuracy", &accuracy, end, 1.0, percent);
+}
+
+/// The top of a scale that shows how losses fall: the spikes of the first steps, and others that are rare, may pass it.
+fn top(losses: &[Vec<(f64, f64)>]) -> f64 {
+    const SHOWN: f64 = 0.95;
+    let mut figures: Vec<f64> = losses.iter().flatten().map(|point| point.1).collect();
+    figures.retain(|figure| figure.is_finite());
+    figures.sort_by(f64::total_cmp);
+    let rank = (SHOWN * figures.len() as f64).ceil() as usize;
+    let shown = figures.get(rank.saturating_sub(1)).copied().unwrap_or(0.0);
+    // A little room above the highest that is shown, but none above all of them.
+    let highest = figures.last().copied().unwrap_or(0.0);
+    (1.1 * shown).min(highest).clamp(1e-3, 1e6)
 }
 
 fn chart(
@@ -197,6 +206,8 @@ fn chart(
     ];
     let chart = Chart::new(lines)
         .block(Block::bordered().title(title.to_string()))
+        // Two lines of a narrow chart are worth their names.
+        .hidden_legend_constraints((Constraint::Percentage(60), Constraint::Percentage(60)))
         .x_axis(
             Axis::default()
                 .bounds([0.0, end])
@@ -213,8 +224,19 @@ fn chart(
 /// The last lines that fit.
 fn draw_lines(frame: &mut Frame<'_>, area: Rect, seen: &Seen) {
     let room = usize::from(area.height.saturating_sub(2));
-    let mut last: Vec<Line<'_>> = seen.lines().rev().take(room).map(Line::from).collect();
-    last.reverse();
+    let width = usize::from(area.width.saturating_sub(2)).max(1);
+    let folded: Vec<String> = seen
+        .lines()
+        .rev()
+        .take(room)
+        .map(|line| fold(line, width))
+        .collect();
+    let lines: Vec<&str> = folded.iter().rev().flat_map(|text| text.split('\n')).collect();
+    let last: Vec<Line<'_>> = lines[lines.len().saturating_sub(room)..]
+        .iter()
+        .copied()
+        .map(Line::from)
+        .collect();
     let block = Block::bordered().title("messages");
     frame.render_widget(Paragraph::new(last).block(block), area);
 }
@@ -282,6 +304,23 @@ mod tests {
         let mut seen = seen();
         seen.stop();
         insta::assert_snapshot!(drawn(60, 22, &seen));
+    }
+
+    #[test]
+    fn the_usual_terminal_has_both_charts_with_their_legends() {
+        let text = drawn(80, 24, &seen());
+        // And in the line of the split.
+        assert_eq!(text.matches("validation").count(), 3, "{text}");
+    }
+
+    #[test]
+    fn spikes_of_the_first_steps_do_not_press_the_rest_flat() {
+        let falling = (0..100).map(|step| (f64::from(step), 2.0 - 0.01 * f64::from(step)));
+        let spikes = [(0.0, 300.0), (1.0, 40.0)].into_iter();
+        let top_of = top(&[spikes.chain(falling).collect(), Vec::new()]);
+        assert!((1.9..2.5).contains(&top_of), "{top_of}");
+        assert_eq!(top(&[vec![(0.0, 1.5)], vec![]]), 1.5);
+        assert_eq!(top(&[]), 1e-3);
     }
 
     #[test]
