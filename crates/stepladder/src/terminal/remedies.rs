@@ -1,16 +1,28 @@
 //! Which options help where data is refused. The crates that refuse it do not know of options.
 
 use super::quoted;
+use stepladder_climb::ClimbError;
 use stepladder_data::DataError;
+use stepladder_train::TrainError;
 
 /// What may be typed to get on, a line each.
 pub(crate) fn remedies(failure: &anyhow::Error) -> Vec<String> {
-    let errors = failure
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<DataError>());
-    let mut remedies: Vec<String> = errors.flat_map(of_data).collect();
-    remedies.dedup();
-    remedies
+    data_error(failure).map(of_data).unwrap_or_default()
+}
+
+/// The error of the data behind a failure. A training's or a climb's error shows it as its own, and so it is no link of their chain.
+pub(crate) fn data_error(failure: &anyhow::Error) -> Option<&DataError> {
+    failure.chain().find_map(|cause| {
+        let training = cause.downcast_ref::<TrainError>().and_then(|error| match error {
+            TrainError::Data(error) => Some(error),
+            _ => None,
+        });
+        let climb = cause.downcast_ref::<ClimbError>().and_then(|error| match error {
+            ClimbError::Data(error) | ClimbError::Train(TrainError::Data(error)) => Some(error),
+            _ => None,
+        });
+        cause.downcast_ref::<DataError>().or(training).or(climb)
+    })
 }
 
 fn of_data(error: &DataError) -> Vec<String> {
