@@ -61,7 +61,7 @@ pub enum DataError {
     },
     /// Folders that may be classes and may be parts.
     #[error(
-        "{name}: the folders {} look like parts of the data (training, validation, test) rather than classes{}",
+        "{name} has folders that look like parts of the data (training, validation, test) rather than classes: {}{}",
         some(folders.iter().cloned()),
         in_names(pattern)
     )]
@@ -86,7 +86,7 @@ pub enum DataError {
         classes: Vec<String>,
     },
     /// What goes wrong where links were not followed, which may be why.
-    #[error("{source}. Symbolic links are not followed: {links} of them, such as {example}")]
+    #[error("{source}; symbolic links were not followed: {links} of them, such as {example}")]
     BehindLinks {
         /// What went wrong.
         source: Box<DataError>,

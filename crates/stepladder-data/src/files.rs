@@ -81,8 +81,9 @@ impl PhotoFile {
 
 /// The photos that `path` stands for: the files below a folder that could be photos, or those in a zip, sorted by name, and
 /// those set aside with reasons; any other file is itself a photo. Of a zip the directory is read, of another file the
-/// first bytes. A path that does not exist may be one as lists show it.
-pub fn find_photos(path: &Path) -> Result<(Vec<PhotoFile>, Vec<Skipped>), DataError> {
+/// first bytes. A path that does not exist may be one as lists show it. Links out of a folder, and to
+/// folders, are followed on request.
+pub fn find_photos(path: &Path, follow_links: bool) -> Result<(Vec<PhotoFile>, Vec<Skipped>), DataError> {
     let shown = path
         .to_str()
         .map(path_of)
@@ -93,7 +94,7 @@ pub fn find_photos(path: &Path) -> Result<(Vec<PhotoFile>, Vec<Skipped>), DataEr
         source,
     };
     if std::fs::metadata(path).map_err(io)?.is_dir() {
-        let (source, found, _) = FolderSource::list(path, false)?;
+        let (source, found, _) = FolderSource::list(path, follow_links)?;
         // Joined anew, so that the paths read as the user wrote the folder.
         let files = found
             .entries

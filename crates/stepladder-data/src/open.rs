@@ -17,7 +17,7 @@ use crate::source::{Found, Labelled, Source, TableForm, idx, table};
 
 /// Which data to open. Either [`path`](Self::path) (with or without a table), or [`memory`](Self::memory), or separate
 /// archives for the parts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DataRequest {
     /// A zip, a folder, a table, or IDX files.
     pub path: Option<PathBuf>,

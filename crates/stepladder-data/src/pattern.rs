@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_pattern_of_many_stars_ends_soon() {
-        let pattern = NamePattern::parse(&format!("{}{{class}}b", "*a".repeat(200))).expect("good");
+        let pattern = NamePattern::parse(&format!("{}{{class}}b", "*a".repeat(90))).expect("good");
         assert_eq!(pattern.find(&"a".repeat(4000)), None);
     }
 

@@ -144,7 +144,7 @@ impl fmt::Display for Remark {
             Self::PartsInClasses => f.write_str("the folders below the classes are taken as parts"),
             Self::BesideParts { folders, photos } => write!(
                 f,
-                "{} in {} left out, as it lies beside the parts",
+                "{} left out, in folders beside the parts: {}",
                 count(*photos, "photo"),
                 some(folders.iter().cloned())
             ),

@@ -274,11 +274,11 @@ fn photos_named_one_by_one() {
     let one = place.write("set/deep/er/one.png", png(8, 6, 1));
     place.write("set/two.jpg", b"<html>");
     place.write("set/notes.txt", b"x");
-    let (files, skipped) = find_photos(&place.path("set")).expect("a folder");
+    let (files, skipped) = find_photos(&place.path("set"), false).expect("a folder");
     let two = place.path("set/two.jpg");
     assert_eq!(names(&files), [one.to_string_lossy(), two.to_string_lossy()]);
     assert_eq!(skipped.len(), 1);
-    let (alone, _) = find_photos(&one).expect("a file");
+    let (alone, _) = find_photos(&one, false).expect("a file");
     assert_eq!(names(&alone), [one.to_string_lossy()]);
     assert_eq!(
         alone[0].read(&Decoding::default()).expect("a good photo").width(),
@@ -291,7 +291,7 @@ fn photos_named_one_by_one() {
             .to_string()
             .contains("HTML")
     );
-    assert!(find_photos(&place.path("gone")).is_err());
+    assert!(find_photos(&place.path("gone"), false).is_err());
     assert!(
         PhotoFile::at(place.path("gone"))
             .read(&Decoding::default())
@@ -312,7 +312,7 @@ fn photos_in_a_zip_are_found_whatever_it_is_called() {
             ("__MACOSX/x.png", &photo),
         ]),
     );
-    let (files, skipped) = find_photos(&path).expect("a zip");
+    let (files, skipped) = find_photos(&path, false).expect("a zip");
     let shown = path.to_string_lossy();
     assert_eq!(
         names(&files),
@@ -326,7 +326,7 @@ fn photos_in_a_zip_are_found_whatever_it_is_called() {
     assert!(files[1].read(&Decoding::default()).is_err(), "cut short");
     let damaged = place.write("cut.zip", b"PK\x03\x04 and no more");
     assert!(matches!(
-        find_photos(&damaged),
+        find_photos(&damaged, false),
         Err(DataError::DamagedArchive { .. })
     ));
 }

@@ -7,7 +7,7 @@ pub fn advice(remark: &Remark) -> Option<&'static str> {
     match remark {
         Remark::Parts { .. } => Some("if they are classes, say --layout class"),
         Remark::PartsInClasses => Some("if they are no parts, say --layout class"),
-        Remark::BesideParts { .. } => Some("move it into a part, or away"),
+        Remark::BesideParts { .. } => Some("move them into a part, or away"),
         Remark::SameFoldersBelow { .. } => Some(
             "say --layout group/class to keep each of the upper folders in one part, --layout */class to mix them, or --layout class if all is right",
         ),

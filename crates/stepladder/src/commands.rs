@@ -62,7 +62,7 @@ pub(crate) use train::{resume, train};
 pub(crate) use watch::watch;
 
 use crate::arguments::{CacheArguments, DataArguments, ReadingArguments};
-use crate::terminal::{quoted, warn};
+use crate::terminal::{data_error, quoted, warn};
 use anyhow::Context;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -238,9 +238,10 @@ fn moved(of_run: DataRequest, path: Option<PathBuf>, parts: DataArguments) -> Da
 /// An error about photos that a run has used and that are not there now, with the way out.
 fn if_moved(error: impl Into<anyhow::Error>) -> anyhow::Error {
     let error = error.into();
-    let gone = error.chain().any(|cause| {
-        matches!(cause.downcast_ref(), Some(DataError::Io { source, .. }) if source.kind() == ErrorKind::NotFound)
-    });
+    let gone = matches!(
+        data_error(&error),
+        Some(DataError::Io { source, .. }) if source.kind() == ErrorKind::NotFound
+    );
     match gone {
         true => error.context(
             "the run's photos are not where they were; if they have moved, say where they are with --data",

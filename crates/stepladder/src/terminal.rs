@@ -40,6 +40,7 @@ pub(crate) use output::{Output, error, finish, progress_line as note, told, warn
 pub(crate) use profile::profile_table;
 pub(crate) use progress::ProgressBar;
 pub(crate) use remarks::{remark_line, warn_of_remarks};
+pub(crate) use remedies::data_error;
 pub(crate) use sparkline::sparkline;
 pub(crate) use table::{Alignment, Table};
 pub(crate) use training::{TrainingView, quoted};

@@ -120,6 +120,7 @@ fn photos_that_have_moved_are_the_runs_own_where_the_content_agrees() {
     let own = place.json(&["evaluate", "run"]);
     std::fs::rename(place.path("data/set"), place.path("elsewhere")).unwrap();
     std::fs::remove_dir_all(place.path("data")).unwrap();
+    std::fs::rename(place.path("run/summary.json"), place.path("summary.json")).unwrap();
     for command in [&["evaluate", "run"][..], &["resume", "run"]] {
         let gone = place.error(command);
         assert!(
@@ -127,6 +128,7 @@ fn photos_that_have_moved_are_the_runs_own_where_the_content_agrees() {
             "{gone}"
         );
     }
+    std::fs::rename(place.path("summary.json"), place.path("run/summary.json")).unwrap();
     let moved = place.json(&["evaluate", "run", "--data", "elsewhere"]);
     assert_eq!(moved["own_photos"], true);
     assert_eq!(
@@ -170,11 +172,23 @@ fn links_are_followed_on_request_alone() {
     }
     let said = refused(&place, &[]);
     assert!(
-        said.contains("Symbolic links are not followed: 2 of them") && said.contains("--follow-links"),
+        said.contains("symbolic links were not followed: 2 of them, such as green")
+            && said.contains("--follow-links"),
         "{said}"
     );
     train(&place, "run", &["--follow-links"]);
     place.json(&["evaluate", "run", "--part", "all"]);
+    assert!(
+        place
+            .error(&["predict", "run", "data"])
+            .contains("--follow-links")
+    );
+    assert!(
+        place
+            .run(&["predict", "run", "data", "--follow-links"])
+            .status
+            .success()
+    );
 }
 
 #[cfg(unix)]

@@ -43,8 +43,7 @@ pub fn path_of(shown: &str) -> PathBuf {
 
 /// Appends one component.
 pub(super) fn show(name: &[u8], shown: &mut String) {
-    let mut chunks = name.utf8_chunks().peekable();
-    while let Some(chunk) = chunks.next() {
+    for chunk in name.utf8_chunks() {
         let text = chunk.valid();
         for (at, c) in text.char_indices() {
             let follows = &text[at + c.len_utf8()..];

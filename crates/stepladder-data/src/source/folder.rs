@@ -53,10 +53,19 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    fn note(&mut self, name: &str, folders: usize, files: usize) {
-        self.folders += folders;
-        self.files += files;
-        if folders > 0 || self.example.is_none() {
+    /// The example is a folder if there is one, and the first by name, in whatever order the file system lists them.
+    fn note(&mut self, name: &str, is_folder: bool) {
+        let first = match (&self.example, is_folder) {
+            (None, _) => true,
+            (Some(_), true) if self.folders == 0 => true,
+            (Some(_), false) if self.folders > 0 => false,
+            (Some(example), _) => name < example.as_str(),
+        };
+        match is_folder {
+            true => self.folders += 1,
+            false => self.files += 1,
+        }
+        if first {
             self.example = Some(String::from(name));
         }
     }
@@ -272,7 +281,7 @@ impl Walk<'_> {
             if self.follow_links {
                 self.linked.insert(relative);
             } else {
-                self.links.note(&name, 1, 0);
+                self.links.note(&name, true);
                 self.found.skip(name, TO_FOLDER);
             }
         } else if let Some(reason) = not_a_photo(&name) {
@@ -282,7 +291,7 @@ impl Walk<'_> {
                 Ok(metadata) => self.files.push((name, FileEntry::new(relative, &metadata))),
                 Err(reason) => {
                     if reason == LEAVES {
-                        self.links.note(&name, 0, 1);
+                        self.links.note(&name, false);
                     }
                     self.found.skip(name, reason);
                 }

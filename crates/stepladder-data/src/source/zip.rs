@@ -98,7 +98,7 @@ impl ZipSource {
                 continue;
             };
             let raw = names.of(&entry);
-            if entry.is_dir() || raw.ends_with('/') {
+            if entry.is_dir() || raw.ends_with(['/', '\\']) {
                 continue;
             }
             let Some(name) = normalize(&raw) else {

@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn each_part_gets_a_set_where_there_are_enough() {
-        let even: Vec<f64> = (0..100).map(|i| f64::from(i) / 100.0).collect();
+        let even: Vec<f64> = (0..100).map(|i| (f64::from(i) + 0.5) / 100.0).collect();
         assert_eq!(counts(&even, 0.1, 0.2), [70, 20, 10]);
         for (positions, expected) in [
             (&[][..], [0, 0, 0]),

@@ -14,6 +14,10 @@ pub(crate) struct EmbedArguments {
     #[arg(required = true, value_name = "PHOTO")]
     pub photos: Vec<PathBuf>,
 
+    /// Follow symbolic links in folders: to folders, and to files elsewhere
+    #[arg(long)]
+    pub follow_links: bool,
+
     /// The file to write: .npy (names beside it, in a .txt), .csv or .safetensors
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,

@@ -13,6 +13,10 @@ pub(crate) struct PredictArguments {
     #[arg(value_name = "PHOTO")]
     pub photos: Vec<PathBuf>,
 
+    /// Follow symbolic links in folders: to folders, and to files elsewhere
+    #[arg(long)]
+    pub follow_links: bool,
+
     /// Classes to show for each photo
     #[arg(long, default_value_t = 2, value_name = "K")]
     pub top: usize,

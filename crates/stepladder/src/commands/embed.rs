@@ -28,7 +28,7 @@ pub(crate) fn embed(arguments: EmbedArguments, output: &Output) -> anyhow::Resul
     on_threads(threads, || {
         let classifier = classifier(&arguments.run, arguments.size, arguments.answering.device)?;
         let predictor = classifier.predictor();
-        let found = photos(&arguments.photos)?;
+        let found = photos(&arguments.photos, arguments.follow_links)?;
         let mut failed = found.failed.len();
         for failure in &found.failed {
             warn(&format!("{}: {}", failure.name, failure.reason));

@@ -144,7 +144,7 @@ impl Explanation {
 
 /// The photo that `path` stands for.
 fn one_photo(path: &Path) -> anyhow::Result<PhotoFile> {
-    let (photos, _) = find_photos(path)?;
+    let (photos, _) = find_photos(path, false)?;
     match <[PhotoFile; 1]>::try_from(photos) {
         Ok([photo]) => Ok(photo),
         Err(photos) => anyhow::bail!(

@@ -36,7 +36,7 @@ pub(crate) fn predict(mut arguments: PredictArguments, output: &Output) -> anyho
                 file.display()
             ));
         }
-        let found = photos(&arguments.photos)?;
+        let found = photos(&arguments.photos, arguments.follow_links)?;
         let as_trained = classifier.predictor();
         let predictor = match arguments.tta {
             true => as_trained.with_flips(true),

@@ -47,8 +47,10 @@ pub(crate) fn resume(arguments: ResumeArguments, output: &Output) -> anyhow::Res
     let cache = cache(&arguments.cache, threads)?;
     let mut request = TrainingRequest::of_run(&directory, SHIPPED_PHOTOS, threads, cache)?;
     request.checkpoint_every = checkpoint_every(&arguments.checkpoints)?;
+    let of_run = request.data.clone();
     request.data = moved(request.data, arguments.data, arguments.parts);
-    if let Some(summary) = ended(&directory) {
+    // Photos that have moved are looked at, so that the run knows where they are.
+    if let Some(summary) = ended(&directory).filter(|_| request.data == of_run) {
         // Its photos are not asked for: they may have changed since, or be gone.
         let view = TrainingView::new(output, &request, &Arc::default());
         view.ended_before(&summary);

@@ -7,21 +7,22 @@ use stepladder_train::TrainError;
 
 /// What may be typed to get on, a line each.
 pub(crate) fn remedies(failure: &anyhow::Error) -> Vec<String> {
-    let errors = failure.chain().filter_map(data_error);
-    let mut remedies: Vec<String> = errors.flat_map(of_data).collect();
-    remedies.dedup();
-    remedies
+    data_error(failure).map(of_data).unwrap_or_default()
 }
 
-/// What was wrong with the data, wherever it was read: errors that pass it on as it is are not among its causes.
-fn data_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a DataError> {
-    if let Some(TrainError::Data(error)) = cause.downcast_ref() {
-        return Some(error);
-    }
-    if let Some(ClimbError::Data(error)) = cause.downcast_ref() {
-        return Some(error);
-    }
-    cause.downcast_ref()
+/// The error of the data behind a failure. A training's or a climb's error shows it as its own, and so it is no link of their chain.
+pub(crate) fn data_error(failure: &anyhow::Error) -> Option<&DataError> {
+    failure.chain().find_map(|cause| {
+        let training = cause.downcast_ref::<TrainError>().and_then(|error| match error {
+            TrainError::Data(error) => Some(error),
+            _ => None,
+        });
+        let climb = cause.downcast_ref::<ClimbError>().and_then(|error| match error {
+            ClimbError::Data(error) | ClimbError::Train(TrainError::Data(error)) => Some(error),
+            _ => None,
+        });
+        cause.downcast_ref::<DataError>().or(training).or(climb)
+    })
 }
 
 fn of_data(error: &DataError) -> Vec<String> {

@@ -44,20 +44,21 @@ impl<'a> EntryNames<'a> {
         (0..directory.len()).filter_map(|number| directory.entry(number).ok())
     }
 
-    /// The name, '/'-separated.
+    /// The name, with slashes or backslashes between its folders.
     pub(super) fn of(&self, entry: &ZipFileEntry<'_>) -> String {
         let raw = entry.name_raw();
         if raw.is_ascii() || !(self.is_legacy || self.encoding.is_some()) || self.is_marked(entry) {
             // What is not UTF-8 is read as code page 437 there, as the format says.
-            let name = entry.name().unwrap_or_else(|_| String::from_utf8_lossy(raw));
-            return name.replace('\\', "/");
+            return match entry.name() {
+                Ok(name) => name.into_owned(),
+                Err(_) => String::from_utf8_lossy(raw).into_owned(),
+            };
         }
         match self.encoding {
             // A second byte may look like a backslash in Shift-JIS, GBK and Big5; as text it no longer does.
             Some(encoding) => encoding
                 .decode_without_bom_handling_and_without_replacement(raw)
-                .unwrap_or_else(|| Cow::Owned(self.code_page_437(raw)))
-                .replace('\\', "/"),
+                .map_or_else(|| self.code_page_437(raw), Cow::into_owned),
             None => self.code_page_437(raw),
         }
     }
@@ -72,7 +73,6 @@ impl<'a> EntryNames<'a> {
             match byte {
                 // Not the separator, and still safe in names.
                 b'\\' if half => name.push('\u{2216}'),
-                b'\\' => name.push('/'),
                 byte if byte.is_ascii() => name.push(char::from(byte)),
                 byte => name.push(CODE_PAGE_437[usize::from(byte - 0x80)]),
             }

@@ -13,6 +13,7 @@ const LONGEST_LIST: u64 = 256 << 20;
 pub(in crate::commands) struct Found {
     pub photos: Vec<PhotoFile>,
     pub failed: Vec<Failure>,
+    follow_links: bool,
 }
 
 /// Something that was named and cannot be used.
@@ -21,11 +22,12 @@ pub(in crate::commands) struct Failure {
     pub reason: String,
 }
 
-/// What `named` stands for, in that order; `-` is a list on standard input.
-pub(in crate::commands) fn photos(named: &[PathBuf]) -> anyhow::Result<Found> {
+/// What `named` stands for, in that order; `-` is a list on standard input. Links in folders are followed on request.
+pub(in crate::commands) fn photos(named: &[PathBuf], follow_links: bool) -> anyhow::Result<Found> {
     let mut found = Found {
         photos: Vec::new(),
         failed: Vec::new(),
+        follow_links,
     };
     for path in named {
         if path.as_os_str() == "-" {
@@ -42,7 +44,12 @@ pub(in crate::commands) fn photos(named: &[PathBuf]) -> anyhow::Result<Found> {
     }
     anyhow::ensure!(
         !found.photos.is_empty() || !found.failed.is_empty(),
-        "there are no photos in what was given; name photos, folders, zips or patterns"
+        "there are no photos in what was given; name photos, folders, zips or patterns{}",
+        if follow_links {
+            ""
+        } else {
+            ", and add --follow-links where they are symbolic links"
+        }
     );
     Ok(found)
 }
@@ -50,7 +57,7 @@ pub(in crate::commands) fn photos(named: &[PathBuf]) -> anyhow::Result<Found> {
 impl Found {
     /// Adds what one path stands for.
     fn add(&mut self, path: &Path) {
-        match find_photos(path) {
+        match find_photos(path, self.follow_links) {
             Ok((mut photos, set_aside)) => {
                 self.photos.append(&mut photos);
                 for Skipped { name, reason } in set_aside {
