@@ -35,7 +35,12 @@ pub(crate) fn changes(before: &str, now: &str) -> Option<String> {
         return None;
     }
     const SHOWN: usize = 3;
-    let (before, now) = (rows(before), rows(now));
+    let elsewhere = [moved(before), moved(now)];
+    let (mut before, mut now) = (rows(before), rows(now));
+    // Photos that lie elsewhere are compared as they are called in every place.
+    if !before.keys().any(|file| now.contains_key(file)) {
+        [before, now] = elsewhere.each_ref().map(|rows| by_file(rows));
+    }
     let mut changes: Vec<String> = Vec::new();
     for (file, old) in &before {
         match now.get(file) {
@@ -125,6 +130,12 @@ fn moved(table: &str) -> Vec<[String; 4]> {
         .collect()
 }
 
+fn by_file(rows: &[[String; 4]]) -> BTreeMap<&str, Vec<&str>> {
+    rows.iter()
+        .map(|[file, class, part, content]| (file.as_str(), vec![class.as_str(), part, content]))
+        .collect()
+}
+
 /// Class, part and content by file.
 fn rows(table: &str) -> BTreeMap<&str, Vec<&str>> {
     let lines = table.lines().skip(1);
@@ -176,6 +187,8 @@ mod tests {
         let first = |content| ("x/a/1", "a", content);
         let table = format!("{head}w/a/1\ta\ttrain\t{}\n", "00".repeat(32));
         assert!(is_same_content(&table, [first(content)].into_iter()));
+        let other = format!("{head}a/1\ta\ttrain\tff\nb/2\tB\u{308}\ttest\t01\n");
+        assert_eq!(changes(&before, &other).unwrap(), "a/1 has other content");
         content[0] = 1;
         assert!(!is_same_content(&table, [first(content)].into_iter()));
     }
