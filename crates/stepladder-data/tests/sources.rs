@@ -211,7 +211,11 @@ fn what_cannot_be_trained_on_is_refused_in_words() {
             two_class_bytes()[..400].to_vec(),
             "damaged or cut short",
         ),
-        ("set.tar.gz", b"\x1f\x8b\x08\0".to_vec(), "gzip file; unpack it"),
+        (
+            "set.tar.gz",
+            b"\x1f\x8b\x08\0".to_vec(),
+            "unpack it and give the folder",
+        ),
     ] {
         let path = place.write(name, bytes);
         let error = Dataset::open(&DataRequest::path(path))

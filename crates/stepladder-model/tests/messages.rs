@@ -161,7 +161,7 @@ fn names() {
         "change = \"..\"\nparent = \"m5\"".to_owned(),
         "name = \"mine\"".to_owned(),
         with("[optimizer]\ntype = \"adan\""),
-        with("[optimizer]\ntype = \"lion\""),
+        with("[optimizer]\ntype = \"lars\""),
         with("[defaults]\nkernel_initializer = \"he\""),
         with("[early_stopping]\nmonitor = \"val_acc\""),
         with_layer("{ layer = \"Conv2d\", filters = 3, kernel_size = 3 },"),

@@ -122,7 +122,7 @@ fn mistakes_are_told_as_those_of_a_file() {
     let cases = [
         ("optimizer.learning_rte", "1"),
         ("optimizer.learning_rate", "fast"),
-        ("optimizer.type", "lion"),
+        ("optimizer.type", "lars"),
         ("optimiser.type", "adam"),
         ("optimizer", "sgd"),
         ("training.epochs.more", "1"),

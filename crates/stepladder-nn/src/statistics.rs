@@ -6,6 +6,7 @@ use crate::array::Array;
 use crate::backend::{Noise, Operands};
 use crate::model::{Model, ModelError};
 use crate::program::Purpose;
+use std::sync::Arc;
 use stepladder_model::{Graph, Op, ParameterId};
 
 /// Statistics of a model's batch normalizations over the batches that it was shown.
@@ -58,9 +59,10 @@ impl PreciseStatistics {
                 });
             }
         }
-        let last_batch = Model::from_arrays(graph, model.to_arrays(), model.device())?;
+        // In the model's own memory: its executor has no other program for this purpose.
+        let last_batch = model.clone().with_graph(Arc::new(graph));
         Ok(PreciseStatistics {
-            last_batch: last_batch.with_precision(model.precision()),
+            last_batch,
             layers,
             photos: 0.0,
         })

@@ -61,6 +61,7 @@ fn training_leaves_a_complete_run() {
     // What lints and data give to think of is on the line only: nothing here.
     written["lints"] = serde_json::json!([]);
     written["concerns"] = serde_json::json!([]);
+    written["data_notes"] = serde_json::json!([]);
     assert_eq!(written, summary);
 
     let steps_per_epoch = images[0].div_ceil(32);

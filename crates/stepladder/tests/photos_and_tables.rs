@@ -120,7 +120,8 @@ fn many_classes_have_no_matrix() {
         text.contains("largest confusions") && !text.contains("rows are the truth"),
         "{text}"
     );
-    assert!(text.lines().all(|line| line.len() < 120), "{text}");
+    let mut tables = text.lines().filter(|line| !line.starts_with("warning:"));
+    assert!(tables.all(|line| line.len() < 120), "{text}");
     place.json(&["report", "run"]);
     let page = place.read("run/report.html");
     assert!(page.contains("Largest confusions") && !page.contains("class=\"confusion\""));

@@ -82,12 +82,15 @@ impl Fit<'_, '_> {
             .as_ref()
             .is_some_and(|s| s.restore_best_weights);
         let best = self.best.filter(|_| restores);
+        // What training has held makes room for what is done with the weights.
+        drop(self.trainer);
         let (exported_epoch, model) = match (best, self.place.best_epoch) {
-            (Some(best), Some(epoch)) => (
-                Some(epoch),
-                Model::from_arrays(self.prepared.graph.clone(), best.to_vec(), self.request.device)?
-                    .with_precision(self.request.precision),
-            ),
+            (Some(best), Some(epoch)) => {
+                drop(last);
+                let model =
+                    Model::from_arrays(self.prepared.graph.clone(), best.to_vec(), self.request.device)?;
+                (Some(epoch), model.with_precision(self.request.precision))
+            }
             _ => ((self.place.batch == 0).then_some(self.place.epoch), last),
         };
         let at_once = self.request.answers_at_once(self.decided.photos_at_once);

@@ -131,8 +131,12 @@ impl Path {
 
     /// Of a name in an open folder.
     unsafe fn at(folder: c_int, name: *const c_char) -> Path {
-        // Safety: the caller has it from its own caller.
-        let name = unsafe { CStr::from_ptr(name) }.to_bytes();
+        // Without a name the standard library asks whether there is such a call.
+        let name = match name.is_null() {
+            true => &[],
+            // Safety: the caller has it from its own caller.
+            false => unsafe { CStr::from_ptr(name) }.to_bytes(),
+        };
         if name.is_empty() {
             return Path::of(folder);
         }
