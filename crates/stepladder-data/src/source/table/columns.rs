@@ -237,7 +237,7 @@ impl Reading<'_> {
         if let Some(column) = OTHER_CLASS
             .iter()
             .filter(|_| self.has_header)
-            .find_map(|word| other(word))
+            .find_map(other)
         {
             return Ok(ClassColumn::Named(column));
         }
