@@ -234,11 +234,7 @@ impl Reading<'_> {
         let free = |column: &usize| is_free(column) && !(self.has_header && self.bare[*column].is_empty());
         let left: Vec<usize> = (0..self.bare.len()).filter(free).collect();
         let other = |word: &&str| left.iter().copied().find(|&column| self.bare[column] == **word);
-        if let Some(column) = OTHER_CLASS
-            .iter()
-            .filter(|_| self.has_header)
-            .find_map(other)
-        {
+        if let Some(column) = OTHER_CLASS.iter().filter(|_| self.has_header).find_map(other) {
             return Ok(ClassColumn::Named(column));
         }
         let binary = |&column: &usize| self.all(column, |cell| bit(cell).is_some());
