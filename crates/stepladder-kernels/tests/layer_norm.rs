@@ -27,7 +27,8 @@ fn forward(shape: &LayerNorm, x: &[f64], gamma: &[f64], beta: &[f64]) -> Vec<f64
 }
 
 fn assert_close(what: &str, context: &Context, actual: &[f64], expected: &[f64], tolerance: f64) {
-    let scale = expected.iter().fold(1e-3_f64, |most, x| most.max(x.abs()));
+    // A gradient is the difference of terms of the order of 1, which may cancel.
+    let scale = expected.iter().fold(1e-2_f64, |most, x| most.max(x.abs()));
     for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
         assert!(
             (actual - expected).abs() <= tolerance * scale,
