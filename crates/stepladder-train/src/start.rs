@@ -106,7 +106,7 @@ impl Pretrained {
             kept_classes,
             ..
         } = &self.record;
-        let mut told = format!("{weights}: {loaded} parameters");
+        let mut told = format!("{weights}: {loaded} tensors");
         let mut add = |words: &str, names: &[String]| {
             if !names.is_empty() {
                 told += &format!("; {words} {}", listed(names));

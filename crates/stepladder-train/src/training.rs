@@ -318,13 +318,16 @@ fn same(request: &TrainingRequest, prepared: &Prepared, run: &RunDirectory) -> R
         statistics(now.moving_statistics),
     );
     if let Some(pretrained) = &prepared.pretrained {
-        let then: StartRecord = run.read_json(&run.start())?;
         let now = pretrained.record();
-        if then.sha256 != now.sha256 {
-            differences.push(format!(
-                "weights with sha256 {} instead of {}",
-                then.sha256, now.sha256
-            ));
+        match run.start().exists() {
+            true => {
+                let then: StartRecord = run.read_json(&run.start())?;
+                let (then, now) = (then.sha256, now.sha256.clone());
+                if then != now {
+                    differences.push(format!("weights with sha256 {then} instead of {now}"));
+                }
+            }
+            false => differences.push(format!("random weights instead of {}", now.weights)),
         }
     }
     if differences.is_empty() && read(&run.rung())? != request.rung.to_toml() {

@@ -137,7 +137,7 @@ fn predictions_are_kept_in_a_table_and_sorted_into_folders() {
         copies().iter().map(|copy| std::fs::read(copy).unwrap()).collect();
     assert_eq!(contents.len(), 24);
     // A table is not overwritten, and a copy that is there is not made again.
-    assert!(place.error(&keep).contains("answers.csv: nothing is overwritten"));
+    assert!(place.error(&keep).contains("nothing is overwritten"));
     let again = place.json(&["predict", "data-tiny-1", "data", "--sort-into", "sorted"]);
     assert_eq!((&again["copied"], copies().len()), (&0.into(), 24));
     let unsure = place.json(&[
@@ -151,6 +151,17 @@ fn predictions_are_kept_in_a_table_and_sorted_into_folders() {
     ]);
     assert_eq!(unsure["copied"], 1);
     assert!(place.path("sorted/unsure/0.png").is_file());
+    // Never among the photos themselves, which the next training would take them for.
+    for folder in ["data", "data/red", "."] {
+        let message = place.error(&["predict", "data-tiny-1", "data/red", "--sort-into", folder]);
+        assert!(
+            message.contains("holds photos of the data"),
+            "{folder}: {message}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(place.path("data/red")).unwrap().count(), 12);
+    let message = place.error(&["predict", "data-tiny-1", "data/red", "--out", "nowhere/p.csv"]);
+    assert!(message.contains("its folder does not exist"), "{message}");
 }
 
 #[test]

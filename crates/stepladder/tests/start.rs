@@ -56,6 +56,18 @@ fn a_model_of_the_hub_is_downloaded_once_and_names_its_network() {
     assert!(place.bytes("run/model.safetensors") == place.bytes("again/model.safetensors"));
 }
 
+/// A directory with a run from random weights is another run's.
+#[cfg(feature = "shipped")]
+#[test]
+fn a_run_from_random_weights_is_no_place_for_a_pretrained_one() {
+    let place = Workplace::of_two_colors(1);
+    place.json(&["train", "data", "--model", "tiny.toml", "--out", "run"]);
+    let message = place.error(&[
+        "train", "data", "--start", "shipped", "--size", "32", "--out", "run",
+    ]);
+    assert!(message.contains("random weights instead of shipped"), "{message}");
+}
+
 /// The pretrained run is judged against one from random weights, which is a run of its own.
 #[cfg(feature = "shipped")]
 #[test]

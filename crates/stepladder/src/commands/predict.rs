@@ -15,7 +15,9 @@ pub(super) use hints::expect_run_and_photos;
 pub(super) use pass::Pass;
 pub(super) use photos::photos;
 use sorted::Sorted;
+use std::path::{Path, PathBuf};
 use stepladder_classifier::Classifier;
+use stepladder_train::{Config, RunDirectory};
 
 pub(crate) fn predict(mut arguments: PredictArguments, output: &Output) -> anyhow::Result<Ending> {
     arguments.run = known_run(&arguments.run)?;
@@ -52,6 +54,9 @@ pub(crate) fn predict(mut arguments: PredictArguments, output: &Output) -> anyho
             answers = answers.with_file(file)?;
         }
         let sorted = arguments.sort_into.as_deref();
+        if let Some(folder) = sorted {
+            check_apart(folder, &arguments.photos, &file)?;
+        }
         let mut sorted = sorted
             .map(|folder| Sorted::below(folder, classifier.classes()))
             .transpose()?;
@@ -80,4 +85,28 @@ pub(crate) fn predict(mut arguments: PredictArguments, output: &Output) -> anyho
         bar.clear();
         answers.finish(sorted.as_ref())
     })
+}
+
+/// Refuses to sort photos into a folder that holds them, or that a run of theirs was trained on: the next training would take the copies
+/// for photos with labels.
+fn check_apart(folder: &Path, photos: &[PathBuf], model: &Path) -> anyhow::Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let Some(into) = real(folder) else {
+        return Ok(());
+    };
+    let asked = photos.iter().filter_map(|photo| real(photo));
+    let holds = asked.into_iter().any(|photo| photo.starts_with(&into));
+    let trained_on = model
+        .parent()
+        .map(RunDirectory::open)
+        .and_then(|run| run.read_json::<Config>(&run.config()).ok())
+        .and_then(|config| config.data.path)
+        .and_then(|data| real(&data));
+    let is_data = trained_on.is_some_and(|data| into.starts_with(&data) || data.starts_with(&into));
+    anyhow::ensure!(
+        !holds && !is_data,
+        "--sort-into {}: that folder holds photos of the data; name another, such as sorted/",
+        folder.display()
+    );
+    Ok(())
 }

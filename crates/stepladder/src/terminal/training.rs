@@ -72,6 +72,16 @@ impl<'a> TrainingView<'a> {
         }
     }
 
+    /// Whether a network was chosen to begin from random weights only because of options that say something about gradient steps.
+    fn is_unasked_scratch(&self, prepared: &Prepared) -> bool {
+        let asked = &self.request.controls.asked;
+        let is_large = prepared
+            .dataset
+            .typical_short_side()
+            .is_some_and(|side| side >= 64);
+        cfg!(feature = "shipped") && is_large && asked.iter().all(|word| !word.starts_with("start="))
+    }
+
     /// The same on the whole terminal, until it is closed.
     pub fn on_dashboard(self, dashboard: Dashboard) -> TrainingView<'a> {
         let dashboard = Arc::new(dashboard);
@@ -332,6 +342,11 @@ impl Observer for TrainingView<'_> {
                 line(
                     "auto",
                     "to begin from random weights instead: --start scratch".to_string(),
+                );
+            } else if self.is_unasked_scratch(prepared) {
+                line(
+                    "auto",
+                    "from random weights, as options steer gradient steps; ImageNet's weights are usually better: --start shipped".to_string(),
                 );
             }
         }

@@ -6,6 +6,7 @@ use crate::terminal::{Alignment, Output, Table, name_cell, note, path_cell, perc
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use stepladder_classifier::{Classifier, ranked};
 
@@ -70,11 +71,15 @@ impl<'a> Answers<'a> {
 
     /// The same, with the CSV in a new file, too.
     pub fn with_file(mut self, path: &Path) -> anyhow::Result<Answers<'a>> {
-        let file = File::create_new(path).with_context(|| {
-            format!(
-                "cannot write {}: nothing is overwritten; name another file with --out",
-                path.display()
-            )
+        let file = File::create_new(path).map_err(|error| {
+            let remedy = match error.kind() {
+                ErrorKind::AlreadyExists => {
+                    "there is such a file, and nothing is overwritten; name another with --out"
+                }
+                ErrorKind::NotFound => "its folder does not exist; make it first",
+                _ => "name another file with --out",
+            };
+            anyhow::Error::new(error).context(format!("cannot write {}: {remedy}", path.display()))
         })?;
         let mut file = csv::Writer::from_writer(file);
         file.write_record(csv_head(self.classifier))?;
