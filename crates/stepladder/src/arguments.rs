@@ -52,7 +52,7 @@ pub(crate) use table_form::TableFormArguments;
 pub(crate) use train::{CheckpointArguments, ResumeArguments, StartArguments, TrainArguments};
 pub(crate) use watch::WatchArguments;
 
-/// Train a CNN image classifier from scratch, on your own labelled photos, on the machine you have
+/// Train an image classifier on your own labelled photos, on the machine you have
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Arguments {

@@ -10,7 +10,7 @@ use stepladder_data::LevelsChoice;
 #[command(next_help_heading = "Photos")]
 pub(crate) struct DataArguments {
     /// A table with the columns file, class and, if you like, split, that names photos inside the data
-    #[arg(hide_short_help = true, long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
 
     #[command(flatten)]
@@ -18,11 +18,16 @@ pub(crate) struct DataArguments {
 
     /// The values that become black and white in photos of more than 8 bits: 0:4095, or auto, as the photos need it
     /// [default: those of the file's format]
-    #[arg(long, value_name = "LEVELS", allow_hyphen_values = true)]
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "LEVELS",
+        allow_hyphen_values = true
+    )]
     pub levels: Option<LevelsChoice>,
 
     /// The most pixels of a photo, in millions; a JPEG may have twice as many [default: 100]
-    #[arg(long, value_name = "MILLIONS")]
+    #[arg(hide_short_help = true, long, value_name = "MILLIONS")]
     pub max_pixels: Option<u64>,
 
     /// Training photos, where the parts are separate archives or folders
@@ -30,11 +35,11 @@ pub(crate) struct DataArguments {
     pub train: Option<PathBuf>,
 
     /// Validation photos, beside --train
-    #[arg(hide_short_help = true, long, value_name = "DATA", requires = "train")]
+    #[arg(long, value_name = "DATA", requires = "train")]
     pub val: Option<PathBuf>,
 
     /// Test photos, beside --train
-    #[arg(hide_short_help = true, long, value_name = "DATA", requires = "train")]
+    #[arg(long, value_name = "DATA", requires = "train")]
     pub test: Option<PathBuf>,
 
     #[command(flatten)]
@@ -46,28 +51,28 @@ pub(crate) struct DataArguments {
 pub(crate) struct ReadingArguments {
     /// What the folders mean, from the outermost: part, class, group or * for each level, as in group/class, class/part, part/group/class.
     /// Photos of one group stay in one part of the split [default: as their names say]
-    #[arg(long, value_name = "LEVELS")]
+    #[arg(hide_short_help = true, long, value_name = "LEVELS")]
     pub layout: Option<String>,
 
     /// Take classes from the files' names: a pattern such as '{class}.{number}.jpg' or '*_{class}.*', or one name as an example: cat.0.jpg
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(hide_short_help = true, long, value_name = "PATTERN")]
     pub class_from: Option<String>,
 
     /// Keep photos of one group in one part of the split: folder (the folders that are neither part nor class), a pattern with {group}, or a
     /// column of the table
-    #[arg(long, value_name = "WHAT")]
+    #[arg(hide_short_help = true, long, value_name = "WHAT")]
     pub group_by: Option<String>,
 
     /// Take these classes only
-    #[arg(long, value_name = "CLASS,..", value_delimiter = ',')]
+    #[arg(hide_short_help = true, long, value_name = "CLASS,..", value_delimiter = ',')]
     pub classes: Vec<String>,
 
     /// Follow symbolic links to folders, and to files elsewhere
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub follow_links: bool,
 
     /// How names in an old zip are encoded that is not UTF-8: shift_jis, gbk, cp866, ...
-    #[arg(long, value_name = "ENCODING")]
+    #[arg(hide_short_help = true, long, value_name = "ENCODING")]
     pub zip_names: Option<String>,
 }
 

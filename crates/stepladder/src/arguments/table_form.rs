@@ -7,11 +7,11 @@ use stepladder_data::TableForm;
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TableFormArguments {
     /// The table's encoding, where it is not UTF-8: windows-1251, gbk, shift_jis, utf-16le, ..
-    #[arg(long, value_name = "NAME")]
+    #[arg(hide_short_help = true, long, value_name = "NAME")]
     pub encoding: Option<String>,
 
     /// Which of the table's columns are read: file=id,class=breed and, if you like, split=usage; names or numbers from 1
-    #[arg(long, value_name = "NAMES")]
+    #[arg(hide_short_help = true, long, value_name = "NAMES")]
     pub columns: Option<Columns>,
 }
 

@@ -82,8 +82,8 @@ pub(crate) struct TrainArguments {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct StartArguments {
-    /// Pretrained weights to start from: shipped (EfficientNet-Lite0 of ImageNet), a file (.safetensors, .pth), hf:OWNER/NAME of Hugging
-    /// Face's cache, run:DIR for a run of your
+    /// Pretrained weights to start from: shipped (EfficientNet-Lite0 of ImageNet), a file (.safetensors, .pth), hf:OWNER/NAME of the
+    /// Hugging Face hub, run:DIR for a run of your
     /// own, or scratch [default: the rung's]
     #[arg(long, value_name = "WEIGHTS")]
     pub start: Option<String>,
