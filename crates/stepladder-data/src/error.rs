@@ -59,6 +59,20 @@ pub enum DataError {
         /// A pattern by which the files' names hold the classes, if they seem to.
         pattern: Option<String>,
     },
+    /// What was said of folders or of names fits no photo.
+    #[error(
+        "how the names in {name} are to be read fits none of the {photos} photos there, such as {}: {}; mend the layout or the pattern of classes",
+        example.name,
+        example.reason
+    )]
+    FitsNone {
+        /// The data as the user named it.
+        name: String,
+        /// Photos that were tried.
+        photos: usize,
+        /// One of them with the reason.
+        example: Skipped,
+    },
     /// Folders that may be classes and may be parts.
     #[error(
         "{name} has folders that look like parts of the data (training, validation, test) rather than classes: {}{}",
@@ -245,6 +259,7 @@ impl DataError {
             self,
             Self::NoPhotos { .. }
                 | Self::NoClassFolders { .. }
+                | Self::FitsNone { .. }
                 | Self::SingleClass { .. }
                 | Self::NoTrainingPart { .. }
                 | Self::ClassWithoutTraining { .. }

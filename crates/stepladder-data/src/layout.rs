@@ -51,8 +51,15 @@ pub(crate) fn lay_out(
         }
     }
     if found.entries.is_empty() && !found.skipped.is_empty() {
+        if rules.levels.is_some() || rules.class_from.is_some() {
+            return Err(DataError::FitsNone {
+                name: String::from(name),
+                photos: found.skipped.len(),
+                example: found.skipped.swap_remove(0),
+            });
+        }
         let names = found.skipped.iter().map(|skipped| skipped.name.as_str());
-        let pattern = suggestion(names).filter(|_| rules.class_from.is_none());
+        let pattern = suggestion(names);
         let name = String::from(name);
         return Err(DataError::NoClassFolders {
             name,
@@ -347,6 +354,21 @@ mod tests {
             lay_out(entries, &Rules::default(), "x"),
             Err(DataError::NoClassFolders { .. })
         ));
+    }
+
+    #[test]
+    fn a_reading_that_fits_no_photo_names_one() {
+        for (layout, class_from) in [("", "xyz_{class}.*"), ("class/part", "")] {
+            let rules = Rules::new(&with(layout, class_from, "")).unwrap();
+            let names = ["train/daisy_0.jpg", "train/rose_1.jpg"];
+            let entries = names.iter().zip(0..).map(|(name, number)| Entry {
+                name: name.to_string(),
+                number,
+            });
+            let refused = lay_out(entries.collect(), &rules, "x").unwrap_err().to_string();
+            assert!(refused.contains("fits none of the 2 photos"), "{refused}");
+            assert!(refused.contains("daisy_0.jpg"), "{refused}");
+        }
     }
 
     fn with(layout: &str, class_from: &str, group_by: &str) -> Reading {
