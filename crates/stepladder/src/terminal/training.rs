@@ -232,12 +232,14 @@ impl<'a> TrainingView<'a> {
         }
         let run = quoted(&summary.run);
         let commands = NEXT.map(|(command, does)| (command.replace("RUN", &run), does));
-        let width = commands.iter().map(|(command, _)| command.chars().count()).max();
+        let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(|text| text.chars().count()).max();
+        let width = widest(&mut commands.iter().map(|(command, _)| command.as_str())).unwrap_or(0);
+        let words = widest(&mut commands.iter().map(|(_, does)| *does)).unwrap_or(0);
         for (command, does) in &commands {
-            self.output.hint(&format!(
-                "{command:<width$}  # {does}",
-                width = width.unwrap_or(0)
-            ));
+            self.output.hint(&match width + words + AROUND_WORDS <= COLUMNS {
+                true => format!("{command:<width$}  # {does}"),
+                false => command.clone(),
+            });
         }
         if let Some(longer) = longer {
             self.output
@@ -247,14 +249,18 @@ impl<'a> TrainingView<'a> {
     }
 }
 
+/// Columns of a terminal that nobody has widened, and those around what a command does.
+const COLUMNS: usize = 80;
+const AROUND_WORDS: usize = 6;
+
 /// What to do with a run.
 const NEXT: [(&str, &str); 6] = [
-    ("stepladder evaluate RUN", "figures for each class"),
-    ("stepladder predict RUN PHOTO ...", "what is on photos"),
+    ("stepladder evaluate RUN", "each class"),
+    ("stepladder predict RUN PHOTO ...", "new photos"),
     ("stepladder explain RUN PHOTO", "why"),
-    ("stepladder report RUN", "all of it as a page"),
-    ("stepladder serve RUN", "answers over HTTP"),
-    ("stepladder export RUN", "the model for other programs"),
+    ("stepladder report RUN", "as a page"),
+    ("stepladder serve RUN", "over HTTP"),
+    ("stepladder export RUN", "for other programs"),
 ];
 
 impl Observer for TrainingView<'_> {
