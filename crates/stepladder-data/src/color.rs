@@ -50,6 +50,14 @@ impl fmt::Display for ColorMode {
 }
 
 impl ColorMode {
+    /// Whether channels have more than 8 bits.
+    pub fn is_deep(self) -> bool {
+        match self {
+            Self::DeepGray | Self::DeepGrayAlpha | Self::DeepRgb | Self::DeepRgbAlpha => true,
+            Self::Gray | Self::GrayAlpha | Self::Rgb | Self::RgbAlpha | Self::Palette | Self::Cmyk => false,
+        }
+    }
+
     /// What the header of a file says whose decoder delivers `decoded`. Decoders turn palettes and CMYK into RGB on their own, so
     /// for these the bytes are asked.
     pub(crate) fn of(bytes: &[u8], format: ImageFormat, decoded: ColorType) -> Self {

@@ -261,12 +261,32 @@ impl Dataset {
         }
         match self.photos.iter().find(|photo| !trained[photo.class as usize]) {
             None => Ok(()),
-            Some(photo) => Err(DataError::ClassWithoutTraining {
-                name: self.origin.clone(),
-                class: self.classes[photo.class as usize].clone(),
-                part: photo.part.map_or("undeclared", Part::name),
-                near: self.trained_alike(photo.class, &trained),
-            }),
+            Some(photo) => Err(self.untrained(photo, self.trained_alike(photo.class, &trained))),
+        }
+    }
+
+    /// What is wrong with a photo whose class is not trained on, where one of nearly the same name may be.
+    fn untrained(&self, photo: &Photo, near: Option<String>) -> DataError {
+        let name = self.origin.clone();
+        let class = self.classes[photo.class as usize].clone();
+        let part = photo.part.map_or("undeclared", Part::name);
+        let mut beside = self.photos.iter().filter(|other| other.part == photo.part);
+        let photos = beside.clone().count();
+        let alone = near.is_none() && photo.part.is_some() && beside.all(|other| other.class == photo.class);
+        // A training part of one class may as well be the wrong one.
+        match alone && self.classes.len() > 2 {
+            true => DataError::UnlabelledPart {
+                name,
+                class,
+                part,
+                photos,
+            },
+            false => DataError::ClassWithoutTraining {
+                name,
+                class,
+                part,
+                near,
+            },
         }
     }
 

@@ -150,6 +150,20 @@ pub enum DataError {
         /// A class of the training part with nearly the same name.
         near: Option<String>,
     },
+    /// The validation or test part is one class that is not trained on, as of photos whose classes are not known.
+    #[error(
+        "all {photos} photos of the {part} part of {name} lie in the folder \"{class}\", and none of the training part does; they look unlabelled, so that there can be no figures of them"
+    )]
+    UnlabelledPart {
+        /// The data as the user named it.
+        name: String,
+        /// The class.
+        class: String,
+        /// The part.
+        part: &'static str,
+        /// How many photos it has.
+        photos: usize,
+    },
     /// A table cannot be understood.
     #[error("{name}, line {line}: {message}")]
     Table {
@@ -263,6 +277,7 @@ impl DataError {
                 | Self::SingleClass { .. }
                 | Self::NoTrainingPart { .. }
                 | Self::ClassWithoutTraining { .. }
+                | Self::UnlabelledPart { .. }
         );
         if !missing {
             return self;

@@ -428,6 +428,23 @@ mod tests {
     }
 
     #[test]
+    fn several_folders_of_one_part_are_named_with_their_photos() {
+        let names = [
+            "train/a/1.jpg",
+            "train/b/1.jpg",
+            "valid/a/2.jpg",
+            "valid/b/2.jpg",
+            "dev/a/3.jpg",
+        ];
+        assert_eq!(laid(&names).len(), 5);
+        let said = remarks(&names).expect("good");
+        assert_eq!(
+            said.iter().map(Remark::to_string).collect::<Vec<_>>(),
+            ["several folders are the validation part: dev (1 photo), valid (2 photos)"]
+        );
+    }
+
+    #[test]
     fn folders_beside_parts_are_left_out_and_named() {
         let names = ["train/a/1.jpg", "train/b/1.jpg", "test/a/2.jpg", "samples/3.jpg"];
         assert_eq!(laid(&names).len(), 3);

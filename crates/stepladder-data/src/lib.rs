@@ -59,6 +59,6 @@ pub use remark::Remark;
 pub use sample::{TypicalPhoto, beyond};
 pub use scaling::{Scaling, prepare};
 pub use scan::Scanned;
-pub use source::TableForm;
+pub use source::{NumberRow, TableForm, numbers_by_name};
 pub use split::Split;
 pub use store::PhotoStore;

@@ -12,6 +12,13 @@ pub enum Remark {
         /// Each folder with what it was taken for.
         folders: Vec<(String, Part)>,
     },
+    /// Several folders are one part.
+    OnePart {
+        /// The part.
+        part: Part,
+        /// Each folder with its photos.
+        folders: Vec<(String, usize)>,
+    },
     /// The parts are folders below each class.
     PartsInClasses,
     /// Folders beside the parts, whose photos are left out.
@@ -113,6 +120,7 @@ impl Remark {
     pub fn is_warning(&self) -> bool {
         match self {
             Self::Parts { .. }
+            | Self::OnePart { .. }
             | Self::PartsInClasses
             | Self::SomeClasses { .. }
             | Self::Table { .. }
@@ -140,6 +148,17 @@ impl fmt::Display for Remark {
                     .iter()
                     .map(|(folder, part)| format!("{folder} is {}", part.name()));
                 write!(f, "folders taken as parts: {}", some(parts))
+            }
+            Self::OnePart { part, folders } => {
+                let folders = folders
+                    .iter()
+                    .map(|(folder, photos)| format!("{folder} ({})", count(*photos, "photo")));
+                write!(
+                    f,
+                    "several folders are the {} part: {}",
+                    part.name(),
+                    some(folders)
+                )
             }
             Self::PartsInClasses => f.write_str("the folders below the classes are taken as parts"),
             Self::BesideParts { folders, photos } => write!(

@@ -6,8 +6,8 @@ pub(crate) mod idx;
 pub(crate) mod table;
 pub(crate) mod zip;
 
-pub use table::TableForm;
 pub(crate) use table::encoding_named;
+pub use table::{NumberRow, TableForm, numbers_by_name};
 
 use std::fmt::Debug;
 use std::io::Read;

@@ -47,6 +47,31 @@ fn a_zip_with_junk_and_strays() {
 }
 
 #[test]
+fn a_part_of_one_unknown_class_looks_unlabelled() {
+    let place = Place::new();
+    for name in [
+        "train/a/1.png",
+        "train/b/2.png",
+        "test/unknown/3.png",
+        "test/unknown/4.png",
+    ] {
+        place.write(&format!("kaggle/{name}"), png(8, 8, 1));
+    }
+    let refused = || Dataset::open(&DataRequest::path(place.path("kaggle"))).expect_err("no labels");
+    let error = refused();
+    assert!(
+        matches!(&error, DataError::UnlabelledPart { class, part: "test", photos: 2, .. } if class == "unknown"),
+        "{error}"
+    );
+    place.write("kaggle/test/a/5.png", png(8, 8, 1));
+    let error = refused();
+    assert!(
+        matches!(&error, DataError::ClassWithoutTraining { .. }),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_folder_lists_as_its_zip_does() {
     let place = Place::new();
     for name in [

@@ -23,6 +23,10 @@ fn columns_in_any_order_and_under_other_names() {
     let expected = ["p train wrap/x/1.png", "q validation wrap/y/3.png"];
     for (name, table) in [
         (
+            "folders.csv",
+            "file,class,split\nx/1.png,p,training_set\ny/3.png,q,eval\n",
+        ),
+        (
             "t.tsv",
             "file\tclass\tsplit\nx/1.png\tp\ttrain\ny/3.png\tq\tval\n",
         ),

@@ -91,9 +91,9 @@ pub(crate) struct Evidence<'a> {
     pub(crate) statistics: &'a Statistics,
 }
 
-/// Which photos are blank.
-pub(crate) fn is_blank(look: &Look) -> bool {
-    look.deviation().iter().all(|&deviation| deviation < BLANK)
+/// Which photos are blank. Where the levels of a set are `narrow`, its photos of more than 8 bits only seem to be.
+pub(crate) fn is_blank(look: &Look, narrow: bool) -> bool {
+    !(narrow && look.color.is_deep()) && look.deviation().iter().all(|&deviation| deviation < BLANK)
 }
 
 /// Which photos are much smaller than the others, where the median short side is `typical`.
@@ -127,17 +127,19 @@ pub(crate) fn kind_of(group: &Group, dataset: &Dataset) -> FindingKind {
 impl Evidence<'_> {
     /// All findings, the serious ones first.
     pub(crate) fn findings(&self) -> Vec<Finding> {
+        let narrow_levels = self.narrow_levels();
+        let narrow = narrow_levels.is_some();
         let mut findings: Vec<Finding> = [
             self.copies(FindingKind::Leak),
             self.copies(FindingKind::TwoLabels),
             self.set_aside(),
-            self.narrow_levels(),
+            narrow_levels,
             self.small_classes(),
             self.imbalance(),
             self.copies(FindingKind::ExactDuplicates),
             self.copies(FindingKind::NearDuplicates),
-            self.blank(),
-            self.tiny(),
+            self.blank(narrow),
+            self.tiny(narrow),
             self.strips(),
         ]
         .into_iter()
@@ -342,20 +344,20 @@ impl Evidence<'_> {
         })
     }
 
-    fn blank(&self) -> Option<Finding> {
+    fn blank(&self, narrow: bool) -> Option<Finding> {
         self.alone(
             FindingKind::Blank,
-            is_blank,
+            |look| is_blank(look, narrow),
             |photos| format!("{photos} of one color and nothing else"),
             "look whether the camera or the download failed; --fix leaves them out",
         )
     }
 
-    fn tiny(&self) -> Option<Finding> {
+    fn tiny(&self, narrow: bool) -> Option<Finding> {
         let typical = self.statistics.short_side.median;
         self.alone(
             FindingKind::Tiny,
-            |look| is_tiny(look, typical) && !is_blank(look),
+            |look| is_tiny(look, typical) && !is_blank(look, narrow),
             |photos| format!("{photos} much smaller than the others (half of them have a short side of {typical:.0} px or more)"),
             "look whether they are thumbnails or icons; --fix leaves them out",
         )

@@ -25,11 +25,15 @@ impl Kept {
     pub fn new(dataset: &Dataset, inspection: &Inspection) -> Self {
         let looks = &inspection.looks;
         let typical = inspection.statistics.short_side.median;
+        let narrow = inspection
+            .findings
+            .iter()
+            .any(|finding| finding.kind == FindingKind::NarrowLevels);
         let mut keep: Vec<bool> = looks
             .iter()
             .map(|look| {
                 look.as_ref()
-                    .is_some_and(|look| !is_blank(look) && !is_tiny(look, typical))
+                    .is_some_and(|look| !is_blank(look, narrow) && !is_tiny(look, typical))
             })
             .collect();
         let part = |number: u32| dataset.photos[number as usize].part;

@@ -29,5 +29,5 @@ pub use inspection::Inspection;
 pub use kept::Kept;
 #[cfg(feature = "page")]
 pub use page::page;
-pub use remark::advice;
+pub use remark::{UNLABELLED, advice};
 pub use statistics::{ClassCount, Count, Quartiles, Statistics};

@@ -199,6 +199,9 @@ fn sample_sheets(dataset: &Dataset, samples: &[Vec<u32>], thumbnails: &Thumbnail
 }
 
 fn files(statistics: &Statistics) -> Markup {
+    if statistics.photos == 0 {
+        return html! { p class="soft" { "No photo can be read." } };
+    }
     let columns = |counts: &[Count]| -> Vec<(String, u64)> {
         counts
             .iter()

@@ -111,7 +111,13 @@ impl Statistics {
         let readable: Vec<&Look> = looks.iter().flatten().collect();
         let count = readable.len().max(1) as f64;
         let moment = |of: fn(&Look) -> [f64; 3]| -> [f64; 3] {
-            std::array::from_fn(|c| readable.iter().map(|look| of(look)[c]).sum::<f64>() / count)
+            std::array::from_fn(|c| {
+                readable
+                    .iter()
+                    .map(|look| of(look)[c])
+                    .fold(0.0, |sum, value| sum + value)
+                    / count
+            })
         };
         let (mean, square) = (moment(|look| look.mean), moment(|look| look.mean_square));
         let classes = classes(dataset, looks);

@@ -272,6 +272,53 @@ fn grouped_copies_stay_in_one_part() {
 }
 
 #[test]
+fn narrow_levels_are_not_blank_photos() {
+    let folder = tempfile::tempdir().expect("ours");
+    for seed in 0..8_u16 {
+        let path = folder.path().join(["a", "b"][usize::from(seed) % 2]);
+        std::fs::create_dir_all(&path).expect("ours");
+        let deep = image::ImageBuffer::from_fn(60, 60, |x, y| {
+            image::Luma([300 + (x * 7 + y * 5) as u16 % 90 * (1 + seed % 3)])
+        });
+        DynamicImage::ImageLuma16(deep)
+            .save(path.join(format!("{seed}.png")))
+            .expect("ours");
+    }
+    save(
+        folder.path(),
+        "a/blank.png",
+        &RgbImage::from_pixel(60, 60, image::Rgb([9; 3])),
+    );
+    let dataset = open(folder.path());
+    let inspection = inspect(&dataset);
+    of(&inspection, FindingKind::NarrowLevels);
+    assert_eq!(files(of(&inspection, FindingKind::Blank)), [["a/blank.png"]]);
+    let kept = Kept::new(&dataset, &inspection);
+    let names: Vec<&str> = (kept.photos.iter())
+        .map(|&number| dataset.photos[number as usize].name.as_str())
+        .collect();
+    assert!(!names.contains(&"a/blank.png") && !names.is_empty(), "{names:?}");
+}
+
+#[test]
+fn figures_of_no_photo_are_zero() {
+    let folder = tempfile::tempdir().expect("ours");
+    for name in ["a", "b"] {
+        let class = folder.path().join(name);
+        std::fs::create_dir_all(&class).expect("ours");
+        std::fs::write(class.join("1.png"), b"no picture").expect("ours");
+    }
+    let statistics = inspect(&open(folder.path())).statistics;
+    assert_eq!(statistics.photos, 0);
+    assert!(
+        statistics
+            .mean
+            .iter()
+            .all(|mean| *mean == 0.0 && mean.is_sign_positive())
+    );
+}
+
+#[test]
 fn the_number_of_threads_changes_nothing() {
     let place = tempfile::tempdir().expect("a folder");
     clean(place.path());

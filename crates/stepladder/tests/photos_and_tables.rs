@@ -203,3 +203,18 @@ fn small_classes_and_unlabelled_parts_are_named() {
         "{inspected}"
     );
 }
+
+#[test]
+fn a_set_without_a_readable_photo_has_no_figures() {
+    let place = Workplace::of_two_colors(1);
+    for class in ["a", "b"] {
+        std::fs::create_dir_all(place.path("broken").join(class)).unwrap();
+        std::fs::write(place.path("broken").join(class).join("1.png"), b"no picture").unwrap();
+    }
+    let output = place.run(&["inspect", "broken"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("photos      0 in 2 classes"), "{text}");
+    for line in ["short side", "aspect", "crop", "channels", "formats"] {
+        assert!(!text.lines().any(|shown| shown.starts_with(line)), "{text}");
+    }
+}

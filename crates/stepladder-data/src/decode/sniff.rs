@@ -9,7 +9,7 @@ const UNPACK: &str = "which is not supported; unpack it and give the folder";
 const FRAMES: &str = "not a photo; save its frames as JPEG, as ffmpeg does";
 
 /// Beginnings of files, what they are, and what to do.
-const KINDS: [(&[u8], &str, &str); 55] = [
+const KINDS: [(&[u8], &str, &str); 53] = [
     (
         b"version https://git-lfs",
         "a Git LFS pointer",
@@ -27,8 +27,6 @@ const KINDS: [(&[u8], &str, &str); 55] = [
     (b"farbfeld", "a farbfeld picture", CONVERT),
     (b"BPG\xfb", "a BPG picture", CONVERT),
     (b"icns", "an Apple icon", CONVERT),
-    (b"\0\0\x01\0", "a Windows icon", CONVERT),
-    (b"\0\0\x02\0", "a Windows cursor", CONVERT),
     (b"\xd7\xcd\xc6\x9a", "a Windows metafile", EXPORT),
     (b"8BPS", "a Photoshop file", EXPORT),
     (b"gimp xcf", "a GIMP file", EXPORT),
@@ -120,7 +118,11 @@ pub(crate) fn describe(bytes: &[u8]) -> String {
         ("a camera's raw file (Canon CRW)", DEVELOP)
     } else if bytes.starts_with(b"\x5c\x01\0\0") && bytes.len() >= 348 {
         ("a NIfTI volume", SCIENCE)
-    } else if bytes.ends_with(b"TRUEVISION-XFILE.\0") {
+    } else if is_icon(bytes, 1) {
+        ("a Windows icon", CONVERT)
+    } else if is_icon(bytes, 2) {
+        ("a Windows cursor", CONVERT)
+    } else if bytes.ends_with(b"TRUEVISION-XFILE.\0") || is_tga(bytes) {
         ("a TGA picture", CONVERT)
     } else if bytes.starts_with(b"MZ") {
         ("a Windows program", "not a photo")
@@ -128,6 +130,38 @@ pub(crate) fn describe(bytes: &[u8]) -> String {
         return markup(bytes).unwrap_or_else(|| String::from("not a picture of any known kind"));
     };
     format!("{what}, {remedy}")
+}
+
+/// Whether this is a Windows icon (kind 1) or cursor (2): pictures are counted, and the first lies behind the list of them.
+fn is_icon(bytes: &[u8], kind: u8) -> bool {
+    let Some(list) = bytes.get(4..22).filter(|_| bytes.starts_with(&[0, 0, kind, 0])) else {
+        return false;
+    };
+    let count = u32::from(u16::from_le_bytes([list[0], list[1]]));
+    let number = |at: usize| u32::from_le_bytes([list[at], list[at + 1], list[at + 2], list[at + 3]]);
+    let (length, offset) = (number(10), number(14));
+    count > 0 && list[5] == 0 && length > 0 && offset >= 6 + 16 * count && offset < 1 << 26
+}
+
+/// Whether the header is that of a Targa file, which has no mark of its own: kinds, depths and a size that there are.
+fn is_tga(bytes: &[u8]) -> bool {
+    let Some(header) = bytes.get(..18) else {
+        return false;
+    };
+    let [has_palette, kind, depth, palette_depth] = [header[1], header[2], header[16], header[7]];
+    let depths: &[u8] = match kind {
+        1 | 9 => &[8, 16],
+        2 | 10 => &[15, 16, 24, 32],
+        3 | 11 => &[8, 16],
+        _ => &[],
+    };
+    let palette = match has_palette {
+        0 => !matches!(kind, 1 | 9) && header[3..8] == [0; 5],
+        1 => [15, 16, 24, 32].contains(&palette_depth),
+        _ => false,
+    };
+    let size = [12, 14].map(|at| u16::from_le_bytes([header[at], header[at + 1]]));
+    palette && depths.contains(&depth) && size.iter().all(|&side| side > 0) && header[17] & 0xc0 == 0
 }
 
 /// A raw file that is built like a TIFF.
@@ -201,6 +235,15 @@ mod tests {
     #[test]
     fn other_files_are_named_with_a_remedy() {
         let dicom = [&[0; 128][..], b"DICM\x02\0"].concat();
+        // The first three bytes (length of the text, palette, kind), and the size.
+        let tga = |kind: [u8; 3], depth: u8| {
+            [&kind[..], &[0; 9], &[64, 0, 48, 0, depth, 0x20], &[200; 99]].concat()
+        };
+        // One picture of 32 x 32, 1128 bytes from byte 22 on.
+        let icon = |kind: u8| {
+            let entry = [32, 32, 0, 0, 1, 0, 1, 0, 0x68, 4, 0, 0, 22, 0, 0, 0];
+            [&[0, 0, kind, 0, 1, 0][..], &entry, &[0; 99]].concat()
+        };
         let nifti = [&b"\x5c\x01\0\0"[..], &[0; 400]].concat();
         for (bytes, words) in [
             (
@@ -223,6 +266,12 @@ mod tests {
             ),
             (&dicom, "DICOM"),
             (&nifti, "NIfTI"),
+            (&tga([0, 0, 2], 24), "TGA"),
+            (&tga([0, 0, 10], 32), "TGA"),
+            (&tga([0, 0, 3], 8), "TGA"),
+            (&tga([0, 0, 2], 77), "not a picture"),
+            (&icon(2), "Windows cursor"),
+            (&icon(1), "Windows icon"),
             (b"hello\nworld", "text file"),
             (b"\x01\x02\x03\x04", "not a picture"),
             (b"", "empty"),

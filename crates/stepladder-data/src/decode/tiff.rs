@@ -7,7 +7,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
-use tiff::{ColorType, TiffError};
+use tiff::{ColorType, TiffError, TiffUnsupportedError};
 
 use super::levels::{DeepPicture, Levels};
 use super::{BUDGET, DECODE_BUDGET, Decoding, upright, words};
@@ -176,7 +176,7 @@ fn channels(color: ColorType) -> Result<usize, PhotoError> {
             "a TIFF of {num_samples} bands, which is not supported; write three of them as RGB"
         ))),
         other => Err(PhotoError::NotAPhoto(format!(
-            "this kind of TIFF is not supported ({other:?}); save it as RGB or gray"
+            "this kind of TIFF ({other:?}) is not read; save it as RGB or gray"
         ))),
     }
 }
@@ -276,11 +276,34 @@ fn open(bytes: &[u8]) -> Result<Decoder<Cursor<&[u8]>>, PhotoError> {
 
 fn explain(error: &TiffError) -> PhotoError {
     match error {
-        TiffError::UnsupportedError(_) => PhotoError::NotAPhoto(format!(
-            "this kind of TIFF is not supported: {}; save it as RGB or gray",
-            words(&error.to_string())
-        )),
+        TiffError::UnsupportedError(kind) => PhotoError::NotAPhoto(match unsupported(kind) {
+            Some(kind) => format!("this kind of TIFF ({kind}) is not read; save it as RGB or gray"),
+            None => {
+                String::from("this kind of TIFF is not read; save it as RGB or gray, without compression")
+            }
+        }),
         _ => damaged(&words(&error.to_string())),
+    }
+}
+
+/// What is not supported, in the words of TIFF and without those of the decoder.
+fn unsupported(error: &TiffUnsupportedError) -> Option<String> {
+    match error {
+        TiffUnsupportedError::InterpretationWithBits(colors, bits) => {
+            let each = bits.first()?;
+            match bits.iter().all(|other| other == each) {
+                true => Some(format!(
+                    "{colors:?}, {each} bits for each of {} channels",
+                    bits.len()
+                )),
+                false => Some(format!("{colors:?}")),
+            }
+        }
+        TiffUnsupportedError::UnsupportedInterpretation(colors) => Some(format!("{colors:?}")),
+        TiffUnsupportedError::UnsupportedCompressionMethod(method) => Some(format!("{method:?} compression")),
+        TiffUnsupportedError::UnsupportedBitsPerChannel(bits) => Some(format!("{bits} bits")),
+        TiffUnsupportedError::ChromaSubsampling => Some(String::from("YCbCr with fewer values of color")),
+        _ => None,
     }
 }
 
@@ -463,6 +486,24 @@ mod tests {
             let error = pixels(&raw, None).expect_err("a preview").to_string();
             assert!(error.contains("raw file"), "{error}");
         }
+    }
+
+    #[test]
+    fn other_colors_are_named_in_the_words_of_tiff() {
+        let mut lab = written(|tiff| {
+            tiff.write_image::<colortype::RGB8>(1, 1, &[1, 2, 3])
+                .expect("memory");
+        });
+        let first = Directory::first(&lab).expect("a directory");
+        let at = first.entry(PHOTOMETRIC).expect("colors") + first.value_offset();
+        lab[at] = 8;
+        let error = super::super::decode(&lab, &Decoding::default());
+        let error = error.expect_err("no RGB").to_string();
+        assert!(error.starts_with("this kind of TIFF (CIELab"), "{error}");
+        assert!(
+            error.ends_with("save it as RGB or gray") && !error.contains("unsupported"),
+            "{error}"
+        );
     }
 
     #[test]

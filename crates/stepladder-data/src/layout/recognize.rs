@@ -157,6 +157,15 @@ impl<'t, 'a> Parts<'t, 'a> {
             .collect()
     }
 
+    /// Says which folders are the same part, if there are several.
+    fn of_one_part(&self, part: Part) -> Option<Remark> {
+        let folders = self.folders.iter().filter(|folder| folder.part == part);
+        let folders: Vec<(String, usize)> = folders
+            .map(|folder| (String::from(folder.name), folder.inner.all_photos()))
+            .collect();
+        (folders.len() > 1).then_some(Remark::OnePart { part, folders })
+    }
+
     fn recognized(self, named: bool) -> Recognized<'a> {
         let mut remarks = Vec::new();
         if !self.are_strict() || self.folders.iter().any(|folder| !folder.wrappers.is_empty()) {
@@ -168,6 +177,7 @@ impl<'t, 'a> Parts<'t, 'a> {
             let folders = self.folders.iter().map(path).collect();
             remarks.push(Remark::Parts { folders });
         }
+        remarks.extend(Part::ALL.into_iter().filter_map(|part| self.of_one_part(part)));
         if !self.beside.is_empty() {
             remarks.push(Remark::BesideParts {
                 folders: self.beside.iter().map(|(name, _)| String::from(*name)).collect(),

@@ -5,6 +5,7 @@ mod columns;
 mod form;
 mod labels;
 mod names;
+mod numbers;
 mod rows;
 mod text;
 
@@ -23,6 +24,7 @@ use crate::reading::Rules;
 
 pub use form::TableForm;
 use names::Finder;
+pub use numbers::{NumberRow, numbers_by_name};
 pub(crate) use text::encoding as encoding_named;
 
 /// Whether a path names a table, by its extension.

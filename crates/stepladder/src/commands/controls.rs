@@ -154,6 +154,10 @@ fn class_weights(text: &str) -> anyhow::Result<String> {
     }
     let pairs = match weights_file(text) {
         Some(path) => from_file(&path)?,
+        None if is_file_name(text) => anyhow::bail!(
+            "--class-weights: there is no such file: {}",
+            stepladder_data::printable(text)
+        ),
         None if text.contains('=') => pairs(text)?,
         None => {
             let numbers: Result<Vec<f32>, _> = text.split(',').map(|n| n.trim().parse()).collect();
@@ -187,31 +191,15 @@ fn pairs(text: &str) -> anyhow::Result<Vec<(String, f32)>> {
 }
 
 fn from_file(path: &Path) -> anyhow::Result<Vec<(String, f32)>> {
-    /// A table of classes is no longer than this.
-    const LONGEST: u64 = 1 << 20;
-    let text = stepladder_files::read_to_string(path, LONGEST);
-    let text = text.with_context(|| format!("cannot read {} as a table of class weights", path.display()))?;
-    let delimiter = if text.contains('\t') { '\t' } else { ',' };
-    let mut found = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let (name, weight) = line.rsplit_once(delimiter).with_context(|| {
-            format!(
-                "{}: {line} is no class and a weight; write daisy,2",
-                path.display()
-            )
-        })?;
-        // The head of the table.
-        if found.is_empty() && name.trim() == "class" && weight.trim() == "weight" {
-            continue;
-        }
-        found.push((name.trim().trim_matches('"').to_string(), number(weight)?));
-    }
-    anyhow::ensure!(
-        !found.is_empty(),
-        "{} names no class; write lines like daisy,2",
-        path.display()
-    );
-    Ok(found)
+    let rows = stepladder_data::numbers_by_name(path).context("--class-weights")?;
+    Ok(rows.into_iter().map(|row| (row.name, row.number)).collect())
+}
+
+/// Whether this can be nothing but the name of a file.
+fn is_file_name(text: &str) -> bool {
+    let extension = Path::new(text).extension().map(|e| e.to_ascii_lowercase());
+    let of_table = extension.is_some_and(|e| ["csv", "tsv", "tab", "txt"].iter().any(|table| e == *table));
+    of_table || text.contains(['/', '\\'])
 }
 
 fn number(text: &str) -> anyhow::Result<f32> {
@@ -254,6 +242,9 @@ mod tests {
             class_weights(file.to_str().unwrap()).unwrap(),
             "{ \"daisy\" = 3.0, \"lily, white\" = 1.5 }"
         );
+        let missing = folder.path().join("weight.csv");
+        let error = class_weights(missing.to_str().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("there is no such file"), "{error}");
         for wrong in ["balance", "1,x", "1,-1", "1,nan", "inf,1", "daisy=-1", "daisy="] {
             assert!(class_weights(wrong).is_err(), "{wrong}");
         }

@@ -20,6 +20,23 @@ pub(crate) fn show_inspection(output: &Output, inspection: &Inspection, input: I
         statistics.classes.len(),
         statistics.bytes as f64 / f64::from(1 << 20)
     ));
+    if statistics.photos > 0 {
+        figures(output, inspection, input);
+    }
+    output.line("");
+    output.table(&classes(statistics));
+    output.line("");
+    if inspection.findings.is_empty() {
+        output.line("No finding: nothing that a training would suffer from.");
+    }
+    for finding in &inspection.findings {
+        show(output, finding);
+    }
+}
+
+/// Figures of the photos that can be read, of which there is at least one.
+fn figures(output: &Output, inspection: &Inspection, input: ImageSize) {
+    let statistics = &inspection.statistics;
     output.line(&format!("formats     {}", counts(&statistics.formats)));
     output.line(&format!("color       {}", counts(&statistics.colors)));
     output.line(&format!("short side  {} px", range(&statistics.short_side, 0)));
@@ -38,15 +55,6 @@ pub(crate) fn show_inspection(output: &Output, inspection: &Inspection, input: I
         rgb(statistics.mean),
         rgb(statistics.deviation)
     ));
-    output.line("");
-    output.table(&classes(statistics));
-    output.line("");
-    if inspection.findings.is_empty() {
-        output.line("No finding: nothing that a training would suffer from.");
-    }
-    for finding in &inspection.findings {
-        show(output, finding);
-    }
 }
 
 fn classes(statistics: &Statistics) -> Table {

@@ -3,6 +3,7 @@
 use super::quoted;
 use stepladder_climb::ClimbError;
 use stepladder_data::DataError;
+use stepladder_inspection::UNLABELLED;
 use stepladder_train::TrainError;
 
 /// What may be typed to get on, a line each.
@@ -60,6 +61,7 @@ fn of_data(error: &DataError) -> Vec<String> {
             "to say the table's encoding: --encoding {}; or save the table as UTF-8",
             likely.unwrap_or("NAME")
         )],
+        DataError::UnlabelledPart { .. } => vec![String::from(UNLABELLED)],
         DataError::BehindLinks { .. } => vec![String::from("to follow symbolic links: --follow-links")],
         _ => Vec::new(),
     }

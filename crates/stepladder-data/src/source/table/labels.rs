@@ -136,7 +136,7 @@ fn not_parts(labels: &mut [Labels]) -> Option<String> {
     let values: BTreeSet<&str> = labels.iter().map(|row| row.part.as_str()).collect();
     let values: Vec<&str> = values.into_iter().filter(|value| !value.is_empty()).collect();
     let is_near = |value: &&str| {
-        Part::from_name(value).is_some() || stepladder_model::nearest(&value.to_lowercase(), PARTS).is_some()
+        Part::in_name(value).is_some() || stepladder_model::nearest(&value.to_lowercase(), PARTS).is_some()
     };
     if values.is_empty() || values.iter().any(is_near) {
         return None;
@@ -207,7 +207,7 @@ fn part(table: &str, row: &Labels) -> Result<Option<Part>, DataError> {
     if row.part.is_empty() {
         return Ok(None);
     }
-    let part = Part::from_name(&row.part).ok_or_else(|| {
+    let part = Part::in_name(&row.part).ok_or_else(|| {
         let message = format!(
             "\"{}\" is no part; use train, validation or test",
             printable(&row.part)

@@ -25,6 +25,7 @@ pub(super) struct Rows {
     waiting: std::vec::IntoIter<csv::ByteRecord>,
     /// Lines before the first that the reader has seen.
     skipped_lines: u64,
+    pub(super) delimiter: u8,
 }
 
 /// One line of it.
@@ -35,6 +36,15 @@ pub(super) struct Row {
 
 impl Rows {
     pub(super) fn open(path: &Path, form: &TableForm) -> Result<Self, DataError> {
+        Self::separated(path, form, delimiter)
+    }
+
+    /// The same with another way to tell the separator by the first line.
+    pub(super) fn separated(
+        path: &Path,
+        form: &TableForm,
+        delimiter: impl Fn(&[u8]) -> u8,
+    ) -> Result<Self, DataError> {
         let name = shown_path(path);
         let mut input = decoded(path, &name, form)?;
         let io = |source| DataError::Io {
@@ -70,6 +80,7 @@ impl Rows {
             reader,
             waiting: Vec::new().into_iter(),
             skipped_lines,
+            delimiter,
         })
     }
 
@@ -81,8 +92,7 @@ impl Rows {
     ) -> Result<Columns, DataError> {
         let first = self.next()?;
         let first = first.ok_or_else(|| table_error(&self.name, 1, String::from("the table is empty")))?;
-        let cells = (0..first.record.len()).map(|column| first.cell(&self.name, column));
-        let cells: Vec<String> = cells.collect::<Result<_, _>>()?;
+        let cells = first.cells(&self.name)?;
         let mut sample = Vec::new();
         while sample.len() < SAMPLE {
             let Some(row) = self.next()? else { break };
@@ -142,6 +152,12 @@ impl Rows {
 }
 
 impl Row {
+    /// The text of every cell.
+    pub(super) fn cells(&self, table: &str) -> Result<Vec<String>, DataError> {
+        let columns = 0..self.record.len();
+        columns.map(|column| self.cell(table, column)).collect()
+    }
+
     /// A cell's text, without spaces around it; empty where the line is shorter.
     pub(super) fn cell(&self, table: &str, column: usize) -> Result<String, DataError> {
         let bytes = self.record.get(column).unwrap_or_default();
