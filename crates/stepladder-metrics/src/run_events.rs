@@ -22,7 +22,7 @@ pub struct TrainingEvents {
     /// Begun with the first figure of a validation part.
     validation: Option<EventFile>,
     folder: PathBuf,
-    /// Steps before this sitting.
+    /// Steps before this session.
     from: u64,
     /// The last step.
     step: u64,

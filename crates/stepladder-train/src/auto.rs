@@ -6,7 +6,7 @@ mod pretrained;
 mod scratch;
 
 pub use photos::PhotoFacts;
-pub use pretrained::{FINE_TUNING, SHIPPED_NETWORK};
+pub use pretrained::{FINE_TUNING, SHIPPED_NETWORK, SMALLEST_PHOTOS};
 
 use crate::benchmark::{BenchmarkPart, BenchmarkRequest, Speed, benchmark};
 use crate::error::TrainError;

@@ -39,7 +39,8 @@ mod training;
 mod watch;
 
 pub use auto::{
-    AUTO, AutoChoice, AutoRequest, FINE_TUNING, PhotoFacts, SHIPPED_NETWORK, choose, chosen_for, usual_budget,
+    AUTO, AutoChoice, AutoRequest, FINE_TUNING, PhotoFacts, SHIPPED_NETWORK, SMALLEST_PHOTOS, choose,
+    chosen_for, usual_budget,
 };
 pub use benchmark::{
     BENCHMARK_ROUNDS, Benchmark, BenchmarkPart, BenchmarkRequest, MachinePeak, Speed, benchmark,

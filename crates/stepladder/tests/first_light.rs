@@ -23,6 +23,22 @@ fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
     SHORT.iter().copied().chain(more.iter().copied()).collect()
 }
 
+/// On the photos that are shipped, whoever reads the output gets a page beside the run; a program gets the run alone.
+#[cfg(feature = "pages")]
+#[test]
+fn the_first_training_leaves_a_report() {
+    let place = Workplace::new();
+    let output = place.run(&short(&["--out", "run"]));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("wrote run/report.html"),
+        "{said}"
+    );
+    assert!(place.read("run/report.html").contains("</html>"));
+    place.json(&short(&["--out", "other"]));
+    assert!(!place.path("other/report.html").exists());
+}
+
 #[test]
 fn training_leaves_a_complete_run() {
     let place = Workplace::new();

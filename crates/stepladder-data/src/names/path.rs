@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::acts;
 
 /// A path as it is shown in lists and tables, '/'-separated. A byte that is not UTF-8 stands as `\xE4`, a character that a terminal acts
-/// upon as `\u{1b}`, and a backslash that would begin one of these as `\\`. [`path_of`] is the way back.
+/// upon as `\u{1b}`, and a backslash that would begin one of these as `\\`. [`path_of`] is the inverse.
 pub fn shown_path(path: &Path) -> String {
     let mut shown = String::new();
     for (place, component) in path.iter().enumerate() {

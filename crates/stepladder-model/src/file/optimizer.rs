@@ -17,38 +17,9 @@ const TYPES: &[(&str, Method)] = &[
     ("nadam", Method::Nadam),
     ("sgd", Method::Sgd),
 ];
-const ADAM_KEYS: &[&str] = &[
-    "type",
-    "learning_rate",
-    "beta_1",
-    "beta_2",
-    "epsilon",
-    "weight_decay",
-    "clipnorm",
-    "global_clipnorm",
-    "use_ema",
-    "ema_momentum",
-    "exclude_from_weight_decay",
-    "learning_rate_multipliers",
-];
-const LION_KEYS: &[&str] = &[
-    "type",
-    "learning_rate",
-    "beta_1",
-    "beta_2",
-    "weight_decay",
-    "clipnorm",
-    "global_clipnorm",
-    "use_ema",
-    "ema_momentum",
-    "exclude_from_weight_decay",
-    "learning_rate_multipliers",
-];
-const SGD_KEYS: &[&str] = &[
-    "type",
-    "learning_rate",
-    "momentum",
-    "nesterov",
+/// Keys of every optimizer; those of one method come between.
+const FIRST_KEYS: &[&str] = &["type", "learning_rate"];
+const LAST_KEYS: &[&str] = &[
     "weight_decay",
     "clipnorm",
     "global_clipnorm",
@@ -69,12 +40,12 @@ enum Method {
 
 pub(super) fn read(table: &Table) -> Result<OptimizerConfig, RungError> {
     let method = method(table)?;
-    let keys = match method {
-        Method::Sgd => SGD_KEYS,
-        Method::Lion => LION_KEYS,
-        Method::Adam | Method::AdamW | Method::Nadam => ADAM_KEYS,
+    let own: &[&str] = match method {
+        Method::Sgd => &["momentum", "nesterov"],
+        Method::Lion => &["beta_1", "beta_2"],
+        Method::Adam | Method::AdamW | Method::Nadam => &["beta_1", "beta_2", "epsilon"],
     };
-    let reader = Reader::new(table, WITHIN, keys)?;
+    let reader = Reader::new(table, WITHIN, &[FIRST_KEYS, own, LAST_KEYS].concat())?;
     let number =
         |key: &'static str, default: f32, range: Range| reader.or(key, default, |field| field.number(range));
     let clipping = clipping(&reader)?;

@@ -10,7 +10,7 @@ use stepladder_model::{ImageSize, Rung, RungCatalog};
 pub const SHIPPED_NETWORK: &str = "efficientnet-lite0";
 
 /// Photos that show something at this many pixels; smaller ones say little to a network that has learned from larger.
-const FROM: usize = 64;
+pub const SMALLEST_PHOTOS: usize = 64;
 
 /// The network has learned from photos of 224 px, and sees more in smaller ones when they are enlarged: on flowers5's photos of 128 px,
 /// `train --start shipped --size N` has a validation accuracy of 90.6% at 128 px, 91.0% at 160 and 92.6% at 192.
@@ -43,7 +43,7 @@ pub const FINE_TUNING: [(&str, &str); 6] = [
 
 /// Whether these weights are worth more than random ones.
 pub(super) fn is_worth_it(request: &AutoRequest) -> bool {
-    request.pretrained && request.steps.is_none() && request.photos.short_side() >= FROM
+    request.pretrained && request.steps.is_none() && request.photos.short_side() >= SMALLEST_PHOTOS
 }
 
 /// Features with a head that fits them, and fine-tuning from there where there is time for it.

@@ -91,7 +91,7 @@ impl Timing {
         Ok(run.write_json(&run.timing(), self)?)
     }
 
-    /// The same for a sitting that begins at `place`.
+    /// The same for a session that begins at `place`.
     pub fn from(self, place: &Checkpoint) -> Timing {
         Timing {
             looked: (place.epoch, place.seconds),
@@ -173,7 +173,7 @@ impl Fit<'_, '_> {
             return Ok(());
         }
         let epoch = self.place.epoch;
-        // What was decided before this sitting is done again, and nothing else.
+        // What was decided before this session is done again, and nothing else.
         let last = timing.turns.last().map_or(0, |turn| turn.epoch);
         if let Some(turn) = timing.turns.iter().find(|turn| turn.epoch == epoch) {
             self.course = self.course.clone().turned(epoch, turn.part());

@@ -10,8 +10,8 @@ use anyhow::Context;
 use seen::Seen;
 use serde_json::json;
 use std::path::Path;
-use stepladder_classifier::{ClassFigures, Classifier, Evaluation};
-use stepladder_data::{DataError, Dataset, Part, Photo, PhotoStore, Reading, Split, nfc};
+use stepladder_classifier::{ClassFigures, Classifier, Evaluation, Predictions};
+use stepladder_data::{CacheConfig, DataError, Dataset, Part, Photo, PhotoStore, Reading, Split, nfc};
 use stepladder_train::{Config, RunDirectory, data_request, is_same_content};
 
 pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> anyhow::Result<Ending> {
@@ -27,14 +27,11 @@ pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> any
                 own_photos(&arguments.run, arguments.part.unwrap_or(PartName::Test)).map_err(if_moved)?
             }
         };
-        // The model sees what it was trained to see.
-        photos.dataset.decoding.levels = classifier.decoding().levels;
-        let cache = cache(&arguments.cache, threads)?.with_scaling(classifier.scaling());
-        let store = PhotoStore::open_or_build(
-            &photos.dataset,
-            classifier.size(),
-            &cache,
-            &ProgressBar::new(output),
+        let store = store_for(
+            &classifier,
+            &mut photos,
+            cache(&arguments.cache, threads)?,
+            output,
         )?;
         let are_own = !other || own_again(&arguments, &mut photos, &store)?;
         if other && are_own {
@@ -46,8 +43,13 @@ pub(crate) fn evaluate(mut arguments: EvaluateArguments, output: &Output) -> any
             .asked
             .into_iter()
             .partition(|&photo| store.is_readable(photo));
-        let labels = labels_of(&photos.dataset, &asked, &classifier)?;
-        let predictions = classifier.classify(&store, &labels, &asked, arguments.answering.batch.max(1))?;
+        let predictions = answers(
+            &classifier,
+            &photos.dataset,
+            &store,
+            &asked,
+            arguments.answering.batch,
+        )?;
         let evaluation = predictions.evaluate(classifier.classes());
         let evaluation = evaluation.with_context(|| {
             format!(
@@ -84,6 +86,37 @@ pub(super) struct Photos {
     pub dataset: Dataset,
     pub asked: Vec<u32>,
     pub part: &'static str,
+}
+
+/// The photos decoded as the model sees them.
+pub(super) fn store_for(
+    classifier: &Classifier,
+    photos: &mut Photos,
+    cache: CacheConfig,
+    output: &Output,
+) -> anyhow::Result<PhotoStore> {
+    // It sees what it was trained to see.
+    photos.dataset.decoding.levels = classifier.decoding().levels;
+    let cache = cache.with_scaling(classifier.scaling());
+    let bar = ProgressBar::new(output);
+    Ok(PhotoStore::open_or_build(
+        &photos.dataset,
+        classifier.size(),
+        &cache,
+        &bar,
+    )?)
+}
+
+/// The answers about readable photos, `batch` at a time.
+pub(super) fn answers(
+    classifier: &Classifier,
+    dataset: &Dataset,
+    store: &PhotoStore,
+    asked: &[u32],
+    batch: usize,
+) -> anyhow::Result<Predictions> {
+    let labels = labels_of(dataset, asked, classifier)?;
+    Ok(classifier.classify(store, &labels, asked, batch.max(1))?)
 }
 
 /// The photos of a part of the run's own data, as the run split it.

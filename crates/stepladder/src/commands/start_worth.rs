@@ -1,12 +1,12 @@
 //! `train --compare-scratch`: a second training, from random weights and for as long, and what the pretrained start was worth on the
 //! validation part.
 
-use super::evaluate::{labels_of, own_photos};
+use super::evaluate::{answers, own_photos, store_for};
 use super::on_threads;
 use super::train::{request, run_quietly};
 use crate::arguments::{PartName, StartArguments, TrainArguments};
 use crate::signals::stop_on_signals;
-use crate::terminal::{Output, ProgressBar, duration, note, percent, points, points_interval};
+use crate::terminal::{Output, duration, note, percent, points, points_interval};
 use anyhow::Context;
 use serde::Serialize;
 use std::ffi::OsString;
@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use stepladder_classifier::Classifier;
 use stepladder_comparison::{Answers, Comparison, compare};
-use stepladder_data::PhotoStore;
 use stepladder_train::{Outcome, RunDirectory, Summary, TrainingRequest};
 
 /// Where the comparison stands in the run.
@@ -111,14 +110,12 @@ fn correct_on_validation(
     output: &Output,
 ) -> anyhow::Result<Vec<bool>> {
     let classifier = Classifier::load(&RunDirectory::open(run).model(), request.device)?;
-    let photos = own_photos(run, PartName::Val)?;
-    let cache = request.cache.clone().with_scaling(classifier.scaling());
-    let bar = ProgressBar::new(output);
-    let store = PhotoStore::open_or_build(&photos.dataset, classifier.size(), &cache, &bar)?;
+    let mut photos = own_photos(run, PartName::Val)?;
+    let store = store_for(&classifier, &mut photos, request.cache.clone(), output)?;
     let readable = photos.asked.into_iter().filter(|&photo| store.is_readable(photo));
     let asked: Vec<u32> = readable.collect();
-    let labels = labels_of(&photos.dataset, &asked, &classifier)?;
-    let answers = classifier.classify(&store, &labels, &asked, request.rung.training.batch_size)?;
+    let batch = request.rung.training.batch_size;
+    let answers = answers(&classifier, &photos.dataset, &store, &asked, batch)?;
     Ok(answers
         .iter()
         .map(|answer| answer.predicted == answer.label)

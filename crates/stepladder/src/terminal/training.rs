@@ -16,8 +16,8 @@ use stepladder_data::{Progress, Remark};
 use stepladder_model::{Finding, lint};
 use stepladder_nn::profile::ProfileRow;
 use stepladder_train::{
-    AUTO, Checkpoint, Diagnosis, EpochRecord, Observer, Outcome, Prepared, RunDirectory, StepRecord, Summary,
-    TrainingRequest,
+    AUTO, Checkpoint, Diagnosis, EpochRecord, Observer, Outcome, Prepared, RunDirectory, SMALLEST_PHOTOS,
+    StepRecord, Summary, TrainingRequest,
 };
 
 /// The share of the time spent waiting for photos from which on it is said, if it was more than a second.
@@ -78,7 +78,7 @@ impl<'a> TrainingView<'a> {
         let is_large = prepared
             .dataset
             .typical_short_side()
-            .is_some_and(|side| side >= 64);
+            .is_some_and(|side| side >= SMALLEST_PHOTOS);
         cfg!(feature = "shipped") && is_large && asked.iter().all(|word| !word.starts_with("start="))
     }
 
