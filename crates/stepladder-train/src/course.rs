@@ -78,7 +78,7 @@ pub(crate) struct Course {
     epochs: f64,
     steps: u64,
     /// Where the length was corrected: epochs, and the share of the training that was done by then.
-    turns: Vec<(usize, f64)>,
+    corrections: Vec<(usize, f64)>,
     /// Steps as they were first planned, over which the schedule runs.
     planned: u64,
 }
@@ -91,7 +91,7 @@ impl Course {
             photos,
             epochs: epochs as f64,
             steps: 0,
-            turns: Vec::new(),
+            corrections: Vec::new(),
             planned: 0,
         };
         course.steps = course.steps_before(epochs);
@@ -106,17 +106,17 @@ impl Course {
             photos,
             epochs: steps as f64 / steps_per_epoch(phases, photos).max(1e-9),
             steps,
-            turns: Vec::new(),
+            corrections: Vec::new(),
             planned: steps,
         }
     }
 
     /// The same, but of what is left after so many epochs only a part, or more.
-    pub fn turned(mut self, epoch: usize, part: f64) -> Course {
+    pub fn corrected(mut self, epoch: usize, part: f64) -> Course {
         let done = epoch as f64;
         let share = self.share(done);
         let left = ((self.epochs - done).max(0.0) * part).min(MOST_EPOCHS);
-        self.turns.push((epoch, share));
+        self.corrections.push((epoch, share));
         self.epochs = done + left;
         let whole = self.epochs as usize;
         let rest = (self.epochs.fract() * self.batches(whole) as f64).round() as u64;
@@ -127,21 +127,23 @@ impl Course {
 
     /// The share of the training that is done after so many epochs.
     fn share(&self, epoch: f64) -> f64 {
-        let (from, done) = match self.turns.last() {
+        let (from, done) = match self.corrections.last() {
             None => return epoch / self.epochs,
             Some(_) => {
-                let before = self.turns.iter().rev().find(|(turn, _)| *turn as f64 <= epoch);
-                before.map_or((0.0, 0.0), |&(turn, share)| (turn as f64, share))
+                let before = self.corrections.iter().rev().find(|(at, _)| *at as f64 <= epoch);
+                before.map_or((0.0, 0.0), |&(at, share)| (at as f64, share))
             }
         };
-        let next = self.turns.iter().find(|(turn, _)| *turn as f64 > epoch);
-        let (to, then) = next.map_or((self.epochs, 1.0), |&(turn, share)| (turn as f64, share));
+        let next = self.corrections.iter().find(|(at, _)| *at as f64 > epoch);
+        let (to, then) = next.map_or((self.epochs, 1.0), |&(correction, share)| {
+            (correction as f64, share)
+        });
         done + (then - done) * (epoch - from) / (to - from).max(1e-9)
     }
 
     /// Where a step stands in the schedule, and of how many: `batch` of them were taken in `epoch`, from 0.
     pub fn in_schedule(&self, step: u64, epoch: usize, batch: usize) -> (u64, u64) {
-        if self.turns.is_empty() {
+        if self.corrections.is_empty() {
             return (step, self.steps);
         }
         let epochs = epoch as f64 + batch as f64 / self.batches(epoch).max(1) as f64;
@@ -249,7 +251,7 @@ mod tests {
     fn a_turn_stretches_what_is_left_and_nothing_before() {
         let of = phases(&[(0.5, 32, 32), (1.0, 64, 16)]);
         let course = Course::of_steps(&of, 128, Course::of_epochs(&of, 128, 10).steps());
-        let longer = course.clone().turned(3, 2.0);
+        let longer = course.clone().corrected(3, 2.0);
         // 3 epochs, and 14 where there were 7.
         assert_eq!(longer.epochs(), 17);
         assert_eq!(longer.length(), 17.0);
@@ -262,7 +264,7 @@ mod tests {
         assert!((schedule(3) - 0.3).abs() < 0.02 && (schedule(10) - 0.65).abs() < 0.02);
         assert_eq!(longer.in_schedule(0, 16, 8), (course.steps() - 1, course.steps()));
         // Again, and to less than an epoch.
-        let shorter = longer.turned(10, 0.05);
+        let shorter = longer.corrected(10, 0.05);
         assert_eq!(shorter.epochs(), 11);
         assert!((1..8).contains(&(shorter.steps() - shorter.steps_before(10))));
         assert!((shorter.share(10.0) - 0.65).abs() < 0.01);

@@ -127,7 +127,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
         let course = prepared.course(decided.steps, request.rung.training.epochs);
         let course = timing
             .iter()
-            .fold(course, |course, timing| timing.turn(course, place.epoch));
+            .fold(course, |course, timing| timing.corrected(course, place.epoch));
         Ok(Fit {
             timing: timing.map(|timing| timing.from(&place)),
             course,
@@ -163,7 +163,7 @@ impl<'scope, 'env> Fit<'scope, 'env> {
             }
             match self.epoch()? {
                 EpochOutcome::Interrupted => break Outcome::Interrupted,
-                EpochOutcome::SetBack => self.turn_back(),
+                EpochOutcome::SetBack => self.restore_length(),
                 EpochOutcome::Done => {}
             }
         };

@@ -36,7 +36,7 @@ pub(crate) struct Timing {
     before: f64,
     /// As the trial found them.
     speeds: Speeds,
-    turns: Vec<Turn>,
+    corrections: Vec<Correction>,
     /// When the length was last looked at: the epoch, and the seconds of training by then.
     #[serde(skip)]
     looked: (usize, f64),
@@ -44,7 +44,7 @@ pub(crate) struct Timing {
 
 /// A correction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Turn {
+struct Correction {
     /// Epochs that were done.
     epoch: usize,
     /// What is left, in millionths of what was to be left.
@@ -57,7 +57,7 @@ impl Timing {
         Timing {
             before: began.elapsed().as_secs_f64(),
             speeds,
-            turns: Vec::new(),
+            corrections: Vec::new(),
             looked: (0, 0.0),
         }
     }
@@ -72,16 +72,20 @@ impl Timing {
             path: run.timing(),
             reason: reason.to_string(),
         };
-        let within = |turn: &Turn| {
+        let within = |correction: &Correction| {
             BOUNDS
                 .map(|bound| (bound * WHOLE) as u64)
-                .map(|bound| turn.millionths.cmp(&bound))
+                .map(|bound| correction.millionths.cmp(&bound))
         };
-        let is_sound = |turn: &Turn| within(turn)[0].is_ge() && within(turn)[1].is_le();
-        if !timing.before.is_finite() || !timing.turns.iter().all(is_sound) {
+        let is_sound =
+            |correction: &Correction| within(correction)[0].is_ge() && within(correction)[1].is_le();
+        if !timing.before.is_finite() || !timing.corrections.iter().all(is_sound) {
             return Err(damaged("its corrections are none that a training makes"));
         }
-        if !timing.turns.is_sorted_by(|one, next| one.epoch < next.epoch) {
+        if !timing
+            .corrections
+            .is_sorted_by(|one, next| one.epoch < next.epoch)
+        {
             return Err(damaged("its corrections are not in their order"));
         }
         Ok(Some(timing))
@@ -100,9 +104,14 @@ impl Timing {
     }
 
     /// The course with the corrections that were made up to an epoch.
-    pub fn turn(&self, course: Course, epoch: usize) -> Course {
-        let made = self.turns.iter().filter(|turn| turn.epoch <= epoch);
-        made.fold(course, |course, turn| course.turned(turn.epoch, turn.part()))
+    pub fn corrected(&self, course: Course, epoch: usize) -> Course {
+        let made = self
+            .corrections
+            .iter()
+            .filter(|correction| correction.epoch <= epoch);
+        made.fold(course, |course, correction| {
+            course.corrected(correction.epoch, correction.part())
+        })
     }
 
     /// Seconds that the trial would give to an epoch, from 0, with its validation.
@@ -157,7 +166,7 @@ struct Position {
     at_the_end: usize,
 }
 
-impl Turn {
+impl Correction {
     fn part(self) -> f64 {
         self.millionths as f64 / WHOLE
     }
@@ -174,9 +183,13 @@ impl Fit<'_, '_> {
         }
         let epoch = self.place.epoch;
         // What was decided before this session is done again, and nothing else.
-        let last = timing.turns.last().map_or(0, |turn| turn.epoch);
-        if let Some(turn) = timing.turns.iter().find(|turn| turn.epoch == epoch) {
-            self.course = self.course.clone().turned(epoch, turn.part());
+        let last = timing.corrections.last().map_or(0, |correction| correction.epoch);
+        if let Some(correction) = timing
+            .corrections
+            .iter()
+            .find(|correction| correction.epoch == epoch)
+        {
+            self.course = self.course.clone().corrected(epoch, correction.part());
             return Ok(());
         }
         let split = &self.prepared.split;
@@ -195,22 +208,22 @@ impl Fit<'_, '_> {
         timing.looked = (epoch, at.seconds);
         let millionths = (part * WHOLE).round() as u64;
         if millionths.abs_diff(WHOLE as u64) >= LEAST {
-            let turn = Turn { epoch, millionths };
-            timing.turns.push(turn);
+            let correction = Correction { epoch, millionths };
+            timing.corrections.push(correction);
             when_there_is_room(self.observer, self.interrupt, || timing.write(self.run))?;
-            self.course = self.course.clone().turned(epoch, turn.part());
+            self.course = self.course.clone().corrected(epoch, correction.part());
         }
         self.timing = Some(timing);
         Ok(())
     }
 
     /// After a setback, the course is again what it was at that place.
-    pub(super) fn turn_back(&mut self) {
+    pub(super) fn restore_length(&mut self) {
         if let Some(timing) = &mut self.timing {
             let course = self
                 .prepared
                 .course(self.decided.steps, self.request.rung.training.epochs);
-            self.course = timing.turn(course, self.place.epoch);
+            self.course = timing.corrected(course, self.place.epoch);
             timing.looked = (
                 self.place.epoch,
                 self.seconds_before + self.began.elapsed().as_secs_f64(),
@@ -244,7 +257,7 @@ mod tests {
         let timing = Timing {
             before: 2.0,
             speeds,
-            turns: Vec::new(),
+            corrections: Vec::new(),
             looked: (0, 0.0),
         };
         (timing, Course::of_steps(&phases, photos, 1000))
@@ -265,7 +278,7 @@ mod tests {
         let (timing, course) = timing();
         // 20 epochs in 8 s, where the trial had 10.
         let part = timing.part(&course, at(20, 8.0)).unwrap();
-        let course = timing.turn(course, 0).turned(20, part);
+        let course = timing.corrected(course, 0).corrected(20, part);
         let end = timing.before + 0.4 * course.length() + 50.0 * 0.01 * 0.8;
         assert!((58.0..60.0).contains(&end), "{end}");
         assert!(course.length() > 110.0);
