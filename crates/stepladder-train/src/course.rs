@@ -135,9 +135,7 @@ impl Course {
             }
         };
         let next = self.corrections.iter().find(|(at, _)| *at as f64 > epoch);
-        let (to, then) = next.map_or((self.epochs, 1.0), |&(correction, share)| {
-            (correction as f64, share)
-        });
+        let (to, then) = next.map_or((self.epochs, 1.0), |&(at, share)| (at as f64, share));
         done + (then - done) * (epoch - from) / (to - from).max(1e-9)
     }
 
